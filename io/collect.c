@@ -1,0 +1,173 @@
+/*
+ * Collecting: completions and deadlines become done operations. The rules stand in port.h.
+ */
+#include <errno.h>
+
+#include "io/port_internal.h"
+#include "io/sys.h"
+
+/* A kernel helper thread that was told to stop reports the kernel's own "restart the system call"
+ * codes (512 and up), which no user sees from a system call. */
+static bool is_interrupted(int res)
+{
+    enum {
+        ERESTARTSYS = 512,
+        ERESTARTNOHAND = 514
+    };
+    return res == -EINTR || (res <= -ERESTARTSYS && res >= -ERESTARTNOHAND);
+}
+
+/* Under the lock: the kernel said res to a request that is not to be tried again. */
+static int result_of(const struct op *op, int res)
+{
+    if (op->stop != 0 && (res == -ECANCELED || is_interrupted(res)))
+        return op->stop;
+    if (op->kind == OP_CLOCK && res == -ETIME)
+        return 0; /* the time has come */
+    if (op->kind == OP_CONNECT && res == -EISCONN && op->polling == OP_POLLED)
+        return 0; /* the first try had begun it, the second found it done */
+    return res;
+}
+
+static void requeue(struct port *p, struct op *op)
+{
+    op->state = OP_QUEUED;
+    op->pending = 1;
+    op_list_append(&p->queue, op);
+    port_add(&p->backlog, 1);
+}
+
+/* Under the lock: all completions of an operation have come. True if it is done. */
+static bool settle(struct port *p, struct op *op)
+{
+    int res = op->res;
+    if (op->stop == 0) {
+        if (op->polling == OP_POLLING && res > 0) { /* ready now: the request itself */
+            op->polling = OP_POLLED;
+            requeue(p, op);
+            return false;
+        }
+        if (is_interrupted(res)) {
+            requeue(p, op);
+            return false;
+        }
+        /* A descriptor set to O_NONBLOCK: the kernel did not wait, so wait for it by a poll. */
+        if (op->kind == OP_CONNECT
+                ? res == -EINPROGRESS
+                : res == -EAGAIN && op->kind != OP_POLL && op->kind != OP_CLOCK) {
+            op->polling = OP_POLLING;
+            requeue(p, op);
+            return false;
+        }
+    } else if (res == -EAGAIN || res == -EINPROGRESS || (op->polling == OP_POLLING && res > 0)) {
+        res = op->stop; /* stopped between poll and request: it did not happen */
+    }
+    port_finish(p, op, result_of(op, res));
+    return true;
+}
+
+static void take_completion(struct port *p, const struct io_uring_cqe *cqe, struct op_list *done)
+{
+    struct op *op = (struct op *)(uintptr_t)(cqe->user_data & ~(uint64_t)RING_TAGS);
+    switch ((enum ring_tag)(cqe->user_data & RING_TAGS)) {
+    case RING_OP:
+        op->res = cqe->res;
+        op->pending--;
+        if (op->stop != 0 && op->pending != 0 && op->state == OP_INFLIGHT && op->prev != op) {
+            /* the cancel has not been given to the kernel yet: no need for it any more */
+            op_list_remove(&p->cancels, op);
+            port_add(&p->backlog, -1);
+            op->pending--;
+        }
+        break;
+    case RING_CANCEL:
+        op->pending--;
+        break;
+    case RING_EVENT: {
+        uint64_t n;
+        p->ring->event_armed = false;
+        sys_read(p->ring->event_fd, &n, sizeof(n));
+        p->wakes++;
+        return;
+    }
+    case RING_WAKE:
+    default:
+        p->wakes++;
+        return;
+    }
+    if (op->pending != 0 || !settle(p, op))
+        return;
+    if ((cqe->flags & IORING_CQE_F_SOCK_NONEMPTY) != 0)
+        op->off = OP_MORE;
+    op_list_append(done, op);
+}
+
+static void collect_completions(struct port *p, struct op_list *done)
+{
+    struct io_uring_cq *cq = &p->ring->uring.cq;
+    unsigned head = *cq->khead;
+    unsigned tail = __atomic_load_n(cq->ktail, __ATOMIC_ACQUIRE); /* pairs with the kernel */
+    if (head == tail)
+        return;
+    port_count(&p->completions, tail - head);
+    while (head != tail)
+        take_completion(p, &cq->cqes[head++ & cq->ring_mask], done);
+    __atomic_store_n(cq->khead, head, __ATOMIC_RELEASE); /* pairs with the kernel's acquire */
+}
+
+static void expire_deadlines(struct port *p, int64_t now, struct op_list *done)
+{
+    while (pirn_heap_first(&p->heap) <= now) {
+        struct op *op = p->heap.slots[0].op;
+        pirn_heap_remove(&p->heap, op);
+        switch ((enum op_state)op->state) {
+        case OP_TIMER:
+            port_finish(p, op, 0);
+            op_list_append(done, op);
+            break;
+        case OP_GUARD:
+            op->state = OP_IDLE;
+            if (p->expire(op)) {
+                op->res = -ETIMEDOUT;
+                op_list_append(done, op);
+            }
+            break;
+        case OP_QUEUED: /* still gets its one try; the cancel follows in the same flush */
+            op->stop = -ETIMEDOUT;
+            break;
+        case OP_INFLIGHT:
+            if (op->stop == 0)
+                port_request_cancel(p, op, -ETIMEDOUT);
+            break;
+        case OP_IDLE:
+            break;
+        }
+    }
+    port_publish_deadline(p);
+}
+
+static void collect_locked(struct port *p, int64_t now, struct op_list *done)
+{
+    collect_completions(p, done);
+    if (pirn_heap_first(&p->heap) <= now)
+        expire_deadlines(p, now, done);
+}
+
+void pirn_port_collect(struct port *p, int64_t now, struct op_list *done)
+{
+    pthread_mutex_lock(&p->lock);
+    collect_locked(p, now, done);
+    pthread_mutex_unlock(&p->lock);
+}
+
+bool pirn_port_try_collect(struct port *p, int64_t now, struct op_list *done, bool *ret_wake)
+{
+    *ret_wake = false;
+    if (pthread_mutex_trylock(&p->lock) != 0)
+        return false;
+    unsigned wakes = p->wakes;
+    collect_locked(p, now, done);
+    *ret_wake = p->wakes != wakes;
+    pthread_mutex_unlock(&p->lock);
+    return true;
+}

@@ -1,0 +1,243 @@
+/*
+ * The port; rules and protocol stand in port.h.
+ *
+ * An operation's states: IDLE -> QUEUED -> INFLIGHT -> IDLE (done), or IDLE -> TIMER/GUARD -> IDLE.
+ * A stop of a QUEUED operation ends it at once, except by deadline: that one is still tried once,
+ * with its cancel right behind it.
+ *
+ * Rejected: one kernel timeout per deadline (cancelling is a list scan), LINK_TIMEOUT (two entries
+ * and two completions per call), filling entries directly at start (a stop before submission would
+ * have to find them again, and the queue would have a capacity).
+ */
+#include "io/port.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+
+#include "io/port_internal.h"
+#include "io/sys.h"
+
+int pirn_port_init(struct port *p, const struct mem *mem, unsigned entries, unsigned completions,
+                   bool (*expire)(struct op *op))
+{
+    memset(p, 0, sizeof(*p));
+    p->mem = mem;
+    p->expire = expire;
+    atomic_init(&p->next_deadline, INT64_MAX);
+    p->ring = mem_alloc(mem, sizeof(*p->ring));
+    if (p->ring == NULL)
+        return -ENOMEM;
+    int rc = pirn_ring_init(p->ring, entries, completions);
+    if (rc == 0)
+        rc = -pthread_mutex_init(&p->lock, NULL);
+    if (rc != 0) {
+        mem_free(mem, p->ring);
+        return rc;
+    }
+    rc = pirn_heap_reserve(&p->heap, mem); /* the first few deadlines never want for memory */
+    if (rc != 0)
+        pirn_port_destroy(p);
+    return rc;
+}
+
+void pirn_port_destroy(struct port *p)
+{
+    pirn_ring_destroy(p->ring);
+    mem_free(p->mem, p->ring);
+    pirn_heap_destroy(&p->heap, p->mem);
+    pthread_mutex_destroy(&p->lock);
+}
+
+static int begin(struct port *p, struct op *op, enum op_state state, uint32_t gen, int64_t deadline)
+{
+    int rc = deadline != INT64_MAX ? pirn_heap_reserve(&p->heap, p->mem) : 0;
+    if (rc != 0)
+        return rc;
+    op->state = (uint8_t)state;
+    op->stop = 0;
+    op->polling = 0;
+    op->deadline = deadline;
+    /* release: who finds p finds it initialised; pairs with pirn_op_stop's acquire */
+    atomic_store_explicit(&op->port, p, memory_order_release);
+    /* release: who reads this gen reads the fd that goes with it */
+    atomic_store_explicit(&op->gen, gen, memory_order_release);
+    if (deadline != INT64_MAX) {
+        pirn_heap_push(&p->heap, op);
+        if (op->heap_index == 1)
+            port_publish_deadline(p);
+    }
+    return 0;
+}
+
+int pirn_port_start(struct port *p, struct op *op, uint32_t gen, int64_t deadline)
+{
+    pthread_mutex_lock(&p->lock);
+    int rc = begin(p, op, OP_QUEUED, gen, deadline);
+    if (rc == 0) {
+        op_list_append(&p->queue, op);
+        op->pending = 1;
+        port_add(&p->backlog, 1);
+        port_add(&p->inflight, 1);
+    }
+    pthread_mutex_unlock(&p->lock);
+    return rc;
+}
+
+int pirn_port_arm(struct port *p, struct op *op, enum op_state state, uint32_t gen,
+                  int64_t deadline)
+{
+    pthread_mutex_lock(&p->lock);
+    int rc = begin(p, op, state, gen, deadline);
+    pthread_mutex_unlock(&p->lock);
+    return rc;
+}
+
+void pirn_op_disarm(struct op *op)
+{
+    struct port *p = atomic_load_explicit(&op->port, memory_order_relaxed); /* our own store */
+    pthread_mutex_lock(&p->lock);
+    port_remove_deadline(p, op);
+    op->state = OP_IDLE;
+    pthread_mutex_unlock(&p->lock);
+}
+
+bool pirn_op_stop(struct op *op, uint32_t gen, int err, struct port **ret_port)
+{
+    bool done = false;
+    /* acquire: pairs with the release in begin */
+    struct port *p = atomic_load_explicit(&op->port, memory_order_acquire);
+    *ret_port = NULL;
+    if (p == NULL)
+        return false;
+    pthread_mutex_lock(&p->lock);
+    /* A gen names one use of the struct, and a use stays in one port: if it matches, p is right. */
+    if (atomic_load_explicit(&op->port, memory_order_relaxed) == p &&
+        atomic_load_explicit(&op->gen, memory_order_relaxed) == gen) {
+        switch ((enum op_state)op->state) {
+        case OP_QUEUED:
+            op_list_remove(&p->queue, op);
+            port_add(&p->backlog, -1);
+            op->stop = err;
+            port_finish(p, op, err);
+            done = true;
+            break;
+        case OP_TIMER:
+            op->stop = err;
+            port_finish(p, op, err);
+            done = true;
+            break;
+        case OP_INFLIGHT:
+            if (op->stop == 0) {
+                port_request_cancel(p, op, err);
+                *ret_port = p;
+            }
+            break;
+        case OP_GUARD:
+        case OP_IDLE:
+            break;
+        }
+    }
+    pthread_mutex_unlock(&p->lock);
+    return done;
+}
+
+bool pirn_port_has_completions(const struct port *p)
+{
+    return pirn_ring_has_completions(p->ring);
+}
+
+bool pirn_port_is_idle(const struct port *p)
+{
+    return atomic_load_explicit(&p->inflight, memory_order_relaxed) == 0 &&
+           atomic_load_explicit(&p->next_deadline, memory_order_relaxed) == INT64_MAX;
+}
+
+bool pirn_port_has_backlog(const struct port *p)
+{
+    return atomic_load_explicit(&p->backlog, memory_order_relaxed) != 0 ||
+           pirn_ring_unsubmitted(p->ring) != 0;
+}
+
+bool pirn_port_holds_back(const struct port *p)
+{
+    return pirn_ring_wants_enter(p->ring);
+}
+
+bool pirn_port_is_due(const struct port *p, int64_t now)
+{
+    return pirn_ring_has_completions(p->ring) || pirn_port_has_backlog(p) ||
+           atomic_load_explicit(&p->next_deadline, memory_order_relaxed) <= now;
+}
+
+/* Under the lock: moves queued operations and cancels into the submission queue, as many as fit. */
+static void fill(struct port *p)
+{
+    struct ring *r = p->ring;
+    unsigned n = 0;
+    struct op *op;
+    while ((op = p->queue.head) != NULL && pirn_ring_prepare(r, op)) {
+        op_list_remove(&p->queue, op);
+        op->state = OP_INFLIGHT;
+        op->prev = op; /* on no list: see take_completion */
+        n++;
+        if (op->stop != 0) { /* its deadline has passed: one try, then the cancel */
+            op->pending++;
+            op_list_append(&p->cancels, op);
+            port_add(&p->backlog, 1);
+        }
+    }
+    while ((op = p->cancels.head) != NULL && pirn_ring_prepare_cancel(r, op)) {
+        op_list_remove(&p->cancels, op);
+        op->prev = op;
+        n++;
+    }
+    pirn_ring_prepare_event(r);
+    port_add(&p->backlog, -(int)n);
+    port_count(&p->submissions, n);
+    pirn_ring_publish(r);
+}
+
+static void fill_if_needed(struct port *p)
+{
+    if (atomic_load_explicit(&p->backlog, memory_order_relaxed) == 0 && p->ring->event_fd < 0)
+        return;
+    pthread_mutex_lock(&p->lock);
+    fill(p);
+    pthread_mutex_unlock(&p->lock);
+}
+
+void pirn_port_flush(struct port *p)
+{
+    for (;;) {
+        fill_if_needed(p);
+        if (pirn_ring_unsubmitted(p->ring) == 0 && !pirn_ring_wants_enter(p->ring))
+            return;
+        /* EINTR, EBUSY and EAGAIN (completion queue or memory short for the moment): what was not
+         * taken stays published, and the next flush offers it again. */
+        if (pirn_ring_enter(p->ring) < 0)
+            return;
+        if (atomic_load_explicit(&p->backlog, memory_order_relaxed) == 0)
+            return;
+    }
+}
+
+void pirn_port_wait(struct port *p, int64_t until)
+{
+    fill_if_needed(p);
+    if (atomic_load_explicit(&p->backlog, memory_order_relaxed) != 0)
+        pirn_port_flush(p); /* more than one queue full */
+    pirn_ring_wait(p->ring, until);
+}
+
+void pirn_port_wake(struct port *p)
+{
+    /* A full completion queue overflows safely, so a wake-up can only fail for want of memory in
+     * the kernel; the worker's monitor looks again within its tick. */
+    pirn_ring_wake(p->ring);
+}
+
+void pirn_port_thread_init(struct port *p)
+{
+    pirn_ring_limit_helpers(p->ring);
+}

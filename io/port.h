@@ -1,0 +1,111 @@
+/*
+ * A port: where operations meet the kernel. One per worker: its ring, its deadlines, one lock over
+ * both. An operation and its deadline are always in the same port, so "did it complete, time out
+ * or get stopped" has one judge.
+ *
+ * The owner queues, flushes, collects and waits. Any other worker may collect and flush a port as
+ * well (that is how nothing waits for a stuck owner), and any thread may stop an operation.
+ *
+ * Rules
+ *   - The lock is never held across a system call. Entering the kernel needs no lock: entries are
+ *     published before, and the kernel orders those who enter.
+ *   - A thread that flushes owns in the kernel's eyes what it submitted, and must not exit before
+ *     those requests are done (they would fail with -ECANCELED though nobody cancelled them).
+ *   - A done operation is handed to the collector on a list; nobody else touches it until the
+ *     collector has told its waiter.
+ *
+ * Stopping (a cancel, a deadline, a close, shutdown): the request in the kernel is sent a cancel
+ * and its own completion decides. A result is a result; -ECANCELED or -EINTR become the stop's
+ * reason. The operation is done when both its completion and its cancel's have come: no cancel can
+ * hit a later use of the same struct.
+ */
+#ifndef PIRN_IO_PORT_H
+#define PIRN_IO_PORT_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "io/heap.h"
+#include "io/mem.h"
+#include "io/op.h"
+
+struct ring;
+
+/* Field                    written by              read by
+ * queue, cancels, heap     under lock              under lock
+ * next_deadline            under lock              anybody, as a hint to look again
+ * backlog                  under lock              anybody, as a hint
+ * wakes                    under lock              under lock
+ * submissions, completions under lock              anybody (relaxed counters) */
+struct port {
+    pthread_mutex_t lock;
+    struct ring *ring;
+    const struct mem *mem;
+    struct op_list queue;   /* OP_QUEUED */
+    struct op_list cancels; /* OP_INFLIGHT, stopped, the cancel not yet given to the kernel */
+    struct heap heap;
+    /* An OP_GUARD's deadline has come: true if its waiter must be told, false if it was too late.
+     * Called under the lock. */
+    bool (*expire)(struct op *op);
+    _Atomic int64_t next_deadline;
+    _Atomic uint32_t backlog; /* entries in queue and cancels */
+    _Atomic uint32_t inflight;
+    unsigned wakes; /* taken so far */
+    _Atomic uint64_t submissions, completions;
+};
+
+/* 0 or what pirn_ring_init says; -ENOMEM. */
+int pirn_port_init(struct port *p, const struct mem *mem, unsigned entries, unsigned completions,
+                   bool (*expire)(struct op *op));
+void pirn_port_destroy(struct port *p);
+
+/* Starts an operation whose kind and arguments are filled in; it goes to the kernel with the next
+ * flush. A deadline already past still gives the kernel one try. 0, or -ENOMEM and nothing was
+ * started. */
+int pirn_port_start(struct port *p, struct op *op, uint32_t gen, int64_t deadline);
+
+/* A deadline alone: state OP_TIMER or OP_GUARD. 0 or -ENOMEM. */
+int pirn_port_arm(struct port *p, struct op *op, enum op_state state, uint32_t gen,
+                  int64_t deadline);
+
+/* The waiter takes back its OP_GUARD; when this returns, nobody touches it any more. */
+void pirn_op_disarm(struct op *op);
+
+/* Stops use `gen` of the operation with error err (negative). True: it is done now and the caller
+ * must tell its waiter. Otherwise it will be done in time; *ret_port, if set, has a cancel to flush.
+ */
+bool pirn_op_stop(struct op *op, uint32_t gen, int err, struct port **ret_port);
+
+/* Moves completed and expired operations to `done`. */
+void pirn_port_collect(struct port *p, int64_t now, struct op_list *done);
+/* For others than the owner: the same, or false if somebody else is at it. *ret_wake: a wake-up was
+ * taken too. If the owner waits by now, or is about to, it must be sent again (see
+ * pirn_worker_serve). */
+bool pirn_port_try_collect(struct port *p, int64_t now, struct op_list *done, bool *ret_wake);
+
+/* Hints, without the lock. Anything another thread could do for the owner: collect, submit, expire? */
+bool pirn_port_is_due(const struct port *p, int64_t now);
+bool pirn_port_has_completions(const struct port *p);
+/* Nothing under way and no deadlines. */
+bool pirn_port_is_idle(const struct port *p);
+/* Anything to submit? */
+bool pirn_port_has_backlog(const struct port *p);
+/* Does the kernel hold back completions until the thread they belong to enters it? Nobody else's
+ * entering helps, but for those of an overflow. */
+bool pirn_port_holds_back(const struct port *p);
+
+/* Gives queued operations and cancels to the kernel. */
+void pirn_port_flush(struct port *p);
+
+/* Flushes and waits for a completion, a wake-up, or the time. */
+void pirn_port_wait(struct port *p, int64_t until);
+
+/* Makes the owner's present or next wait return. Any thread. */
+void pirn_port_wake(struct port *p);
+
+/* Once in each thread that flushes ports. */
+void pirn_port_thread_init(struct port *p);
+
+#endif

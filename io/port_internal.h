@@ -1,0 +1,61 @@
+/*
+ * What port.c and collect.c share. All of it under the port's lock.
+ */
+#ifndef PIRN_IO_PORT_INTERNAL_H
+#define PIRN_IO_PORT_INTERNAL_H
+
+#include "io/port.h"
+#include "io/ring.h"
+
+static inline void port_publish_deadline(struct port *p)
+{
+    /* relaxed: a hint; who acts on it takes the lock */
+    atomic_store_explicit(&p->next_deadline, pirn_heap_first(&p->heap), memory_order_relaxed);
+}
+
+static inline void port_add(_Atomic uint32_t *counter,
+                            int n) /* under the lock, so no read-modify-write */
+{
+    uint32_t v = atomic_load_explicit(counter, memory_order_relaxed);
+    atomic_store_explicit(counter, v + (uint32_t)n, memory_order_relaxed);
+}
+
+static inline void port_count(_Atomic uint64_t *counter, uint64_t n)
+{
+    uint64_t v = atomic_load_explicit(counter, memory_order_relaxed);
+    atomic_store_explicit(counter, v + n, memory_order_relaxed);
+}
+
+static inline void port_remove_deadline(struct port *p, struct op *op)
+{
+    if (op->heap_index == 0)
+        return;
+    bool first = op->heap_index == 1;
+    pirn_heap_remove(&p->heap, op);
+    if (first)
+        port_publish_deadline(p);
+}
+
+/* Under the lock: the operation is over. */
+static inline void port_finish(struct port *p, struct op *op, int res)
+{
+    port_remove_deadline(p, op);
+    if (op->state != OP_TIMER)
+        port_add(&p->inflight, -1);
+    op->res = res;
+    op->state = OP_IDLE;
+    /* A stop that comes too late must not look at a later use of the struct, which may be in another
+     * port: it finds this one gone. relaxed: under the lock, like its second look */
+    atomic_store_explicit(&op->port, NULL, memory_order_relaxed);
+}
+
+/* Under the lock: asks the kernel to give up a request it has. */
+static inline void port_request_cancel(struct port *p, struct op *op, int err)
+{
+    op->stop = err;
+    op->pending++;
+    op_list_append(&p->cancels, op);
+    port_add(&p->backlog, 1);
+}
+
+#endif

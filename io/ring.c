@@ -1,0 +1,288 @@
+/*
+ * The ring; see ring.h.
+ *
+ * The submission queue's index array is filled once with the identity (entry i is always at
+ * position i), so publishing is one release store of the tail. An entry's slot is free again when
+ * the kernel's head has passed it; the kernel copies entries when it takes them, so an operation's
+ * own memory (a timespec) is not read later.
+ *
+ * Constants that Debian 12's headers lack are given here and probed at run time.
+ */
+#include "io/ring.h"
+
+#include <errno.h>
+#include <linux/time_types.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/eventfd.h>
+
+#include "io/clock.h"
+#include "io/fault.h"
+#include "io/sys.h"
+
+#define ENTER_NO_IOWAIT (1u << 7) /* 6.15 */
+#define FEAT_NO_IOWAIT (1u << 17)
+#define REGISTER_SEND_MSG_RING 31 /* 6.13 */
+
+enum {
+    HELPERS = 4
+}; /* kernel threads per submitting thread for what cannot be done inline */
+
+static unsigned load_acquire(const unsigned *p)
+{
+    return __atomic_load_n(p, __ATOMIC_ACQUIRE); /* pairs with the kernel's release stores */
+}
+
+static int setup(unsigned entries, struct io_uring *uring, struct io_uring_params *params)
+{
+#ifdef PIRN_HARD
+    int fault = pirn_fault("io_uring_setup"); /* liburing makes this call, not sys.c */
+    if (fault != 0)
+        return fault;
+#endif
+    return io_uring_queue_init_params(entries, uring, params);
+}
+
+static int setup_with_best_flags(struct ring *r, unsigned entries, unsigned completions)
+{
+    static const unsigned flag_sets[] = {
+        IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL,
+        IORING_SETUP_SUBMIT_ALL, /* before 5.19 */
+        0,                       /* before 5.18 */
+    };
+    int rc = -EINVAL;
+    for (size_t i = 0; i < sizeof(flag_sets) / sizeof(flag_sets[0]) && rc == -EINVAL; i++) {
+        struct io_uring_params params = {0};
+        params.flags = flag_sets[i] | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP;
+        params.cq_entries = completions;
+        rc = setup(entries, &r->uring, &params);
+    }
+    return rc;
+}
+
+int pirn_ring_init(struct ring *r, unsigned entries, unsigned completions)
+{
+    enum {
+        TRIES = 7,
+        LEAST_COMPLETIONS = 256
+    };
+    memset(r, 0, sizeof(*r));
+    r->event_fd = -1;
+    int rc = setup_with_best_flags(r, entries, completions);
+    /* RLIMIT_MEMLOCK counts rings per user, and the kernel uncounts a closed one a little later: wait
+     * for that, up to 0.1 s in all, and make do with a smaller one. */
+    for (int i = 0; i < TRIES && rc == -ENOMEM; i++) {
+        struct timespec pause = clock_timespec((int64_t)1000000 << i);
+        clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
+        if (i >= TRIES / 2 && completions > LEAST_COMPLETIONS)
+            completions /= 2;
+        rc = setup_with_best_flags(r, entries, completions);
+    }
+    if (rc != 0)
+        return rc == -EINVAL ? -ENOSYS : rc;
+    if ((r->uring.features & IORING_FEAT_EXT_ARG) == 0 ||
+        (r->uring.features & IORING_FEAT_NODROP) == 0) {
+        io_uring_queue_exit(&r->uring);
+        return -ENOSYS; /* before 5.11: no wait with a timeout */
+    }
+    io_uring_ring_dontfork(&r->uring);
+    for (unsigned i = 0; i < r->uring.sq.ring_entries; i++)
+        r->uring.sq.array[i] = i;
+    r->wait_flags = r->uring.features & FEAT_NO_IOWAIT ? ENTER_NO_IOWAIT : 0;
+
+    /* Can a ring be sent a message without having one? Ask with a message to ourselves. */
+    rc = pirn_ring_wake(r);
+    if (rc != 0) {
+        r->event_fd = sys_eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        if (r->event_fd < 0) {
+            rc = r->event_fd;
+            io_uring_queue_exit(&r->uring);
+            return rc;
+        }
+    }
+    return 0;
+}
+
+void pirn_ring_destroy(struct ring *r)
+{
+    io_uring_queue_exit(&r->uring);
+    if (r->event_fd >= 0)
+        sys_close(r->event_fd);
+}
+
+void pirn_ring_limit_helpers(struct ring *r)
+{
+    unsigned limits[2] = {HELPERS, HELPERS};
+    sys_io_uring_register(r->uring.ring_fd, IORING_REGISTER_IOWQ_MAX_WORKERS, limits, 2);
+}
+
+static struct io_uring_sqe *next_entry(struct ring *r)
+{
+    struct io_uring_sq *sq = &r->uring.sq;
+    if (sq->sqe_tail - load_acquire(sq->khead) >= sq->ring_entries)
+        return NULL;
+    struct io_uring_sqe *sqe = &sq->sqes[sq->sqe_tail++ & sq->ring_mask];
+    memset(sqe, 0, sizeof(*sqe));
+    return sqe;
+}
+
+static unsigned poll_events(const struct op *op)
+{
+    return op->kind == OP_WRITE || op->kind == OP_SEND || op->kind == OP_SENDMSG ||
+                   op->kind == OP_CONNECT
+               ? POLLOUT
+               : POLLIN;
+}
+
+static uint16_t poll_first(const struct op *op)
+{
+    return op->off == OP_POLL_FIRST ? IORING_RECVSEND_POLL_FIRST : 0;
+}
+
+bool pirn_ring_prepare(struct ring *r, struct op *op)
+{
+    struct io_uring_sqe *sqe = next_entry(r);
+    void *addr = (void *)(uintptr_t)op->addr;
+    if (sqe == NULL)
+        return false;
+    switch (op->polling == OP_POLLING ? OP_POLL : (enum op_kind)op->kind) {
+    case OP_ACCEPT:
+        io_uring_prep_accept(sqe, op->fd, addr, (socklen_t *)(uintptr_t)op->off, (int)op->flags);
+        break;
+    case OP_CONNECT:
+        io_uring_prep_connect(sqe, op->fd, addr, op->len);
+        break;
+    case OP_RECV:
+        io_uring_prep_recv(sqe, op->fd, addr, op->len, (int)op->flags);
+        sqe->ioprio = poll_first(op);
+        break;
+    case OP_SEND:
+        io_uring_prep_send(sqe, op->fd, addr, op->len, (int)op->flags);
+        sqe->ioprio = poll_first(op);
+        break;
+    case OP_RECVMSG:
+        io_uring_prep_recvmsg(sqe, op->fd, addr, op->flags);
+        sqe->ioprio = poll_first(op);
+        break;
+    case OP_SENDMSG:
+        io_uring_prep_sendmsg(sqe, op->fd, addr, op->flags);
+        sqe->ioprio = poll_first(op);
+        break;
+    case OP_READ:
+        io_uring_prep_read(sqe, op->fd, addr, op->len, op->off);
+        break;
+    case OP_WRITE:
+        io_uring_prep_write(sqe, op->fd, addr, op->len, op->off);
+        break;
+    case OP_OPENAT:
+        io_uring_prep_openat(sqe, op->fd, addr, (int)op->flags, (mode_t)op->len);
+        if (op->off == OP_BLOCKS)
+            sqe->flags |= IOSQE_ASYNC; /* inline, the kernel would open a FIFO without waiting */
+        break;
+    case OP_CLOSE:
+        io_uring_prep_close(sqe, op->fd);
+        break;
+    case OP_FSYNC:
+        io_uring_prep_fsync(sqe, op->fd, 0);
+        break;
+    case OP_CLOCK:
+        /* addr and off hold the timespec; the kernel copies it when it takes the entry */
+        io_uring_prep_timeout(
+            sqe, (struct __kernel_timespec *)(void *)&op->addr, 0,
+            IORING_TIMEOUT_ABS |
+                (op->flags == OP_CLOCK_WALL ? IORING_TIMEOUT_REALTIME : IORING_TIMEOUT_BOOTTIME));
+        break;
+    case OP_POLL:
+        io_uring_prep_poll_add(sqe, op->fd,
+                               op->polling == OP_POLLING ? poll_events(op) : op->flags);
+        break;
+    case OP_KINDS:
+        break;
+    }
+    io_uring_sqe_set_data64(sqe, (uint64_t)(uintptr_t)op | RING_OP);
+    return true;
+}
+
+bool pirn_ring_prepare_cancel(struct ring *r, struct op *op)
+{
+    struct io_uring_sqe *sqe = next_entry(r);
+    if (sqe == NULL)
+        return false;
+    io_uring_prep_cancel64(sqe, (uint64_t)(uintptr_t)op | RING_OP, 0);
+    io_uring_sqe_set_data64(sqe, (uint64_t)(uintptr_t)op | RING_CANCEL);
+    return true;
+}
+
+bool pirn_ring_prepare_event(struct ring *r)
+{
+    if (r->event_fd < 0 || r->event_armed)
+        return true;
+    struct io_uring_sqe *sqe = next_entry(r);
+    if (sqe == NULL)
+        return false;
+    /* Poll, then a plain read at the completion: the descriptor is non-blocking. */
+    io_uring_prep_poll_add(sqe, r->event_fd, POLLIN);
+    io_uring_sqe_set_data64(sqe, RING_EVENT);
+    r->event_armed = true;
+    return true;
+}
+
+void pirn_ring_publish(struct ring *r)
+{
+    /* release: pairs with the kernel's acquire of the tail */
+    __atomic_store_n(r->uring.sq.ktail, r->uring.sq.sqe_tail, __ATOMIC_RELEASE);
+}
+
+unsigned pirn_ring_unsubmitted(const struct ring *r)
+{
+    return __atomic_load_n(r->uring.sq.ktail, __ATOMIC_RELAXED) - load_acquire(r->uring.sq.khead);
+}
+
+bool pirn_ring_wants_enter(const struct ring *r)
+{
+    unsigned flags = __atomic_load_n(r->uring.sq.kflags, __ATOMIC_RELAXED);
+    return (flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0;
+}
+
+bool pirn_ring_has_completions(const struct ring *r)
+{
+    return __atomic_load_n(r->uring.cq.khead, __ATOMIC_RELAXED) != load_acquire(r->uring.cq.ktail);
+}
+
+int pirn_ring_enter(struct ring *r)
+{
+    return sys_io_uring_enter(r->uring.ring_fd, pirn_ring_unsubmitted(r), 0, IORING_ENTER_GETEVENTS,
+                              NULL, 0);
+}
+
+int pirn_ring_wait(struct ring *r, int64_t until)
+{
+    struct __kernel_timespec ts;
+    struct io_uring_getevents_arg arg = {0};
+    if (until != INT64_MAX) {
+        int64_t left = until - clock_now();
+        if (left <= 0)
+            return pirn_ring_enter(r); /* a wait with a zero timeout costs 17 us, this 0.2 */
+        ts.tv_sec = left / 1000000000;
+        ts.tv_nsec = left % 1000000000;
+        arg.ts = (uint64_t)(uintptr_t)&ts;
+    }
+    return sys_io_uring_enter(r->uring.ring_fd, pirn_ring_unsubmitted(r), 1,
+                              IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG | r->wait_flags, &arg,
+                              sizeof(arg));
+}
+
+int pirn_ring_wake(struct ring *r)
+{
+    if (r->event_fd >= 0) {
+        uint64_t one = 1;
+        ssize_t n = sys_write(r->event_fd, &one, sizeof(one));
+        return n == -EAGAIN || n == sizeof(one) ? 0 : (int)n; /* EAGAIN: full of wake-ups */
+    }
+    struct io_uring_sqe sqe;
+    memset(&sqe, 0, sizeof(sqe));
+    sqe.opcode = IORING_OP_MSG_RING;
+    sqe.fd = r->uring.ring_fd;
+    sqe.off = RING_WAKE; /* the completion's user_data */
+    return sys_io_uring_register(-1, REGISTER_SEND_MSG_RING, &sqe, 1);
+}

@@ -1,0 +1,107 @@
+/*
+ * The system calls pirn makes, each returning a value or a negative errno (the contract of sys.c).
+ * What is not listed here is not called from io/, sched/ and runtime/.
+ */
+#ifndef PIRN_IO_SYS_H
+#define PIRN_IO_SYS_H
+
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+#include <time.h>
+
+/* Their names in the object files: a static library must not define a sys_read of its own. */
+#define SYS(name) __asm__("pirn_sys_" #name)
+
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102 /* Linux 6.13 */
+#endif
+
+/* sched_setattr(2)'s argument, as far as pirn fills it in; no libc header has it. */
+struct sys_sched_attr {
+    uint32_t size;
+    uint32_t policy;
+    uint64_t flags;
+    int32_t nice;
+    uint32_t priority;
+    uint64_t runtime; /* ns: for SCHED_OTHER the slice that is asked for */
+    uint64_t deadline;
+    uint64_t period;
+};
+
+struct io_uring_params;
+
+/* Memory. sys_mmap gives 0 and *ret_addr, or -errno. */
+int sys_mmap(void **ret_addr, void *addr, size_t len, int prot, int flags, int fd, off_t offset)
+    SYS(mmap);
+int sys_munmap(void *addr, size_t len) SYS(munmap);
+int sys_madvise(void *addr, size_t len, int advice) SYS(madvise);
+int sys_mprotect(void *addr, size_t len, int prot) SYS(mprotect);
+
+/* io_uring, raw. */
+int sys_io_uring_setup(unsigned entries, struct io_uring_params *params) SYS(io_uring_setup);
+int sys_io_uring_enter(int fd, unsigned to_submit, unsigned min_complete, unsigned flags,
+                       const void *arg, size_t arg_size) SYS(io_uring_enter);
+int sys_io_uring_register(int fd, unsigned opcode, void *arg, unsigned arg_count)
+    SYS(io_uring_register);
+
+/* Threads, scheduling, signals. timeout is relative, NULL waits for ever. */
+int sys_pthread_create(pthread_t *ret_thread, const pthread_attr_t *attr, void *(*fn)(void *),
+                       void *arg) SYS(pthread_create);
+int sys_futex_wait(const void *word, uint32_t expected, const struct timespec *timeout)
+    SYS(futex_wait);
+int sys_futex_wake(const void *word, int count) SYS(futex_wake);
+int sys_membarrier(int command, unsigned flags) SYS(membarrier);
+int sys_sched_getattr(pid_t tid, struct sys_sched_attr *ret_attr) SYS(sched_getattr);
+int sys_sched_setattr(pid_t tid, const struct sys_sched_attr *attr) SYS(sched_setattr);
+int sys_sched_getaffinity(pid_t tid, size_t bytes, void *ret_mask)
+    SYS(sched_getaffinity); /* bytes the kernel wrote */
+int sys_prctl(int option, unsigned long arg) SYS(prctl);
+int sys_sigaltstack(const stack_t *stack, stack_t *ret_old) SYS(sigaltstack);
+int sys_sigaction(int signal, const struct sigaction *action, struct sigaction *ret_old)
+    SYS(sigaction);
+int sys_sigprocmask(int how, const sigset_t *set, sigset_t *ret_old)
+    SYS(sigprocmask); /* of the calling thread */
+int sys_getrlimit(int resource, struct rlimit *ret_limit) SYS(getrlimit);
+
+/* Descriptors. */
+int sys_eventfd(unsigned initial, int flags) SYS(eventfd);
+int sys_openat(int dir_fd, const char *path, int flags, mode_t mode) SYS(openat);
+int sys_close(int fd) SYS(close);
+int sys_fcntl(int fd, int command, long arg) SYS(fcntl);
+int sys_fstat(int fd, struct stat *ret_stat) SYS(fstat);
+int sys_fstatat(int dir_fd, const char *path, struct stat *ret_stat, int flags) SYS(fstatat);
+int sys_fsync(int fd) SYS(fsync);
+int sys_poll(struct pollfd *fds, nfds_t n, int timeout_ms) SYS(poll);
+int sys_ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout) SYS(ppoll);
+ssize_t sys_read(int fd, void *buf, size_t n) SYS(read);
+ssize_t sys_write(int fd, const void *buf, size_t n) SYS(write);
+ssize_t sys_pread(int fd, void *buf, size_t n, off_t offset) SYS(pread);
+ssize_t sys_pwrite(int fd, const void *buf, size_t n, off_t offset) SYS(pwrite);
+ssize_t sys_preadv2(int fd, const struct iovec *iov, int n, off_t offset, int flags) SYS(preadv2);
+ssize_t sys_pwritev2(int fd, const struct iovec *iov, int n, off_t offset, int flags) SYS(pwritev2);
+
+/* Sockets. */
+int sys_accept4(int fd, struct sockaddr *ret_addr, socklen_t *ret_len, int flags) SYS(accept4);
+int sys_connect(int fd, const struct sockaddr *addr, socklen_t len) SYS(connect);
+int sys_shutdown(int fd, int how) SYS(shutdown);
+int sys_getsockopt(int fd, int level, int option, void *ret_value, socklen_t *ret_len)
+    SYS(getsockopt);
+int sys_setsockopt(int fd, int level, int option, const void *value, socklen_t len) SYS(setsockopt);
+ssize_t sys_recv(int fd, void *buf, size_t n, int flags) SYS(recv);
+ssize_t sys_send(int fd, const void *buf, size_t n, int flags) SYS(send);
+ssize_t sys_recvmsg(int fd, struct msghdr *msg, int flags) SYS(recvmsg);
+ssize_t sys_sendmsg(int fd, const struct msghdr *msg, int flags) SYS(sendmsg);
+
+#undef SYS
+
+#endif
