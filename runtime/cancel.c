@@ -1,0 +1,92 @@
+/*
+ * Ending other tasks' waits: a cancel, the runtime's shutdown, the close of a descriptor. What a task
+ * waits for is in its cell (cell.h): an object, which a claim ends, or an operation of io/, which has
+ * to be stopped there and then ends the wait itself.
+ */
+#include <errno.h>
+
+#include "io/port.h"
+#include "runtime/runtime.h"
+#include "runtime/wait.h"
+#include "runtime/worker.h"
+
+void pirn_wait_stop_op(struct pirn_task *t, uint32_t gen, int err)
+{
+    struct port *p;
+    if (pirn_op_stop(&t->op, gen, err, &p))
+        pirn_wait_op_done(&t->op);
+    else if (p != NULL)
+        pirn_worker_flush_foreign(t->rt, p);
+}
+
+struct stop_fd {
+    int fd;
+    bool any;
+};
+
+static void stop_if_on_fd(struct pirn_task *t, void *arg)
+{
+    struct stop_fd *s = arg;
+    /* acquire: pairs with the release in pirn_wait_op. The operation may be about to start; then
+     * this gen is not its own yet, the stop is void, and the caller comes again. */
+    if (atomic_load_explicit(&t->op.fd, memory_order_acquire) != s->fd)
+        return;
+    s->any = true;
+    pirn_wait_stop_op(t, atomic_load_explicit(&t->op.gen, memory_order_relaxed), -EBADF);
+}
+
+bool pirn_wait_stop_fd(struct pirn_runtime *rt, int fd)
+{
+    struct stop_fd s = {fd, false};
+    if (atomic_load_explicit(rt_fd_ops(rt, fd), memory_order_seq_cst) != 0)
+        pirn_task_each(rt, stop_if_on_fd, &s);
+    return s.any;
+}
+
+static void cancel_one(struct pirn_task *t, const char *reason)
+{
+    uint32_t gen = 0;
+    atomic_store_explicit(&t->cancel_reason, reason, memory_order_relaxed);
+    switch (pirn_cell_cancel(&t->cell, &gen)) {
+    case CANCEL_NOTED:
+        break;
+    case CANCEL_WOKE:
+        pirn_wake_cell(&t->cell);
+        break;
+    case CANCEL_IN_OP:
+        pirn_wait_stop_op(t, gen, -ECANCELED);
+        break;
+    }
+}
+
+int pirn_wait_cancel(struct pirn_task *t, const char *reason)
+{
+    struct pirn_runtime *rt = t->rt;
+    struct pirn_task *outer = t, *inner;
+    if (task_has_ended(t))
+        return -EALREADY;
+    rt_outsider_enter(rt);
+    cancel_one(t, reason);
+    while ((inner = pirn_task_pass_cancel(outer)) != NULL) { /* from awaiter to awaited */
+        cancel_one(inner, reason);
+        pirn_cell_passed(&outer->cell);
+        if (outer != t)
+            pirn_task_unref(outer);
+        outer = inner;
+    }
+    if (outer != t)
+        pirn_task_unref(outer);
+    rt_outsider_leave(rt);
+    return 0;
+}
+
+void pirn_wait_fail(struct pirn_task *t)
+{
+    uint64_t word = cell_load(&t->cell);
+    if ((word & CELL_PARKED) == 0)
+        return;
+    if ((word & CELL_IN_OP) != 0)
+        pirn_wait_stop_op(t, cell_gen(word), -ESHUTDOWN);
+    else if (pirn_cell_claim(&t->cell, cell_gen(word), WAKE_SHUTDOWN) == CLAIM_PARKED)
+        pirn_wake_cell(&t->cell);
+}

@@ -1,0 +1,104 @@
+/*
+ * The one place where stacks are switched: the context switch, with what sanitizers have to be told
+ * and the C++ runtime has to keep.
+ *
+ * C++ keeps the exceptions in flight of a thread in two words (__cxa_eh_globals). A coroutine that
+ * suspends inside a catch block takes its own along: saved here on its stack, put back when it
+ * resumes on whatever thread. Free of cost in C programs: the weak symbol is absent.
+ */
+#ifndef PIRN_RUNTIME_FIBER_H
+#define PIRN_RUNTIME_FIBER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "runtime/context.h"
+#include "sched/tsan.h"
+
+#if defined(__SANITIZE_ADDRESS__)
+#define PIRN_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define PIRN_ASAN 1
+#endif
+#endif
+
+#ifdef PIRN_ASAN
+void __sanitizer_start_switch_fiber(void **fake_stack_save, const void *bottom, size_t size);
+void __sanitizer_finish_switch_fiber(void *fake_stack, const void **ret_bottom, size_t *ret_size);
+#endif
+#ifdef PIRN_TSAN
+void *__tsan_get_current_fiber(void);
+void *__tsan_create_fiber(unsigned flags);
+void __tsan_destroy_fiber(void *fiber);
+void __tsan_switch_to_fiber(void *fiber, unsigned flags);
+#define FIBER_NO_TSAN __attribute__((no_sanitize("thread")))
+#else
+#define FIBER_NO_TSAN
+#endif
+
+struct cxx_globals { /* Itanium C++ ABI, 2.2.2 */
+    void *caught;
+    unsigned uncaught;
+};
+extern struct cxx_globals *__cxa_get_globals(void) __attribute__((weak));
+
+/* Where a switch goes. */
+struct fiber_target {
+    void *sp;
+    const void *low; /* the stack's bounds, for ASan */
+    size_t size;
+    void *tsan;
+};
+
+/* What the caller keeps of the thread's exceptions while other code runs above it. */
+static inline struct cxx_globals fiber_keep_cxx(void)
+{
+    struct cxx_globals kept = {NULL, 0};
+    if (__cxa_get_globals != NULL) {
+        struct cxx_globals *g = __cxa_get_globals();
+        kept = *g;
+        g->caught = NULL;
+        g->uncaught = 0;
+    }
+    return kept;
+}
+
+static inline void fiber_put_cxx(struct cxx_globals kept)
+{
+    if (__cxa_get_globals != NULL)
+        *__cxa_get_globals() = kept;
+}
+
+/* Leaves this stack for another; returns what the side that comes back hands over. dying: never
+ * comes back. */
+FIBER_NO_TSAN static inline void *fiber_switch(void **save_sp, const struct fiber_target *to,
+                                               void *arg, bool dying)
+{
+    struct cxx_globals kept = fiber_keep_cxx();
+#ifdef PIRN_ASAN
+    void *fake = NULL;
+    __sanitizer_start_switch_fiber(dying ? NULL : &fake, to->low, to->size);
+#else
+    (void)dying;
+#endif
+#ifdef PIRN_TSAN
+    __tsan_switch_to_fiber(to->tsan, 0);
+#endif
+    void *got = context_switch(save_sp, to->sp, arg);
+#ifdef PIRN_ASAN
+    __sanitizer_finish_switch_fiber(fake, NULL, NULL);
+#endif
+    fiber_put_cxx(kept);
+    return got;
+}
+
+/* The first thing on a fresh stack. */
+static inline void fiber_arrived(void)
+{
+#ifdef PIRN_ASAN
+    __sanitizer_finish_switch_fiber(NULL, NULL, NULL);
+#endif
+}
+
+#endif

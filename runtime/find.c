@@ -1,0 +1,397 @@
+/*
+ * What a worker does between coroutines: looks at the world, finds the next task, or parks.
+ *
+ * In order: its own port (completions, deadlines, what is to be submitted), stuck peers' ports,
+ * the inject queues, the local queue; then stealing; then every port that is due, whoever it
+ * belongs to; then the park, inside the ring's wait, so that a completion ends it.
+ *
+ * A worker parks until its own next deadline. While a peer is stuck, and for the sentinel always,
+ * until the earliest deadline of the stuck peers as well.
+ */
+#include "io/clock.h"
+#include "runtime/runtime.h"
+#include "runtime/worker.h"
+
+enum {
+    STRIDE_NS = 50000, /* between two looks at the world */
+    STRIDE_MAX = 64,
+    LINGER_NS = 300000000, /* how long a retired spare's thread waits for new use */
+    SPIN_NS = 20000,       /* a searcher's patience, about what waking it again would cost */
+    STEAL_MAX = 128,
+    INJECT_MAX = 32
+};
+
+static uint32_t next_random(struct worker *w)
+{
+    uint32_t x = w->random; /* xorshift32 */
+    x ^= x << 13;
+    x ^= x >> 17;
+    x ^= x << 5;
+    return w->random = x;
+}
+
+static void begin_stride(struct worker *w)
+{
+    int64_t now = clock_now();
+    int used = w->stride - w->budget;
+    if (used > 0) {
+        int64_t each = (now - w->stride_began) / used + 1;
+        int64_t fits = STRIDE_NS / each;
+        w->stride = fits < 1 ? 1 : fits > STRIDE_MAX ? STRIDE_MAX : (int)fits;
+    }
+    w->budget = w->stride;
+    w->stride_began = w->now = now;
+    uint64_t pass = atomic_load_explicit(&w->pass, memory_order_relaxed);
+    atomic_store_explicit(&w->pass, pass + 1, memory_order_relaxed);
+}
+
+/* May this worker take from that lane now? */
+static bool may_take(const struct worker *w, enum lane lane)
+{
+    switch (worker_role(w)) {
+    case ROLE_PRIMARY:
+    case ROLE_SUBSTITUTE:
+        return true;
+    case ROLE_SENTINEL:
+        return lane == LANE_LIGHT ||
+               (lane == LANE_HOG && atomic_load_explicit(&w->rt->trial, memory_order_relaxed) != 0);
+    case ROLE_RETIRED:
+    case ROLE_GONE:
+        break;
+    }
+    return false;
+}
+
+/* A worker whose tasks run long takes few: what it holds waits for them. */
+static unsigned batch_of(struct worker *w, enum lane lane)
+{
+    struct pirn_runtime *rt = w->rt;
+    uint64_t share = pirn_inject_size(&rt->inject[lane]) / rt->worker_count + 1;
+    if (worker_role(w) == ROLE_SENTINEL && lane == LANE_HOG)
+        return atomic_exchange_explicit(&rt->trial, 0, memory_order_relaxed) != 0 ? 1 : 0;
+    if (share > (unsigned)w->stride)
+        share = (unsigned)w->stride;
+    return share < INJECT_MAX ? (unsigned)share : INJECT_MAX;
+}
+
+/* From each lane something gets in at every look, even if the ring is full (what is in the way then
+ * overflows): no lane starves behind tasks that yield for ever. */
+static void take_injected(struct worker *w, enum lane lane)
+{
+    struct inject *from = &w->rt->inject[lane];
+    unsigned n, room = RUNQ_CAPACITY - pirn_runq_size(&w->q);
+    unsigned max = pirn_inject_size(from) != 0 && may_take(w, lane) ? batch_of(w, lane) : 0;
+    if (max == 0)
+        return;
+    if (max > room)
+        max = room != 0 ? room : 1;
+    struct node *list = pirn_inject_pop(from, max, &n);
+    w->took = true;
+    while (list != NULL) {
+        struct node *next = list->next;
+        pirn_worker_accept(w, task_of_node(list));
+        list = next;
+    }
+}
+
+static void look_around(struct worker *w)
+{
+    begin_stride(w);
+    pirn_worker_serve_self(w);
+    pirn_worker_serve_peers(w, false);
+    for (int lane = 0; lane < LANES; lane++)
+        take_injected(w, (enum lane)lane);
+}
+
+static bool may_steal_from(const struct worker *w, const struct worker *victim)
+{
+    enum role role = worker_role(victim);
+    return victim != w && (role != ROLE_SENTINEL || worker_stuck(victim) != STUCK_NOT);
+}
+
+static bool is_light(const struct node *n)
+{
+    return !task_is_heavy((const struct pirn_task *)n);
+}
+
+static bool is_hog(const struct node *n)
+{
+    const struct pirn_task *t = (const struct pirn_task *)n;
+    return task_has_started(t) && task_light_runs(t) != 0;
+}
+
+/* A single task of a worker that is getting along may be about to run there: it is left alone
+ * until it has been seen twice with nothing having moved; or often in a row, whatever moves: then two
+ * take turns there that could run side by side. */
+static bool is_settled(struct worker *v)
+{
+#ifndef PIRN_HARD
+    enum {
+        PATIENCE = 16
+    };
+    if (pirn_runq_size(&v->q) == 0)
+        atomic_store_explicit(&v->eyed_runs, 0, memory_order_relaxed);
+    uint64_t tick = atomic_load_explicit(&v->tick, memory_order_relaxed);
+    uint64_t seen = tick << 32 | atomic_load_explicit(&v->q.tail, memory_order_relaxed);
+    if (pirn_runq_size(&v->q) == 1 && worker_stuck(v) == STUCK_NOT && !worker_is_away(v) &&
+        atomic_load_explicit(&v->eyed, memory_order_relaxed) != seen) {
+        unsigned runs = atomic_load_explicit(&v->eyed_runs, memory_order_relaxed) + 1;
+        atomic_store_explicit(&v->eyed, seen, memory_order_relaxed);
+        atomic_store_explicit(&v->eyed_runs, runs, memory_order_relaxed);
+        return runs >= PATIENCE;
+    }
+    atomic_store_explicit(&v->eyed_runs, 0, memory_order_relaxed);
+#endif
+    (void)v;
+    return true;
+}
+
+/* From the first worker that has something wanted (NULL: whatever it has). */
+static unsigned steal(struct worker *w, struct node **ret_nodes, unsigned max, bool take_slots,
+                      bool (*want)(const struct node *n))
+{
+    unsigned threads = rt_threads(w->rt);
+    unsigned first = next_random(w) % threads;
+    for (unsigned i = 0; i < threads; i++) {
+        struct worker *v = rt_worker(w->rt, (first + i) % threads);
+        bool stuck = worker_stuck(v) != STUCK_NOT;
+        if (!may_steal_from(w, v))
+            continue;
+        bool slot = pirn_runq_slot(&v->q) != NULL && (stuck || take_slots);
+        if (!slot && (!is_settled(v) || pirn_runq_size(&v->q) == 0))
+            continue;
+        unsigned n = pirn_runq_steal(&v->q, ret_nodes, max, slot, want);
+        if (n == 0)
+            continue;
+        count_one(&w->n.steals);
+        return n;
+    }
+    return 0;
+}
+
+static bool steal_once(struct worker *w, bool take_slots)
+{
+    struct node *nodes[STEAL_MAX];
+    bool sentinel = worker_role(w) == ROLE_SENTINEL;
+    unsigned n = steal(w, nodes, STEAL_MAX, take_slots, sentinel ? is_light : NULL);
+    for (unsigned k = 0; k < n; k++)
+        pirn_worker_requeue(w, task_of_node(nodes[k]));
+    if (n != 0 || !sentinel || atomic_load_explicit(&w->rt->trial, memory_order_relaxed) == 0)
+        return n != 0;
+    n = steal(w, nodes, 1, false,
+              is_hog); /* in the ring of a stuck worker, with no other way out */
+    if (n != 0 && atomic_exchange_explicit(&w->rt->trial, 0, memory_order_relaxed) != 0)
+        pirn_worker_accept(w, task_of_node(nodes[0]));
+    else if (n != 0)
+        pirn_inject_task(w->rt, task_of_node(nodes[0])); /* another took the trial: to its lane */
+    return n != 0;
+}
+
+static bool has_peers(const struct worker *w)
+{
+    return w->rt->worker_count > 1 ||
+           atomic_load_explicit(&w->rt->peers_bound, memory_order_relaxed) != 0;
+}
+
+static bool anything_injected(const struct worker *w)
+{
+    for (int lane = 0; lane < LANES; lane++) {
+        if (may_take(w, (enum lane)lane) && pirn_inject_size(&w->rt->inject[lane]) != 0)
+            return true;
+    }
+    return false;
+}
+
+/* Is any other worker awake, so that work may turn up? */
+static bool others_awake(const struct worker *w)
+{
+    int parked = atomic_load_explicit(&w->rt->idle.parked, memory_order_relaxed);
+    return parked + 1 < (int)w->rt->worker_count;
+}
+
+/* As a searcher: true if something may be in our queue now. */
+static bool search(struct worker *w)
+{
+    struct pirn_runtime *rt = w->rt;
+    int limit = (int)(rt->worker_count + 1) / 2;
+    if (!has_peers(w))
+        return false;
+    /* The sentinel leaves work to others, so it is no searcher a pusher could rely on. */
+    if (worker_role(w) == ROLE_SENTINEL)
+        return anything_injected(w) || steal_once(w, false);
+    if (!w->searching && !(w->searching = pirn_idle_search_begin(&rt->idle, limit)))
+        return false;
+    int64_t began = w->now;
+    for (;;) {
+        bool aged = clock_now() - began > SPIN_NS;
+        if (anything_injected(w) || steal_once(w, aged) || pirn_port_has_completions(&w->port))
+            return true;
+        if (aged || !others_awake(w) ||
+            atomic_load_explicit(&rt->stopping, memory_order_relaxed) != 0)
+            return false;
+        for (int i = 0; i < 20; i++)
+            ck_pr_stall();
+    }
+}
+
+/* Work in hand: a searcher no longer. The last one to find some sees to the rest, and so does who
+ * took a batch from an inject queue: what it does not run itself must not wait for it. */
+static void end_search(struct worker *w)
+{
+    bool last = w->searching && pirn_idle_search_end(&w->rt->idle);
+    bool hand_on = last || w->took;
+    w->searching = false;
+    w->took = false;
+    if (hand_on && (pirn_runq_size(&w->q) != 0 || anything_injected(w)))
+        pirn_wake_one(w->rt);
+}
+
+/* The look between PARKING and KERNEL: is there anything we ought to do instead? */
+static bool work_in_sight(struct worker *w)
+{
+    unsigned threads = rt_threads(w->rt);
+    if (anything_injected(w) || pirn_port_is_due(&w->port, w->now))
+        return true;
+    for (unsigned i = 0; i < threads; i++) {
+        struct worker *v = rt_worker(w->rt, i);
+        if (may_steal_from(w, v) && pirn_runq_size(&v->q) != 0 && is_settled(v))
+            return true;
+    }
+    return atomic_load_explicit(&w->rt->stopping, memory_order_relaxed) != 0;
+}
+
+static int64_t wake_time(struct worker *w)
+{
+    int64_t until = atomic_load_explicit(&w->port.next_deadline, memory_order_relaxed);
+    unsigned threads = rt_threads(w->rt);
+    bool sentinel = worker_role(w) == ROLE_SENTINEL;
+    if (!has_peers(w))
+        return until;
+    for (unsigned i = 0; i < threads; i++) {
+        struct worker *v = rt_worker(w->rt, i);
+        if (worker_stuck(v) == STUCK_NOT && !(sentinel && !worker_is_away(v)))
+            continue;
+        int64_t theirs = atomic_load_explicit(&v->port.next_deadline, memory_order_relaxed);
+        if (theirs < until)
+            until = theirs;
+    }
+    return until;
+}
+
+/* The sentinel sleeps aside. Who arms an earlier deadline, or injects something light with nobody
+ * else to run it, sees sentinel_until and wakes it: the fence pairs with the one in
+ * pirn_idle_wake_begin. */
+static void park_sentinel(struct worker *w)
+{
+    struct pirn_runtime *rt = w->rt;
+    int64_t until = wake_time(w);
+    if (w->searching) { /* it was woken as what it was before */
+        w->searching = false;
+        pirn_idle_search_end(&rt->idle);
+        pirn_wake_one(rt);
+    }
+    atomic_store_explicit(&rt->sentinel_until, until, memory_order_relaxed);
+    atomic_store_explicit(&w->parker.state, PARKER_ASIDE, memory_order_relaxed);
+    atomic_thread_fence(memory_order_seq_cst);
+    if (!anything_injected(w) && !pirn_port_is_due(&w->port, w->now) &&
+        atomic_load_explicit(&rt->stopping, memory_order_relaxed) == 0) {
+        count_one(&w->n.parks);
+        pirn_port_wait(&w->port, until);
+    }
+    atomic_store_explicit(&w->parker.state, PARKER_AWAKE, memory_order_relaxed);
+    atomic_store_explicit(&rt->sentinel_until, INT64_MIN, memory_order_relaxed);
+    pirn_monitor_rouse(rt);
+}
+
+static void park(struct worker *w)
+{
+    struct pirn_runtime *rt = w->rt;
+    if (w->searching) {
+        w->searching = false;
+        pirn_idle_search_end(&rt->idle);
+    }
+    if (w->woken)
+        atomic_fetch_add_explicit(&rt->fruitless_wakes, 1, memory_order_relaxed);
+    pirn_parker_begin(&rt->idle, &w->parker);
+    if (!work_in_sight(w)) {
+        int64_t until = wake_time(w);
+        if (pirn_parker_enter(&w->parker)) {
+            count_one(&w->n.parks);
+            pirn_port_wait(&w->port, until);
+        }
+    }
+    w->searching = w->woken = pirn_parker_end(&rt->idle, &w->parker);
+    if (!w->woken) /* else its waker does */
+        pirn_monitor_rouse(rt);
+}
+
+/* Ends the thread of a retired spare, if nothing depends on it. */
+static bool leave_for_good(struct worker *w)
+{
+    uint32_t retired = ROLE_RETIRED;
+    if (w->foreign_requests || !pirn_port_is_idle(&w->port))
+        return false;
+    /* release: pairs with the acquire in pirn_spare_start */
+    return atomic_compare_exchange_strong_explicit(&w->role, &retired, ROLE_GONE,
+                                                   memory_order_release, memory_order_relaxed);
+}
+
+/* A spare nobody needs sleeps where no waker picks it. True: its thread is to end. */
+static bool retire(struct worker *w)
+{
+    struct pirn_runtime *rt = w->rt;
+    struct node *n;
+    unsigned none = 0;
+    while ((n = pirn_runq_pop(&w->q, &none)) != NULL)
+        pirn_inject_task(rt, task_of_node(n));
+    if (w->searching) {
+        w->searching = false;
+        pirn_idle_search_end(&rt->idle);
+        pirn_wake_one(rt); /* a wake-up meant for a worker went to us */
+    }
+    atomic_store_explicit(&w->parker.state, PARKER_ASIDE, memory_order_relaxed);
+    if (!pirn_port_is_due(&w->port, w->now) &&
+        atomic_load_explicit(&rt->stopping, memory_order_relaxed) == 0) {
+        int64_t until = atomic_load_explicit(&w->port.next_deadline, memory_order_relaxed);
+        if (!w->lingered && until > w->now + LINGER_NS)
+            until = w->now + LINGER_NS;
+        pirn_port_wait(&w->port, until);
+        if (w->lingered || clock_now() >= w->now + LINGER_NS) {
+            w->lingered = true;
+            if (leave_for_good(w))
+                return true;
+        }
+    }
+    atomic_store_explicit(&w->parker.state, PARKER_AWAKE, memory_order_relaxed);
+    return false;
+}
+
+struct pirn_task *pirn_worker_find(struct worker *w)
+{
+    for (;;) {
+        if (atomic_load_explicit(&w->rt->stopping, memory_order_acquire) != 0)
+            return NULL; /* acquire: pairs with the release in pirn_run's end */
+        look_around(w);
+        if (worker_role(w) == ROLE_RETIRED) {
+            pirn_task_settle(w);
+            if (retire(w))
+                return NULL;
+            continue;
+        }
+        w->lingered = false;
+        struct pirn_task *t = pirn_worker_next_local(w);
+        if (t != NULL) {
+            w->woken = false;
+            if (w->searching || w->took)
+                end_search(w);
+            return t;
+        }
+        if (search(w) || pirn_worker_serve_peers(w, true))
+            continue;
+        pirn_task_settle(w);
+        if (worker_role(w) == ROLE_SENTINEL)
+            park_sentinel(w);
+        else
+            park(w);
+    }
+}

@@ -1,0 +1,117 @@
+/*
+ * Awaiting a child that has not started yet by calling it on the awaiter's own stack: no stack, no
+ * switch, no wake-up. The child is a task like any other all the same, with its own descriptor: it
+ * is the worker's current one, it may wait, migrate, be cancelled, be dumped. Only its frames lie
+ * above its awaiter's, which cannot go on before the child ends.
+ *
+ * So it is done only where the awaiter would not go on earlier anyway: no deadline, not shielded
+ * (a cancel of the awaiter goes to the child), nobody else known to hold the child. And where
+ * nothing else changes: it is the newest in this worker's queue, not pinned, not on the sentinel
+ * (which does not start tasks), and the stack has room for all that the child was promised.
+ * One thing does differ: if another awaiter turns up later, this one cannot leave it alone with the
+ * child when it is cancelled; its cancel then waits for the child's end.
+ *
+ * A cancel of the awaiter: the canceller notes it in the awaiter's cell and then looks at `inner`;
+ * the awaiter sets `inner` and then looks at its cell (seq_cst on both sides). The canceller takes a
+ * reference, looks again that it is still the inner one, and marks the pending cancel as PASSED
+ * before it cancels the child; if the awaiter has taken the cancel meanwhile that fails and nothing
+ * is passed on. With the reference held the descriptor cannot become another task.
+ */
+#include <errno.h>
+#include <sched.h>
+#include <unistd.h>
+
+#include "runtime/fiber.h"
+#include "runtime/runtime.h"
+#include "runtime/wait.h"
+#include "runtime/worker.h"
+
+static bool may_run(struct worker *w, const struct pirn_task *me, const struct pirn_task *t)
+{
+    const char *here = __builtin_frame_address(0);
+    const struct stack_pool *pool = &w->rt->stacks;
+    size_t needs = t->stack_size != 0 ? t->stack_size * PIRN_STACK_SCALE : pool->default_size;
+    enum role role = worker_role(w);
+    /* Who is asked for attention goes the long way, past the scheduler. */
+    return atomic_load_explicit(&w->attention, memory_order_relaxed) == 0 && !task_has_started(t) &&
+           t->rt == w->rt && (t->flags & PIRN_PINNED) == 0 && me->shield == 0 &&
+           (role == ROLE_PRIMARY || role == ROLE_SUBSTITUTE) &&
+           (size_t)(here - me->stack->low) >= needs &&
+           atomic_load_explicit(&t->refs, memory_order_relaxed) == 2;
+}
+
+/* The cancel passed on: the child has ended with it, or has had it, or has not seen it. One that came
+ * later, and was not passed on, stays. */
+static int take_back(struct pirn_task *me, struct pirn_task *t, int status)
+{
+    /* acquire: pairs with the release in pirn_cell_passed */
+    while ((atomic_load_explicit(&me->cell.word, memory_order_acquire) & CELL_PASSING) != 0)
+        sched_yield(); /* for a moment: a canceller is between marking and sending */
+    if (status == -ECANCELED || (cell_load(&t->cell) & CELL_CANCEL) == 0)
+        return pirn_cell_take_passed(&me->cell) && status == -ECANCELED ? -ECANCELED : 0;
+    atomic_fetch_and_explicit(&me->cell.word, ~(uint64_t)CELL_PASSED, memory_order_relaxed);
+    return 0;
+}
+
+bool pirn_task_run_in_place(struct wait *wait, struct pirn_task *t, int *ret_status, bool join,
+                            int *ret_rc)
+{
+    struct worker *w = wait->self->worker;
+    struct pirn_task *me = wait->task;
+    if (w == NULL || !may_run(w, me, t) || !pirn_runq_take_newest(&w->q, &t->node))
+        return false;
+    uint64_t tick = atomic_load_explicit(&w->tick, memory_order_relaxed);
+    atomic_store_explicit(&w->tick, tick + 1, memory_order_relaxed);
+    atomic_store_explicit(&me->since, w->now, memory_order_relaxed);
+    atomic_store_explicit(&me->what, "await", memory_order_relaxed);
+    task_set_started(t, STARTED_IN_PLACE);
+    t->stack = me->stack;
+#ifdef PIRN_TSAN
+    t->fiber = me->fiber;
+#endif
+    struct cxx_globals kept = fiber_keep_cxx();
+    /* seq_cst: pairs with the fence in pirn_task_pass_cancel */
+    atomic_exchange_explicit(&me->inner, t, memory_order_seq_cst);
+    w->current = t;
+    if ((atomic_load_explicit(&me->cell.word, memory_order_seq_cst) & CELL_CANCEL) != 0 &&
+        pirn_cell_pass_cancel(&me->cell)) {
+        pirn_wait_cancel(t, atomic_load_explicit(&me->cancel_reason, memory_order_relaxed));
+        pirn_cell_passed(&me->cell);
+    }
+
+    int status = pirn_cell_take_cancel(&t->cell) ? -ECANCELED : t->fn(t->arg);
+    pirn_task_drop_arg(t);
+
+    w = pirn_self()->worker; /* it may be another by now */
+    if (w == NULL)
+        _exit(status < 0); /* a fork's child */
+    /* release: pairs with the acquire in pirn_task_pass_cancel; before the child can be freed */
+    atomic_store_explicit(&me->inner, NULL, memory_order_release);
+    *ret_rc = 0;
+    if ((cell_load(&me->cell) & CELL_PASSED) != 0)
+        *ret_rc = take_back(me, t, status);
+    atomic_store_explicit(&t->seen, 1, memory_order_relaxed);
+    pirn_task_end(t, status, w, join && *ret_rc == 0 ? 2 : 1);
+    w->current = me;
+    fiber_put_cxx(kept);
+    atomic_store_explicit(&me->what, NULL, memory_order_relaxed);
+    if (*ret_rc == 0 && ret_status != NULL)
+        *ret_status = status;
+    return true;
+}
+
+struct pirn_task *pirn_task_pass_cancel(struct pirn_task *t)
+{
+    atomic_thread_fence(memory_order_seq_cst); /* pairs with the exchange in run_in_place */
+    struct pirn_task *child = atomic_load_explicit(&t->inner, memory_order_acquire);
+    if (child == NULL || !pirn_task_try_ref(child))
+        return NULL; /* acquire: pairs with the exchange, too */
+    lock_take(&child->lock);
+    bool alone = child->joiners == NULL;
+    lock_drop(&child->lock);
+    if (alone && atomic_load_explicit(&t->inner, memory_order_relaxed) == child &&
+        pirn_cell_pass_cancel(&t->cell))
+        return child;
+    pirn_task_unref(child);
+    return NULL;
+}

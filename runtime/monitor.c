@@ -1,0 +1,279 @@
+/*
+ * The monitor: a thread that sees to it that nothing waits for a stuck worker.
+ *
+ * Every 5 ms, while any worker is awake, it looks at all of them. One whose tick and pass stand
+ * still since the last look is stuck: spinning if its thread has used the time or waits for a core,
+ * blocked if it sleeps in the kernel. Its task is a hog, unless it was the thread that got no core.
+ * Then, if something waits there or in the inject queues:
+ *
+ *   - a worker that is awake and well serves stuck peers at every pass (worker->stuck tells it)
+ *   - a parked worker is woken
+ *   - all primaries stuck: the sentinel is started or woken. It runs only what was woken and is not
+ *     known to hog, so that it stays well itself
+ *   - a hog that was woken and waits (it may have reformed): the sentinel may try one per look, as
+ *     long as fewer than 3W threads are unblocked
+ *   - work nobody may run (never started, or known hogs): a substitute, as long as fewer than W
+ *     threads are unblocked, or fewer than 2W if all of those spin. So any number of blocked
+ *     coroutines up to max_spares, and 2W spinners at once; the rest queue
+ *   - a spinner whose ring holds back completions (TASKRUN) is made to post them by membarrier
+ *
+ * A worker that moves from task to task but has not looked at its rings since the last tick (a
+ * stride that turned out long) is asked to look.
+ *
+ * Idle: when two looks in a row find everybody parked it sleeps until a worker wakes
+ * (monitor_asleep; the worker's parker state and this flag are each other's Dekker pair: who takes
+ * a parker out of its sleep, its owner or its waker, looks at the flag afterwards).
+ *
+ * It also does what signal handlers must not: cancels main on SIGINT, dumps on request.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <linux/membarrier.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "io/clock.h"
+#include "io/sys.h"
+#include "runtime/runtime.h"
+#include "runtime/signals.h"
+
+enum {
+    RETIRE_AFTER_TICKS = 4,
+    SENTINEL_STAYS_TICKS = 40,
+    HOGGED_NS = 1000000
+};
+
+struct look {
+    unsigned awake, well_primaries, parked_primaries;
+    unsigned unblocked; /* primaries and substitutes that are not blocked */
+    unsigned spinning;  /* of those, stuck in user code */
+    unsigned maybe;     /* blocked at this look, not at the one before: it may be a page fault */
+    unsigned stuck;
+    bool light_waits, heavy_waits, hogs_wait, kick, spares;
+    struct worker *sentinel; /* the one that is well */
+};
+
+/* Is the thread running or runnable (as opposed to asleep in a system call)? */
+static bool is_runnable(const struct worker *w)
+{
+    char path[64], text[512];
+    int tid = atomic_load_explicit(&w->tid, memory_order_relaxed);
+    snprintf(path, sizeof(path), "/proc/self/task/%d/stat", tid);
+    int fd = sys_openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
+    if (fd < 0)
+        return false; /* no /proc: take it for blocked; max_spares bounds what follows */
+    ssize_t n = sys_read(fd, text, sizeof(text) - 1);
+    sys_close(fd);
+    if (n <= 0)
+        return false;
+    text[n] = '\0';
+    const char *end_of_name = strrchr(text, ')');
+    return end_of_name != NULL && end_of_name[1] == ' ' && end_of_name[2] == 'R';
+}
+
+static int64_t cpu_time(const struct worker *w)
+{
+    clockid_t clock;
+    return pthread_getcpuclockid(w->thread, &clock) == 0 ? clock_ns(clock) : 0;
+}
+
+static enum stuck examine(struct worker *w, bool *ret_hogged)
+{
+    uint64_t tick = atomic_load_explicit(&w->tick, memory_order_relaxed);
+    uint64_t pass = atomic_load_explicit(&w->pass, memory_order_relaxed);
+    bool moved = tick != w->monitor_tick, looked = pass != w->monitor_pass;
+    bool away = worker_is_away(w);
+    int64_t cpu = away ? w->monitor_cpu : cpu_time(w), used = cpu - w->monitor_cpu;
+    w->monitor_cpu = cpu;
+    w->monitor_tick = tick;
+    w->monitor_pass = pass;
+    w->monitor_idle = away ? w->monitor_idle + 1 : 0;
+    if (away || looked || atomic_load_explicit(&w->tid, memory_order_relaxed) == 0)
+        return STUCK_NOT;
+    if (moved) {
+        atomic_fetch_or_explicit(&w->attention, ATTENTION_LOOK, memory_order_relaxed);
+        return STUCK_NOT;
+    }
+    enum stuck stuck = used >= HOGGED_NS || is_runnable(w) ? STUCK_SPINNING : STUCK_BLOCKED;
+    *ret_hogged = used >= HOGGED_NS || stuck == STUCK_BLOCKED;
+    return stuck;
+}
+
+static void look_at(struct worker *w, int64_t now, struct look *l)
+{
+    enum role role = worker_role(w);
+    bool hogged = false;
+    if (role == ROLE_GONE)
+        return;
+    enum stuck before = worker_stuck(w), stuck = examine(w, &hogged);
+    if (role == ROLE_SENTINEL && !hogged)
+        stuck = STUCK_NOT; /* at most in want of a core, which another one would be too */
+    if (stuck != before)
+        atomic_store_explicit(&w->stuck, (uint32_t)stuck, memory_order_relaxed);
+    if (!worker_is_away(w))
+        l->awake++;
+    if (stuck != STUCK_NOT) {
+        l->stuck++;
+        if (hogged)
+            atomic_fetch_or_explicit(&w->attention, ATTENTION_HOG, memory_order_relaxed);
+        l->light_waits |= pirn_port_is_due(&w->port, now);
+        if (pirn_runq_size(&w->q) != 0 || pirn_runq_slot(&w->q) != NULL)
+            l->light_waits = l->heavy_waits = l->hogs_wait = true; /* any of them, maybe */
+        l->kick |= stuck == STUCK_SPINNING && pirn_port_holds_back(&w->port);
+        if (role ==
+            ROLE_SENTINEL) /* no use as one any more, and not wanted for more of that kind */
+            atomic_store_explicit(&w->role, ROLE_RETIRED, memory_order_relaxed);
+    } else if (role == ROLE_SENTINEL) {
+        l->sentinel = w;
+        l->spares = true;
+        return;
+    }
+    if (role == ROLE_RETIRED && stuck == STUCK_NOT)
+        return;
+    l->spares |= role != ROLE_PRIMARY;
+    if (stuck != STUCK_BLOCKED)
+        l->unblocked++;
+    else if (before != STUCK_BLOCKED)
+        l->maybe++;
+    if (stuck == STUCK_SPINNING)
+        l->spinning++;
+    if (role == ROLE_PRIMARY && stuck == STUCK_NOT) {
+        l->light_waits |= pirn_runq_size(&w->q) > 1; /* more than it needs: see is_futile */
+        l->well_primaries++;
+        l->parked_primaries += worker_is_away(w);
+    }
+}
+
+static void have_sentinel(struct pirn_runtime *rt, struct look *l)
+{
+    if (l->hogs_wait && l->unblocked < 3 * rt->worker_count)
+        atomic_store_explicit(&rt->trial, 1, memory_order_relaxed);
+    if (l->sentinel == NULL) {
+        l->sentinel = pirn_spare_start(rt, ROLE_SENTINEL);
+        /* release: pairs with the acquire in tell_sentinel */
+        atomic_store_explicit(&rt->sentinel, l->sentinel, memory_order_release);
+    } else if (worker_is_away(l->sentinel)) {
+        pirn_port_wake(&l->sentinel->port);
+    }
+}
+
+static void rescue(struct pirn_runtime *rt, struct look *l)
+{
+    unsigned w = rt->worker_count;
+    if (l->stuck == 0) {
+        if (l->parked_primaries != 0 && (l->light_waits || l->heavy_waits))
+            pirn_wake_one(rt); /* a wake-up a local push may have spared itself (queue.c) */
+        return;
+    }
+    if (l->kick && pirn_remote_fence != NULL) {
+        pirn_remote_fence();
+        atomic_fetch_add_explicit(&rt->kicks, 1, memory_order_relaxed);
+    }
+    if (l->parked_primaries != 0 && (l->light_waits || l->heavy_waits))
+        pirn_wake_one(rt);
+    else if (l->well_primaries == 0)
+        have_sentinel(rt, l);
+    if (l->heavy_waits && l->parked_primaries == 0 &&
+        (l->unblocked < w || (l->spinning == l->unblocked && l->unblocked + l->maybe < 2 * w)))
+        pirn_spare_start(rt, ROLE_SUBSTITUTE);
+}
+
+/* Spares that nobody has needed for a while go to sleep for good. */
+static void retire_spares(struct pirn_runtime *rt, const struct look *l, unsigned calm)
+{
+    unsigned n = rt_threads(rt), surplus = 0;
+    if (l->unblocked > rt->worker_count)
+        surplus = l->unblocked - rt->worker_count;
+    for (unsigned i = rt->worker_count; i < n; i++) {
+        struct worker *w = rt_worker(rt, i);
+        bool idle = w->monitor_idle > RETIRE_AFTER_TICKS;
+        if (worker_role(w) == ROLE_SENTINEL && calm > SENTINEL_STAYS_TICKS) {
+            atomic_store_explicit(&rt->sentinel, NULL, memory_order_relaxed);
+        } else if (worker_role(w) == ROLE_SUBSTITUTE && idle && surplus > 0) {
+            surplus--;
+        } else {
+            continue;
+        }
+        atomic_store_explicit(&w->role, ROLE_RETIRED, memory_order_relaxed);
+        pirn_port_wake(&w->port);
+    }
+}
+
+static bool look(struct pirn_runtime *rt, unsigned *calm)
+{
+    struct look l = {0};
+    int64_t now = clock_now();
+    unsigned n = rt_threads(rt);
+    for (unsigned i = 0; i < n; i++)
+        look_at(rt_worker(rt, i), now, &l);
+    atomic_store_explicit(&rt->stuck_workers, l.stuck, memory_order_relaxed);
+    l.light_waits |= pirn_inject_size(&rt->inject[LANE_LIGHT]) != 0;
+    l.hogs_wait |= pirn_inject_size(&rt->inject[LANE_HOG]) != 0;
+    l.heavy_waits |= l.hogs_wait || pirn_inject_size(&rt->inject[LANE_FRESH]) != 0;
+    *calm = l.well_primaries == 0 ? 0 : *calm + 1;
+    rescue(rt, &l);
+    if (n > rt->worker_count)
+        retire_spares(rt, &l, *calm);
+    return l.awake != 0 || l.spares;
+}
+
+static bool all_away(struct pirn_runtime *rt)
+{
+    unsigned n = rt_threads(rt);
+    for (unsigned i = 0; i < n; i++) {
+        struct worker *w = rt_worker(rt, i);
+        uint32_t state = atomic_load_explicit(&w->parker.state, memory_order_relaxed);
+        /* One that has been notified is on its way, and leaves it to its waker to call us. */
+        if (worker_role(w) < ROLE_RETIRED && (state == PARKER_AWAKE || state == PARKER_NOTIFIED))
+            return false;
+    }
+    return true;
+}
+
+static void sleep_until_called(struct pirn_runtime *rt, uint32_t word)
+{
+    atomic_store_explicit(&rt->monitor_asleep, 1, memory_order_relaxed);
+    atomic_thread_fence(memory_order_seq_cst); /* pairs with the one in pirn_monitor_rouse */
+    if (all_away(rt))
+        sys_futex_wait(&rt->monitor_word, word, NULL);
+    atomic_store_explicit(&rt->monitor_asleep, 0, memory_order_relaxed);
+}
+
+static void *monitor_main(void *arg)
+{
+    struct pirn_runtime *rt = arg;
+    unsigned quiet = 0, calm = 0;
+    for (;;) {
+        /* acquire: pairs with the release in pirn_monitor_call */
+        uint32_t word = atomic_load_explicit(&rt->monitor_word, memory_order_acquire);
+        if (atomic_load_explicit(&rt->stopping, memory_order_acquire) != 0)
+            return NULL; /* acquire: pairs with pirn_run's release */
+        pirn_signals_serve(rt);
+        quiet = look(rt, &calm) ? 0 : quiet + 1;
+        if (quiet >= 2) {
+            sleep_until_called(rt, word);
+            quiet = 0;
+        } else {
+            struct timespec tick = clock_timespec((int64_t)MONITOR_TICK_US * 1000);
+            sys_futex_wait(&rt->monitor_word, word, &tick);
+        }
+    }
+}
+
+void pirn_monitor_call(struct pirn_runtime *rt)
+{
+    /* release: pairs with the acquire in monitor_main */
+    atomic_fetch_add_explicit(&rt->monitor_word, 1, memory_order_release);
+    sys_futex_wake(&rt->monitor_word, 1);
+}
+
+int pirn_monitor_start(struct pirn_runtime *rt)
+{
+    return sys_pthread_create(&rt->monitor, NULL, monitor_main, rt);
+}
+
+void pirn_monitor_stop(struct pirn_runtime *rt)
+{
+    pirn_monitor_call(rt);
+    pthread_join(rt->monitor, NULL);
+}

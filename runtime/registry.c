@@ -1,0 +1,47 @@
+/*
+ * The list of runtimes; see registry.h. Under one mutex; a runtime is on it while its workers run.
+ */
+#include "runtime/registry.h"
+
+#include <pthread.h>
+
+#include "runtime/runtime.h"
+#include "runtime/wait.h"
+
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static struct pirn_runtime *first; /* under mutex, like their next_runtime */
+
+void pirn_registry_add(struct pirn_runtime *rt)
+{
+    pthread_mutex_lock(&mutex);
+    rt->next_runtime = first;
+    first = rt;
+    pthread_mutex_unlock(&mutex);
+}
+
+void pirn_registry_remove(struct pirn_runtime *rt)
+{
+    pthread_mutex_lock(&mutex);
+    struct pirn_runtime **link = &first;
+    while (*link != NULL && *link != rt)
+        link = &(*link)->next_runtime;
+    if (*link != NULL)
+        *link = rt->next_runtime;
+    pthread_mutex_unlock(&mutex);
+}
+
+void pirn_registry_forget(void)
+{
+    pthread_mutex_init(&mutex, NULL); /* its holder did not come along */
+    first = NULL;
+}
+
+bool pirn_registry_stop_fd(int fd)
+{
+    bool any = false;
+    pthread_mutex_lock(&mutex);
+    for (struct pirn_runtime *rt = first; rt != NULL; rt = rt->next_runtime)
+        any |= pirn_wait_stop_fd(rt, fd);
+    pthread_mutex_unlock(&mutex);
+    return any;
+}

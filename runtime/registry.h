@@ -1,0 +1,20 @@
+/*
+ * All runtimes of the process: a descriptor belongs to the process, so a close has to look at the
+ * operations of every runtime.
+ */
+#ifndef PIRN_RUNTIME_REGISTRY_H
+#define PIRN_RUNTIME_REGISTRY_H
+
+#include <stdbool.h>
+
+struct pirn_runtime;
+
+void pirn_registry_add(struct pirn_runtime *rt);
+void pirn_registry_remove(struct pirn_runtime *rt);
+void pirn_registry_forget(void); /* in a fork's child */
+
+/* Stops every operation under way on fd, in whatever runtime, with -EBADF. True if there was any:
+ * call again, they take a moment. [any thread] */
+bool pirn_registry_stop_fd(int fd);
+
+#endif

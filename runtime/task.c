@@ -1,0 +1,360 @@
+/*
+ * A task's life apart from running: spawn, end, references, what it carries.
+ *
+ * The end (pirn_task_end, on the task's own stack, or by the worker if it never started)
+ *   1. status, then ended (release); the runtime's count goes down; the owner hears of it
+ *   2. the runtime's reference is given up by a compare-and-swap that fails if TASK_JOINED is set:
+ *      then, under the lock, everybody in joiners is claimed, and woken
+ * Who joins links itself and sets TASK_JOINED under the lock, and then looks at ended. The two
+ * read-modify-writes of refs are ordered: either the end sees the flag, or the joiner sees ended.
+ * So the end of a task that nobody waits for yet costs one atomic operation (it were four: 112 ns a
+ * spawn and join on one worker, see perf/bench/spawn.c). The stack goes back after that, without
+ * the task.
+ */
+#include "runtime/task.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "io/sys.h"
+#include "runtime/runtime.h"
+#include "runtime/self.h"
+#include "runtime/task_pool.h"
+#include "runtime/wait.h"
+
+enum {
+    ID_BATCH = 256,
+    LIVE_BATCH = 64
+};
+
+static uint64_t new_id(struct pirn_runtime *rt, struct worker *w)
+{
+    if (w == NULL)
+        return atomic_fetch_add_explicit(&rt->next_id, 1, memory_order_relaxed);
+    if (w->next_id == w->last_id) {
+        w->next_id = atomic_fetch_add_explicit(&rt->next_id, ID_BATCH, memory_order_relaxed);
+        w->last_id = w->next_id + ID_BATCH;
+    }
+    return w->next_id++;
+}
+
+struct task_extra *pirn_task_extra(struct pirn_task *t)
+{
+    struct task_extra *fresh = NULL;
+    for (;;) {
+        lock_take(&t->lock);
+        struct task_extra *e = task_extra(t);
+        if (e == NULL && fresh != NULL) {
+            e = fresh;
+            fresh = NULL;
+            /* release: pairs with the acquire in task_extra */
+            atomic_store_explicit(&t->extra, e, memory_order_release);
+        }
+        lock_drop(&t->lock);
+        if (e != NULL) {
+            mem_free(&t->rt->mem, fresh);
+            return e;
+        }
+        fresh = mem_alloc(&t->rt->mem, sizeof(*fresh));
+        if (fresh == NULL)
+            return NULL;
+        memset(fresh, 0, sizeof(*fresh));
+    }
+}
+
+int pirn_task_set_name(struct pirn_task *t, const char *name)
+{
+    struct task_extra *e = pirn_task_extra(t);
+    if (e == NULL)
+        return -ENOMEM;
+    lock_take(&t->lock);
+    memset(e->name, 0, sizeof(e->name));
+    strncpy(e->name, name, sizeof(e->name) - 1);
+    lock_drop(&t->lock);
+    return 0;
+}
+
+void pirn_task_name(struct pirn_task *t, char *buf, size_t size)
+{
+    lock_take(&t->lock);
+    pirn_task_name_raw(t, buf, size);
+    lock_drop(&t->lock);
+}
+
+void pirn_task_name_raw(const struct pirn_task *t, char *buf, size_t size)
+{
+    struct task_extra *e = task_extra(t);
+    if (size == 0)
+        return;
+    if (e != NULL && e->name[0] != '\0') {
+        size_t n = strnlen(e->name, NAME_MAX_BYTES - 1);
+        n = n < size ? n : size - 1;
+        memcpy(buf, e->name, n);
+        buf[n] = '\0';
+        return;
+    }
+    char digits[24], *d = digits + sizeof(digits);
+    uint64_t id = t->id;
+    *--d = '\0';
+    do
+        *--d = (char)('0' + id % 10);
+    while ((id /= 10) != 0);
+    size_t n = 0;
+    for (const char *s = "task-"; *s != '\0' && n + 1 < size; s++)
+        buf[n++] = *s;
+    for (; *d != '\0' && n + 1 < size; d++)
+        buf[n++] = *d;
+    buf[n] = '\0';
+}
+
+/* Task-locals are copied, the pointers, not what they point to. */
+static int inherit(struct pirn_task *t, struct pirn_task *parent)
+{
+    struct task_extra *from = parent != NULL ? task_extra(parent) : NULL;
+    if (from == NULL || !from->has_locals)
+        return 0;
+    struct task_extra *e = pirn_task_extra(t);
+    if (e == NULL)
+        return -ENOMEM;
+    memcpy(e->locals, from->locals, sizeof(e->locals));
+    e->has_locals = true;
+    return 0;
+}
+
+static int check(const pirn_spawn_config *config, pirn_fn fn, struct pirn_runtime **ret_rt)
+{
+    struct self *self = pirn_self();
+    struct pirn_runtime *own = self->worker != NULL   ? self->worker->rt
+                               : self->pinned != NULL ? self->pinned->rt
+                                                      : NULL;
+    struct pirn_runtime *rt = config->runtime != NULL ? config->runtime : own;
+    if (fn == NULL || config->size != sizeof(*config) || (config->flags & ~PIRN_PINNED) != 0 ||
+        config->stack_size > PIRN_STACK_SIZE_MAX)
+        return -EINVAL;
+    if (rt == NULL)
+        return -EPERM;
+    if (atomic_load_explicit(&rt->failing, memory_order_relaxed) != 0 ||
+        (rt != own &&
+         (atomic_load_explicit(&rt->closing, memory_order_relaxed) != 0 || rt->pid != getpid())))
+        return -ESHUTDOWN;
+    *ret_rt = rt;
+    return 0;
+}
+
+/* A worker takes from rt->live more than it needs, and keeps what its ended tasks would give back,
+ * so that most spawns and ends touch no shared count. It settles when it finds nothing to do. With a
+ * limit on tasks the count has to be exact, and nobody keeps any. */
+static bool count_live(struct pirn_runtime *rt, struct worker *w)
+{
+    if (rt->config.max_tasks == 0) {
+        unsigned credit = w != NULL ? worker_credit(w) : 0;
+        if (credit == 0)
+            atomic_fetch_add_explicit(&rt->live, w != NULL ? LIVE_BATCH : 1, memory_order_relaxed);
+        if (w != NULL)
+            worker_set_credit(w, credit != 0 ? credit - 1 : LIVE_BATCH - 1);
+        return true;
+    }
+    uint32_t live = atomic_fetch_add_explicit(&rt->live, 1, memory_order_relaxed);
+    if (live < (uint32_t)rt->config.max_tasks)
+        return true;
+    atomic_fetch_sub_explicit(&rt->live, 1, memory_order_relaxed);
+    return false;
+}
+
+static void give_back_live(struct pirn_runtime *rt, uint32_t n)
+{
+    /* release: the last task's writes are seen by who waits in pirn_run (acquire) */
+    if (atomic_fetch_sub_explicit(&rt->live, n, memory_order_release) == n &&
+        atomic_load_explicit(&rt->closing, memory_order_relaxed) != 0)
+        sys_futex_wake(&rt->live, INT_MAX);
+}
+
+static void uncount_live(struct pirn_runtime *rt, struct worker *w)
+{
+    if (w == NULL || w->rt != rt || rt->config.max_tasks != 0) {
+        give_back_live(rt, 1);
+        return;
+    }
+    unsigned credit = worker_credit(w) + 1;
+    worker_set_credit(w, credit);
+    if (credit >= 2 * LIVE_BATCH) {
+        worker_set_credit(w, credit - LIVE_BATCH);
+        give_back_live(rt, LIVE_BATCH);
+    }
+}
+
+void pirn_task_settle(struct worker *w)
+{
+    unsigned credit = worker_credit(w);
+    if (credit == 0)
+        return;
+    worker_set_credit(w, 0);
+    give_back_live(w->rt, credit);
+}
+
+uint32_t pirn_task_live(struct pirn_runtime *rt)
+{
+    uint32_t live = atomic_load_explicit(&rt->live, memory_order_relaxed);
+    unsigned n = rt_threads(rt);
+    for (unsigned i = 0; i < n; i++) {
+        uint32_t credit = worker_credit(rt_worker(rt, i));
+        live -= credit < live ? credit : live;
+    }
+    return live;
+}
+
+static void fill(struct pirn_task *t, const pirn_spawn_config *config, pirn_fn fn, void *arg)
+{
+    t->fn = fn;
+    t->arg = arg;
+    t->arg_drop = config->arg_drop;
+    t->stack_size = (uint32_t)config->stack_size;
+    t->flags = (uint8_t)config->flags;
+    t->late = atomic_load_explicit(&t->rt->closing, memory_order_relaxed) != 0;
+    t->cell.kind = (config->flags & PIRN_PINNED) != 0 ? CELL_THREAD : CELL_TASK;
+}
+
+int pirn_task_spawn(pirn_task **ret_task, const pirn_spawn_config *config, pirn_fn fn, void *arg,
+                    const struct spawn_owner *owner, void *site)
+{
+    static const pirn_spawn_config plain = PIRN_SPAWN_INIT;
+    struct pirn_runtime *rt = NULL;
+    if (config == NULL)
+        config = &plain;
+    int rc = ret_task == NULL && owner == NULL ? -EINVAL : check(config, fn, &rt);
+    if (rc != 0)
+        return rc;
+    struct self *self = pirn_self();
+    struct worker *w = self->worker != NULL && self->worker->rt == rt ? self->worker : NULL;
+    struct pirn_task *parent = self->worker != NULL ? self->worker->current : self->pinned;
+    if (!count_live(rt, w))
+        return -EAGAIN;
+    struct pirn_task *t = pirn_task_alloc(rt, w);
+    if (t == NULL) {
+        uncount_live(rt, w);
+        return -ENOMEM;
+    }
+    fill(t, config, fn, arg);
+    t->id = new_id(rt, w);
+    t->site = site;
+    rc = inherit(t, parent);
+    if (rc == 0 && config->name != NULL)
+        rc = pirn_task_set_name(t, config->name);
+    if (rc == 0 && owner != NULL) {
+        t->owner = owner->owner;
+        t->owner->adopt(t);
+        *owner->ret_adopted = true;
+    }
+    /* One reference for the runtime, one for the caller if it wants one. Release: what walks over
+     * all descriptors acquires by it. */
+    atomic_store_explicit(&t->refs, ret_task != NULL ? 2 : 1, memory_order_release);
+    if (rc == 0 && (t->flags & PIRN_PINNED) != 0)
+        rc = pirn_pinned_start(t);
+    if (rc != 0) {
+        if (t->owner != NULL)
+            t->owner->on_end(t);
+        atomic_store_explicit(&t->refs, 0, memory_order_relaxed);
+        pirn_task_free(t);
+        uncount_live(rt, w);
+        return rc;
+    }
+    if (ret_task != NULL)
+        *ret_task = t;
+    if (w != NULL)
+        count_one(&w->n.spawns);
+    if ((t->flags & PIRN_PINNED) == 0)
+        pirn_worker_launch(t);
+    return 0;
+}
+
+void pirn_task_drop_arg(struct pirn_task *t)
+{
+    if (t->arg_drop != NULL)
+        t->arg_drop(t->arg);
+}
+
+int pirn_task_body(struct pirn_task *t)
+{
+    int status = pirn_cell_take_cancel(&t->cell) ? -ECANCELED : t->fn(t->arg);
+    pirn_task_drop_arg(t);
+    pirn_task_end(t, status, pirn_self()->worker, 1);
+    return status;
+}
+
+static void report_unseen(struct pirn_task *t)
+{
+    int status = atomic_load_explicit(&t->status, memory_order_relaxed);
+    char name[NAME_MAX_BYTES];
+    if (status >= 0 || status == -ECANCELED ||
+        atomic_load_explicit(&t->seen, memory_order_relaxed) != 0)
+        return;
+    pirn_task_name(t, name, sizeof(name));
+    pirn_report(t->rt, "task %s ended with %d (%s) and nobody looked", name, status,
+                strerrordesc_np(-status));
+}
+
+/* The last reference is gone. */
+static void dispose(struct pirn_task *t)
+{
+    report_unseen(t);
+    struct task_extra *e = task_extra(t);
+    if (e != NULL && e->value_drop != NULL)
+        e->value_drop(e->value);
+    pirn_task_free(t);
+}
+
+void pirn_task_unref(struct pirn_task *t)
+{
+    /* acq_rel: everybody's last use comes before the free */
+    if (atomic_fetch_sub_explicit(&t->refs, 1, memory_order_acq_rel) == 1)
+        dispose(t);
+}
+
+static __attribute__((noinline)) void wake_joiners(struct pirn_task *t)
+{
+    struct wakeups wakeups = WAKEUPS_INIT;
+    struct waiter *waiter;
+    lock_take(&t->lock);
+    while ((waiter = pirn_waiter_pop(&t->joiners)) != NULL)
+        pirn_waiter_claim(waiter, &wakeups);
+    atomic_fetch_and_explicit(&t->refs, ~TASK_JOINED, memory_order_relaxed); /* under the lock */
+    lock_drop(&t->lock);
+    pirn_wakeups_run(&wakeups);
+}
+
+void pirn_task_end(struct pirn_task *t, int status, struct worker *w, unsigned refs)
+{
+    atomic_store_explicit(&t->status, status, memory_order_relaxed);
+    /* release: pairs with the acquire in task_has_ended */
+    atomic_store_explicit(&t->ended, 1, memory_order_release);
+    uncount_live(t->rt, w); /* before anybody is told: one who joins has room for another */
+    if (t->owner != NULL)
+        t->owner->on_end(t);
+    uint32_t held = atomic_load_explicit(&t->refs, memory_order_relaxed);
+    do {
+        while ((held & TASK_JOINED) != 0) {
+            wake_joiners(t);
+            held = atomic_load_explicit(&t->refs, memory_order_relaxed);
+        }
+        /* acq_rel: as in pirn_task_unref; and a joiner that comes after this sees `ended` */
+    } while (!atomic_compare_exchange_weak_explicit(&t->refs, &held, held - refs,
+                                                    memory_order_acq_rel, memory_order_relaxed));
+    if (held == refs)
+        dispose(t);
+}
+
+bool pirn_task_try_ref(struct pirn_task *t)
+{
+    /* acquire: pirn_task_unref; who finds a task gone also finds all that it did done */
+    uint32_t refs = atomic_load_explicit(&t->refs, memory_order_acquire);
+    do {
+        if (refs == 0)
+            return false;
+    } while (!atomic_compare_exchange_weak_explicit(&t->refs, &refs, refs + 1,
+                                                    memory_order_acquire, /* spawn's release */
+                                                    memory_order_relaxed));
+    return true;
+}

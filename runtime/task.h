@@ -1,0 +1,224 @@
+/*
+ * The task: a coroutine's descriptor. Small and separate from its stack, which is bound when the
+ * task first runs and goes back the moment it ends: a million spawned tasks that have not started
+ * cost their descriptors only. What a task waits with (waiter, operation, deadline) is in here, not
+ * on its stack.
+ *
+ * Descriptors are never given back to the system while their runtime lives: a stale pointer to one
+ * still points to one, and generations (cell, op) tell whether it is the same.
+ *
+ * Life: spawned -> queued -> running <-> waiting -> ended -> freed with the last reference. The
+ * runtime holds one reference from spawn to end; every handle is another.
+ *
+ * Field                     who may touch it
+ * node                      whoever has the task in a queue
+ * cell                      anybody, by the transitions of cell.h
+ * waiter                    the task; while linked, holders of the object's lock
+ * op                        see io/op.h
+ * sp, stack                 the task and the worker that switches to or from it
+ * fn, arg, arg_drop, rt, id, site, stack_size, flags, late   written at spawn, then constant
+ * refs                      anybody, atomically
+ * status, ended             written once by the task at its end (ended: release)
+ * lock                      guards joiners, extra (pointer) and the name in it
+ * inner                     the task; cancellers read it (join.c)
+ * owner                     set before the task is queued
+ * next_sibling, prev_sibling  holders of the owner's lock
+ * shield, hog, light_runs   the task (hog also read by the worker that dequeues it)
+ * cancel_reason             anybody, atomically
+ * what, since               the task; read by a dump, racing harmlessly (relaxed atomics)
+ */
+#ifndef PIRN_RUNTIME_TASK_H
+#define PIRN_RUNTIME_TASK_H
+
+#include <pirn.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "io/op.h"
+#include "runtime/cell.h"
+#include "sched/lock.h"
+#include "sched/node.h"
+#include "sched/tsan.h"
+
+struct stack;
+struct worker;
+
+/* Somebody in the list of an object. Belongs to the object's lock while linked. */
+struct waiter {
+    struct waiter *next, *prev;
+    struct cell *cell;
+    uint32_t gen;
+    bool linked;
+};
+
+/* Who hears of its tasks; the first member of a struct of its own. */
+struct task_owner {
+    void (*adopt)(struct pirn_task *t);  /* before the task can run */
+    void (*on_end)(struct pirn_task *t); /* on the ended task, which must not suspend any more */
+};
+
+enum started {
+    STARTED_NOT,
+    STARTED,
+    STARTED_IN_PLACE /* by its awaiter, which is not among the joiners (in_place.c) */
+};
+
+#define TASK_JOINED (1u << 31) /* in refs */
+
+enum {
+    LOCALS_MAX = 32,
+    NAME_MAX_BYTES = 32
+};
+
+/* What few tasks need. Allocated when first needed, freed with the task. */
+struct task_extra {
+    char name[NAME_MAX_BYTES];
+    void *locals[LOCALS_MAX];
+    bool has_locals; /* any was ever set: children copy them */
+    void *value;
+    void (*value_drop)(void *value);
+};
+
+struct pirn_task {
+    struct node node; /* first: a node is a task */
+    struct cell cell;
+    struct waiter waiter;
+    struct op op;
+    void *sp;
+    struct stack *stack;
+    pirn_fn fn;
+    void *arg;
+    void (*arg_drop)(void *arg);
+    struct pirn_runtime *rt;
+    struct waiter *joiners;
+    _Atomic(struct pirn_task *) inner;  /* the child it awaits by running it on its own stack */
+    _Atomic(struct task_extra *) extra; /* set once under lock */
+    struct task_owner *owner;           /* a scope, say, or NULL */
+    struct pirn_task *next_sibling, *prev_sibling;
+    _Atomic(const char *) cancel_reason;
+    _Atomic(const char *) what; /* what it waits for, in a word; NULL while it does not wait */
+    _Atomic int64_t since;
+    void *site; /* the return address of spawn */
+    uint64_t id;
+    _Atomic uint32_t refs; /* and TASK_JOINED: there may be joiners */
+    _Atomic int32_t status;
+    struct lock lock;
+    uint32_t stack_size;
+    uint16_t shield;
+    uint8_t flags;
+    bool late; /* spawned during shutdown, by somebody's cleanup: not cancelled by it */
+    _Atomic uint8_t light_runs; /* runs left until a hog is trusted again; written where it runs */
+    _Atomic uint8_t ended;
+    _Atomic uint8_t seen; /* somebody has looked at its status */
+    _Atomic uint8_t
+        started; /* enum started; written by the worker that starts it; a hint to others */
+#ifdef PIRN_TSAN
+    void *fiber;
+#endif
+};
+
+#ifndef PIRN_TSAN
+_Static_assert(sizeof(struct pirn_task) < 300, "an unstarted task costs less than 300 bytes");
+#endif
+
+static inline struct pirn_task *task_of_node(struct node *n)
+{
+    return (struct pirn_task *)n;
+}
+
+#define TASK_OF(ptr, member) \
+    ((struct pirn_task *)(void *)((char *)(ptr)-offsetof(struct pirn_task, member)))
+
+static inline bool task_has_ended(const struct pirn_task *t)
+{
+    /* acquire: pairs with the release in pirn_task_end */
+    return atomic_load_explicit(&t->ended, memory_order_acquire) != 0;
+}
+
+static inline bool task_has_started(const struct pirn_task *t)
+{
+    return atomic_load_explicit(&t->started, memory_order_relaxed) != STARTED_NOT;
+}
+
+static inline void task_set_started(struct pirn_task *t, enum started started)
+{
+    atomic_store_explicit(&t->started, started, memory_order_relaxed);
+}
+
+/* A hog: it kept a worker busy for milliseconds of late. */
+static inline unsigned task_light_runs(const struct pirn_task *t)
+{
+    return atomic_load_explicit(&t->light_runs, memory_order_relaxed);
+}
+
+/* A task that has never run, or that kept a worker busy for milliseconds of late: the sentinel
+ * leaves it to the other workers. */
+static inline bool task_is_heavy(const struct pirn_task *t)
+{
+    return !task_has_started(t) || task_light_runs(t) != 0;
+}
+
+/* What pirn_spawn and its kin do; site is who called. owner may be NULL. */
+struct spawn_owner {
+    struct task_owner *owner;
+    bool *ret_adopted; /* set once adopt has been called; a failure then calls on_end */
+};
+int pirn_task_spawn(pirn_task **ret_task, const pirn_spawn_config *config, pirn_fn fn, void *arg,
+                    const struct spawn_owner *owner, void *site);
+
+/* The body of every task, on its own stack or thread: runs fn and ends the task, which may be gone
+ * then. Its status. */
+int pirn_task_body(struct pirn_task *t);
+
+/* The task is over with this status: tells everybody who waits for it and gives up `refs`
+ * references, the runtime's among them; its argument has been dropped. Does not suspend. w: the
+ * calling worker or NULL. */
+void pirn_task_drop_arg(struct pirn_task *t); /* which may take the caller to another worker */
+void pirn_task_end(struct pirn_task *t, int status, struct worker *w, unsigned refs);
+
+/* What pirn_await and pirn_join do (join.c). */
+int pirn_task_await(struct pirn_task *t, int *ret_status, int64_t deadline);
+int pirn_task_join(struct pirn_task *t, int *ret_status, int64_t deadline);
+
+/* in_place.c: awaits t, not started yet, by running it on the caller's stack; false: it does not
+ * suit. *ret_rc is what the await returns; join: the caller's reference goes if that is 0. */
+struct wait;
+bool pirn_task_run_in_place(struct wait *wait, struct pirn_task *t, int *ret_status, bool join,
+                            int *ret_rc);
+/* A cancel of t has been noted: the child it must be passed on to, with a reference, or NULL. */
+struct pirn_task *pirn_task_pass_cancel(struct pirn_task *t);
+
+/* Live tasks, as far as one can tell; and a worker that finds nothing to do gives back what it has
+ * counted in advance. */
+uint32_t pirn_task_live(struct pirn_runtime *rt);
+void pirn_task_settle(struct worker *w);
+
+/* Gives up a reference. */
+void pirn_task_unref(struct pirn_task *t);
+
+/* A reference if the task is still one (used while walking all descriptors). */
+bool pirn_task_try_ref(struct pirn_task *t);
+
+/* The descriptor's extra part, made if need be; NULL: no memory. */
+struct task_extra *pirn_task_extra(struct pirn_task *t);
+
+static inline struct task_extra *task_extra(const struct pirn_task *t)
+{
+    /* acquire: pairs with the release in pirn_task_extra */
+    return atomic_load_explicit(&t->extra, memory_order_acquire);
+}
+
+/* Calls fn for every live task of the runtime. fn gets a reference for the time of the call. */
+void pirn_task_each(struct pirn_runtime *rt, void (*fn)(struct pirn_task *t, void *arg), void *arg);
+
+/* Frees all descriptors; none is in use. */
+void pirn_task_free_all(struct pirn_runtime *rt);
+
+/* Name into buf: the given one or "task-N". pirn_task_name_raw does without the lock, for signal
+ * handlers. */
+void pirn_task_name(struct pirn_task *t, char *buf, size_t size);
+void pirn_task_name_raw(const struct pirn_task *t, char *buf, size_t size);
+int pirn_task_set_name(struct pirn_task *t, const char *name);
+
+#endif

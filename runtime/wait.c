@@ -1,0 +1,325 @@
+/*
+ * Waiting; the steps stand in wait.h, the word that decides in cell.h.
+ *
+ * A coroutine parks by switching away; only after the switch does anybody get to resume it (the
+ * side switched to does the park transition). A pinned task and a plain thread park by sleeping on
+ * the gen half of their cell's word, which every claim changes.
+ *
+ * A deadline on an object is an OP_GUARD in the worker's port: when it comes, the port's owner
+ * claims the cell under the port's lock, so after pirn_op_disarm nobody holds on to the task. A
+ * thread's deadline is its sleep's.
+ */
+#include "runtime/wait.h"
+
+#include <errno.h>
+#include <limits.h>
+
+#include "io/clock.h"
+#include "io/port.h"
+#include "io/sys.h"
+#include "runtime/runtime.h"
+#include "runtime/worker.h"
+
+static const void *gen_half(const struct cell *c)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    return (const char *)&c->word + 4;
+#else
+    return &c->word;
+#endif
+}
+
+static int error_of(enum wake reason)
+{
+    switch (reason) {
+    case WAKE_NONE:
+    case WAKE_OBJECT:
+    case WAKE_OP:
+        return 0;
+    case WAKE_TIMEOUT:
+        return -ETIMEDOUT;
+    case WAKE_CANCEL:
+        return -ECANCELED;
+    case WAKE_SHUTDOWN:
+        return -ESHUTDOWN;
+    case WAKE_NO_MEMORY:
+        return -ENOMEM;
+    }
+    return -EINVAL;
+}
+
+static bool is_failing(const struct pirn_runtime *rt)
+{
+    return atomic_load_explicit(&rt->failing, memory_order_relaxed) != 0;
+}
+
+int pirn_wait_enter(struct wait *w)
+{
+    w->self = pirn_self();
+    if (w->self->worker != NULL && pirn_worker_charge(w->self->worker)) {
+        pirn_worker_yield(w->self->worker); /* a loop of calls that never wait gives way too */
+        w->self = pirn_self();
+    }
+    w->task = w->self->worker != NULL ? w->self->worker->current : w->self->pinned;
+    if (w->task == NULL) {
+        w->cell = &w->self->cell;
+        w->waiter = &w->local;
+        w->local.linked = false;
+    } else {
+        w->cell = &w->task->cell;
+        w->waiter = &w->task->waiter;
+        if (is_failing(w->task->rt))
+            return -ESHUTDOWN;
+        if (w->task->shield == 0 && pirn_cell_take_cancel(w->cell))
+            return -ECANCELED;
+    }
+    w->gen = cell_gen(cell_load(w->cell));
+    return 0;
+}
+
+void pirn_wait_renew(struct wait *w)
+{
+    w->self = pirn_self();
+    w->gen = cell_gen(cell_load(w->cell));
+}
+
+void pirn_wait_keep_cancel(struct wait *w)
+{
+    if (w->task != NULL)
+        /* relaxed: our own word, for ourselves */
+        atomic_fetch_or_explicit(&w->cell->word, CELL_CANCEL, memory_order_relaxed);
+}
+
+void pirn_wait_link(struct wait *w, struct waiter **list)
+{
+    struct waiter *me = w->waiter;
+    me->cell = w->cell;
+    me->gen = w->gen;
+    me->linked = true;
+    /* A ring with *list as its first: append in O(1) without a tail pointer. */
+    if (*list == NULL) {
+        me->next = me->prev = me;
+        *list = me;
+    } else {
+        me->next = *list;
+        me->prev = (*list)->prev;
+        me->prev->next = me;
+        me->next->prev = me;
+    }
+}
+
+void pirn_waiter_unlink(struct waiter **list, struct waiter *waiter)
+{
+    if (!waiter->linked)
+        return;
+    waiter->linked = false;
+    if (waiter->next == waiter) {
+        *list = NULL;
+        return;
+    }
+    waiter->prev->next = waiter->next;
+    waiter->next->prev = waiter->prev;
+    if (*list == waiter)
+        *list = waiter->next;
+}
+
+struct waiter *pirn_waiter_pop(struct waiter **list)
+{
+    struct waiter *first = *list;
+    if (first != NULL)
+        pirn_waiter_unlink(list, first);
+    return first;
+}
+
+bool pirn_waiter_claim(struct waiter *waiter, struct wakeups *wakeups)
+{
+    struct cell *c = waiter->cell;
+    enum cell_kind kind = (enum cell_kind)c->kind;
+    enum claim claim = pirn_cell_claim(c, waiter->gen, WAKE_OBJECT);
+    /* From here on an early-claimed waiter may be gone. */
+    if (claim != CLAIM_PARKED)
+        return claim != CLAIM_LOST;
+    if (kind == CELL_TASK) {
+        struct node *n = &TASK_OF(c, cell)->node;
+        n->next = NULL;
+        if (wakeups->last != NULL)
+            wakeups->last->next = n;
+        else
+            wakeups->first = n;
+        wakeups->last = n;
+    } else if (wakeups->thread_count < sizeof(wakeups->threads) / sizeof(wakeups->threads[0])) {
+        wakeups->threads[wakeups->thread_count++] = c;
+    } else {
+        sys_futex_wake(gen_half(c), INT_MAX);
+    }
+    return true;
+}
+
+void pirn_wakeups_run(struct wakeups *wakeups)
+{
+    struct node *n = wakeups->first;
+    while (n != NULL) {
+        struct node *next = n->next;
+        pirn_worker_ready(task_of_node(n));
+        n = next;
+    }
+    for (unsigned i = 0; i < wakeups->thread_count; i++)
+        sys_futex_wake(gen_half(wakeups->threads[i]), INT_MAX);
+}
+
+void pirn_wake_cell(struct cell *c)
+{
+    if (c->kind == CELL_TASK)
+        pirn_worker_ready(TASK_OF(c, cell));
+    else
+        sys_futex_wake(gen_half(c), INT_MAX);
+}
+
+static void park_thread(struct cell *c, uint32_t gen, unsigned how, struct pirn_task *t,
+                        int64_t deadline)
+{
+    uint64_t word;
+    if (!pirn_cell_park(c, gen, how, &word))
+        return;
+    if ((how & CELL_IN_OP) != 0 && (how & CELL_CANCELLABLE) != 0 && (word & CELL_CANCEL) != 0)
+        pirn_wait_stop_op(t, gen, -ECANCELED);
+    for (;;) {
+        struct timespec ts, *timeout = NULL;
+        if (cell_gen(atomic_load_explicit(&c->word, memory_order_acquire)) != gen)
+            return; /* acquire: pairs with the claim's release */
+        if (deadline != INT64_MAX) {
+            int64_t left = deadline - clock_now();
+            if (left <= 0) {
+                pirn_cell_claim(c, gen, WAKE_TIMEOUT);
+                continue; /* ours or another's: the gen has changed */
+            }
+            ts = clock_timespec(left);
+            timeout = &ts;
+        }
+        sys_futex_wait(gen_half(c), gen, timeout);
+    }
+}
+
+/* Leaves until the cell has been claimed; returns why. */
+static enum wake park(struct wait *w, unsigned how, int64_t thread_deadline)
+{
+    if (w->task != NULL && w->task->shield == 0)
+        how |= CELL_CANCELLABLE;
+    if (w->self->worker != NULL)
+        pirn_worker_park(w->self->worker, w->task, w->gen, how);
+    else
+        park_thread(w->cell, w->gen, how, w->task, thread_deadline);
+    return cell_reason(cell_load(w->cell));
+}
+
+static void note(const struct wait *w, const char *what)
+{
+    if (w->task == NULL)
+        return;
+    int64_t now = w->self->worker != NULL ? w->self->worker->now : clock_now();
+    atomic_store_explicit(&w->task->since, now, memory_order_relaxed);
+    atomic_store_explicit(&w->task->what, what, memory_order_relaxed);
+}
+
+static void unnote(struct pirn_task *t)
+{
+    if (t != NULL)
+        atomic_store_explicit(&t->what, NULL, memory_order_relaxed);
+}
+
+int pirn_wait_park(struct wait *w, const char *what, int64_t deadline)
+{
+    bool armed = false;
+    if (deadline != INT64_MAX && w->self->worker != NULL) {
+        enum wake give_up = WAKE_NONE;
+        if (deadline <= 0 || deadline <= clock_now())
+            give_up = WAKE_TIMEOUT;
+        else if (pirn_worker_arm(w->self->worker, &w->task->op, OP_GUARD, w->gen, deadline) != 0)
+            give_up = WAKE_NO_MEMORY;
+        armed = give_up == WAKE_NONE;
+        /* Not parked yet, so a claim of our own is either the first or lost to the object's. */
+        if (!armed && pirn_cell_claim(w->cell, w->gen, give_up) != CLAIM_LOST)
+            return error_of(give_up);
+        if (!armed)
+            /* acquire: pairs with the release of the claim that was first */
+            return error_of(
+                cell_reason(atomic_load_explicit(&w->cell->word, memory_order_acquire)));
+    }
+    note(w, what);
+    enum wake reason = park(w, 0, deadline);
+    unnote(w->task);
+    if (armed && reason != WAKE_TIMEOUT)
+        pirn_op_disarm(&w->task->op);
+    return error_of(reason);
+}
+
+bool pirn_wait_expire(struct op *op)
+{
+    struct pirn_task *t = TASK_OF(op, op);
+    uint32_t gen = atomic_load_explicit(&op->gen, memory_order_relaxed);
+    return pirn_cell_claim(&t->cell, gen, WAKE_TIMEOUT) == CLAIM_PARKED;
+}
+
+void pirn_wait_op_done(struct op *op)
+{
+    struct pirn_task *t = TASK_OF(op, op);
+    /* A guard's cell has been claimed by pirn_wait_expire already; an operation's is claimed here,
+     * by the one collector that got it. */
+    uint32_t gen = atomic_load_explicit(&op->gen, memory_order_relaxed);
+    if (cell_gen(cell_load(&t->cell)) != gen) {
+        pirn_wake_cell(&t->cell);
+        return;
+    }
+    if (pirn_cell_claim(&t->cell, gen, WAKE_OP) == CLAIM_PARKED)
+        pirn_wake_cell(&t->cell);
+}
+
+static int end_op(struct wait *w, const char *what)
+{
+    struct op *op = &w->task->op;
+    note(w, what);
+    park(w, CELL_IN_OP, INT64_MAX);
+    unnote(w->task);
+    if (op->res == -ECANCELED && op->stop == -ECANCELED)
+        pirn_cell_take_cancel(w->cell);
+    return op->res;
+}
+
+int pirn_wait_op(struct wait *w, const char *what, int fd, int64_t deadline)
+{
+    struct pirn_runtime *rt = w->task->rt;
+    int rc;
+    atomic_store_explicit(&w->task->op.fd, fd, memory_order_release); /* see stop_if_on_fd */
+    /* seq_cst: before the start, for a close that looks for operations after it has begun */
+    atomic_fetch_add_explicit(rt_fd_ops(rt, fd), 1, memory_order_seq_cst);
+    if (w->self->worker != NULL)
+        rc = pirn_worker_start(w->self->worker, &w->task->op, w->gen, deadline);
+    else
+        rc = pirn_worker_start_foreign(rt, &w->task->op, w->gen, deadline);
+    if (rc == 0)
+        rc = end_op(w, what);
+    atomic_store_explicit(&w->task->op.fd, -1, memory_order_relaxed); /* under way no more */
+    atomic_fetch_sub_explicit(rt_fd_ops(rt, fd), 1, memory_order_relaxed);
+    return rc;
+}
+
+int pirn_wait_until(struct wait *w, const char *what, int64_t until)
+{
+    if (w->self->worker == NULL) {
+        note(w, what);
+        enum wake reason = park(w, 0, until);
+        unnote(w->task);
+        return reason == WAKE_TIMEOUT ? 0 : error_of(reason);
+    }
+    int rc = pirn_worker_arm(w->self->worker, &w->task->op, OP_TIMER, w->gen, until);
+    return rc == 0 ? end_op(w, what) : rc;
+}
+
+void pirn_wait_give_way(void)
+{
+    struct self *self = pirn_self();
+    if (self->worker != NULL)
+        pirn_worker_yield(self->worker);
+    else
+        sched_yield();
+}

@@ -1,0 +1,97 @@
+/*
+ * Waiting, for tasks and plain threads alike.
+ *
+ * A wait for an object
+ *   1. pirn_wait_enter       cancelled or shut down already? then nothing happens
+ *   2. lock the object; there already? unlock and return
+ *   3. pirn_wait_link        this caller's waiter into the object's list; unlock
+ *   4. pirn_wait_park        until the object's setter, the deadline or a cancel claims the cell
+ *   5. not WAKE_OBJECT? lock the object, pirn_waiter_unlink, unlock
+ *
+ * A setter: lock the object; pop waiters; pirn_waiter_claim each; collect those to be woken; unlock;
+ * pirn_wakeups_run. It must not touch the object after the unlock unless it holds a reference.
+ *
+ * A wait for an operation: pirn_wait_enter, pirn_wait_start_op, pirn_wait_op.
+ */
+#ifndef PIRN_RUNTIME_WAIT_H
+#define PIRN_RUNTIME_WAIT_H
+
+#include "runtime/self.h"
+#include "runtime/task.h"
+
+struct wait {
+    struct self *self;      /* of the thread the wait began on */
+    struct pirn_task *task; /* NULL on a plain thread */
+    struct cell *cell;
+    struct waiter *waiter;
+    uint32_t gen;
+    struct waiter local; /* a plain thread's */
+};
+
+/* Begins a wait: 0, -ECANCELED (a pending cancel was taken), -ESHUTDOWN. */
+int pirn_wait_enter(struct wait *w);
+
+/* Another wait in the same call, after one has ended: a pending cancel is left pending. */
+void pirn_wait_renew(struct wait *w);
+
+/* A wait was cancelled, but the call has already done something it must report: the cancel it took
+ * is pending again. */
+void pirn_wait_keep_cancel(struct wait *w);
+
+/* Appends the caller's waiter to *list; under the object's lock. */
+void pirn_wait_link(struct wait *w, struct waiter **list);
+void pirn_waiter_unlink(struct waiter **list, struct waiter *waiter);
+
+/* Parks until claimed. what: in a word, for the dump. 0 when the object came, else -ETIMEDOUT,
+ * -ECANCELED, -ESHUTDOWN, -ENOMEM. */
+int pirn_wait_park(struct wait *w, const char *what, int64_t deadline);
+
+/* Cells to wake once the object's lock has been dropped. */
+struct wakeups {
+    struct node *first, *last; /* tasks: nobody else can touch them until they are woken */
+    struct cell *threads[8];   /* their waiters may be gone by then, the cells' addresses will do */
+    unsigned thread_count;
+};
+#define WAKEUPS_INIT \
+    { \
+        NULL, NULL, {NULL}, 0 \
+    }
+
+/* Under the object's lock, on an unlinked waiter: ends its wait. False: it had ended otherwise. */
+bool pirn_waiter_claim(struct waiter *waiter, struct wakeups *wakeups);
+void pirn_wakeups_run(struct wakeups *wakeups);
+
+/* Pops the first waiter of the list, or NULL. */
+struct waiter *pirn_waiter_pop(struct waiter **list);
+
+/* Makes a claimed, parked cell run. */
+void pirn_wake_cell(struct cell *c);
+
+/* Runs the task's op on fd, filled in otherwise by the caller, to its end. Its result: >= 0, or
+ * -errno. */
+int pirn_wait_op(struct wait *w, const char *what, int fd, int64_t deadline);
+
+/* Stops every operation of the runtime that is under way on fd, with -EBADF; true if there was any
+ * (call again: they take a moment). */
+bool pirn_wait_stop_fd(struct pirn_runtime *rt, int fd);
+
+/* Waits until a time. */
+int pirn_wait_until(struct wait *w, const char *what, int64_t until);
+
+/* For loops that must not give up even when waits fail: lets others run, whatever the state. */
+void pirn_wait_give_way(void);
+
+/* cancel.c: sends a cancel; what pirn_cancel does. 0 or -EALREADY. */
+int pirn_wait_cancel(struct pirn_task *t, const char *reason);
+
+/* Shutdown: fails whatever the task is waiting for. */
+void pirn_wait_fail(struct pirn_task *t);
+
+/* Stops use gen of the task's operation, with error err. */
+void pirn_wait_stop_op(struct pirn_task *t, uint32_t gen, int err);
+
+/* An operation of io/ is done: wakes whoever waits for it. */
+void pirn_wait_op_done(struct op *op);
+bool pirn_wait_expire(struct op *op); /* a port's expire hook */
+
+#endif

@@ -1,0 +1,362 @@
+/*
+ * Switching: how a worker leaves one coroutine for the next.
+ *
+ *   1. The running task says why it leaves (yield, park, end) and picks the next one from the
+ *      local queue, or the scheduler's own stack when its stride is used up or nothing is queued.
+ *   2. It switches. The other side gets the worker as the switch's argument: no thread-local is
+ *      read after a switch.
+ *   3. The other side finishes the job (finish_switch): queues a yielder, parks a waiter (only now
+ *      may anybody resume it), gives an ended task's stack back.
+ *
+ * Going straight from task to task costs one switch instead of two; each counts against the stride
+ * and moves the tick, so a ping-pong cannot keep timers waiting.
+ *
+ * The stride: the scheduler looks at the clock, the rings and the inject queues every `stride`
+ * switches, and sets the next stride so that this happens about every 50 us. Reading the clock at
+ * each switch would cost 22 ns a piece.
+ */
+#include "runtime/worker.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "io/sys.h"
+#include "runtime/fiber.h"
+#include "runtime/overflow.h"
+#include "runtime/runtime.h"
+#include "runtime/self.h"
+#include "runtime/task_pool.h"
+#include "runtime/wait.h"
+
+enum {
+    HOG_LIGHT_RUNS = 8
+};
+
+static void task_entry(void *arg);
+
+#ifdef PIRN_HARD
+#define HARD_MODE 1 /* tasks move at every chance */
+#else
+#define HARD_MODE 0
+#endif
+
+static void end_unstarted(struct worker *w, struct pirn_task *t, int status)
+{
+    task_set_started(t, STARTED);
+    struct pirn_task *leaving = w->current; /* half gone, or gone: not for a drop to find */
+    w->current = NULL;
+    pirn_task_drop_arg(t);
+    pirn_task_end(t, status, w, 1);
+    w->current = leaving;
+}
+
+/* Binds a stack to a task that is about to run for the first time. False: it ended instead. */
+static bool start(struct worker *w, struct pirn_task *t)
+{
+    int rc = 0;
+    if (pirn_cell_take_cancel(&t->cell))
+        rc = -ECANCELED;
+    else
+        rc = pirn_stack_get(&w->rt->stacks, &w->stacks, t->stack_size, &t->stack);
+    if (rc != 0) {
+        end_unstarted(w, t, rc);
+        return false;
+    }
+    task_set_started(t, STARTED);
+    t->sp = pirn_context_make(t->stack->top, task_entry);
+#ifdef PIRN_TSAN
+    t->fiber = __tsan_create_fiber(0);
+#endif
+    return true;
+}
+
+/* The first of the queue has never run. */
+static __attribute__((noinline)) struct pirn_task *start_or_next(struct worker *w,
+                                                                 struct pirn_task *t)
+{
+    struct node *n = &t->node;
+    while (n != NULL) {
+        t = task_of_node(n);
+        if (task_has_started(t) || start(w, t))
+            return t;
+        n = pirn_runq_pop(&w->q, &w->slot_runs);
+    }
+    return NULL;
+}
+
+static inline __attribute__((always_inline)) struct pirn_task *next_local(struct worker *w)
+{
+    struct node *n = pirn_runq_pop(&w->q, &w->slot_runs);
+    if (n == NULL)
+        return NULL;
+    struct pirn_task *t = task_of_node(n);
+    return __builtin_expect(task_has_started(t), 1) ? t : start_or_next(w, t);
+}
+
+struct pirn_task *pirn_worker_next_local(struct worker *w)
+{
+    return next_local(w);
+}
+
+/* On the side that was switched to: what became of the one that left, if it did not just yield. */
+static __attribute__((noinline)) void finish_other(struct worker *w)
+{
+    struct pirn_task *prev = w->prev;
+    uint64_t word;
+    switch ((enum after)w->after) {
+    case AFTER_NOTHING:
+    case AFTER_ROTATE: /* see finish_switch */
+        return;
+    case AFTER_YIELD:
+        pirn_worker_requeue(w, prev);
+        return;
+    case AFTER_PARK: {
+        uint32_t gen = w->park_gen;
+        unsigned how = w->park_how;
+        if (!pirn_cell_park(&prev->cell, gen, how, &word))
+            pirn_worker_enqueue(w, prev);
+        else if ((word & CELL_CANCEL) != 0 && (how & CELL_IN_OP) != 0 &&
+                 (how & CELL_CANCELLABLE) != 0)
+            pirn_wait_stop_op(prev, gen, -ECANCELED); /* it came between start and park */
+        return;
+    }
+    case AFTER_END:
+#ifdef PIRN_TSAN
+        __tsan_destroy_fiber(w->dead_fiber);
+#endif
+        pirn_stack_put(&w->rt->stacks, &w->stacks, w->dead_stack);
+        return;
+    }
+}
+
+static inline __attribute__((always_inline)) void finish_switch(struct worker *w)
+{
+    if (__builtin_expect(w->after == AFTER_ROTATE, 1))
+        pirn_runq_rotate_end(&w->q, &w->prev->node);
+    else
+        finish_other(w);
+}
+
+static inline struct fiber_target target_of(struct worker *w, struct pirn_task *to)
+{
+    struct fiber_target target = {to != NULL ? to->sp : w->sched_sp, NULL, 0, NULL};
+#ifdef PIRN_ASAN
+    target.low = to != NULL ? to->stack->low : w->stack_low;
+    target.size = to != NULL ? (size_t)(to->stack->top - to->stack->low) : w->stack_size;
+#endif
+#ifdef PIRN_TSAN
+    target.tsan = to != NULL ? to->fiber : w->fiber;
+#endif
+    return target;
+}
+
+/* Switches to a task, or to the scheduler. */
+static inline __attribute__((always_inline)) struct worker *go(struct worker *w, void **save_sp,
+                                                               struct pirn_task *to, bool dying)
+{
+    struct fiber_target target = target_of(w, to);
+    w->current = to;
+    return fiber_switch(save_sp, &target, w, dying);
+}
+
+static __attribute__((noinline)) void note_conduct(struct worker *w, struct pirn_task *t)
+{
+    unsigned runs = t != NULL ? task_light_runs(t) : 0;
+    unsigned attention = 0;
+    if (atomic_load_explicit(&w->attention, memory_order_relaxed) != 0)
+        attention = atomic_exchange_explicit(&w->attention, 0, memory_order_relaxed);
+    runs = (attention & ATTENTION_HOG) != 0 ? HOG_LIGHT_RUNS : runs != 0 ? runs - 1 : 0;
+    if (t != NULL)
+        atomic_store_explicit(&t->light_runs, (uint8_t)runs, memory_order_relaxed);
+    if (attention != 0)
+        w->budget = 0; /* somebody wants the scheduler to look around */
+}
+
+/* t: NULL if it is gone. */
+static inline __attribute__((always_inline)) struct pirn_task *leave_for(struct worker *w,
+                                                                         struct pirn_task *t)
+{
+    uint64_t tick = atomic_load_explicit(&w->tick, memory_order_relaxed);
+    atomic_store_explicit(&w->tick, tick + 1, memory_order_relaxed);
+    w->budget--;
+    if (__builtin_expect(atomic_load_explicit(&w->attention, memory_order_relaxed) != 0 ||
+                             (t != NULL && task_light_runs(t) != 0),
+                         0))
+        note_conduct(w, t);
+    return w->budget > 0 ? next_local(w) : NULL;
+}
+
+void pirn_worker_yield(struct worker *w)
+{
+    struct pirn_task *t = w->current;
+    struct pirn_task *next = leave_for(w, t);
+    if (next == NULL && w->budget > 0)
+        return; /* nobody else here */
+    w->prev = t;
+    w->after = AFTER_YIELD;
+    finish_switch(go(w, &t->sp, next, false));
+}
+
+/* The common yield, in as few steps as may be: the queue is entered once, its oldest taken out, and
+ * on the other side of the switch the yielder put at its end. */
+static inline __attribute__((always_inline)) bool rotate(struct worker *w, struct pirn_task *t)
+{
+    if (__builtin_expect(w->budget <= 1 || HARD_MODE || worker_role(w) != ROLE_PRIMARY ||
+                             task_light_runs(t) != 0 ||
+                             atomic_load_explicit(&w->attention, memory_order_relaxed) != 0,
+                         0))
+        return false;
+    struct node *n = pirn_runq_rotate_begin(&w->q);
+    if (__builtin_expect(n == NULL, 0))
+        return false;
+    struct pirn_task *next = task_of_node(n);
+    if (__builtin_expect(!task_has_started(next), 0)) {
+        pirn_runq_rotate_undo(&w->q);
+        return false;
+    }
+    uint64_t tick = atomic_load_explicit(&w->tick, memory_order_relaxed);
+    atomic_store_explicit(&w->tick, tick + 1, memory_order_relaxed);
+    w->budget--;
+    w->slot_runs = 0;
+    w->prev = t;
+    w->after = AFTER_ROTATE;
+    finish_switch(go(w, &t->sp, next, false));
+    return true;
+}
+
+int pirn_worker_yield_current(void)
+{
+    struct self *self = pirn_self();
+    struct worker *w = self->worker;
+    struct pirn_task *t = w != NULL ? w->current : self->pinned;
+    if (t == NULL)
+        return -EPERM;
+    if (__builtin_expect((cell_load(&t->cell) & CELL_CANCEL) != 0, 0) && t->shield == 0 &&
+        pirn_cell_take_cancel(&t->cell))
+        return -ECANCELED;
+    if (__builtin_expect(w != NULL && rotate(w, t), 1))
+        return 0; /* the runtime's own state is four loads away: looked at when the stride ends */
+    if (w != NULL)
+        pirn_worker_yield(w);
+    else
+        sched_yield();
+    return atomic_load_explicit(&t->rt->failing, memory_order_relaxed) != 0 ? -ESHUTDOWN : 0;
+}
+
+void pirn_worker_park(struct worker *w, struct pirn_task *t, uint32_t gen, unsigned how)
+{
+    struct pirn_task *next = leave_for(w, t);
+    w->prev = t;
+    w->after = AFTER_PARK;
+    w->park_gen = gen;
+    w->park_how = how;
+    finish_switch(go(w, &t->sp, next, false));
+}
+
+_Noreturn void pirn_worker_end(struct worker *w, struct stack *stack, void *fiber)
+{
+    struct pirn_task *next = leave_for(w, NULL); /* the task is gone */
+    w->dead_stack = stack;
+#ifdef PIRN_TSAN
+    w->dead_fiber = fiber;
+#else
+    (void)fiber;
+#endif
+    w->after = AFTER_END;
+    go(w, &w->dead_sp, next, true);
+    __builtin_trap(); /* nobody resumes an ended task */
+}
+
+static void task_entry(void *arg)
+{
+    struct worker *w = arg;
+    fiber_arrived();
+    finish_switch(w);
+    struct pirn_task *t = w->current;
+    struct stack *stack = t->stack;
+    void *fiber = NULL;
+#ifdef PIRN_TSAN
+    fiber = t->fiber;
+#endif
+    int status = pirn_task_body(t);
+    w = pirn_self()->worker; /* it may be another by now */
+    if (w == NULL)
+        _exit(status < 0); /* a fork's child */
+    pirn_worker_end(w, stack, fiber);
+}
+
+int pirn_worker_init(struct worker *w, struct pirn_runtime *rt, unsigned index, enum role role)
+{
+    bool primary = role == ROLE_PRIMARY;
+    memset(w, 0, sizeof(*w));
+    w->rt = rt;
+    w->index = index;
+    w->random = index * 2654435761u + 1;
+    w->stride = 1;
+    atomic_init(&w->role, (uint32_t)role);
+    pirn_runq_init(&w->q);
+    /* A spare's ring is small: rings count against RLIMIT_MEMLOCK, per user. */
+    return pirn_port_init(&w->port, &rt->mem, primary ? 256 : 32, primary ? 4096 : 256,
+                          pirn_wait_expire);
+}
+
+void pirn_worker_destroy(struct worker *w)
+{
+    pirn_port_destroy(&w->port);
+}
+
+/* Short slices: a thread that asks for 100 us is given the core soon after it wakes, even beside
+ * spinners (EEVDF, Linux 6.12; elsewhere refused or ignored). And exact sleeps. */
+static void be_prompt(void)
+{
+    struct sys_sched_attr attr;
+    if (sys_sched_getattr(0, &attr) == 0 && attr.policy == 0 /* SCHED_OTHER */) {
+        attr.runtime = 100000;
+        sys_sched_setattr(0, &attr);
+    }
+    sys_prctl(PR_SET_TIMERSLACK, 1);
+}
+
+void pirn_worker_block_sigpipe(void)
+{
+    sigset_t pipe;
+    sigemptyset(&pipe);
+    sigaddset(&pipe, SIGPIPE);
+    sys_sigprocmask(SIG_BLOCK, &pipe, NULL);
+}
+
+void *pirn_worker_main(void *arg)
+{
+    struct worker *w = arg;
+    struct pirn_task *t;
+    pirn_worker_block_sigpipe();
+    pirn_self()->worker = w;
+    atomic_store_explicit(&w->tid, gettid(), memory_order_relaxed);
+    be_prompt();
+    pirn_overflow_thread_init();
+    pirn_port_thread_init(&w->port);
+#ifdef PIRN_TSAN
+    w->fiber = __tsan_get_current_fiber();
+#endif
+#ifdef PIRN_ASAN
+    pthread_attr_t attr;
+    void *low;
+    if (pthread_getattr_np(pthread_self(), &attr) == 0) {
+        pthread_attr_getstack(&attr, &low, &w->stack_size);
+        w->stack_low = low;
+        pthread_attr_destroy(&attr);
+    }
+#endif
+    while ((t = pirn_worker_find(w)) != NULL) {
+        w->after = AFTER_NOTHING; /* the scheduler itself leaves nothing behind */
+        go(w, &w->sched_sp, t, false);
+        finish_switch(w);
+    }
+    pirn_stack_cache_flush(&w->rt->stacks, &w->stacks);
+    pirn_task_spill(w);
+    pirn_overflow_thread_fini();
+    pirn_self()->worker = NULL;
+    return NULL;
+}

@@ -1,0 +1,220 @@
+/*
+ * A worker: one thread that runs coroutines, with its own run queue, port and free lists.
+ *
+ * Roles
+ *   PRIMARY     one per granted CPU, for the life of the runtime
+ *   SUBSTITUTE  a spare that runs everything, while a primary is stuck
+ *   SENTINEL    a spare that runs only coroutines that were woken and are not known to hog a
+ *               worker; it is there while every primary is stuck, and is not stolen from
+ *   RETIRED     a spare nobody needs: asleep in its ring, which may still have requests; what
+ *               completes there it hands to the others
+ *   GONE        a retired spare whose thread has ended, which it does after a while if no request
+ *               of its can be under way; ring and struct stay, a new thread can take them up
+ * The monitor alone changes roles (monitor.c), but for RETIRED -> GONE, which is the thread's own
+ * (by compare-and-swap, so that the monitor cannot miss it).
+ *
+ * Field                        written by      read by
+ * current, prev, after, budget, pass, now, ...  the owner    the owner
+ * tick                         owner           monitor, peers: unchanged means stuck
+ * role, stuck                  monitor         owner, peers
+ * attention                    monitor         owner
+ * q, port, parker              see their headers
+ * counters                     owner           anybody (relaxed)
+ */
+#ifndef PIRN_RUNTIME_WORKER_H
+#define PIRN_RUNTIME_WORKER_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "io/port.h"
+#include "runtime/fiber.h"
+#include "runtime/stack.h"
+#include "runtime/task.h"
+#include "sched/idle.h"
+#include "sched/runq.h"
+
+enum role {
+    ROLE_PRIMARY,
+    ROLE_SUBSTITUTE,
+    ROLE_SENTINEL,
+    ROLE_RETIRED,
+    ROLE_GONE
+};
+enum stuck {
+    STUCK_NOT,
+    STUCK_SPINNING,
+    STUCK_BLOCKED
+};
+enum {
+    ATTENTION_HOG = 1, /* the task it runs has kept others waiting */
+    ATTENTION_LOOK = 2 /* go to the scheduler at the next switch */
+};
+enum after {
+    AFTER_NOTHING,
+    AFTER_YIELD,
+    AFTER_ROTATE, /* a yield in the common case: the run queue is entered, and has room */
+    AFTER_PARK,
+    AFTER_END
+};
+
+struct worker_counters {
+    _Atomic uint64_t steals, parks, wakes, wakes_in_kernel, rescues, spawns;
+};
+
+struct worker {
+    /* The switch's own line: touched at every switch. */
+    struct pirn_task *current;
+    void *sched_sp;         /* between the two: gcc would pair their stores through a vector */
+    struct pirn_task *prev; /* who switched away last, for finish_switch */
+    struct pirn_runtime *rt;
+    _Atomic uint64_t tick;
+    int budget;         /* switches left before the scheduler looks at the world */
+    unsigned slot_runs; /* tasks in a row from the queue's slot */
+    uint8_t after;      /* enum after: what to do with prev */
+    bool searching;     /* counted in idle.searching */
+    bool took;          /* has taken a batch from an inject queue: maybe more than it can run */
+    unsigned park_how;
+    uint32_t park_gen;
+    _Atomic uint32_t attention; /* ATTENTION_* */
+
+    struct runq q;
+    struct port port;
+    struct parker parker;
+    struct stack_cache stacks;
+    struct node *free_tasks; /* descriptors */
+    unsigned free_task_count;
+    uint64_t next_id, last_id; /* ids set aside for this worker */
+    _Atomic unsigned credit;   /* live tasks counted in advance; its own, read by a dump */
+    struct stack *dead_stack;  /* of a task that has ended, until it has been switched away from */
+    void *dead_sp;
+
+    int64_t now;                   /* the clock at the last look */
+    int64_t lone_wake, lone_pause; /* queue.c: when it last woke somebody for a single task */
+    uint32_t fruitless_seen;
+    bool woken;                 /* and has not found anything yet */
+    _Atomic uint64_t eyed;      /* what thieves last saw of a single task here, */
+    _Atomic unsigned eyed_runs; /* and how often in a row (find.c) */
+    int64_t stride_began;
+    int stride;
+    _Atomic uint64_t pass; /* the scheduler's looks; monitor reads it */
+    uint32_t random;
+
+    _Atomic uint32_t role, stuck;
+    unsigned index;
+    _Atomic int tid; /* 0 until the thread runs */
+    pthread_t thread;
+    bool lingered;         /* retired, and has waited long enough */
+    bool foreign_requests; /* has submitted in others' ports: its thread must stay */
+    bool joinable;         /* the thread was started; whoever started it, before others look */
+    uint64_t monitor_tick, monitor_pass; /* the monitor's: as it last saw them */
+    int64_t monitor_cpu;                 /* the thread's, at that look */
+    unsigned monitor_idle;               /* the monitor's: looks in a row that found it parked */
+    struct worker_counters n;
+#if defined(PIRN_TSAN)
+    void *fiber, *dead_fiber;
+#endif
+#ifdef PIRN_ASAN
+    const void *stack_low;
+    size_t stack_size;
+#endif
+};
+
+/* ---- From tasks ---- */
+
+/* A call that did not suspend: true when it is time to give way. */
+static inline bool pirn_worker_charge(struct worker *w)
+{
+    return --w->budget < 0;
+}
+
+/* What pirn_yield does. */
+int pirn_worker_yield_current(void);
+/* The current task gives way / parks until its cell is claimed / is over. */
+void pirn_worker_yield(struct worker *w);
+void pirn_worker_park(struct worker *w, struct pirn_task *t, uint32_t gen, unsigned how);
+_Noreturn void pirn_worker_end(struct worker *w, struct stack *stack, void *fiber);
+
+/* Starts an operation, or arms a deadline, in this worker's port. */
+int pirn_worker_start(struct worker *w, struct op *op, uint32_t gen, int64_t deadline);
+int pirn_worker_arm(struct worker *w, struct op *op, enum op_state state, uint32_t gen,
+                    int64_t deadline);
+
+/* ---- From any thread ---- */
+
+/* A claimed task becomes runnable. */
+void pirn_worker_ready(struct pirn_task *t);
+/* A new task does. */
+void pirn_worker_launch(struct pirn_task *t);
+/* Starts an operation for a thread that has no port (a pinned task's). */
+int pirn_worker_start_foreign(struct pirn_runtime *rt, struct op *op, uint32_t gen,
+                              int64_t deadline);
+/* Somebody's port has a cancel to submit: does it here if this thread may, or has it done. */
+void pirn_worker_flush_foreign(struct pirn_runtime *rt, struct port *port);
+
+/* ---- The scheduler's parts ---- */
+
+void *pirn_worker_main(void *worker);
+/* On pirn's own threads a write to a broken pipe is -EPIPE and nothing else. */
+void pirn_worker_block_sigpipe(void);
+int pirn_worker_init(struct worker *w, struct pirn_runtime *rt, unsigned index, enum role role);
+void pirn_worker_destroy(struct worker *w);
+
+/* Next task to run, or NULL at the end of the runtime (find.c). */
+struct pirn_task *pirn_worker_find(struct worker *w);
+
+/* From the local queue, its stack bound; NULL: empty. */
+struct pirn_task *pirn_worker_next_local(struct worker *w);
+
+/* Puts a task at the end of w's queue, overflow to the inject queue: a new arrival, for which an
+ * idle worker may be woken; or one that has just had its turn. */
+void pirn_worker_enqueue(struct worker *w, struct pirn_task *t);
+void pirn_worker_requeue(struct worker *w, struct pirn_task *t);
+/* Into w's own ring, whatever the role: it has been chosen to run here. */
+void pirn_worker_accept(struct worker *w, struct pirn_task *t);
+
+/* Collects and flushes a peer's port (rescue.c): true if anything became runnable. */
+bool pirn_worker_serve(struct worker *w, struct worker *peer);
+bool pirn_worker_serve_peers(struct worker *w, bool idle);
+bool pirn_worker_serve_self(struct worker *w);
+
+/* Wakes one parked worker if nobody is searching. True: somebody is up and looking. */
+bool pirn_wake_one(struct pirn_runtime *rt);
+void pirn_sentinel_wake(struct pirn_runtime *rt);
+/* A task from outside any worker: into the inject queue, and somebody woken. */
+void pirn_inject_task(struct pirn_runtime *rt, struct pirn_task *t);
+
+static inline enum role worker_role(const struct worker *w)
+{
+    return (enum role)atomic_load_explicit(&w->role, memory_order_relaxed);
+}
+
+static inline enum stuck worker_stuck(const struct worker *w)
+{
+    return (enum stuck)atomic_load_explicit(&w->stuck, memory_order_relaxed);
+}
+
+static inline bool worker_is_away(const struct worker *w) /* asleep, or about to be */
+{
+    return atomic_load_explicit(&w->parker.state, memory_order_relaxed) != PARKER_AWAKE;
+}
+
+static inline unsigned worker_credit(const struct worker *w)
+{
+    return atomic_load_explicit(&w->credit, memory_order_relaxed);
+}
+
+static inline void worker_set_credit(struct worker *w, unsigned credit) /* by the owner alone */
+{
+    atomic_store_explicit(&w->credit, credit, memory_order_relaxed);
+}
+
+static inline void count_one(_Atomic uint64_t *counter) /* by the owner alone */
+{
+    uint64_t v = atomic_load_explicit(counter, memory_order_relaxed);
+    atomic_store_explicit(counter, v + 1, memory_order_relaxed);
+}
+
+#endif
