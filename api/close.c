@@ -1,0 +1,40 @@
+/*
+ * Close.
+ */
+#include <errno.h>
+
+#include "api/transfer.h"
+#include "io/sys.h"
+#include "runtime/registry.h"
+
+/*
+ * The close protocol: operations under way on the descriptor are stopped and waited for, then it is
+ * closed. A plain close(2) would leave a dead recv behind that swallows the peer's next byte.
+ */
+static int close_in_task(struct pirn_task *t, int fd)
+{
+    struct wait w;
+    struct args a = {OP_CLOSE, fd, NULL, 0, 0, 0};
+    t->shield++;
+    while (pirn_registry_stop_fd(fd)) {
+        if (pirn_sleep(pirn_after_us(50)) != 0)
+            pirn_wait_give_way(); /* in a shutdown past its grace */
+    }
+    int rc = pirn_wait_enter(&w);
+    if (rc == 0)
+        rc = pirn_transfer_submit(&w, "close", &a, PIRN_NEVER);
+    t->shield--;
+    return rc == -ESHUTDOWN || rc == -ENOMEM ? sys_close(fd) : rc;
+}
+
+int pirn_close(int fd)
+{
+    pirn_task *t = pirn_current();
+    if (fd < 0)
+        return -EBADF;
+    if (t != NULL)
+        return close_in_task(t, fd);
+    while (pirn_registry_stop_fd(fd))
+        pirn_sleep(pirn_after_us(50));
+    return sys_close(fd);
+}

@@ -1,0 +1,360 @@
+/*
+ * pirn: Go's concurrency for C. Ordinary functions run as coroutines, in parallel on all cores,
+ * over io_uring; a coroutine that computes or blocks does not hold up the others.
+ *
+ * Conventions that hold for every call
+ *
+ *   Errors     0 or a value on success, a negative errno on failure; errno itself says nothing after
+ *              a call. (Do not read errno across a suspending call: the coroutine may go on
+ *              on another thread while the compiler keeps the old thread's errno address.)
+ *   Deadlines  the last argument of nearly every call that can wait (not of pirn_close,
+ *              pirn_parallel_for, pirn_ticker_wait): an absolute time on the monotonic clock.
+ *              pirn_after_ms(5) and kin make one, PIRN_NEVER waits for ever, a deadline in the past
+ *              tries once. A wait that runs out returns -ETIMEDOUT.
+ *   Cancel     a call marked [suspends] first looks for a pending cancel and then returns
+ *              -ECANCELED without acting. A call that reports -ECANCELED or -ETIMEDOUT did not
+ *              happen; one that happened reports its result and the cancel stays pending. When a
+ *              call returns, for whatever reason, the kernel is done with its buffers. Not so
+ *              pirn_close, and pirn_await of a task that has ended: they act, and leave the cancel
+ *              pending. Cancels that come before one is delivered are delivered as one.
+ *   Shutdown   when main has ended, whatever still runs is cancelled; after the grace (pirn_config)
+ *              every call that would wait returns -ESHUTDOWN.
+ *   Outputs    ret_x parameters come before the deadline and are written only on success. Those
+ *              of results (ret_status, ret_value, ret_addr) may be NULL when not wanted.
+ *   Order      what a task did before its end is seen by who awaits it, what was done before a spawn
+ *              by the child, and what was done before pirn_future_set by who finds it set.
+ *   Where      [coroutine]  only inside a coroutine, else -EPERM
+ *              [anywhere]   coroutines of any runtime and plain threads; a call that waits
+ *                           suspends the coroutine, or blocks the plain thread
+ *   [suspends] the coroutine may go on on another thread afterwards (unless it is pinned).
+ */
+#ifndef PIRN_H
+#define PIRN_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define PIRN_VERSION_MAJOR 0
+#define PIRN_VERSION_MINOR 1
+#define PIRN_VERSION_PATCH 0
+
+#define PIRN_API __attribute__((visibility("default")))
+#define PIRN_MUST_USE __attribute__((warn_unused_result))
+
+/* ---- Time ------------------------------------------------------------------------------- */
+
+/* A point on a clock, or a span, in nanoseconds. A struct, so that a bare 1000 does not compile. */
+typedef struct pirn_time {
+    int64_t ns;
+} pirn_time;
+
+static const pirn_time PIRN_NEVER = {INT64_MAX}; /* the largest deadline */
+static const pirn_time PIRN_NOW = {0};           /* in the past: try once, do not wait */
+
+PIRN_API pirn_time pirn_now(void);            /* the monotonic clock; [anywhere] */
+PIRN_API pirn_time pirn_after_ns(int64_t ns); /* now + ns, saturating; [anywhere] */
+PIRN_API pirn_time pirn_after_us(int64_t us);
+PIRN_API pirn_time pirn_after_ms(int64_t ms);
+PIRN_API pirn_time pirn_after_s(double s); /* NaN is treated as now */
+
+typedef enum pirn_clock {
+    PIRN_CLOCK_MONOTONIC, /* stands still while the machine is suspended */
+    PIRN_CLOCK_WALL,      /* CLOCK_REALTIME: follows when the clock is set */
+    PIRN_CLOCK_BOOT       /* monotonic, and counts suspend */
+} pirn_clock;
+
+PIRN_API pirn_time pirn_clock_now(pirn_clock clock); /* [anywhere] */
+
+/* ---- The runtime ------------------------------------------------------------------------ */
+
+typedef struct pirn_runtime pirn_runtime; /* one set of workers */
+typedef struct pirn_task pirn_task;       /* one coroutine, counted by reference */
+
+/* A coroutine: returns a value >= 0, or a negative errno; that is its status. */
+typedef int (*pirn_fn)(void *arg);
+
+enum {
+    PIRN_SIGINT_CANCELS = 1u << 0,  /* first SIGINT cancels main, a second ends the process */
+    PIRN_REPORT_OVERFLOW = 1u << 1, /* name the task on a stack overflow, then die */
+};
+
+typedef struct pirn_config {
+    size_t size;       /* sizeof(pirn_config), set by PIRN_CONFIG_INIT */
+    unsigned flags;    /* PIRN_SIGINT_CANCELS, ...; signals are left alone unless asked */
+    int workers;       /* 0: CPUs granted by affinity and cgroups */
+    int max_spares;    /* extra threads while workers are blocked in the kernel; 0: 64 */
+    int max_tasks;     /* live tasks; a spawn beyond it gives -EAGAIN; 0: no limit */
+    int max_blocking;  /* threads of the pirn_blocking pool; 0: 64 */
+    int dump_signal;   /* a signal that dumps all tasks to stderr; 0: none */
+    size_t stack_size; /* bytes a coroutine's stack gets by default; 0: 64 KiB; 1 GiB at most */
+    pirn_time grace;   /* how long shutdown waits for leftovers; 0: 5 s */
+    void (*report)(void *user, const char *line); /* hears warnings; NULL: stderr */
+    void *report_user;
+    void *(*alloc)(void *user, size_t bytes); /* tasks, queues, rings; NULL: malloc */
+    void (*free)(void *user, void *ptr);
+    void *alloc_user;
+} pirn_config;
+
+#define PIRN_CONFIG_INIT \
+    { \
+        sizeof(pirn_config), 0, 0, 0, 0, 0, 0, 0, {0}, NULL, NULL, NULL, NULL, NULL \
+    }
+
+/*
+ * Runs fn(arg) as the main coroutine of a new runtime on this plain thread's behalf and waits for
+ * it. What main leaves running is cancelled once and gets config->grace to clean up. Returns
+ * main's status, or: -EDEADLK inside a coroutine, -EINVAL, -ENOMEM, -EAGAIN (threads), -ENOSYS
+ * (io_uring is missing or denied; the report says which), -EBUSY (a task would not end; it was
+ * named and its memory left alone), -EINTR (SIGINT cancelled main).
+ */
+PIRN_API int pirn_run(pirn_fn fn, void *arg);
+
+/* The same with a config; main's status goes to *ret_status and the return value is 0 if it ran. */
+PIRN_API int pirn_run_with(const pirn_config *config, pirn_fn fn, void *arg, int *ret_status);
+
+/* The runtime of the calling coroutine; NULL on a plain thread. */
+PIRN_API pirn_runtime *pirn_runtime_current(void);
+
+/* ---- Tasks ------------------------------------------------------------------------------ */
+
+enum {
+    PIRN_PINNED = 1u << 0, /* a thread of its own, for libraries with thread-local state */
+};
+
+typedef struct pirn_spawn_config {
+    size_t size;                 /* sizeof(pirn_spawn_config), set by PIRN_SPAWN_INIT */
+    const char *name;            /* copied, cut at 31 bytes; NULL: "task-N" */
+    size_t stack_size;           /* bytes, at least; 0: the runtime's default; 1 GiB at most */
+    unsigned flags;              /* PIRN_PINNED */
+    pirn_runtime *runtime;       /* where to run; NULL: the caller's (needed on a plain thread) */
+    void (*arg_drop)(void *arg); /* called once when the task is done with arg, run or not; not if
+                                    the spawn failed. It must not suspend, as all drops */
+} pirn_spawn_config;
+
+#define PIRN_SPAWN_INIT \
+    { \
+        sizeof(pirn_spawn_config), NULL, 0, 0, NULL, NULL \
+    }
+
+/*
+ * Starts fn(arg) as a new task, which may begin at once on another worker: arg must be complete
+ * and outlive it. *ret_task is a reference the caller owns (await and release it, join it, or
+ * detach it). config may be NULL. [anywhere, with config->runtime on a plain thread; does not
+ * suspend]
+ * -EINVAL, -EPERM (no runtime), -ENOMEM, -EAGAIN (max_tasks, or threads for a pinned task),
+ * -ESHUTDOWN.
+ */
+PIRN_API PIRN_MUST_USE int pirn_spawn(pirn_task **ret_task, pirn_fn fn, void *arg);
+PIRN_API PIRN_MUST_USE int pirn_spawn_with(pirn_task **ret_task, const pirn_spawn_config *config,
+                                           pirn_fn fn, void *arg);
+
+/*
+ * Waits until the task has ended. [anywhere; suspends] Returns the wait's own fate: 0, -ETIMEDOUT
+ * (the task runs on), -ECANCELED, -EDEADLK (await on oneself), -EINVAL. What the task said goes to
+ * *ret_status: its return value, or -ECANCELED if it was cancelled before it ever ran. Any number
+ * of awaiters get the same answer. Of a task that has ended it is had at once, cancelled or not.
+ * Cancelling the only awaiter passes the cancel on to the task and waits on for its end: -ECANCELED
+ * if it ended with that, else 0 and what it said (as asyncio does it). One of several awaiters just
+ * leaves. A task that has not started yet may be run on its only awaiter's stack, which then stays
+ * for its end even if others join it later.
+ */
+PIRN_API PIRN_MUST_USE int pirn_await(pirn_task *task, int *ret_status, pirn_time deadline);
+
+/* pirn_await, and the caller's reference is given up when it returns 0. */
+PIRN_API PIRN_MUST_USE int pirn_join(pirn_task *task, int *ret_status, pirn_time deadline);
+
+/* Lets the task run on unowned; the caller's reference is given up. An error it ends with is
+ * reported with its name. [anywhere] */
+PIRN_API int pirn_detach(pirn_task *task);
+
+/* References: one more; one less (-EBUSY, and nothing happens, if it is the last one of a task
+ * that has not ended: await or detach it). [anywhere] */
+PIRN_API pirn_task *pirn_retain(pirn_task *task);
+PIRN_API int pirn_release(pirn_task *task);
+
+/*
+ * Asks the task to end: its next (or present) [suspends] call returns -ECANCELED, once. reason may
+ * be NULL; the string must outlive the task. A task that has not begun never runs. Returns 0, or
+ * -EALREADY if the task has ended. [anywhere]
+ */
+PIRN_API int pirn_cancel(pirn_task *task, const char *reason);
+
+/* Why the current task was last cancelled: that string, or NULL. [coroutine] */
+PIRN_API const char *pirn_cancel_reason(void);
+
+/* Between these two no call returns -ECANCELED; a cancel waits until the last leave. They nest. */
+PIRN_API int pirn_shield_enter(void); /* [coroutine] */
+PIRN_API int pirn_shield_leave(void);
+
+PIRN_API int pirn_yield(void); /* lets others run. [coroutine; suspends] -ECANCELED */
+
+/* Waits until the given time. [anywhere; suspends] 0 when it has come, -ECANCELED. */
+PIRN_API int pirn_sleep(pirn_time until);
+PIRN_API int pirn_sleep_on(pirn_clock clock, pirn_time until);
+
+/* The calling task, borrowed; NULL on a plain thread. */
+PIRN_API pirn_task *pirn_current(void);
+
+/* Stores references to at most n live tasks of the caller's runtime, returns how many there are.
+ * [coroutine] */
+PIRN_API int pirn_tasks(pirn_task **ret_tasks, size_t n);
+
+PIRN_API int pirn_status(const pirn_task *task); /* -EINPROGRESS until it has ended; [anywhere] */
+PIRN_API uint64_t pirn_id(const pirn_task *task);
+PIRN_API int pirn_name(const pirn_task *task, char *ret_name, size_t size); /* copies; 0 */
+PIRN_API int pirn_set_name(pirn_task *task, const char *name);              /* copied; -ENOMEM */
+
+/* A pointer the current task leaves for its awaiters; drop(value), if given, is called when the
+ * last reference goes. pirn_value gives NULL until the task has ended. */
+PIRN_API int pirn_set_value(void *value, void (*drop)(void *value)); /* [coroutine] */
+PIRN_API void *pirn_value(const pirn_task *task);                    /* [anywhere] */
+
+/* Task-locals: pointers by key, copied (the pointer, not what it points to) at spawn. */
+typedef struct pirn_local {
+    unsigned index;
+} pirn_local;
+PIRN_API int pirn_local_new(pirn_local *ret_key);         /* [anywhere] -EAGAIN: 32 at most */
+PIRN_API int pirn_local_set(pirn_local key, void *value); /* [coroutine] -ENOMEM */
+PIRN_API void *pirn_local_get(pirn_local key);            /* NULL when unset */
+
+/* ---- Scopes ----------------------------------------------------------------------------- */
+
+/* A scope owns its children: it closes only when all have ended. The first child that fails
+ * (status < 0, other than a cancel it was sent) cancels its siblings. */
+typedef struct pirn_scope pirn_scope;
+
+/* limit: how many children may run at once; 0: any number. Every scope must be closed.
+ * [coroutine; does not suspend] -EINVAL, -EPERM, -ENOMEM. */
+PIRN_API PIRN_MUST_USE int pirn_scope_open(pirn_scope **ret_scope, int limit);
+
+/* A child of the scope; with a limit, waits until fewer than that many are running.
+ * [coroutine; suspends if limited] -ETIMEDOUT, -ECANCELED (of the caller, or the scope is being
+ * cancelled), and what pirn_spawn returns. A cancel of the caller that is reported here has been
+ * taken: give up with pirn_scope_cancel and pirn_scope_close. */
+PIRN_API PIRN_MUST_USE int pirn_scope_spawn(pirn_scope *scope, pirn_fn fn, void *arg,
+                                            pirn_time deadline);
+PIRN_API PIRN_MUST_USE int pirn_scope_spawn_with(pirn_scope *scope, const pirn_spawn_config *config,
+                                                 pirn_fn fn, void *arg, pirn_time deadline);
+/* Cancels the children, and spawns to come. reason must outlive them. [anywhere, while the scope is
+ * sure not to be closed yet] */
+PIRN_API int pirn_scope_cancel(pirn_scope *scope, const char *reason);
+
+/* Waits for every child and frees the scope, always: a cancel of the caller, or the deadline,
+ * cancels the children, waits for them, and is then reported (-ECANCELED, -ETIMEDOUT). Else the
+ * first child's failure, or 0; children that were cancelled by pirn_scope_cancel have not failed.
+ * [coroutine; suspends] -EDEADLK: a child of the scope called it, and nothing was done. */
+PIRN_API int pirn_scope_close(pirn_scope *scope, pirn_time deadline);
+
+/* fn(i, arg) for begin <= i < end, spread over the workers; returns when all are done, with the
+ * first failure, -ECANCELED (a cancel of the caller has stopped it) or 0. [coroutine; suspends] */
+PIRN_API int pirn_parallel_for(size_t begin, size_t end, int (*fn)(size_t i, void *arg), void *arg);
+
+/* ---- Futures ---------------------------------------------------------------------------- */
+
+/* A value that will be set once, by anyone; counted by reference. [all anywhere] */
+typedef struct pirn_future pirn_future;
+
+PIRN_API PIRN_MUST_USE int pirn_future_new(pirn_future **ret_future);
+PIRN_API pirn_future *pirn_future_retain(pirn_future *future);
+PIRN_API void pirn_future_release(pirn_future *future);
+/* -EALREADY: it has been set, value is still the caller's. -EINVAL: status is -EINPROGRESS. */
+PIRN_API int pirn_future_set(pirn_future *future, int status, void *value);
+PIRN_API int pirn_future_status(const pirn_future *future); /* -EINPROGRESS until set */
+PIRN_API PIRN_MUST_USE int pirn_future_await(pirn_future *future, int *ret_status, void **ret_value,
+                                             pirn_time deadline); /* suspends */
+
+/* ---- Timers ----------------------------------------------------------------------------- */
+
+typedef enum pirn_missed {
+    PIRN_MISSED_BURST, /* catch up: late ticks come one after another (Tokio's default) */
+    PIRN_MISSED_SKIP,  /* drop what was missed, stay on the grid */
+    PIRN_MISSED_DELAY  /* start a new grid at the late tick */
+} pirn_missed;
+
+typedef struct pirn_ticker {
+    pirn_time next, period;
+    pirn_missed missed;
+} pirn_ticker;
+
+/* The first tick comes a period from now. -EINVAL: period <= 0. No resources are held. */
+PIRN_API int pirn_ticker_init(pirn_ticker *ticker, pirn_time period, pirn_missed missed);
+/* Waits for the next tick. [anywhere; suspends] Returns the number of ticks dropped before it. */
+PIRN_API int pirn_ticker_wait(pirn_ticker *ticker);
+
+/* ---- I/O -------------------------------------------------------------------------------- */
+
+/*
+ * As the calls of the same name, with a deadline; on sockets, pipes, files, terminals. [anywhere;
+ * all suspend except pirn_close on a plain thread] The descriptor may be blocking or not. SIGPIPE
+ * is never raised by sends. Beyond the system call's own errors: -ETIMEDOUT, -ECANCELED, -EINVAL,
+ * and -EBADF when a coroutine's call is under way and somebody closes the descriptor with pirn_close
+ * (a plain thread's call is not ended so: as with close(2), it waits on).
+ */
+PIRN_API int pirn_accept(int fd, struct sockaddr *ret_addr, socklen_t *ret_len, int flags,
+                         pirn_time deadline); /* the new descriptor; always close-on-exec */
+PIRN_API int pirn_connect(int fd, const struct sockaddr *addr, socklen_t len, pirn_time deadline);
+PIRN_API ssize_t pirn_recv(int fd, void *buf, size_t n, int flags, pirn_time deadline);
+/* Sends all of a stream's n bytes unless something stops it; a count < n says where. */
+PIRN_API ssize_t pirn_send(int fd, const void *buf, size_t n, int flags, pirn_time deadline);
+PIRN_API ssize_t pirn_recvmsg(int fd, struct msghdr *msg, int flags, pirn_time deadline);
+PIRN_API ssize_t pirn_sendmsg(int fd, const struct msghdr *msg, int flags, pirn_time deadline);
+PIRN_API ssize_t pirn_read(int fd, void *buf, size_t n, pirn_time deadline);
+PIRN_API ssize_t pirn_write(int fd, const void *buf, size_t n, pirn_time deadline);
+PIRN_API ssize_t pirn_pread(int fd, void *buf, size_t n, off_t offset, pirn_time deadline);
+PIRN_API ssize_t pirn_pwrite(int fd, const void *buf, size_t n, off_t offset, pirn_time deadline);
+PIRN_API int pirn_openat(int dir_fd, const char *path, int flags, mode_t mode, pirn_time deadline);
+PIRN_API int pirn_fsync(int fd, pirn_time deadline);
+/* Waits for poll(2) events (POLLIN, ...); returns those that came. */
+PIRN_API int pirn_poll(int fd, unsigned events, pirn_time deadline);
+
+/* Closes fd. Calls other coroutines have in flight on it end first, with -EBADF. Not cancellable. */
+PIRN_API int pirn_close(int fd);
+
+/* ---- Blocking calls --------------------------------------------------------------------- */
+
+/*
+ * Runs fn(arg) on a pool thread that never submits I/O, and waits for it. [coroutine; suspends] A
+ * job still queued at the deadline or a cancel never runs (-ETIMEDOUT, -ECANCELED); one that has
+ * begun is waited for. Returns 0 with fn's result in *ret_status; -EAGAIN when no thread can be
+ * had.
+ */
+PIRN_API int pirn_blocking(pirn_fn fn, void *arg, int *ret_status, pirn_time deadline);
+
+/* ---- Looking inside --------------------------------------------------------------------- */
+
+/* Writes each live task once: name, state, what it waits for and since when, where it was spawned.
+ * runtime NULL: the caller's. [anywhere] */
+PIRN_API int pirn_dump(pirn_runtime *runtime, FILE *out);
+
+typedef struct pirn_stats {
+    size_t size;         /* set to sizeof(pirn_stats) before the call */
+    uint64_t tasks_live; /* now */
+    uint64_t spawns, switches, steals;
+    uint64_t wakes;           /* wake-ups sent to parked workers */
+    uint64_t wakes_in_kernel; /* of those, how many found the worker inside the kernel */
+    uint64_t parks;
+    uint64_t submissions, completions;
+    uint64_t rescues; /* times somebody served a stuck worker's ring */
+    uint64_t spares;  /* spare threads started */
+    uint64_t kicks;   /* membarriers sent to spinning workers */
+    uint64_t threads; /* now: workers, spares, monitor, pinned, blocking pool */
+    uint64_t stacks_bound, stacks_free;
+    uint64_t workers;
+} pirn_stats;
+
+PIRN_API int pirn_stats_get(pirn_runtime *runtime, pirn_stats *ret_stats); /* NULL: the caller's */
+
+/* The version of the library at run time, "0.1.0". */
+PIRN_API const char *pirn_version(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

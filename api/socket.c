@@ -1,0 +1,165 @@
+/*
+ * Sockets: recv, send, their msg forms, accept, connect.
+ */
+#include <errno.h>
+#include <poll.h>
+
+#include "api/transfer.h"
+#include "io/sys.h"
+
+static ssize_t direct_recv(const struct args *a)
+{
+    return sys_recv(a->fd, (void *)(uintptr_t)a->addr, clamp(a->len), (int)a->flags | MSG_DONTWAIT);
+}
+
+ssize_t pirn_recv(int fd, void *buf, size_t n, int flags, pirn_time deadline)
+{
+    struct wait w;
+    struct args a = {OP_RECV, fd, buf, n, (unsigned)flags, OP_POLL_FIRST};
+    int rc = pirn_transfer_begin(&w, fd, buf, n);
+    if (rc != 0)
+        return rc;
+    if ((flags & MSG_DONTWAIT) != 0)
+        return direct_recv(&a);
+    if ((flags & MSG_WAITALL) != 0 && (flags & MSG_PEEK) == 0)
+        return pirn_transfer_all(&w, "recv", &a, direct_recv, POLLIN, deadline);
+    return pirn_transfer_one(&w, "recv", &a, direct_recv, POLLIN, deadline);
+}
+
+static ssize_t direct_send(const struct args *a)
+{
+    return sys_send(a->fd, a->addr, clamp(a->len), ((int)a->flags & ~MSG_WAITALL) | MSG_DONTWAIT);
+}
+
+ssize_t pirn_send(int fd, const void *buf, size_t n, int flags, pirn_time deadline)
+{
+    struct wait w;
+    struct args a = {OP_SEND, fd, buf, n, (unsigned)flags | MSG_NOSIGNAL, OP_POLL_FIRST};
+    int rc = pirn_transfer_begin(&w, fd, buf, n);
+    if (rc != 0)
+        return rc;
+    if ((flags & MSG_DONTWAIT) != 0)
+        return direct_send(&a);
+    a.flags |= MSG_WAITALL; /* the ring goes on after a short send by itself */
+    return pirn_transfer_all(&w, "send", &a, direct_send, POLLOUT, deadline);
+}
+
+static ssize_t direct_recvmsg(const struct args *a)
+{
+    return sys_recvmsg(a->fd, (struct msghdr *)(uintptr_t)a->addr, (int)a->flags | MSG_DONTWAIT);
+}
+
+ssize_t pirn_recvmsg(int fd, struct msghdr *msg, int flags, pirn_time deadline)
+{
+    struct wait w;
+    struct args a = {OP_RECVMSG, fd, msg, 1, (unsigned)flags, OP_POLL_FIRST};
+    int rc = pirn_transfer_begin(&w, fd, msg, 1);
+    if (rc != 0)
+        return rc;
+    if ((flags & MSG_DONTWAIT) != 0)
+        return direct_recvmsg(&a);
+    return pirn_transfer_one(&w, "recvmsg", &a, (flags & MSG_WAITALL) != 0 ? NULL : direct_recvmsg,
+                             POLLIN, deadline);
+}
+
+static ssize_t direct_sendmsg(const struct args *a)
+{
+    return sys_sendmsg(a->fd, (const struct msghdr *)a->addr, (int)a->flags | MSG_DONTWAIT);
+}
+
+ssize_t pirn_sendmsg(int fd, const struct msghdr *msg, int flags, pirn_time deadline)
+{
+    struct wait w;
+    struct args a = {OP_SENDMSG, fd, msg, 1, (unsigned)flags | MSG_NOSIGNAL, OP_POLL_FIRST};
+    int rc = pirn_transfer_begin(&w, fd, msg, 1);
+    if (rc != 0)
+        return rc;
+    if ((flags & MSG_DONTWAIT) != 0)
+        return direct_sendmsg(&a);
+    return pirn_transfer_one(&w, "sendmsg", &a, direct_sendmsg, POLLOUT, deadline);
+}
+
+/* accept(2) has no flag for "do not wait": ask poll first. */
+static ssize_t direct_accept(const struct args *a)
+{
+    struct pollfd p = {a->fd, POLLIN, 0};
+    int n = sys_poll(&p, 1, 0);
+    if (n <= 0)
+        return n == 0 ? -EAGAIN : n;
+    if ((p.revents & POLLNVAL) != 0)
+        return -EBADF;
+    return sys_accept4(a->fd, (struct sockaddr *)(uintptr_t)a->addr, (socklen_t *)(uintptr_t)a->off,
+                       (int)a->flags);
+}
+
+int pirn_accept(int fd, struct sockaddr *ret_addr, socklen_t *ret_len, int flags,
+                pirn_time deadline)
+{
+    struct wait w;
+    struct args a = {
+        OP_ACCEPT, fd, ret_addr, 0, (unsigned)flags | SOCK_CLOEXEC, (uint64_t)(uintptr_t)ret_len};
+    int rc = pirn_transfer_begin(&w, fd, NULL, 0);
+    if (rc != 0)
+        return rc;
+    if ((flags & ~(SOCK_CLOEXEC | SOCK_NONBLOCK)) != 0 || (ret_addr != NULL && ret_len == NULL))
+        return -EINVAL;
+    return (int)pirn_transfer_one(&w, "accept", &a, w.task == NULL ? direct_accept : NULL, POLLIN,
+                                  deadline);
+}
+
+/* A connect was stopped. It may have come through all the same; if not, the socket goes back to
+ * what it was, so that the call did not happen. */
+static int settle_connect(struct wait *w, int fd, int why)
+{
+    struct sockaddr_storage peer;
+    socklen_t len = sizeof(peer);
+    if (getpeername(fd, (struct sockaddr *)&peer, &len) == 0) {
+        if (why == -ECANCELED)
+            pirn_wait_keep_cancel(w);
+        return 0;
+    }
+    struct sockaddr none = {.sa_family = AF_UNSPEC};
+    sys_connect(fd, &none, sizeof(none));
+    return why;
+}
+
+static int connect_thread(int fd, const struct sockaddr *addr, socklen_t len, pirn_time deadline)
+{
+    int old = sys_fcntl(fd, F_GETFL, 0);
+    if (old < 0)
+        return old;
+    sys_fcntl(fd, F_SETFL, old | O_NONBLOCK);
+    int rc = sys_connect(fd, addr, len);
+    sys_fcntl(fd, F_SETFL, old);
+    if (rc != -EINPROGRESS)
+        return rc;
+    rc = pirn_transfer_wait_ready(fd, POLLOUT, deadline);
+    if (rc < 0)
+        return rc;
+    rc = sys_connect(fd, addr, len); /* says how it went, and finishes it */
+    return rc == -EISCONN ? 0 : rc;
+}
+
+int pirn_connect(int fd, const struct sockaddr *addr, socklen_t len, pirn_time deadline)
+{
+    struct wait w;
+    struct args a = {OP_CONNECT, fd, addr, len, 0, 0};
+    int rc = pirn_transfer_begin(&w, fd, addr, len);
+    if (rc != 0)
+        return rc;
+    for (;;) {
+        rc = w.task != NULL ? pirn_transfer_submit(&w, "connect", &a, deadline)
+                            : connect_thread(fd, addr, len, deadline);
+        if (rc != -EAGAIN)
+            break;
+        /* A Unix socket's listener has a full queue, and nothing tells when it has room again. */
+        pirn_time again = pirn_after_ms(1);
+        rc = pirn_sleep(again.ns < deadline.ns ? again : deadline);
+        if (rc != 0 || is_past(deadline))
+            return rc != 0 ? rc : -ETIMEDOUT;
+        pirn_wait_renew(&w);
+    }
+    if (rc == -ECANCELED || rc == -ETIMEDOUT || rc == -ESHUTDOWN)
+        rc = settle_connect(&w, fd, rc);
+    return rc;
+}

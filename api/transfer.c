@@ -1,0 +1,135 @@
+/*
+ * What all I/O calls share; see transfer.h.
+ */
+#include "api/transfer.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+
+#include "io/sys.h"
+
+int pirn_transfer_begin(struct wait *w, int fd, const void *buf, size_t n)
+{
+    int rc = pirn_wait_enter(w);
+    if (rc != 0)
+        return rc;
+    if (fd < 0)
+        return -EBADF;
+    return n > SSIZE_MAX || (buf == NULL && n != 0) ? -EINVAL : 0;
+}
+
+int pirn_transfer_submit(struct wait *w, const char *what, const struct args *a, pirn_time deadline)
+{
+    struct op *op = &w->task->op;
+    op->kind = (uint8_t)a->kind;
+    op->addr = (uint64_t)(uintptr_t)a->addr;
+    op->len = clamp(a->len);
+    op->flags = a->flags;
+    op->off = a->off;
+    return pirn_wait_op(w, what, a->fd, deadline.ns);
+}
+
+int pirn_transfer_wait_ready(int fd, unsigned events, pirn_time deadline)
+{
+    struct pollfd p = {fd, (short)events, 0};
+    for (;;) {
+        struct timespec ts, *timeout = NULL;
+        if (deadline.ns != INT64_MAX) {
+            ts = clock_timespec(deadline.ns - clock_now());
+            timeout = &ts;
+        }
+        int n = sys_ppoll(&p, 1, timeout);
+        if (n > 0)
+            return (p.revents & POLLNVAL) != 0 ? -EBADF : p.revents;
+        if (n == 0)
+            return -ETIMEDOUT;
+        if (n != -EINTR)
+            return n;
+    }
+}
+
+/*
+ * A receive that had to wait the last times will have to wait again: a request is answered before the
+ * next one comes. Then the direct attempt is a system call for nothing (half a microsecond of the
+ * five that an echoed message costs). How often in a row it was so is kept in the task's operation
+ * between two receives on the same descriptor; some other operation in between forgets it.
+ */
+enum {
+    WAITS_ENOUGH = 2, /* then straight to the ring, */
+    WAITS_ASK = 16    /* but one attempt in so many, for it may have become a burst */
+};
+
+static unsigned waits_in_a_row(const struct wait *w, const struct args *a)
+{
+    const struct op *op = &w->task->op;
+    bool same = op->kind == a->kind && op->addr == (uint64_t)a->fd && op->flags == a->flags;
+    return same ? (unsigned)op->off : 0;
+}
+
+static ssize_t receive(struct wait *w, const char *what, const struct args *a, direct_fn direct,
+                       pirn_time deadline)
+{
+    struct op *op = &w->task->op;
+    unsigned waits = waits_in_a_row(w, a);
+    if (waits < WAITS_ENOUGH || waits % WAITS_ASK == 0 || is_past(deadline)) {
+        ssize_t n;
+        do {
+            n = direct(a);
+        } while (n == -EINTR);
+        if (n != -EAGAIN) {
+            if (waits != 0)
+                op->off = 0;
+            return n;
+        }
+        if (is_past(deadline))
+            return -ETIMEDOUT;
+    }
+    ssize_t n = pirn_transfer_submit(w, what, a, deadline);
+    op->addr = (uint64_t)a->fd;
+    op->off = op->off == OP_MORE ? 0 : waits + 1;
+    return n;
+}
+
+ssize_t pirn_transfer_one(struct wait *w, const char *what, struct args *a, direct_fn direct,
+                          unsigned events, pirn_time deadline)
+{
+    if (w->task != NULL && direct != NULL && (a->kind == OP_RECV || a->kind == OP_RECVMSG))
+        return receive(w, what, a, direct, deadline);
+    for (;;) {
+        ssize_t n = direct != NULL ? direct(a) : CANNOT_SAY;
+        if (n == -EINTR)
+            continue;
+        if (n != -EAGAIN && n != CANNOT_SAY)
+            return n;
+        if (n == -EAGAIN && is_past(deadline))
+            return -ETIMEDOUT;
+        if (w->task != NULL)
+            return pirn_transfer_submit(w, what, a, deadline);
+        int rc = pirn_transfer_wait_ready(a->fd, events, deadline);
+        if (rc < 0)
+            return rc;
+    }
+}
+
+ssize_t pirn_transfer_all(struct wait *w, const char *what, struct args *a, direct_fn direct,
+                          unsigned events, pirn_time deadline)
+{
+    size_t done = 0, n = a->len;
+    for (;;) {
+        ssize_t got = pirn_transfer_one(w, what, a, direct, events, deadline);
+        if (got <= 0) {
+            if (done != 0 && got == -ECANCELED)
+                pirn_wait_keep_cancel(w);
+            return done != 0 ? (ssize_t)done : got;
+        }
+        done += (size_t)got;
+        if (done >= n)
+            return (ssize_t)done;
+        a->addr = (const char *)a->addr + got;
+        a->len = n - done;
+        if (a->kind == OP_READ || a->kind == OP_WRITE)
+            a->off += a->off != UINT64_MAX ? (uint64_t)got : 0;
+        pirn_wait_renew(w);
+    }
+}

@@ -1,0 +1,65 @@
+/*
+ * What all I/O calls share: their arguments, the direct attempt, the ring, the plain thread's poll.
+ *
+ * recv, send, read, write: the direct, non-blocking call first; the ring only when that would
+ * block. On a plain thread: the direct call, and poll(2) in between; never a ring.
+ *
+ * A call that has moved some bytes and is then stopped reports the bytes, and the stop's cancel
+ * stays pending.
+ */
+#ifndef PIRN_API_TRANSFER_H
+#define PIRN_API_TRANSFER_H
+
+#include <pirn.h>
+
+#include "io/clock.h"
+#include "runtime/wait.h"
+
+enum {
+    TRANSFER_MAX = 0x7ffff000
+}; /* the kernel's own limit for one call */
+
+struct args {
+    enum op_kind kind;
+    int fd;
+    const void *addr;
+    size_t len;
+    unsigned flags;
+    uint64_t off; /* UINT64_MAX: no position */
+};
+
+/* A direct call: its result, -EAGAIN if it would block, CANNOT_SAY if there is no asking. */
+enum {
+    CANNOT_SAY = -4096
+};
+typedef ssize_t (*direct_fn)(const struct args *a);
+
+static inline uint32_t clamp(size_t n)
+{
+    return n < TRANSFER_MAX ? (uint32_t)n : TRANSFER_MAX;
+}
+
+static inline bool is_past(pirn_time deadline)
+{
+    return deadline.ns <= 0 || (deadline.ns != INT64_MAX && deadline.ns <= clock_now());
+}
+
+/* Begins a call: cancelled, shut down, arguments unsound? */
+int pirn_transfer_begin(struct wait *w, int fd, const void *buf, size_t n);
+
+/* In a coroutine: through the ring. */
+int pirn_transfer_submit(struct wait *w, const char *what, const struct args *a,
+                         pirn_time deadline);
+
+/* On a plain thread: until fd is ready. Its events, -ETIMEDOUT, -EBADF. */
+int pirn_transfer_wait_ready(int fd, unsigned events, pirn_time deadline);
+
+/* One transfer: direct (if not NULL), then by ring or poll. */
+ssize_t pirn_transfer_one(struct wait *w, const char *what, struct args *a, direct_fn direct,
+                          unsigned events, pirn_time deadline);
+
+/* Transfers until all bytes have moved, the end, or an error. */
+ssize_t pirn_transfer_all(struct wait *w, const char *what, struct args *a, direct_fn direct,
+                          unsigned events, pirn_time deadline);
+
+#endif
