@@ -1,0 +1,261 @@
+/*
+ * pirn_close while calls are in flight on the descriptor: they end with -EBADF, and what then
+ * gets the same number is not robbed of its data.
+ */
+#include "tests/support.h"
+
+#include <fcntl.h>
+#include <poll.h>
+
+struct user {
+    int fd;
+    ssize_t (*call)(struct user *u);
+    char buf[16];
+    atomic_int began;
+    ssize_t rc;
+};
+
+static ssize_t u_recv(struct user *u)
+{
+    return pirn_recv(u->fd, u->buf, sizeof(u->buf), 0, PIRN_NEVER);
+}
+
+static ssize_t u_recvmsg(struct user *u)
+{
+    struct iovec vec = {u->buf, sizeof(u->buf)};
+    struct msghdr msg = {.msg_iov = &vec, .msg_iovlen = 1};
+    return pirn_recvmsg(u->fd, &msg, 0, pirn_after_s(1000));
+}
+
+static ssize_t u_read(struct user *u)
+{
+    return pirn_read(u->fd, u->buf, sizeof(u->buf), PIRN_NEVER);
+}
+
+static ssize_t u_poll(struct user *u)
+{
+    return pirn_poll(u->fd, POLLIN, PIRN_NEVER);
+}
+
+static ssize_t u_send(struct user *u) /* its buffer was filled up before */
+{
+    return pirn_send(u->fd, u->buf, sizeof(u->buf), 0, PIRN_NEVER);
+}
+
+static ssize_t u_write(struct user *u)
+{
+    return pirn_write(u->fd, u->buf, sizeof(u->buf), PIRN_NEVER);
+}
+
+static ssize_t (*const uses[])(struct user *u) = {u_recv, u_recvmsg, u_read,
+                                                  u_poll, u_send,    u_write};
+enum {
+    USES = 6
+};
+
+static int use(void *arg)
+{
+    struct user *u = arg;
+    atomic_store(&u->began, 1);
+    u->rc = u->call(u);
+    return pirn_yield(); /* a close is no cancel */
+}
+
+/* Opens a pair whose first descriptor has exactly that number. */
+static void pair_at(int fd, int ret_pair[2])
+{
+    support_pair(ret_pair);
+    if (ret_pair[1] == fd) { /* they are alike */
+        ret_pair[1] = ret_pair[0];
+        ret_pair[0] = fd;
+    }
+    if (ret_pair[0] != fd) {
+        CHECK_EQ(fcntl(ret_pair[0], F_DUPFD_CLOEXEC, fd), fd);
+        close(ret_pair[0]);
+        ret_pair[0] = fd;
+    }
+}
+
+/* The peer's end stays open: data sent to the old socket must not reach anybody either. */
+static void close_under(ssize_t (*call)(struct user *u), bool tcp)
+{
+    int fds[2], next[2];
+    char buf[16];
+    (tcp ? support_tcp_pair : support_pair)(fds);
+    struct user u = {.fd = fds[0], .call = call, .rc = -1};
+    memset(u.buf, 0x5a, sizeof(u.buf));
+    if (call == u_send || call == u_write)
+        support_fill(fds[0]);
+    pirn_task *task = support_spawn(use, &u);
+    support_until_waiting(task);
+    CHECK_OK(pirn_close(fds[0]));
+    pair_at(fds[0], next); /* at once the number is somebody else's */
+    support_send_all(next[1], "for the next", 12);
+    CHECK_OK(support_join(task));
+    CHECK_EQ(u.rc, -EBADF);
+    CHECK_EQ(pirn_recv(next[0], buf, sizeof(buf), 0, PIRN_NEVER), 12);
+    CHECK(memcmp(buf, "for the next", 12) == 0);
+    for (size_t i = 0; i < sizeof(u.buf); i++)
+        CHECK_EQ(u.buf[i], 0x5a);
+    CHECK_OK(pirn_close(next[0]));
+    CHECK_OK(pirn_close(next[1]));
+    ssize_t left;
+    char *rest = malloc(1 << 20); /* in large bites: small ones would meet TCP's window probes */
+    while ((left = read(fds[1], rest, 1 << 20)) > 0) {}
+    free(rest);
+    CHECK_OK(left); /* the old one is really closed */
+    close(fds[1]);
+}
+
+static int close_each(void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < USES * 2; i++)
+        close_under(uses[i % USES], i / USES);
+    return 0;
+}
+
+START_TEST(in_flight)
+{
+    support_census before = support_count();
+    for (int i = 0; i < support_rounds(20); i++)
+        FOR_WORKERS(w)
+    CHECK_OK(support_run(w, close_each, NULL));
+    support_no_more_than(before);
+}
+END_TEST
+
+/* ---- An accept, and several calls at once ------------------------------------------------ */
+
+static ssize_t u_accept(struct user *u)
+{
+    return pirn_accept(u->fd, NULL, NULL, 0, PIRN_NEVER);
+}
+
+static int close_crowd(void *arg)
+{
+    (void)arg;
+    enum {
+        N = 20
+    };
+    struct user users[N];
+    pirn_task *tasks[N];
+    struct sockaddr_in addr;
+    for (int round = 0; round < 2; round++) {
+        int fds[2] = {-1, -1};
+        if (round == 0)
+            fds[0] = support_listen(&addr, 5);
+        else
+            support_pair(fds);
+        for (int i = 0; i < N; i++) {
+            users[i] = (struct user){.fd = fds[0], .call = round ? u_recv : u_accept, .rc = -1};
+            tasks[i] = support_spawn(use, &users[i]);
+        }
+        for (int i = 0; i < N; i++)
+            support_until_waiting(tasks[i]);
+        CHECK_OK(pirn_close(fds[0]));
+        for (int i = 0; i < N; i++) {
+            CHECK_OK(support_join(tasks[i]));
+            CHECK_EQ(users[i].rc, -EBADF);
+        }
+        if (round == 0) {
+            int fd = support_socket();
+            CHECK_EQ(connect(fd, (struct sockaddr *)&addr, sizeof(addr)), -1); /* it is gone */
+            close(fd);
+        } else {
+            close(fds[1]);
+        }
+    }
+    return 0;
+}
+
+START_TEST(several_at_once)
+{
+    for (int i = 0; i < support_rounds(20); i++)
+        FOR_WORKERS(w)
+    CHECK_OK(support_run(w, close_crowd, NULL));
+}
+END_TEST
+
+/* ---- From a plain thread; in a cancelled task -------------------------------------------- */
+
+static void *close_outside(void *arg)
+{
+    CHECK_OK(pirn_close(*(int *)arg));
+    return NULL;
+}
+
+static int closed_from_thread(void *arg)
+{
+    (void)arg;
+    int fds[2];
+    support_pair(fds);
+    struct user u = {.fd = fds[0], .call = u_recv, .rc = -1};
+    pirn_task *task = support_spawn(use, &u);
+    support_until_waiting(task);
+    pthread_t thread = support_thread(close_outside, &fds[0]);
+    CHECK_OK(support_join(task)); /* the thread waits for this one, on our worker */
+    support_thread_join(thread);
+    CHECK_EQ(u.rc, -EBADF);
+    close(fds[1]);
+
+    /* Closing is not cancellable: a pending cancel stays pending. */
+    support_pair(fds);
+    CHECK_OK(pirn_cancel(pirn_current(), NULL));
+    CHECK_OK(pirn_close(fds[0]));
+    CHECK_EQ(pirn_yield(), -ECANCELED);
+    char c;
+    CHECK_EQ(read(fds[1], &c, 1), 0);
+    CHECK_OK(pirn_close(fds[1]));
+    CHECK_EQ(pirn_close(fds[1]), -EBADF);
+    return 0;
+}
+
+START_TEST(from_a_thread)
+{
+    for (int i = 0; i < support_rounds(50); i++)
+        FOR_WORKERS(w)
+    CHECK_OK(support_run(w, closed_from_thread, NULL));
+}
+END_TEST
+
+/* ---- Close in a race with data ----------------------------------------------------------- */
+
+static void *send_one(void *arg)
+{
+    support_spin(support_between(0, 60 * US));
+    send(*(int *)arg, "d", 1, MSG_NOSIGNAL);
+    return NULL;
+}
+
+static int close_race(void *arg)
+{
+    (void)arg;
+    int fds[2], got = 0, rounds = support_rounds(1000);
+    for (int i = 0; i < rounds; i++) {
+        support_pair(fds);
+        struct user u = {.fd = fds[0], .call = u_recv, .rc = -1};
+        pirn_task *task = support_spawn(use, &u);
+        support_until(&u.began, 1);
+        pthread_t thread = support_thread(send_one, &fds[1]);
+        support_spin(support_between(0, 60 * US));
+        CHECK_OK(pirn_close(fds[0]));
+        CHECK_OK(support_join(task));
+        CHECK(u.rc == 1 || u.rc == -EBADF);
+        got += u.rc == 1;
+        CHECK(u.rc != 1 || u.buf[0] == 'd');
+        support_thread_join(thread);
+        close(fds[1]);
+    }
+    CHECK(got < rounds); /* some of them were closed first */
+    return 0;
+}
+
+START_TEST(raced_by_data)
+{
+    FOR_WORKERS(w)
+    CHECK_OK(support_run(w, close_race, NULL));
+}
+END_TEST
+
+SUPPORT_MAIN("close", in_flight, several_at_once, from_a_thread, raced_by_data)

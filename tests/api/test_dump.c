@@ -1,0 +1,247 @@
+/* Looking inside: the dump names each task once with state and wait; the counters move. */
+#include "tests/support.h"
+
+#include <stdio.h>
+
+static int fds[2];
+static pirn_future *gate;
+static atomic_int spinning, stop;
+
+static int in_sleep(void *arg)
+{
+    (void)arg;
+    return pirn_sleep(PIRN_NEVER);
+}
+
+static int in_recv(void *arg)
+{
+    char c;
+    (void)arg;
+    return (int)pirn_recv(fds[0], &c, 1, 0, PIRN_NEVER);
+}
+
+static int in_future(void *arg)
+{
+    (void)arg;
+    return pirn_future_await(gate, NULL, NULL, PIRN_NEVER);
+}
+
+static int in_await(void *arg)
+{
+    return pirn_await(arg, NULL, PIRN_NEVER);
+}
+
+static int spins(void *arg)
+{
+    (void)arg;
+    atomic_store(&spinning, 1);
+    while (!atomic_load(&stop)) {}
+    return 0;
+}
+
+static char *dump_text(pirn_runtime *runtime)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    CHECK(out);
+    CHECK_OK(pirn_dump(runtime, out));
+    CHECK_OK(fclose(out));
+    return text;
+}
+
+/* The line that holds the word, in a static buffer. */
+static const char *line_with(const char *text, const char *word)
+{
+    static char line[512];
+    const char *at = strstr(text, word);
+    CHECK(at);
+    while (at > text && at[-1] != '\n')
+        at--;
+    size_t n = strcspn(at, "\n");
+    CHECK(n < sizeof(line));
+    memcpy(line, at, n);
+    line[n] = 0;
+    return line;
+}
+
+static void *dump_outside(void *arg)
+{
+    char *text = dump_text(arg);
+    CHECK_EQ(support_words(text, "dump-sleep"), 1);
+    CHECK_EQ(support_words(text, "dump-spin"), 1);
+    free(text);
+    return NULL;
+}
+
+static int scene(void *arg)
+{
+    (void)arg;
+    atomic_store(&stop, 0);
+    atomic_store(&spinning, 0);
+    support_pair(fds);
+    CHECK_OK(pirn_future_new(&gate));
+    CHECK_OK(pirn_set_name(pirn_current(), "dump-main"));
+    struct {
+        const char *name, *wait;
+        pirn_fn fn;
+        pirn_task *task;
+    } cast[] = {
+        {"dump-sleep", "sleep", in_sleep, NULL},    {"dump-recv", "recv", in_recv, NULL},
+        {"dump-future", "future", in_future, NULL}, {"dump-await", "await", in_await, NULL},
+        {"dump-spin", "runnable", spins, NULL},
+    };
+    for (int i = 0; i < 5; i++)
+        cast[i].task = support_spawn_named(cast[i].name, cast[i].fn, cast[0].task);
+    support_until(&spinning, 1);
+    CHECK_OK(pirn_sleep(pirn_after_ms(20)));
+    char *text = dump_text(NULL);
+    CHECK_EQ(support_words(text, "dump-main"), 1);
+    for (int i = 0; i < 5; i++) {
+        CHECK_EQ(support_words(text, cast[i].name), 1);
+        const char *line = line_with(text, cast[i].name);
+        if (!strstr(line + strlen(cast[i].name), cast[i].wait))
+            support_fail(__FILE__, __LINE__, __func__, "no %s in: %s", cast[i].wait, line);
+    }
+    free(text);
+    support_thread_join(support_thread(dump_outside, pirn_runtime_current()));
+    atomic_store(&stop, 1);
+    CHECK_OK(support_join(cast[4].task));
+    CHECK_OK(pirn_cancel(cast[0].task, NULL));
+    CHECK_OK(support_join(cast[3].task)); /* it awaited that one */
+    CHECK_EQ(support_join(cast[0].task), -ECANCELED);
+    for (int i = 1; i < 3; i++) {
+        CHECK_OK(pirn_cancel(cast[i].task, NULL));
+        CHECK_EQ(support_join(cast[i].task), -ECANCELED);
+    }
+    text = dump_text(NULL);
+    CHECK_EQ(support_words(text, "dump-sleep"), 0); /* those that ended are gone */
+    CHECK_EQ(support_words(text, "dump-main"), 1);
+    free(text);
+    pirn_future_release(gate);
+    CHECK_OK(pirn_close(fds[0]));
+    CHECK_OK(pirn_close(fds[1]));
+    return 0;
+}
+
+START_TEST(each_task_once)
+{
+    CHECK_OK(support_run(2, scene, NULL));
+    CHECK_OK(support_run(4, scene, NULL));
+}
+END_TEST
+
+/* ---- While everything moves -------------------------------------------------------------- */
+
+static int brief(void *arg)
+{
+    (void)arg;
+    return pirn_sleep(pirn_after_us(20));
+}
+
+static int churn(void *arg)
+{
+    while (!atomic_load((atomic_int *)arg)) {
+        pirn_task *tasks[10];
+        for (int i = 0; i < 10; i++)
+            tasks[i] = support_spawn_named("churned", brief, NULL);
+        for (int i = 0; i < 10; i++)
+            CHECK_OK(support_join(tasks[i]));
+    }
+    return 0;
+}
+
+/* A task that ends while the others are listed may be followed by a new one, but none is twice. */
+static void each_id_once(const char *text)
+{
+    char id[64];
+    for (const char *p = text; (p = strstr(p, "\ntask ")); p++) {
+        int n = snprintf(id, sizeof(id), "\n%.*s ", (int)strcspn(p + 6, " ") + 5, p + 1);
+        CHECK(n > 0 && (size_t)n < sizeof(id));
+        CHECK(strstr(p + 1, id) == NULL);
+    }
+}
+
+struct watcher {
+    pirn_runtime *runtime;
+    atomic_int done;
+};
+
+static void *dump_often(void *arg)
+{
+    struct watcher *w = arg;
+    for (int i = 0; i < support_rounds(300); i++) {
+        char *text = dump_text(w->runtime);
+        CHECK_EQ(support_words(text, "churner"), 1);
+        each_id_once(text);
+        free(text);
+    }
+    atomic_store(&w->done, 1);
+    return NULL;
+}
+
+static int churn_main(void *arg)
+{
+    (void)arg;
+    struct watcher w = {pirn_runtime_current(), 0};
+    atomic_int over = 0;
+    pirn_task *task = support_spawn_named("churner", churn, &over);
+    pthread_t thread = support_thread(dump_often, &w);
+    support_until(&w.done, 1);
+    support_thread_join(thread);
+    atomic_store(&over, 1);
+    CHECK_OK(support_join(task));
+    return 0;
+}
+
+START_TEST(dump_of_moving_tasks)
+{
+    FOR_WORKERS(w)
+    CHECK_OK(support_run(w, churn_main, NULL));
+}
+END_TEST
+
+/* ---- Counters ---------------------------------------------------------------------------- */
+
+static pirn_stats stats_now(void)
+{
+    pirn_stats stats = {.size = sizeof(stats)};
+    CHECK_OK(pirn_stats_get(NULL, &stats));
+    return stats;
+}
+
+static int counters(void *arg)
+{
+    int w = *(int *)arg;
+    char c = 'x';
+    support_pair(fds);
+    pirn_stats before = stats_now();
+    CHECK_EQ(before.workers, w);
+    CHECK_EQ(before.tasks_live, 1);
+    CHECK_GE(before.threads, (uint64_t)w);
+    for (int i = 0; i < 100; i++)
+        CHECK_OK(support_join(support_spawn(brief, NULL)));
+    for (int i = 0; i < 10; i++)
+        CHECK_EQ(pirn_recv(fds[0], &c, 1, 0, pirn_after_us(500)), -ETIMEDOUT);
+    pirn_stats after = stats_now();
+    CHECK_EQ(after.spawns - before.spawns, 100);
+    CHECK_EQ(after.tasks_live, 1);
+    CHECK_GE(after.switches - before.switches, 100);
+    CHECK_GE(after.submissions - before.submissions, 10);
+    CHECK_GE(after.completions - before.completions, 10);
+    CHECK(after.parks > before.parks);
+    CHECK_LE(after.wakes_in_kernel, after.wakes);
+    CHECK_GE(after.stacks_bound, 1);
+    CHECK_OK(pirn_close(fds[0]));
+    CHECK_OK(pirn_close(fds[1]));
+    return 0;
+}
+
+START_TEST(counters_move)
+{
+    FOR_WORKERS(w)
+    CHECK_OK(support_run(w, counters, &w));
+}
+END_TEST
+
+SUPPORT_MAIN("dump", each_task_once, dump_of_moving_tasks, counters_move)

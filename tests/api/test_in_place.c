@@ -1,0 +1,188 @@
+/* A child that is awaited before it has started runs on its awaiter's stack; nobody should notice. */
+#include "tests/support.h"
+
+#include <stdio.h>
+
+/* ---- A chain of awaits deeper than any stack --------------------------------------------- */
+
+static int chain(void *arg)
+{
+    long depth = (long)(intptr_t)arg;
+    if (depth == 0)
+        return 7;
+    return support_join(support_spawn(chain, (void *)(intptr_t)(depth - 1)));
+}
+
+static int deep(void *arg)
+{
+    (void)arg;
+    CHECK_EQ(chain((void *)(intptr_t)support_rounds(100000)), 7);
+    return 0;
+}
+
+START_TEST(chain_of_awaits)
+{
+    FOR_WORKERS(w)
+    CHECK_OK(support_run(w, deep, NULL));
+}
+END_TEST
+
+/* ---- It is a task of its own ------------------------------------------------------------- */
+
+struct own {
+    pirn_task *parent;
+    pirn_local key;
+    int drops;
+};
+
+static void drop(void *arg)
+{
+    ((struct own *)arg)->drops++;
+}
+
+static int child(void *arg)
+{
+    struct own *o = arg;
+    char name[32], local[64];
+    CHECK(pirn_current() != o->parent);
+    CHECK_OK(pirn_name(pirn_current(), name, sizeof(name)));
+    CHECK(strcmp(name, "child") == 0);
+    CHECK(pirn_local_get(o->key) == o); /* copied at spawn */
+    CHECK_OK(pirn_local_set(o->key, name));
+    CHECK_OK(pirn_shield_enter()); /* its own, not its awaiter's */
+    memset(local, 'c', sizeof(local));
+    for (int i = 0; i < 5; i++) { /* it waits, and may go on elsewhere */
+        CHECK_OK(i % 2 ? pirn_yield() : pirn_sleep(pirn_after_us(50)));
+        CHECK(pirn_local_get(o->key) == name);
+    }
+    for (size_t i = 0; i < sizeof(local); i++)
+        CHECK(local[i] == 'c');
+    return 42;
+}
+
+static int parent(void *arg)
+{
+    struct own o = {.parent = pirn_current()};
+    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    config.name = "child";
+    config.arg_drop = drop;
+    config.flags = *(unsigned *)arg;
+    CHECK_OK(pirn_local_new(&o.key));
+    CHECK_OK(pirn_local_set(o.key, &o));
+    for (int i = 1; i <= 100; i++) {
+        pirn_task *task;
+        int status = 0;
+        config.stack_size = i % 10 == 0 ? 1 << 20 : 0;
+        CHECK_OK(pirn_spawn_with(&task, &config, child, &o));
+        CHECK_OK(pirn_await(task, &status, i % 7 == 0 ? pirn_after_s(100) : PIRN_NEVER));
+        CHECK_EQ(status, 42);
+        CHECK(pirn_current() == o.parent);
+        CHECK(pirn_local_get(o.key) == &o);
+        CHECK_EQ(pirn_status(task), 42);
+        CHECK_OK(pirn_release(task));
+        CHECK_EQ(o.drops, i);
+        CHECK_EQ(pirn_shield_leave(), -EINVAL);
+    }
+    return 0;
+}
+
+START_TEST(its_own_task)
+{
+    unsigned flags = 0;
+    FOR_WORKERS(w)
+    CHECK_OK(support_run(w, parent, &flags));
+    flags = PIRN_PINNED;
+    CHECK_OK(support_run(2, parent, &flags));
+}
+END_TEST
+
+/* ---- Both are seen ----------------------------------------------------------------------- */
+
+static int wait_for_cancel(void *arg)
+{
+    (void)arg;
+    return pirn_sleep(PIRN_NEVER);
+}
+
+static int await_child(void *arg)
+{
+    pirn_task **ret_child = arg;
+    *ret_child = support_spawn_named("inside", wait_for_cancel, NULL);
+    return pirn_await(*ret_child, NULL, PIRN_NEVER);
+}
+
+static int await_other(void *arg)
+{
+    return pirn_await(arg, NULL, PIRN_NEVER);
+}
+
+static int seen(void *arg)
+{
+    (void)arg;
+    pirn_task *inside = NULL, *outside = support_spawn_named("outside", await_child, &inside);
+    support_until_waiting(outside);
+    support_until_waiting(inside);
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    CHECK(out);
+    CHECK_OK(pirn_dump(NULL, out));
+    fclose(out);
+    CHECK(strstr(text, "outside waiting await"));
+    CHECK(strstr(text, "inside waiting sleep"));
+    free(text);
+    /* Another awaiter is cancelled and leaves; it was not the only one. */
+    pirn_task *other = support_spawn(await_other, inside);
+    support_until_waiting(other);
+    CHECK_OK(pirn_cancel(other, NULL));
+    CHECK_EQ(support_join(other), -ECANCELED);
+    CHECK_OK(pirn_sleep(pirn_after_ms(1)));
+    CHECK_EQ(pirn_status(inside), -EINPROGRESS);
+    /* A cancel of the child alone: its awaiter is told of a child that ended so, and not cancelled. */
+    CHECK_OK(pirn_cancel(inside, NULL));
+    CHECK_OK(support_join(outside));
+    CHECK_EQ(support_join(inside), -ECANCELED);
+    return 0;
+}
+
+START_TEST(in_a_dump)
+{
+    FOR_WORKERS(w)
+    CHECK_OK(support_run(w, seen, NULL));
+}
+END_TEST
+
+/* ---- Batches, awaited in either order, with thieves about -------------------------------- */
+
+static int add(void *arg)
+{
+    atomic_fetch_add((atomic_long *)arg, 1);
+    return 1;
+}
+
+static int batches(void *arg)
+{
+    (void)arg;
+    atomic_long sum = 0;
+    long spawned = 0;
+    pirn_task *tasks[64];
+    for (int i = 0; i < support_rounds(20000); i++) {
+        int n = (int)support_between(1, 64);
+        for (int k = 0; k < n; k++)
+            tasks[k] = support_spawn(add, &sum);
+        for (int k = 0; k < n; k++)
+            CHECK_EQ(support_join(tasks[i % 2 ? k : n - 1 - k]), 1);
+        spawned += n;
+    }
+    CHECK_EQ(atomic_load(&sum), spawned);
+    return 0;
+}
+
+START_TEST(batches_in_either_order)
+{
+    FOR_WORKERS(w)
+    CHECK_OK(support_run(w, batches, NULL));
+}
+END_TEST
+
+SUPPORT_MAIN("in_place", chain_of_awaits, its_own_task, in_a_dump, batches_in_either_order)

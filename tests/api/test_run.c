@@ -1,0 +1,206 @@
+/* Starting and ending a runtime: main's status, refusals, many runs in a row, memory hooks. */
+#include "tests/support.h"
+
+#include <limits.h>
+
+static int give(void *arg)
+{
+    return *(int *)arg;
+}
+
+START_TEST(value)
+{
+    int cases[] = {0, 1, 42, INT_MAX, -EIO, -1};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        CHECK_EQ(pirn_run(give, &cases[i]), cases[i]);
+        int status = -12345;
+        CHECK_OK(pirn_run_with(NULL, give, &cases[i], &status));
+        CHECK_EQ(status, cases[i]);
+        CHECK_OK(pirn_run_with(NULL, give, &cases[i], NULL));
+    }
+}
+END_TEST
+
+/* A main that fails and a runtime that did not start can be told apart. */
+START_TEST(refused)
+{
+    int arg = 7, status = -12345;
+    CHECK_EQ(pirn_run(NULL, &arg), -EINVAL);
+    CHECK_EQ(pirn_run_with(NULL, NULL, &arg, &status), -EINVAL);
+    pirn_config config = PIRN_CONFIG_INIT;
+    config.workers = -1;
+    CHECK_EQ(pirn_run_with(&config, give, &arg, &status), -EINVAL);
+    config = (pirn_config)PIRN_CONFIG_INIT;
+    config.size = 0;
+    CHECK_EQ(pirn_run_with(&config, give, &arg, &status), -EINVAL);
+    config = (pirn_config)PIRN_CONFIG_INIT;
+    config.max_tasks = -1;
+    CHECK_EQ(pirn_run_with(&config, give, &arg, &status), -EINVAL);
+    CHECK_EQ(status, -12345);
+}
+END_TEST
+
+static int nested(void *arg)
+{
+    int inner = 3, status = -12345;
+    CHECK_EQ(pirn_run(give, &inner), -EDEADLK);
+    CHECK_EQ(pirn_run_with(NULL, give, &inner, &status), -EDEADLK);
+    CHECK_EQ(status, -12345);
+    CHECK_OK(pirn_yield()); /* and life goes on */
+    return *(int *)arg;
+}
+
+START_TEST(nested_run)
+{
+    int arg = 5;
+    FOR_WORKERS(w)
+    CHECK_EQ(support_run(w, nested, &arg), 5);
+}
+END_TEST
+
+static int small_family(void *arg)
+{
+    int one = 1;
+    pirn_task *tasks[4];
+    for (int i = 0; i < 4; i++)
+        tasks[i] = support_spawn(give, &one);
+    int sum = 0;
+    for (int i = 0; i < 4; i++)
+        sum += support_join(tasks[i]);
+    CHECK_OK(pirn_sleep(pirn_after_us(10)));
+    return sum + *(int *)arg;
+}
+
+START_TEST(many_in_a_row)
+{
+    int arg = 38;
+    CHECK_EQ(pirn_run(small_family, &arg), 42); /* what is made once is made now */
+    support_census before = support_count();
+    for (int i = 0; i < support_rounds(200); i++)
+        CHECK_EQ(support_run(1 + i % 4, small_family, &arg), 42);
+    support_no_more_than(before);
+}
+END_TEST
+
+/* The same program gives the same result whatever the number of workers. */
+START_TEST(worker_counts)
+{
+    int arg = 0;
+    for (int w = 1; w <= 9; w++)
+        CHECK_EQ(support_run(w, small_family, &arg), 4);
+}
+END_TEST
+
+static int look_around(void *arg)
+{
+    pirn_stats stats = {.size = sizeof(stats)};
+    CHECK_OK(pirn_stats_get(NULL, &stats));
+    CHECK_EQ(stats.workers, *(uint64_t *)arg);
+    CHECK(pirn_runtime_current());
+    CHECK(pirn_current());
+    return 0;
+}
+
+START_TEST(workers_asked_for)
+{
+    for (uint64_t w = 1; w <= 4; w++)
+        CHECK_OK(support_run((int)w, look_around, &w));
+}
+END_TEST
+
+START_TEST(version)
+{
+    char text[32];
+    snprintf(text, sizeof(text), "%d.%d.%d", PIRN_VERSION_MAJOR, PIRN_VERSION_MINOR,
+             PIRN_VERSION_PATCH);
+    CHECK(strcmp(pirn_version(), text) == 0);
+}
+END_TEST
+
+/* ---- Memory comes from the hooks, and all of it goes back -------------------------------- */
+
+struct memory {
+    atomic_long taken, given; /* blocks */
+    atomic_long left;         /* allocations until every further one fails */
+};
+
+static void *take(void *user, size_t bytes)
+{
+    struct memory *m = user;
+    if (atomic_fetch_sub(&m->left, 1) <= 0)
+        return NULL;
+    atomic_fetch_add(&m->taken, 1);
+    return malloc(bytes);
+}
+
+static void give_back(void *user, void *ptr)
+{
+    struct memory *m = user;
+    if (ptr)
+        atomic_fetch_add(&m->given, 1);
+    free(ptr);
+}
+
+/* As much of the interface as one can get, each refusal being -ENOMEM. */
+static int hungry(void *arg)
+{
+    int one = 1;
+    (void)arg;
+    for (int i = 0; i < 20; i++) {
+        pirn_task *task = NULL;
+        int rc = pirn_spawn(&task, give, &one);
+        CHECK(rc == 0 || rc == -ENOMEM);
+        if (rc == 0)
+            CHECK_EQ(support_join(task), 1);
+        pirn_scope *scope = NULL;
+        rc = pirn_scope_open(&scope, 2);
+        CHECK(rc == 0 || rc == -ENOMEM);
+        if (rc == 0) {
+            rc = pirn_scope_spawn(scope, give, &one, PIRN_NEVER);
+            CHECK(rc == 0 || rc == -ENOMEM);
+            CHECK_OK(pirn_scope_close(scope, PIRN_NEVER));
+        }
+        pirn_future *future = NULL;
+        rc = pirn_future_new(&future);
+        CHECK(rc == 0 || rc == -ENOMEM);
+        if (rc == 0)
+            pirn_future_release(future);
+        rc = pirn_sleep(pirn_after_us(1));
+        CHECK(rc == 0 || rc == -ENOMEM);
+    }
+    return 0;
+}
+
+static struct memory run_hungry(long blocks)
+{
+    struct memory m = {0};
+    atomic_init(&m.left, blocks);
+    pirn_config config = PIRN_CONFIG_INIT;
+    support_report report = SUPPORT_REPORT_INIT;
+    config.workers = 2;
+    config.alloc = take;
+    config.free = give_back;
+    config.alloc_user = &m;
+    config.report = support_report_line;
+    config.report_user = &report;
+    int status = -12345, rc = pirn_run_with(&config, hungry, NULL, &status);
+    CHECK((rc == 0 && status == 0) || (rc == -ENOMEM && status == -12345));
+    CHECK_EQ(atomic_load(&m.taken), atomic_load(&m.given));
+    return m;
+}
+
+START_TEST(memory_hooks)
+{
+    struct memory all = run_hungry(LONG_MAX);
+    CHECK(atomic_load(&all.taken) > 0);
+    long needed = atomic_load(&all.taken);
+    support_census before = support_count();
+    long step = support_slow() ? 3 : 1;
+    for (long n = 0; n < needed && n < 150; n += step)
+        run_hungry(n);
+    support_no_more_than(before);
+}
+END_TEST
+
+SUPPORT_MAIN("run", value, refused, nested_run, many_in_a_row, worker_counts, workers_asked_for,
+             version, memory_hooks)

@@ -1,0 +1,274 @@
+/* What main leaves behind is cancelled once, may clean up, and is gone when run returns. */
+#include "tests/support.h"
+
+struct leftovers {
+    atomic_int started, cancelled, cleaned, dropped;
+    int result;
+};
+
+static int sleeper(void *arg)
+{
+    struct leftovers *l = arg;
+    atomic_fetch_add(&l->started, 1);
+    CHECK_EQ(pirn_sleep(PIRN_NEVER), -ECANCELED);
+    atomic_fetch_add(&l->cancelled, 1);
+    for (int i = 0; i < 3; i++) /* one cancel, one -ECANCELED: the clean-up may suspend */
+        CHECK_OK(pirn_sleep(pirn_after_ms(1)));
+    CHECK_OK(pirn_yield());
+    atomic_fetch_add(&l->cleaned, 1);
+    return l->result;
+}
+
+static void drop(void *arg)
+{
+    struct leftovers *l = arg;
+    atomic_fetch_add(&l->dropped, 1);
+}
+
+static void leave(struct leftovers *l, int n, const char *name)
+{
+    for (int i = 0; i < n; i++) {
+        pirn_spawn_config config = PIRN_SPAWN_INIT;
+        config.name = name;
+        config.arg_drop = drop;
+        pirn_task *task;
+        CHECK_OK(pirn_spawn_with(&task, &config, sleeper, l));
+        CHECK_OK(pirn_detach(task));
+    }
+}
+
+static int leave_sleepers(void *arg)
+{
+    struct leftovers *l = arg;
+    leave(l, 10, "left");
+    support_until(&l->started, 10);
+    return 33;
+}
+
+static void run_reported(int workers, pirn_fn fn, void *arg, int expected, support_report *report)
+{
+    pirn_config config = PIRN_CONFIG_INIT;
+    config.workers = workers;
+    config.report = support_report_line;
+    config.report_user = report;
+    CHECK_EQ(support_run_with(&config, fn, arg), expected);
+}
+
+START_TEST(leftovers_clean_up)
+{
+    FOR_WORKERS(w)
+    {
+        int results[] = {0, 7, -ECANCELED};
+        for (int i = 0; i < 3; i++) {
+            struct leftovers l = {.result = results[i]};
+            support_report report = SUPPORT_REPORT_INIT;
+            run_reported(w, leave_sleepers, &l, 33, &report);
+            CHECK_EQ(atomic_load(&l.cancelled), 10);
+            CHECK_EQ(atomic_load(&l.cleaned), 10);
+            CHECK_EQ(atomic_load(&l.dropped), 10);
+            CHECK_EQ(support_reported(&report, "left"), 0); /* nothing went wrong */
+        }
+    }
+}
+END_TEST
+
+START_TEST(leftover_error_is_reported_once)
+{
+    struct leftovers l = {.result = -EIO};
+    support_report report = SUPPORT_REPORT_INIT;
+    run_reported(2, leave_sleepers, &l, 33, &report); /* main's value is not touched */
+    CHECK_EQ(support_reported(&report, "left"), 10);
+}
+END_TEST
+
+/* Tasks that had not begun when main ended never run, but their arguments are dropped. */
+static int leave_unstarted(void *arg)
+{
+    struct leftovers *l = arg;
+    leave(l, 1000, "unstarted");
+    return 0;
+}
+
+START_TEST(unstarted_never_run)
+{
+    for (int i = 0; i < support_rounds(50); i++) {
+        struct leftovers l = {0};
+        CHECK_OK(support_run(1 + i % 3, leave_unstarted, &l));
+        CHECK_EQ(atomic_load(&l.dropped), 1000);
+        CHECK_EQ(atomic_load(&l.cleaned), atomic_load(&l.started));
+    }
+}
+END_TEST
+
+/* During the shutdown outsiders cannot spawn; a task that cleans up can, and await what it made. */
+static void *outsider(void *arg)
+{
+    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    config.runtime = arg;
+    pirn_task *task;
+    CHECK_EQ(pirn_spawn_with(&task, &config, sleeper, NULL), -ESHUTDOWN);
+    return NULL;
+}
+
+static int helper(void *arg)
+{
+    struct leftovers *l = arg;
+    CHECK_OK(pirn_sleep(pirn_after_ms(1)));
+    atomic_fetch_add(&l->cancelled, 1);
+    return 7;
+}
+
+static int late_spawner(void *arg)
+{
+    struct leftovers *l = arg;
+    atomic_fetch_add(&l->started, 1);
+    CHECK_EQ(pirn_sleep(PIRN_NEVER), -ECANCELED);
+    support_thread_join(support_thread(outsider, pirn_runtime_current()));
+    CHECK_EQ(support_join(support_spawn(helper, l)), 7);
+    atomic_fetch_add(&l->cleaned, 1);
+    return 0;
+}
+
+static int leave_late_spawner(void *arg)
+{
+    struct leftovers *l = arg;
+    CHECK_OK(pirn_detach(support_spawn(late_spawner, l)));
+    support_until(&l->started, 1);
+    return 0;
+}
+
+START_TEST(spawn_during_shutdown)
+{
+    FOR_WORKERS(w)
+    {
+        struct leftovers l = {0};
+        CHECK_OK(support_run(w, leave_late_spawner, &l));
+        CHECK_EQ(atomic_load(&l.cleaned), 1);
+        CHECK_EQ(atomic_load(&l.cancelled), 1);
+    }
+}
+END_TEST
+
+/* After the grace every suspending call fails, so a task that heeds errors twice still ends. */
+static int heeds_the_second(void *arg)
+{
+    struct leftovers *l = arg;
+    atomic_fetch_add(&l->started, 1);
+    CHECK_EQ(pirn_sleep(PIRN_NEVER), -ECANCELED);
+    atomic_fetch_add(&l->cancelled, 1);
+    int rc;
+    while ((rc = pirn_sleep(pirn_after_ms(5))) == 0) { /* ignores the first */
+    }
+    CHECK(rc < 0);
+    atomic_fetch_add(&l->cleaned, 1);
+    return 0;
+}
+
+static int leave_heeding(void *arg)
+{
+    struct leftovers *l = arg;
+    CHECK_OK(pirn_detach(support_spawn(heeds_the_second, l)));
+    support_until(&l->started, 1);
+    return 21;
+}
+
+START_TEST(after_the_grace)
+{
+    FOR_WORKERS(w)
+    {
+        struct leftovers l = {0};
+        support_report report = SUPPORT_REPORT_INIT;
+        pirn_config config = PIRN_CONFIG_INIT;
+        config.workers = w;
+        config.grace.ns = 100 * MS;
+        config.report = support_report_line;
+        config.report_user = &report;
+        int64_t begin = support_now();
+        CHECK_EQ(support_run_with(&config, leave_heeding, &l), 21);
+        CHECK_GE(support_now() - begin, 100 * MS);
+        CHECK_EQ(atomic_load(&l.cleaned), 1);
+    }
+}
+END_TEST
+
+/* A leftover in every kind of wait is reached. */
+static int in_recv(void *arg)
+{
+    struct leftovers *l = arg;
+    int pair[2];
+    char c;
+    support_pair(pair);
+    atomic_fetch_add(&l->started, 1);
+    CHECK_EQ(pirn_recv(pair[0], &c, 1, 0, PIRN_NEVER), -ECANCELED);
+    CHECK_OK(pirn_close(pair[0]));
+    CHECK_OK(pirn_close(pair[1]));
+    atomic_fetch_add(&l->cleaned, 1);
+    return 0;
+}
+
+static int in_future(void *arg)
+{
+    struct leftovers *l = arg;
+    pirn_future *future;
+    CHECK_OK(pirn_future_new(&future));
+    atomic_fetch_add(&l->started, 1);
+    CHECK_EQ(pirn_future_await(future, NULL, NULL, PIRN_NEVER), -ECANCELED);
+    pirn_future_release(future);
+    atomic_fetch_add(&l->cleaned, 1);
+    return 0;
+}
+
+static int in_scope(void *arg)
+{
+    struct leftovers *l = arg;
+    pirn_scope *scope;
+    CHECK_OK(pirn_scope_open(&scope, 0));
+    CHECK_OK(pirn_scope_spawn(scope, in_recv, l, PIRN_NEVER));
+    CHECK_OK(pirn_scope_spawn(scope, in_future, l, PIRN_NEVER));
+    atomic_fetch_add(&l->started, 1);
+    int rc = pirn_scope_close(scope, PIRN_NEVER);
+    CHECK(rc == -ECANCELED || rc == 0); /* the children are cancelled too, and may be first */
+    atomic_fetch_add(&l->cleaned, 1);
+    return 0;
+}
+
+static int in_poll(void *arg)
+{
+    struct leftovers *l = arg;
+    int ends[2];
+    support_pipe(ends);
+    atomic_fetch_add(&l->started, 1);
+    CHECK_EQ(pirn_poll(ends[0], 1 /* POLLIN */, pirn_after_s(1000)), -ECANCELED);
+    CHECK_OK(pirn_close(ends[0]));
+    CHECK_OK(pirn_close(ends[1]));
+    atomic_fetch_add(&l->cleaned, 1);
+    return 0;
+}
+
+static int leave_each_kind(void *arg)
+{
+    struct leftovers *l = arg;
+    pirn_fn kinds[] = {in_recv, in_future, in_scope, in_poll};
+    for (int i = 0; i < 4; i++)
+        CHECK_OK(pirn_detach(support_spawn(kinds[i], l)));
+    support_until(&l->started, 6);
+    return 0;
+}
+
+START_TEST(every_kind_of_wait)
+{
+    support_census before = support_count();
+    FOR_WORKERS(w)
+    {
+        for (int i = 0; i < support_rounds(20); i++) {
+            struct leftovers l = {0};
+            CHECK_OK(support_run(w, leave_each_kind, &l));
+            CHECK_EQ(atomic_load(&l.cleaned), 6);
+        }
+    }
+    support_no_more_than(before);
+}
+END_TEST
+
+SUPPORT_MAIN("shutdown", leftovers_clean_up, leftover_error_is_reported_once, unstarted_never_run,
+             spawn_during_shutdown, after_the_grace, every_kind_of_wait)

@@ -1,0 +1,153 @@
+/* Opt-in signals: the first SIGINT cancels main, a second ends the process; the dump signal. */
+#include "tests/support.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/wait.h>
+
+static volatile sig_atomic_t own_handler_ran;
+
+static void own_handler(int signal)
+{
+    (void)signal;
+    own_handler_ran++;
+}
+
+static int interrupted(void *arg)
+{
+    kill(getpid(), SIGINT);
+    int rc = pirn_sleep(pirn_after_s(1000));
+    CHECK_EQ(rc, -ECANCELED);
+    CHECK_OK(pirn_sleep(pirn_after_ms(1))); /* clean-up works */
+    return arg ? *(int *)arg : rc;
+}
+
+static pirn_config with_sigint(void)
+{
+    pirn_config config = PIRN_CONFIG_INIT;
+    config.workers = 2;
+    config.flags = PIRN_SIGINT_CANCELS;
+    return config;
+}
+
+START_TEST(cancels_main)
+{
+    struct sigaction mine = {.sa_handler = own_handler}, now;
+    CHECK_OK(sigaction(SIGINT, &mine, NULL));
+    pirn_config config = with_sigint();
+    int status = -12345;
+    CHECK_OK(pirn_run_with(&config, interrupted, NULL, &status));
+    CHECK_EQ(status, -EINTR);
+    CHECK_OK(sigaction(SIGINT, NULL, &now));
+    CHECK(now.sa_handler == own_handler); /* as before */
+}
+END_TEST
+
+/* A main that absorbs the cancel and returns a value is believed. */
+START_TEST(absorbed)
+{
+    pirn_config config = with_sigint();
+    int value = 6, status = -12345;
+    CHECK_OK(pirn_run_with(&config, interrupted, &value, &status));
+    CHECK_EQ(status, 6);
+}
+END_TEST
+
+static int not_asked(void *arg)
+{
+    (void)arg;
+    kill(getpid(), SIGINT);
+    CHECK_OK(pirn_sleep(pirn_after_ms(20)));
+    return 0;
+}
+
+/* Unasked, a program's signals are its own. */
+START_TEST(left_alone_unless_asked)
+{
+    struct sigaction mine = {.sa_handler = own_handler};
+    CHECK_OK(sigaction(SIGINT, &mine, NULL));
+    own_handler_ran = 0;
+    CHECK_OK(support_run(2, not_asked, NULL));
+    CHECK_EQ(own_handler_ran, 1);
+    signal(SIGINT, SIG_DFL);
+}
+END_TEST
+
+static int ignores_the_first(void *arg)
+{
+    (void)arg;
+    kill(getpid(), SIGINT);
+    while (pirn_sleep(pirn_after_s(1000)) != -ECANCELED) {}
+    kill(getpid(), SIGINT);
+    pirn_sleep(pirn_after_s(1000));
+    return 0;
+}
+
+START_TEST(second_ends_the_process)
+{
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0) {
+        pirn_config config = with_sigint();
+        pirn_run_with(&config, ignores_the_first, NULL, NULL);
+        _exit(3);
+    }
+    int status = 0;
+    CHECK_EQ(waitpid(pid, &status, 0), pid);
+    CHECK(WIFSIGNALED(status) ? WTERMSIG(status) == SIGINT : WEXITSTATUS(status) == 128 + SIGINT);
+}
+END_TEST
+
+static int sleep_long(void *arg)
+{
+    return pirn_sleep(arg ? PIRN_NEVER : PIRN_NOW);
+}
+
+static int ask_for_dump(void *arg)
+{
+    int reader = *(int *)arg;
+    pirn_task *task = support_spawn_named("dumped-one", sleep_long, arg);
+    CHECK_OK(pirn_sleep(pirn_after_ms(5)));
+    kill(getpid(), SIGUSR1);
+    char text[16384];
+    size_t used = 0;
+    while (used == 0 || support_words(text, "dumped-one") == 0) {
+        ssize_t n = pirn_read(reader, text + used, sizeof(text) - 1 - used, pirn_after_s(60));
+        CHECK(n > 0);
+        used += (size_t)n;
+        text[used] = 0;
+    }
+    CHECK_OK(pirn_cancel(task, NULL));
+    CHECK_EQ(support_join(task), -ECANCELED);
+    return 0;
+}
+
+START_TEST(dump_signal)
+{
+    struct sigaction before, after;
+    CHECK_OK(sigaction(SIGUSR1, NULL, &before));
+    int ends[2], real_stderr = fcntl(2, F_DUPFD_CLOEXEC, 3);
+    support_pipe(ends);
+    fcntl(ends[1], F_SETPIPE_SZ, 1 << 20);
+    CHECK_EQ(dup2(ends[1], 2), 2);
+    pirn_config config = PIRN_CONFIG_INIT;
+    config.workers = 2;
+    config.dump_signal = SIGUSR1;
+    int rc = support_run_with(&config, ask_for_dump, &ends[0]);
+    CHECK_EQ(dup2(real_stderr, 2), 2);
+    CHECK_OK(rc);
+    CHECK_OK(sigaction(SIGUSR1, NULL, &after));
+    CHECK(before.sa_handler == after.sa_handler);
+    close(ends[0]);
+    close(ends[1]);
+    close(real_stderr);
+}
+END_TEST
+
+int main(void)
+{
+    const TTest *tests[] = {cancels_main, absorbed, left_alone_unless_asked,
+                            second_ends_the_process, dump_signal};
+    return support_tsan() ? 77 : support_main("sigint", tests, sizeof(tests) / sizeof(tests[0]));
+}

@@ -1,0 +1,62 @@
+/* A task that ignores every error: run gives up after the grace, says -EBUSY and names it. */
+#include "tests/support.h"
+
+static atomic_int began, let_go, gone;
+
+static int stubborn(void *arg)
+{
+    (void)arg;
+    atomic_store(&began, 1);
+    while (!atomic_load(&let_go))
+        pirn_sleep(pirn_after_ms(1)); /* whatever it says */
+    atomic_store(&gone, 1);
+    return 0;
+}
+
+static int leave_stubborn(void *arg)
+{
+    (void)arg;
+    CHECK_OK(pirn_detach(support_spawn_named("mule", stubborn, NULL)));
+    support_until(&began, 1);
+    return 5;
+}
+
+START_TEST(named_and_left_alone)
+{
+    static support_report report = SUPPORT_REPORT_INIT; /* the task outlives this frame */
+    pirn_config config = PIRN_CONFIG_INIT;
+    config.workers = 2;
+    config.grace.ns = 200 * MS;
+    config.report = support_report_line;
+    config.report_user = &report;
+    int status = -12345;
+    int64_t begin = support_now();
+    CHECK_EQ(pirn_run_with(&config, leave_stubborn, NULL, &status), -EBUSY);
+    CHECK_GE(support_now() - begin, 200 * MS);
+    CHECK_GE(support_reported(&report, "mule"), 1);
+    CHECK_EQ(atomic_load(&gone), 0);
+}
+END_TEST
+
+static int fine(void *arg)
+{
+    (void)arg;
+    CHECK_OK(pirn_sleep(pirn_after_ms(1)));
+    return 9;
+}
+
+/* What it left behind hurts neither the next runtime nor, when it ends at last, the process. */
+START_TEST(life_goes_on)
+{
+    FOR_WORKERS(w)
+    CHECK_EQ(support_run(w, fine, NULL), 9);
+    atomic_store(&let_go, 1);
+    for (int i = 0; i < 1000 && !atomic_load(&gone); i++)
+        support_pause_ms(5);
+    CHECK_EQ(atomic_load(&gone), 1);
+    support_pause_ms(20);
+    CHECK_EQ(support_run(2, fine, NULL), 9);
+}
+END_TEST
+
+SUPPORT_MAIN("stubborn", named_and_left_alone, life_goes_on)

@@ -1,0 +1,178 @@
+/* Two runtimes in one process at once: futures, tasks and spawns across them. */
+#include "tests/support.h"
+
+struct side {
+    struct both *both;
+    int id;
+    _Atomic(pirn_runtime *) runtime;
+    pirn_future *ready, *done;
+    atomic_int visits;
+};
+
+struct both {
+    struct side side[2];
+    int workers;
+};
+
+static int visitor(void *arg)
+{
+    struct side *home = arg;
+    CHECK(pirn_runtime_current() == atomic_load(&home->runtime));
+    CHECK_OK(pirn_sleep(pirn_after_us(200)));
+    atomic_fetch_add(&home->visits, 1);
+    return 40 + home->id;
+}
+
+static int stays(void *arg)
+{
+    (void)arg;
+    return pirn_sleep(PIRN_NEVER);
+}
+
+static int side_main(void *arg)
+{
+    struct side *me = arg, *other = &me->both->side[!me->id];
+    atomic_store(&me->runtime, pirn_runtime_current());
+    CHECK_OK(pirn_future_set(me->ready, me->id, me));
+    int status = -1;
+    void *value = NULL;
+    CHECK_OK(pirn_future_await(other->ready, &status, &value, PIRN_NEVER)); /* one of the other */
+    CHECK_EQ(status, other->id);
+    CHECK(value == other);
+    CHECK(atomic_load(&other->runtime) != pirn_runtime_current());
+
+    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    config.runtime = atomic_load(&other->runtime);
+    for (int i = 0; i < support_rounds(500); i++) { /* spawned there, awaited here */
+        pirn_task *task;
+        CHECK_OK(pirn_spawn_with(&task, &config, visitor, other));
+        CHECK_EQ(support_join(task), 40 + other->id);
+    }
+    pirn_task *far;
+    CHECK_OK(pirn_spawn_with(&far, &config, stays, NULL));
+    CHECK_EQ(pirn_await(far, NULL, pirn_after_ms(2)), -ETIMEDOUT);
+    CHECK_OK(pirn_cancel(far, NULL)); /* cancelled from here */
+    CHECK_EQ(support_join(far), -ECANCELED);
+
+    pirn_stats stats = {.size = sizeof(stats)};
+    CHECK_OK(pirn_stats_get(config.runtime, &stats)); /* looked at from here */
+    CHECK_EQ(stats.workers, me->both->workers);
+    FILE *null = fopen("/dev/null", "we");
+    CHECK(null);
+    CHECK_OK(pirn_dump(config.runtime, null));
+    fclose(null);
+
+    CHECK_OK(pirn_future_set(me->done, 0, NULL)); /* neither may go before the other is through */
+    CHECK_OK(pirn_future_await(other->done, NULL, NULL, PIRN_NEVER));
+    CHECK_OK(pirn_sleep(pirn_after_ms(5))); /* let the other's setter come out of its call */
+    return me->id;
+}
+
+static void *side_thread(void *arg)
+{
+    struct side *me = arg;
+    CHECK_EQ(support_run(me->both->workers, side_main, me), me->id);
+    return NULL;
+}
+
+START_TEST(side_by_side)
+{
+    FOR_WORKERS(w)
+    {
+        struct both both = {.workers = w};
+        pthread_t threads[2];
+        for (int i = 0; i < 2; i++) {
+            both.side[i].both = &both;
+            both.side[i].id = i;
+            CHECK_OK(pirn_future_new(&both.side[i].ready));
+            CHECK_OK(pirn_future_new(&both.side[i].done));
+        }
+        for (int i = 0; i < 2; i++)
+            threads[i] = support_thread(side_thread, &both.side[i]);
+        for (int i = 0; i < 2; i++)
+            support_thread_join(threads[i]);
+        for (int i = 0; i < 2; i++) {
+            CHECK_EQ(atomic_load(&both.side[i].visits), support_rounds(500));
+            pirn_future_release(both.side[i].ready);
+            pirn_future_release(both.side[i].done);
+        }
+    }
+}
+END_TEST
+
+/* A future and a task outlive the runtime they came from. */
+static int leaves_value(void *arg)
+{
+    CHECK_OK(pirn_set_value(arg, NULL));
+    return 13;
+}
+
+struct kept {
+    pirn_future *future;
+    pirn_task *task;
+    int value;
+};
+
+static int makes(void *arg)
+{
+    struct kept *k = arg;
+    CHECK_OK(pirn_future_new(&k->future));
+    k->task = support_spawn(leaves_value, &k->value);
+    CHECK_OK(pirn_await(k->task, NULL, PIRN_NEVER));
+    return 0;
+}
+
+static int uses(void *arg)
+{
+    struct kept *k = arg;
+    int status = 0;
+    CHECK_OK(pirn_await(k->task, &status, PIRN_NEVER));
+    CHECK_EQ(status, 13);
+    CHECK(pirn_value(k->task) == &k->value);
+    CHECK_OK(pirn_release(k->task));
+    CHECK_EQ(pirn_future_await(k->future, NULL, NULL, pirn_after_ms(1)), -ETIMEDOUT);
+    CHECK_OK(pirn_future_set(k->future, 1, NULL));
+    CHECK_OK(pirn_future_await(k->future, NULL, NULL, PIRN_NEVER));
+    pirn_future_release(k->future);
+    return 0;
+}
+
+START_TEST(outlives_its_runtime)
+{
+    struct kept k = {0};
+    CHECK_OK(support_run(2, makes, &k));
+    CHECK_EQ(pirn_status(k.task), 13);
+    CHECK_OK(support_run(1, uses, &k));
+}
+END_TEST
+
+/* Whoever wakes the last task of a runtime may still be on its way out of the call when the
+ * runtime is gone. */
+static void *set_it(void *arg)
+{
+    support_spin(support_between(0, 300 * US));
+    CHECK_OK(pirn_future_set(arg, 2, NULL));
+    return NULL;
+}
+
+static int wait_and_go(void *arg)
+{
+    int status = 0;
+    CHECK_OK(pirn_future_await(arg, &status, NULL, PIRN_NEVER));
+    return status;
+}
+
+START_TEST(gone_at_once)
+{
+    for (int i = 0; i < support_rounds(3000); i++) {
+        pirn_future *future;
+        CHECK_OK(pirn_future_new(&future));
+        pthread_t thread = support_thread(set_it, future);
+        CHECK_EQ(support_run(1 + i % 2, wait_and_go, future), 2);
+        support_thread_join(thread);
+        pirn_future_release(future);
+    }
+}
+END_TEST
+
+SUPPORT_MAIN("two_runtimes", side_by_side, outlives_its_runtime, gone_at_once)

@@ -1,0 +1,20 @@
+#!/bin/sh
+# The shared library exports what the header declares and nothing else; every global symbol of the
+# static one begins with pirn_.
+set -eu
+[ -z "$PIRN_SANITIZE" ] || exit 77
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+sed 's|/\*.*\*/||' "$SOURCE_DIR/api/include/pirn.h" |
+    sed -n 's/^PIRN_API .*[ *]\(pirn_[a-z0-9_]*\)(.*/\1/p' | sort >"$work/declared"
+nm -D --defined-only "$BUILD_DIR/libpirn.so" | awk '{ print $3 }' | sort >"$work/exported"
+[ -s "$work/declared" ]
+diff "$work/declared" "$work/exported"
+
+bad=$(nm -g --defined-only "$BUILD_DIR/libpirn.a" | awk 'NF == 3 && $3 !~ /^pirn_/ { print $3 }')
+if [ -n "$bad" ]; then
+    echo "global symbols without the prefix pirn_:"
+    echo "$bad"
+    exit 1
+fi

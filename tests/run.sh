@@ -1,0 +1,39 @@
+#!/bin/sh
+# Installs what is missing, builds, and runs every test:  sh tests/run.sh
+#
+# From the environment: BUILD_DIR (build), CC, CMAKE_ARGS, CTEST_ARGS, JOBS (all CPUs).
+set -eu
+cd "$(dirname "$0")/.."
+
+packages="gcc g++ libc6-dev cmake ninja-build pkg-config liburing-dev libck-dev check spin"
+missing=
+for package in $packages; do
+    state=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
+    [ "$state" = installed ] || missing="$missing $package"
+done
+if [ -n "$missing" ]; then
+    install="apt-get install -y --no-install-recommends$missing"
+    if [ "$(id -u)" = 0 ]; then
+        sudo=
+    elif command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
+        sudo=sudo
+    else
+        echo "Some packages are missing. As root, run this and try again:" >&2
+        echo "  apt-get update && $install" >&2
+        exit 1
+    fi
+    echo "== installing$missing"
+    $sudo apt-get update -q
+    # shellcheck disable=SC2086
+    $sudo env DEBIAN_FRONTEND=noninteractive $install
+fi
+
+build=${BUILD_DIR:-build}
+jobs=${JOBS:-$(nproc)}
+echo "== building in $build"
+# shellcheck disable=SC2086 # the arguments are meant to be split
+cmake -B "$build" -G Ninja ${CMAKE_ARGS:-}
+cmake --build "$build" -j "$jobs"
+echo "== testing"
+# shellcheck disable=SC2086
+ctest --test-dir "$build" --output-on-failure --no-tests=error -j "$jobs" ${CTEST_ARGS:-}
