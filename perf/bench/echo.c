@@ -1,0 +1,63 @@
+/*
+ * Rows echo and requests: a server in a process of its own, under the load of load.c.
+ *
+ *   echo      conns=64 seconds=2 workers=2, messages of 64 bytes back to back; server=COMMAND
+ *             measures another server (default: the echo program beside this one)
+ *   requests  the same with server=COMMAND given, and work_us=0 of CPU in each request;
+ *             heavy=0 further connections send requests of heavy_us=20000; pace_us=0 holds a
+ *             connection that is not heavy to one request in that time
+ *
+ * msgs_per_cpu_s is messages over CPU time of the server alone, in the kernel and out of it.
+ */
+#include "perf/bench/bench.h"
+#include "perf/bench/rows.h"
+
+#include <errno.h>
+#include <libgen.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static void run(const char *server, int conns)
+{
+    int64_t work_us = bench_int("work_us", 0), heavy_us = bench_int("heavy_us", 20000);
+    uint64_t per_ms = bench_work_per_ms();
+    bench_load load = {
+        .server = server,
+        .conns = (int)bench_int("conns", conns),
+        .heavy = (int)bench_int("heavy", 0),
+        .work = (uint32_t)(per_ms * (uint64_t)work_us / 1000),
+        .heavy_work = (uint32_t)(per_ms * (uint64_t)heavy_us / 1000),
+        .pace_ns = bench_int("pace_us", 0) * 1000,
+        .run_ns = bench_int("ms", bench_int("seconds", 2) * 1000) * 1000000,
+    };
+    bench_loaded loaded;
+    bench_load_run(&load, &loaded);
+    bench_out("conns", load.conns);
+    bench_out("msgs_per_s", loaded.msgs_per_s);
+    if (load.heavy)
+        bench_out("heavy_per_s", loaded.heavy_per_s);
+    bench_out("msgs_per_cpu_s", (loaded.msgs_per_s + loaded.heavy_per_s) / loaded.server_cpu);
+    bench_out("server_cpu", loaded.server_cpu);
+    bench_out("load_cpu", loaded.load_cpu);
+    bench_out_samples("latency", &loaded.latency);
+}
+
+void bench_row_echo(void)
+{
+    char self[PATH_MAX] = "", own[PATH_MAX + 64];
+    if (readlink("/proc/self/exe", self, sizeof self - 1) < 0)
+        bench_fail("/proc/self/exe", errno);
+    snprintf(own, sizeof own, "%s/echo --port 0 --workers %d", dirname(self),
+             (int)bench_int("workers", 2));
+    run(bench_arg("server", own), 64);
+}
+
+void bench_row_requests(void)
+{
+    const char *server = bench_arg("server", NULL);
+    if (!server)
+        bench_fail("server=COMMAND is missing", EINVAL);
+    run(server, 16);
+}

@@ -1,0 +1,19 @@
+/* The rows; each lives in the file of its name, requests in echo.c. */
+#ifndef PIRN_PERF_ROWS_H
+#define PIRN_PERF_ROWS_H
+
+void bench_row_switch(void);
+void bench_row_yield(void);
+void bench_row_spawn(void);
+void bench_row_timers(void);
+void bench_row_idle(void);
+void bench_row_echo(void);
+void bench_row_mixed(void);
+void bench_row_stuck(void);
+void bench_row_wake(void);
+void bench_row_scaling(void);
+void bench_row_cpu(void);
+void bench_row_serve(void);
+void bench_row_requests(void);
+
+#endif

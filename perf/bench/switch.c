@@ -1,0 +1,38 @@
+/*
+ * Row switch: two coroutines on one worker take turns with pirn_yield, the way every wait parks
+ * and resumes. A pair is there and back, two switches, as in a jump into a context and out of it.
+ *
+ *   pairs=10000000
+ */
+#include "perf/bench/bench.h"
+#include "perf/bench/rows.h"
+
+#include <pirn.h>
+
+static int take_turns(void *arg)
+{
+    int64_t pairs = *(int64_t *)arg;
+    for (int64_t i = 0; i < pairs; i++)
+        pirn_yield();
+    return 0;
+}
+
+static int run(void *arg)
+{
+    pirn_task *tasks[2];
+    int64_t pairs = *(int64_t *)arg, begin = bench_now(), cpu = bench_cpu();
+    for (int i = 0; i < 2; i++)
+        bench_ok(pirn_spawn(&tasks[i], take_turns, arg), "spawn");
+    for (int i = 0; i < 2; i++)
+        bench_ok(pirn_join(tasks[i], NULL, PIRN_NEVER), "join");
+    double took = (double)(bench_now() - begin);
+    bench_out("ns_per_op", took / (double)pairs);
+    bench_out("cpu_ns_per_op", (double)(bench_cpu() - cpu) / (double)pairs);
+    return 0;
+}
+
+void bench_row_switch(void)
+{
+    int64_t pairs = bench_int("pairs", 10000000);
+    bench_run(1, run, &pairs);
+}

@@ -1,0 +1,94 @@
+// The rows for Go: peer ROW [key=value ...], printing key=value lines as the bench program does.
+// Each row does the exact work of the file of its name in perf/bench.
+package main
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"sort"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+var rows = map[string]func(){
+	"yield": yield, "spawn": spawn, "timers": timers, "idle": idle, "echo": echo, "serve": serve,
+	"cpu": cpu, "mixed": mixed, "stuck": stuck,
+}
+
+func argument(key string) (string, bool) {
+	for _, arg := range os.Args[2:] {
+		if strings.HasPrefix(arg, key+"=") {
+			return arg[len(key)+1:], true
+		}
+	}
+	return "", false
+}
+
+func number(key string, fallback int) int {
+	text, ok := argument(key)
+	if !ok {
+		return fallback
+	}
+	value, err := strconv.Atoi(text)
+	check(err)
+	return value
+}
+
+func check(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "peer:", err)
+		os.Exit(1)
+	}
+}
+
+func out(key string, value float64) {
+	fmt.Printf("%s=%.3f\n", key, value)
+}
+
+func seconds(t syscall.Timeval) float64 {
+	return float64(t.Sec) + float64(t.Usec)/1e6
+}
+
+func cpuTime() float64 {
+	var usage syscall.Rusage
+	check(syscall.Getrusage(syscall.RUSAGE_SELF, &usage))
+	return seconds(usage.Utime) + seconds(usage.Stime)
+}
+
+func outSamples(name string, samples []time.Duration) {
+	sort.Slice(samples, func(i, j int) bool { return samples[i] < samples[j] })
+	at := func(percent int) float64 {
+		return float64(samples[(len(samples)*percent+99)/100-1].Nanoseconds()) / 1e3
+	}
+	if len(samples) > 0 {
+		out(name+"_p50_us", at(50))
+		out(name+"_p99_us", at(99))
+		out(name+"_max_us", at(100))
+	}
+	out(name+"_samples", float64(len(samples)))
+}
+
+// The work kernel of perf/bench/work.c.
+//
+//go:noinline
+func work(seed uint64, iterations int) uint64 {
+	x := seed | 1
+	for i := 0; i < iterations; i++ {
+		x ^= x << 13
+		x ^= x >> 7
+		x ^= x << 17
+	}
+	return x
+}
+
+func main() {
+	if len(os.Args) < 2 || rows[os.Args[1]] == nil {
+		fmt.Fprintln(os.Stderr, "usage: peer ROW [key=value ...]")
+		os.Exit(2)
+	}
+	runtime.GOMAXPROCS(number("workers", 2))
+	rows[os.Args[1]]()
+}
