@@ -254,6 +254,8 @@ static void four_stuck(void)
     begin_phase();
     for (i = 0; i < 2; i++)
         tasks[i] = support_spawn(blocker, NULL);
+    while (atomic_load(&p.stuck) < 2) /* behind 2W spinners, what was never woken would queue */
+        CHECK_OK(pirn_sleep(pirn_after_ms(1)));
     for (; i < 4; i++)
         tasks[i] = support_spawn(spinner, (void *)(intptr_t)STUCK_MS);
     for (i = 2; i < 4; i++)
