@@ -2,8 +2,9 @@
  * What a worker does between coroutines: looks at the world, finds the next task, or parks.
  *
  * In order: its own port (completions, deadlines, what is to be submitted), stuck peers' ports,
- * the inject queues, the local queue; then stealing; then every port that is due, whoever it
- * belongs to; then the park, inside the ring's wait, so that a completion ends it.
+ * the inject queues, the local queue (if a peer is to have that, straight to the park: pace.c); then
+ * stealing; then every port that is due, whoever it belongs to; then the park, inside the ring's
+ * wait, so that a completion ends it.
  *
  * A worker parks until its own next deadline. While a peer is stuck, and for the sentinel always,
  * until the earliest deadline of the stuck peers as well.
@@ -13,8 +14,6 @@
 #include "runtime/worker.h"
 
 enum {
-    STRIDE_NS = 50000, /* between two looks at the world */
-    STRIDE_MAX = 64,
     LINGER_NS = 300000000, /* how long a retired spare's thread waits for new use */
     SPIN_NS = 20000,       /* a searcher's patience, about what waking it again would cost */
     STEAL_MAX = 128,
@@ -28,21 +27,6 @@ static uint32_t next_random(struct worker *w)
     x ^= x >> 17;
     x ^= x << 5;
     return w->random = x;
-}
-
-static void begin_stride(struct worker *w)
-{
-    int64_t now = clock_now();
-    int used = w->stride - w->budget;
-    if (used > 0) {
-        int64_t each = (now - w->stride_began) / used + 1;
-        int64_t fits = STRIDE_NS / each;
-        w->stride = fits < 1 ? 1 : fits > STRIDE_MAX ? STRIDE_MAX : (int)fits;
-    }
-    w->budget = w->stride;
-    w->stride_began = w->now = now;
-    uint64_t pass = atomic_load_explicit(&w->pass, memory_order_relaxed);
-    atomic_store_explicit(&w->pass, pass + 1, memory_order_relaxed);
 }
 
 /* May this worker take from that lane now? */
@@ -86,7 +70,7 @@ static void take_injected(struct worker *w, enum lane lane)
     if (max > room)
         max = room != 0 ? room : 1;
     struct node *list = pirn_inject_pop(from, max, &n);
-    w->took = true;
+    w->took |= lane != LANE_LIGHT || !pirn_worker_is_calm(w);
     while (list != NULL) {
         struct node *next = list->next;
         pirn_worker_accept(w, task_of_node(list));
@@ -96,7 +80,7 @@ static void take_injected(struct worker *w, enum lane lane)
 
 static void look_around(struct worker *w)
 {
-    begin_stride(w);
+    pirn_worker_begin_stride(w);
     pirn_worker_serve_self(w);
     pirn_worker_serve_peers(w, false);
     for (int lane = 0; lane < LANES; lane++)
@@ -246,15 +230,18 @@ static void end_search(struct worker *w)
         pirn_wake_one(w->rt);
 }
 
-/* The look between PARKING and KERNEL: is there anything we ought to do instead? */
+/* The look between PARKING and KERNEL: is there anything we ought to do instead? What has just been
+ * handed over is the peer's. */
 static bool work_in_sight(struct worker *w)
 {
     unsigned threads = rt_threads(w->rt);
-    if (anything_injected(w) || pirn_port_is_due(&w->port, w->now))
+    bool handed = w->handed && pirn_worker_has_peer_awake(w);
+    if ((!handed && anything_injected(w)) || pirn_port_is_due(&w->port, w->now))
         return true;
     for (unsigned i = 0; i < threads; i++) {
         struct worker *v = rt_worker(w->rt, i);
-        if (may_steal_from(w, v) && pirn_runq_size(&v->q) != 0 && is_settled(v))
+        if (may_steal_from(w, v) && pirn_runq_size(&v->q) != 0 && is_settled(v) &&
+            !(handed && pirn_worker_is_calm(v)))
             return true;
     }
     return atomic_load_explicit(&w->rt->stopping, memory_order_relaxed) != 0;
@@ -318,8 +305,10 @@ static void park(struct worker *w)
         if (pirn_parker_enter(&w->parker)) {
             count_one(&w->n.parks);
             pirn_port_wait(&w->port, until);
+            w->slept = true;
         }
     }
+    w->handed = false;
     w->searching = w->woken = pirn_parker_end(&rt->idle, &w->parker);
     if (!w->woken) /* else its waker does */
         pirn_monitor_rouse(rt);
@@ -379,6 +368,8 @@ struct pirn_task *pirn_worker_find(struct worker *w)
             continue;
         }
         w->lingered = false;
+        w->handed = w->slept && !w->woken && pirn_worker_hand_over(w);
+        w->slept = false;
         struct pirn_task *t = pirn_worker_next_local(w);
         if (t != NULL) {
             w->woken = false;
@@ -386,7 +377,7 @@ struct pirn_task *pirn_worker_find(struct worker *w)
                 end_search(w);
             return t;
         }
-        if (search(w) || pirn_worker_serve_peers(w, true))
+        if (!w->handed && (search(w) || pirn_worker_serve_peers(w, true)))
             continue;
         pirn_task_settle(w);
         if (worker_role(w) == ROLE_SENTINEL)

@@ -5,7 +5,8 @@
  *                               is woken for a lone slot: in a ping-pong it would be empty again
  *                               before anyone arrived. If the waker computes on instead, the slot
  *                               ages and the monitor has it taken.
- *   woken by the scheduler      (completions, deadlines) at the end of the local ring
+ *   woken by the scheduler      (completions, deadlines) at the end of the local ring; nobody is woken
+ *                               as long as this worker is soon through with them (pace.c)
  *   spawned                     at the end of the local ring, in order. If it is the only one there,
  *                               whoever spawned it may be about to await it, and a worker woken for
  *                               it would find nothing: after that has happened, a lone spawn wakes
@@ -77,7 +78,8 @@ static void wake_for_local(struct worker *w)
     uint32_t size = pirn_runq_size(&w->q);
     if (atomic_load_explicit(&rt->idle.parked, memory_order_relaxed) > 0 &&
         atomic_load_explicit(&rt->idle.searching, memory_order_relaxed) == 0 &&
-        (size > 1 || w->current != NULL) && (size > FEW || !is_futile(w)))
+        (w->current != NULL || (size > 1 && !pirn_worker_is_calm(w))) &&
+        (size > FEW || !is_futile(w)))
         pirn_wake_one(rt);
 }
 

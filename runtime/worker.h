@@ -97,9 +97,14 @@ struct worker {
     bool woken;                 /* and has not found anything yet */
     _Atomic uint64_t eyed;      /* what thieves last saw of a single task here, */
     _Atomic unsigned eyed_runs; /* and how often in a row (find.c) */
+    bool slept;                 /* in the kernel, since the last look */
+    bool handed;                /* what that brought has gone to a peer */
     int64_t stride_began;
     int stride;
-    _Atomic uint64_t pass; /* the scheduler's looks; monitor reads it */
+    _Atomic uint64_t pass;    /* the scheduler's looks; monitor reads it */
+    _Atomic int64_t looked;   /* `now`, for peers (pace.c, as the next two) */
+    _Atomic int64_t ran_long; /* when a stride last took much longer than it ought to */
+    _Atomic uint32_t each_ns; /* from switch to switch, in the last stride */
     uint32_t random;
 
     _Atomic uint32_t role, stuck;
@@ -164,6 +169,13 @@ void pirn_worker_destroy(struct worker *w);
 
 /* Next task to run, or NULL at the end of the runtime (find.c). */
 struct pirn_task *pirn_worker_find(struct worker *w);
+
+/* Pace (pace.c): begins a stride; is w through with what it has in no time? Does a peer that is take
+ * over w's queue? Is there a peer that has not said that it parks? */
+void pirn_worker_begin_stride(struct worker *w);
+bool pirn_worker_is_calm(const struct worker *w);
+bool pirn_worker_hand_over(struct worker *w);
+bool pirn_worker_has_peer_awake(const struct worker *w);
 
 /* From the local queue, its stack bound; NULL: empty. */
 struct pirn_task *pirn_worker_next_local(struct worker *w);

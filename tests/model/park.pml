@@ -10,6 +10,12 @@
  * is what the two fences of the protocol ask for; a missing fence is modelled by doing the two
  * steps it separates in the other order (LOOK_FIRST, WAKE_FIRST).
  *
+ * A worker may hand its queue over to a peer that is awake (runtime/pace.c): it goes into the inject
+ * queue, and the worker parks without looking there, if it then still sees a peer awake. In the
+ * code it does so only to a peer that is calm; one that computes all the same is what the monitor
+ * is for, so here is the one thing it does: it wakes somebody once injected work waits beside the
+ * hog and something has been handed over.
+ *
  * One liberty: a thief runs the first task it stole; the code puts it into the thief's queue, where
  * it can be stolen back before it is run. Two searchers could pass a task to and fro for ever, if
  * each were always the faster one.
@@ -24,8 +30,14 @@
  *   UNDO_ONCE     a waker that found nobody does not look again whether one has parked meanwhile
  *   LOST_MESSAGE  a message sent before the wait has been entered is lost
  *   MESSAGE_EATEN who collects a peer's completions takes a wake-up along and does not send it again
+ *   HANDED_BLINDLY  who has handed over parks without a look at the inject queue or the peers
+ *   HANDED_EARLY  it looks whether a peer is awake before it says that it parks
  *   NOT_COUNTED   a woken worker does not know that its waker has counted it as searching
  */
+#ifdef BUG_HANDED_EARLY /* it takes two that hand over to each other */
+#define EACH 1
+#define COMPLETIONS 2
+#endif
 #ifndef WORKERS
 #define WORKERS 2
 #endif
@@ -35,7 +47,10 @@
 #ifndef EACH
 #define EACH 2 /* tasks a pusher pushes */
 #endif
-#define TASKS (PUSHERS * EACH)
+#ifndef COMPLETIONS
+#define COMPLETIONS 0 /* tasks that become ready in a worker's own ring */
+#endif
+#define TASKS (PUSHERS * EACH + COMPLETIONS)
 #define LIMIT ((WORKERS + 1) / 2)
 
 mtype = { AWAKE, PARKING, KERNEL, NOTIFIED };
@@ -46,8 +61,10 @@ short searching = 0;
 short parked = 0;
 byte injected = 0;      /* tasks in the inject queue */
 byte queue[WORKERS];    /* tasks in a worker's own */
+byte ready[WORKERS];    /* tasks in its ring */
 byte ran = 0;
 bool hog = false;
+byte handing = 0; /* how often something has been handed over */
 #ifdef LIVENESS
 byte waking = 0; /* how many are in wake_one */
 #endif
@@ -111,6 +128,20 @@ proctype pusher() {
     od
 }
 
+/* The kernel completes what somebody has waited for. */
+proctype device() {
+    byte n = 0;
+    do
+    :: n == COMPLETIONS -> break
+    :: else ->
+       if
+       :: ready[0]++
+       :: ready[1]++
+       fi;
+       n++
+    od
+}
+
 /* Serves a worker's port for it, once: the wake-up it finds there may be needed yet. */
 proctype collector() {
 end: atomic { message[0] -> message[0] = false }
@@ -123,14 +154,17 @@ end: atomic { message[0] -> message[0] = false }
 }
 
 #define VICTIM ((me + i) % WORKERS)
+#define OTHER ((me + 1) % WORKERS)
 
 proctype worker(byte me) {
     byte i = 0, hand = 0;
     bool counted = false;
     bool sees = false; /* must see to it that somebody takes the rest */
+    bool handed = false;
     mtype was = AWAKE;
 
-find: /* look_around: takes a share of what was injected */
+find: /* look_around: its own ring, then a share of what was injected */
+    atomic { hand = ready[me]; ready[me] = 0; queue[me] = queue[me] + hand; hand = 0 }
     if
     :: atomic { injected > 0 ->
           if
@@ -143,6 +177,24 @@ find: /* look_around: takes a share of what was injected */
     :: injected == 0
     fi;
 
+    if
+    :: !counted && !sees && handing < WORKERS -> /* a few times are enough, and keep the model small */
+       if
+       :: atomic { queue[me] > 0 && state[OTHER] == AWAKE ->
+             hand = queue[me]; queue[me] = 0; handing++ }
+          atomic { injected = injected + hand; hand = 0 }
+          handed = true;
+#ifdef BUG_HANDED_EARLY
+          if
+          :: state[OTHER] != AWAKE -> handed = false
+          :: state[OTHER] == AWAKE
+          fi;
+#endif
+          goto park
+       :: true
+       fi
+    :: else
+    fi;
     if
     :: atomic { queue[me] > 0 -> queue[me]-- }
 got:   /* end_search */
@@ -166,9 +218,11 @@ got:   /* end_search */
        sees = false;
        if /* the task */
        :: ran++
+#if COMPLETIONS == 0 /* who serves a hog's ring is not modelled here */
        :: atomic { !hog -> hog = true }
           ran == TASKS - 1; /* it computes until all others are done */
           ran++
+#endif
        fi;
        goto find
     :: queue[me] == 0
@@ -212,8 +266,15 @@ park:
     parked++;
 #if !defined(BUG_LOOK_FIRST) && !defined(BUG_NO_RECHECK)
     if /* work_in_sight */
-    :: injected > 0 -> goto awake
-    :: injected == 0
+#if defined(BUG_HANDED_BLINDLY) || defined(BUG_HANDED_EARLY)
+    :: handed
+#else
+    :: handed && state[OTHER] == AWAKE
+    :: handed && state[OTHER] != AWAKE && injected > 0 -> goto awake
+    :: handed && state[OTHER] != AWAKE && injected == 0
+#endif
+    :: !handed && injected > 0 -> goto awake
+    :: !handed && injected == 0
     fi;
     i = 1;
     do
@@ -227,7 +288,7 @@ park:
 #ifdef BUG_LOST_MESSAGE
        asleep[me] = true;
 #endif
-end:   atomic { message[me] -> message[me] = false } /* the wait in the ring */
+end:   atomic { message[me] || ready[me] > 0 -> message[me] = false } /* the wait in the ring */
 #ifdef BUG_LOST_MESSAGE
        asleep[me] = false
 #endif
@@ -246,7 +307,15 @@ awake: /* pirn_parker_end */
     :: else -> parked--
     fi;
     was = AWAKE;
+    handed = false;
     goto find
+}
+
+/* Looks once: a hog that runs while others sleep has its worker's share of the work taken. */
+proctype monitor() {
+    byte i = 0;
+end: hog && handing > 0 && injected > 0;
+    wake_one()
 }
 
 init {
@@ -261,7 +330,9 @@ init {
         :: n == PUSHERS -> break
         :: else -> run pusher(); n++
         od;
-        run collector()
+        run collector();
+        run device();
+        run monitor()
     }
 }
 
