@@ -305,5 +305,66 @@ START_TEST(hogs_get_a_turn)
 }
 END_TEST
 
+/* ---- More that are ready than a ring holds ------------------------------------------------ */
+
+enum {
+    SLEEPERS = 1000,
+    LAPS = 50
+};
+
+struct dormitory {
+    atomic_int most;
+    atomic_int laps[SLEEPERS];
+};
+
+struct sleeper {
+    struct dormitory *d;
+    int id;
+};
+
+/* Due again at the next look of the scheduler, so that the ring overflows all the time. */
+static int sleep_and_work(void *arg)
+{
+    struct sleeper *s = arg;
+    while (atomic_load(&s->d->most) < LAPS) {
+        CHECK_OK(pirn_sleep(pirn_after_us(10)));
+        support_spin(2 * US);
+        int laps = atomic_fetch_add(&s->d->laps[s->id], 1) + 1;
+        if (laps > atomic_load(&s->d->most))
+            atomic_store(&s->d->most, laps);
+    }
+    return 0;
+}
+
+static int crowd_of_ready(void *arg)
+{
+    struct dormitory *d = arg;
+    struct sleeper sleepers[SLEEPERS];
+    pirn_task *tasks[SLEEPERS];
+    for (int i = 0; i < SLEEPERS; i++) {
+        sleepers[i] = (struct sleeper){d, i};
+        tasks[i] = support_spawn(sleep_and_work, &sleepers[i]);
+    }
+    for (int i = 0; i < SLEEPERS; i++)
+        CHECK_OK(support_join(tasks[i]));
+    return 0;
+}
+
+/* What overflows the ring stands in line with what is in it: nobody is overtaken time and again. */
+START_TEST(the_ready_stand_in_line)
+{
+    static struct dormitory d;
+    int least = LAPS;
+    CHECK_OK(support_run(1, crowd_of_ready, &d));
+    for (int i = 0; i < SLEEPERS; i++) {
+        int laps = atomic_load(&d.laps[i]);
+        least = laps < least ? laps : least;
+    }
+    if (getenv("PIRN_TEST_VERBOSE") != NULL)
+        printf("of %d laps the last had made %d\n", LAPS, least);
+    CHECK_GE(least, LAPS / 2);
+}
+END_TEST
+
 SUPPORT_MAIN("fair", yields_go_round, newcomers_get_a_turn, pingpong_does_not_delay_timers,
-             regeneration, hogs_get_a_turn)
+             regeneration, hogs_get_a_turn, the_ready_stand_in_line)
