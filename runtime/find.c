@@ -53,8 +53,9 @@ static unsigned batch_of(struct worker *w, enum lane lane)
     uint64_t share = pirn_inject_size(&rt->inject[lane]) / rt->worker_count + 1;
     if (worker_role(w) == ROLE_SENTINEL && lane == LANE_HOG)
         return atomic_exchange_explicit(&rt->trial, 0, memory_order_relaxed) != 0 ? 1 : 0;
-    if (share > (unsigned)w->stride)
-        share = (unsigned)w->stride;
+    uint64_t turns = (unsigned)w->stride / TURN + 1;
+    if (share > turns)
+        share = turns;
     return share < INJECT_MAX ? (unsigned)share : INJECT_MAX;
 }
 

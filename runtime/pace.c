@@ -34,7 +34,7 @@
 
 enum {
     STRIDE_NS = 50000, /* between two looks at the world */
-    STRIDE_MAX = 64,
+    STRIDE_MAX = 64 * TURN,
     LONG_NS = 4 * STRIDE_NS,
     CALM_NS = 100000,
     CALM_AFTER_NS = 50000000, /* since something has run for long */
@@ -46,7 +46,8 @@ void pirn_worker_begin_stride(struct worker *w)
     int64_t now = clock_now();
     int used = w->stride - w->budget;
     if (used > 0) {
-        int64_t took = now - w->stride_began, each = took / used + 1, fits = STRIDE_NS / each;
+        int64_t took = now - w->stride_began, each = took * TURN / used + 1;
+        int64_t fits = STRIDE_NS * TURN / each;
         w->stride = fits < 1 ? 1 : fits > STRIDE_MAX ? STRIDE_MAX : (int)fits;
         atomic_store_explicit(&w->each_ns, each < LONG_NS ? (uint32_t)each : LONG_NS,
                               memory_order_relaxed);

@@ -60,6 +60,10 @@ enum after {
     AFTER_END
 };
 
+enum {
+    TURN = 8 /* of a stride: what anything but a plain yield uses up (worker.c) */
+};
+
 struct worker_counters {
     _Atomic uint64_t steals, parks, wakes, wakes_in_kernel, rescues, spawns;
 };
@@ -71,7 +75,7 @@ struct worker {
     struct pirn_task *prev; /* who switched away last, for finish_switch */
     struct pirn_runtime *rt;
     _Atomic uint64_t tick;
-    int budget;         /* switches left before the scheduler looks at the world */
+    int budget;         /* of the stride: what is left before the scheduler looks at the world */
     unsigned slot_runs; /* tasks in a row from the queue's slot */
     uint8_t after;      /* enum after: what to do with prev */
     bool searching;     /* counted in idle.searching */
@@ -104,7 +108,7 @@ struct worker {
     _Atomic uint64_t pass;    /* the scheduler's looks; monitor reads it */
     _Atomic int64_t looked;   /* `now`, for peers (pace.c, as the next two) */
     _Atomic int64_t ran_long; /* when a stride last took much longer than it ought to */
-    _Atomic uint32_t each_ns; /* from switch to switch, in the last stride */
+    _Atomic uint32_t each_ns; /* a TURN, in the last stride */
     uint32_t random;
 
     _Atomic uint32_t role, stuck;
@@ -132,7 +136,7 @@ struct worker {
 /* A call that did not suspend: true when it is time to give way. */
 static inline bool pirn_worker_charge(struct worker *w)
 {
-    return --w->budget < 0;
+    return (w->budget -= TURN) < 0;
 }
 
 /* What pirn_yield does. */
