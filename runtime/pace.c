@@ -33,9 +33,9 @@
 #include "runtime/worker.h"
 
 enum {
-    STRIDE_NS = 50000, /* between two looks at the world */
+    STRIDE_NS = 100000, /* between two looks at the world */
     STRIDE_MAX = 64 * TURN,
-    LONG_NS = 4 * STRIDE_NS,
+    LONG_NS = 3 * STRIDE_NS,
     CALM_NS = 100000,
     CALM_AFTER_NS = 50000000, /* since something has run for long */
     HAND_MOST = 16
