@@ -43,11 +43,10 @@ bool pirn_wait_stop_fd(struct pirn_runtime *rt, int fd)
     return s.any;
 }
 
-static void cancel_one(struct pirn_task *t, const char *reason)
+/* A cancel is in t's cell: ends the wait it found there. */
+static void end_wait(struct pirn_task *t, enum cancel_found found, uint32_t gen)
 {
-    uint32_t gen = 0;
-    atomic_store_explicit(&t->cancel_reason, reason, memory_order_relaxed);
-    switch (pirn_cell_cancel(&t->cell, &gen)) {
+    switch (found) {
     case CANCEL_NOTED:
         break;
     case CANCEL_WOKE:
@@ -63,13 +62,16 @@ int pirn_wait_cancel(struct pirn_task *t, const char *reason)
 {
     struct pirn_runtime *rt = t->rt;
     struct pirn_task *outer = t, *inner;
+    enum cancel_found found;
+    uint32_t gen = 0;
     if (task_has_ended(t))
         return -EALREADY;
     rt_outsider_enter(rt);
-    cancel_one(t, reason);
-    while ((inner = pirn_task_pass_cancel(outer)) != NULL) { /* from awaiter to awaited */
-        cancel_one(inner, reason);
-        pirn_cell_passed(&outer->cell);
+    atomic_store_explicit(&t->cancel_reason, reason, memory_order_relaxed);
+    found = pirn_cell_cancel(&t->cell, &gen);
+    end_wait(t, found, gen);
+    while ((inner = pirn_task_pass_cancel(outer, &found, &gen)) != NULL) { /* to the awaited */
+        end_wait(inner, found, gen);
         if (outer != t)
             pirn_task_unref(outer);
         outer = inner;

@@ -4,7 +4,6 @@
  *
  *   63..32  gen      names the wait: the next one has the next number
  *   15..8   reason   why the wait before this gen ended (enum wake)
- *    5      PASSING  a canceller is about to do so, and holds on to this task
  *    4      PASSED   the pending cancel was passed on to the child this task runs (in_place.c)
  *    3      CANCEL   a cancel is pending
  *    2      IN_OP    parked, waiting for an operation of io/: a cancel has to stop that
@@ -20,13 +19,12 @@
  *                     else                      -> CANCEL set
  *   pirn_cell_cancel       clears PASSED when it sets CANCEL: a new request, not passed on yet
  *   pirn_cell_take_passed  the owner, once what was passed on is answered: CANCEL and PASSED cleared
- *   pirn_cell_pass_cancel  CANCEL               -> CANCEL, PASSED, PASSING (a canceller)
- *   pirn_cell_passed       PASSING cleared: the child has been sent its cancel
+ *   pirn_cell_pass_cancel  CANCEL               -> CANCEL, PASSED (a canceller, under the child's lock)
  *   pirn_cell_take_cancel  the owner, on entry to a call: CANCEL and PASSED cleared
  *
  * A waker that holds a waiter of gen g can never end a later wait, however late it comes. A cancel
  * is in this word too, so there is no window between looking for it and parking.
- * tests/model/wait.pml checks it, all but PASSED and PASSING, which have no model yet.
+ * tests/model/wait.pml checks it, pass.pml what PASSED is for.
  *
  * Claims release what the waker wrote and acquire the parked side's frame; the park releases the
  * frame. A resumed waiter has its acquire from the run queue (or, if it was claimed before it had
@@ -54,8 +52,7 @@ enum {
     CELL_CANCELLABLE = 1u << 1,
     CELL_IN_OP = 1u << 2,
     CELL_CANCEL = 1u << 3,
-    CELL_PASSED = 1u << 4,
-    CELL_PASSING = 1u << 5,
+    CELL_PASSED = 1u << 4
 };
 
 enum cell_kind {
@@ -158,7 +155,7 @@ static inline bool pirn_cell_pass_cancel(struct cell *c)
     do {
         if ((word & CELL_CANCEL) == 0)
             return false;
-    } while (!cell_swap(c, &word, word | CELL_PASSED | CELL_PASSING));
+    } while (!cell_swap(c, &word, word | CELL_PASSED));
     return true;
 }
 
@@ -171,12 +168,6 @@ static inline bool pirn_cell_take_passed(struct cell *c)
             return false;
     } while (!cell_swap(c, &word, word & ~(uint64_t)(CELL_CANCEL | CELL_PASSED)));
     return true;
-}
-
-static inline void pirn_cell_passed(struct cell *c)
-{
-    /* release: pairs with the acquire in take_back */
-    atomic_fetch_and_explicit(&c->word, ~(uint64_t)CELL_PASSING, memory_order_release);
 }
 
 /* The owner takes a pending cancel; true if there was one. */

@@ -12,13 +12,13 @@
  * child when it is cancelled; its cancel then waits for the child's end.
  *
  * A cancel of the awaiter: the canceller notes it in the awaiter's cell and then looks at `inner`;
- * the awaiter sets `inner` and then looks at its cell (seq_cst on both sides). The canceller takes a
- * reference, looks again that it is still the inner one, and marks the pending cancel as PASSED
- * before it cancels the child; if the awaiter has taken the cancel meanwhile that fails and nothing
- * is passed on. With the reference held the descriptor cannot become another task.
+ * the awaiter sets `inner` and then looks at its cell, and likewise when it clears it (seq_cst on
+ * both sides). Under the child's lock the canceller looks again, marks the pending cancel as PASSED
+ * and cancels the child; under the same lock the awaiter, if a cancel is pending when the child has
+ * returned, finds out what became of it. A reference keeps the descriptor from becoming another
+ * task. tests/model/pass.pml checks that no cancel is lost.
  */
 #include <errno.h>
-#include <sched.h>
 #include <unistd.h>
 
 #include "runtime/fiber.h"
@@ -44,13 +44,16 @@ static bool may_run(struct worker *w, const struct pirn_task *me, const struct p
  * later, and was not passed on, stays. */
 static int take_back(struct pirn_task *me, struct pirn_task *t, int status)
 {
-    /* acquire: pairs with the release in pirn_cell_passed */
-    while ((atomic_load_explicit(&me->cell.word, memory_order_acquire) & CELL_PASSING) != 0)
-        sched_yield(); /* for a moment: a canceller is between marking and sending */
-    if (status == -ECANCELED || (cell_load(&t->cell) & CELL_CANCEL) == 0)
-        return pirn_cell_take_passed(&me->cell) && status == -ECANCELED ? -ECANCELED : 0;
-    atomic_fetch_and_explicit(&me->cell.word, ~(uint64_t)CELL_PASSED, memory_order_relaxed);
-    return 0;
+    int rc = 0;
+    lock_take(&t->lock); /* who has found t here is through with it */
+    if ((cell_load(&me->cell) & CELL_PASSED) != 0) {
+        if (status != -ECANCELED && (cell_load(&t->cell) & CELL_CANCEL) != 0)
+            atomic_fetch_and_explicit(&me->cell.word, ~(uint64_t)CELL_PASSED, memory_order_relaxed);
+        else if (pirn_cell_take_passed(&me->cell) && status == -ECANCELED)
+            rc = -ECANCELED;
+    }
+    lock_drop(&t->lock);
+    return rc;
 }
 
 bool pirn_task_run_in_place(struct wait *wait, struct pirn_task *t, int *ret_status, bool join,
@@ -58,6 +61,8 @@ bool pirn_task_run_in_place(struct wait *wait, struct pirn_task *t, int *ret_sta
 {
     struct worker *w = wait->self->worker;
     struct pirn_task *me = wait->task;
+    enum cancel_found found;
+    uint32_t gen;
     if (w == NULL || !may_run(w, me, t) || !pirn_runq_take_newest(&w->q, &t->node))
         return false;
     uint64_t tick = atomic_load_explicit(&w->tick, memory_order_relaxed);
@@ -74,10 +79,8 @@ bool pirn_task_run_in_place(struct wait *wait, struct pirn_task *t, int *ret_sta
     atomic_exchange_explicit(&me->inner, t, memory_order_seq_cst);
     w->current = t;
     if ((atomic_load_explicit(&me->cell.word, memory_order_seq_cst) & CELL_CANCEL) != 0 &&
-        pirn_cell_pass_cancel(&me->cell)) {
-        pirn_wait_cancel(t, atomic_load_explicit(&me->cancel_reason, memory_order_relaxed));
-        pirn_cell_passed(&me->cell);
-    }
+        pirn_task_pass_cancel(me, &found, &gen) != NULL)
+        pirn_task_unref(t); /* and it need not be woken: it has not begun */
 
     int status = pirn_cell_take_cancel(&t->cell) ? -ECANCELED : t->fn(t->arg);
     pirn_task_drop_arg(t);
@@ -85,10 +88,10 @@ bool pirn_task_run_in_place(struct wait *wait, struct pirn_task *t, int *ret_sta
     w = pirn_self()->worker; /* it may be another by now */
     if (w == NULL)
         _exit(status < 0); /* a fork's child */
-    /* release: pairs with the acquire in pirn_task_pass_cancel; before the child can be freed */
-    atomic_store_explicit(&me->inner, NULL, memory_order_release);
+    /* seq_cst: pairs with the fence in pirn_task_pass_cancel; before the child can be freed */
+    atomic_exchange_explicit(&me->inner, NULL, memory_order_seq_cst);
     *ret_rc = 0;
-    if ((cell_load(&me->cell) & CELL_PASSED) != 0)
+    if ((atomic_load_explicit(&me->cell.word, memory_order_seq_cst) & CELL_CANCEL) != 0)
         *ret_rc = take_back(me, t, status);
     atomic_store_explicit(&t->seen, 1, memory_order_relaxed);
     pirn_task_end(t, status, w, join && *ret_rc == 0 ? 2 : 1);
@@ -100,17 +103,24 @@ bool pirn_task_run_in_place(struct wait *wait, struct pirn_task *t, int *ret_sta
     return true;
 }
 
-struct pirn_task *pirn_task_pass_cancel(struct pirn_task *t)
+struct pirn_task *pirn_task_pass_cancel(struct pirn_task *t, enum cancel_found *ret_found,
+                                        uint32_t *ret_gen)
 {
-    atomic_thread_fence(memory_order_seq_cst); /* pairs with the exchange in run_in_place */
+    atomic_thread_fence(memory_order_seq_cst); /* pairs with the exchanges in run_in_place */
     struct pirn_task *child = atomic_load_explicit(&t->inner, memory_order_acquire);
     if (child == NULL || !pirn_task_try_ref(child))
         return NULL; /* acquire: pairs with the exchange, too */
+    const char *reason = atomic_load_explicit(&t->cancel_reason, memory_order_relaxed);
     lock_take(&child->lock);
-    bool alone = child->joiners == NULL;
+    bool passed = child->joiners == NULL &&
+                  atomic_load_explicit(&t->inner, memory_order_relaxed) == child &&
+                  pirn_cell_pass_cancel(&t->cell);
+    if (passed) {
+        atomic_store_explicit(&child->cancel_reason, reason, memory_order_relaxed);
+        *ret_found = pirn_cell_cancel(&child->cell, ret_gen);
+    }
     lock_drop(&child->lock);
-    if (alone && atomic_load_explicit(&t->inner, memory_order_relaxed) == child &&
-        pirn_cell_pass_cancel(&t->cell))
+    if (passed)
         return child;
     pirn_task_unref(child);
     return NULL;

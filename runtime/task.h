@@ -186,8 +186,10 @@ int pirn_task_join(struct pirn_task *t, int *ret_status, int64_t deadline);
 struct wait;
 bool pirn_task_run_in_place(struct wait *wait, struct pirn_task *t, int *ret_status, bool join,
                             int *ret_rc);
-/* A cancel of t has been noted: the child it must be passed on to, with a reference, or NULL. */
-struct pirn_task *pirn_task_pass_cancel(struct pirn_task *t);
+/* A cancel of t has been noted: passes it on to the child that t runs on its stack. Returns the child,
+ * with a reference, and what the cancel found there; or NULL: there was none to be told. */
+struct pirn_task *pirn_task_pass_cancel(struct pirn_task *t, enum cancel_found *ret_found,
+                                        uint32_t *ret_gen);
 
 /* Live tasks, as far as one can tell; and a worker that finds nothing to do gives back what it has
  * counted in advance. */
