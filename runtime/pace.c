@@ -11,7 +11,8 @@
  *   - Who is woken by its own completions, while a peer is awake and would stay calm with these as
  *     well, hands them to that peer through the inject queue and sleeps again. Their next requests
  *     go to the peer's ring, so that soon the first has nothing to wake it: the load gathers where
- *     it can be carried, and spreads when that is too much for one.
+ *     it can be carried, and spreads when that is too much for one. Thousands of connections are
+ *     kept spread all the same: they may all be ready at once one day.
  *
  * What it costs: up to 100 us. And if the peer computes after all, until the monitor looks, 5 to
  * 10 ms, as for everything in the queue of a worker that turns out stuck; but not while anything has
@@ -38,7 +39,8 @@ enum {
     LONG_NS = 3 * STRIDE_NS,
     CALM_NS = 100000,
     CALM_AFTER_NS = 50000000, /* since something has run for long */
-    HAND_MOST = 16
+    HAND_MOST = 16,
+    GATHER_MOST = 1000 /* operations under way: beyond these, what is idle now is kept spread */
 };
 
 void pirn_worker_begin_stride(struct worker *w)
@@ -74,10 +76,17 @@ bool pirn_worker_is_calm(const struct worker *w)
     return is_calm_with(w, 0, atomic_load_explicit(&w->looked, memory_order_relaxed));
 }
 
-static bool can_take_over(const struct worker *v, unsigned n, int64_t now)
+static unsigned inflight(const struct worker *w)
 {
+    return atomic_load_explicit(&w->port.inflight, memory_order_relaxed);
+}
+
+static bool can_take_over(const struct worker *v, unsigned n, const struct worker *from)
+{
+    int64_t now = from->now;
     return worker_role(v) == ROLE_PRIMARY && worker_stuck(v) == STUCK_NOT && !worker_is_away(v) &&
            now - atomic_load_explicit(&v->looked, memory_order_relaxed) < LONG_NS &&
+           (inflight(v) < GATHER_MOST || inflight(v) < inflight(from)) &&
            is_calm_with(v, n + 1, now);
 }
 
@@ -95,7 +104,7 @@ static bool has_taker(const struct worker *w, unsigned n)
 {
     for (unsigned i = 0; i < w->rt->worker_count; i++) {
         const struct worker *v = rt_worker(w->rt, i);
-        if (v != w && can_take_over(v, n, w->now))
+        if (v != w && can_take_over(v, n, w))
             return true;
     }
     return false;

