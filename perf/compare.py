@@ -143,7 +143,7 @@ def echo(ready):
                      "server_cpu"], ready)
         for workers in (1, 2):
             case.own(f"pirn {workers}", *args, f"workers={workers}")
-            case.through(["epoll"], "server", "echo", *args, more=f"workers={workers}",
+            case.through(["epoll", "ring"], "server", "echo", *args, more=f"workers={workers}",
                          suffix=f" {workers}")
         case.through(["go", "tokio", "uvloop", "asyncio"], "server", "echo", *args)
         for workers in (1, 2):

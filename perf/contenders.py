@@ -44,6 +44,10 @@ def epoll():
     return compiled("echo_epoll", "peers/echo_epoll.c", "-pthread")
 
 
+def ring():
+    return compiled("echo_uring", "peers/echo_uring.c", "-luring", "-pthread")
+
+
 def boost():
     return compiled("boost_switch", "peers/boost_switch.c", "-lboost_context")
 
@@ -81,8 +85,8 @@ def uvloop():
     return loop(python, " loop=uvloop")
 
 
-PEERS = {"epoll": epoll, "boost": boost, "go": go, "tokio": tokio, "asyncio": asyncio,
-         "uvloop": uvloop}
+PEERS = {"epoll": epoll, "ring": ring, "boost": boost, "go": go, "tokio": tokio,
+         "asyncio": asyncio, "uvloop": uvloop}
 
 
 def build(names):
@@ -97,7 +101,7 @@ def build(names):
         if not made:
             continue
         program, tail = made if isinstance(made, tuple) else (made, "")
-        if name in ("epoll", "boost"):  # programs with a single row
+        if name in ("epoll", "ring", "boost"):  # programs with a single row
             ready[name] = lambda row, more="", program=program: f"{program} {more}".strip()
         else:
             ready[name] = lambda row, more="", program=program, tail=tail: " ".join(

@@ -70,8 +70,13 @@ static void take_injected(struct worker *w, enum lane lane)
         return;
     if (max > room)
         max = room != 0 ? room : 1;
+    if (lane == LANE_LIGHT && pirn_worker_is_calm(w, w->now))
+        w->spared = true;
+    else
+        w->took = true;
+    if (lane == LANE_HOG)
+        worker_note_long(w);
     struct node *list = pirn_inject_pop(from, max, &n);
-    w->took |= lane != LANE_LIGHT || !pirn_worker_is_calm(w);
     while (list != NULL) {
         struct node *next = list->next;
         pirn_worker_accept(w, task_of_node(list));
@@ -84,7 +89,10 @@ static void look_around(struct worker *w)
     pirn_worker_begin_stride(w);
     pirn_worker_serve_self(w);
     pirn_worker_serve_peers(w, false);
-    for (int lane = 0; lane < LANES; lane++)
+    /* Before it takes over anything itself: that would be for it to run. */
+    w->handed = w->slept && !w->woken && pirn_worker_hand_over(w);
+    w->slept = false;
+    for (int lane = 0; lane < LANES && !w->handed; lane++)
         take_injected(w, (enum lane)lane);
 }
 
@@ -172,12 +180,6 @@ static bool steal_once(struct worker *w, bool take_slots)
     return n != 0;
 }
 
-static bool has_peers(const struct worker *w)
-{
-    return w->rt->worker_count > 1 ||
-           atomic_load_explicit(&w->rt->peers_bound, memory_order_relaxed) != 0;
-}
-
 static bool anything_injected(const struct worker *w)
 {
     for (int lane = 0; lane < LANES; lane++) {
@@ -199,7 +201,7 @@ static bool search(struct worker *w)
 {
     struct pirn_runtime *rt = w->rt;
     int limit = (int)(rt->worker_count + 1) / 2;
-    if (!has_peers(w))
+    if (!worker_has_peers(w))
         return false;
     /* The sentinel leaves work to others, so it is no searcher a pusher could rely on. */
     if (worker_role(w) == ROLE_SENTINEL)
@@ -242,28 +244,10 @@ static bool work_in_sight(struct worker *w)
     for (unsigned i = 0; i < threads; i++) {
         struct worker *v = rt_worker(w->rt, i);
         if (may_steal_from(w, v) && pirn_runq_size(&v->q) != 0 && is_settled(v) &&
-            !(handed && pirn_worker_is_calm(v)))
+            !(handed && pirn_worker_is_calm(v, w->now)))
             return true;
     }
     return atomic_load_explicit(&w->rt->stopping, memory_order_relaxed) != 0;
-}
-
-static int64_t wake_time(struct worker *w)
-{
-    int64_t until = atomic_load_explicit(&w->port.next_deadline, memory_order_relaxed);
-    unsigned threads = rt_threads(w->rt);
-    bool sentinel = worker_role(w) == ROLE_SENTINEL;
-    if (!has_peers(w))
-        return until;
-    for (unsigned i = 0; i < threads; i++) {
-        struct worker *v = rt_worker(w->rt, i);
-        if (worker_stuck(v) == STUCK_NOT && !(sentinel && !worker_is_away(v)))
-            continue;
-        int64_t theirs = atomic_load_explicit(&v->port.next_deadline, memory_order_relaxed);
-        if (theirs < until)
-            until = theirs;
-    }
-    return until;
 }
 
 /* The sentinel sleeps aside. Who arms an earlier deadline, or injects something light with nobody
@@ -272,7 +256,7 @@ static int64_t wake_time(struct worker *w)
 static void park_sentinel(struct worker *w)
 {
     struct pirn_runtime *rt = w->rt;
-    int64_t until = wake_time(w);
+    int64_t until = pirn_worker_wake_time(w);
     if (w->searching) { /* it was woken as what it was before */
         w->searching = false;
         pirn_idle_search_end(&rt->idle);
@@ -302,7 +286,7 @@ static void park(struct worker *w)
         atomic_fetch_add_explicit(&rt->fruitless_wakes, 1, memory_order_relaxed);
     pirn_parker_begin(&rt->idle, &w->parker);
     if (!work_in_sight(w)) {
-        int64_t until = wake_time(w);
+        int64_t until = pirn_worker_wake_time(w);
         if (pirn_parker_enter(&w->parker)) {
             count_one(&w->n.parks);
             pirn_port_wait(&w->port, until);
@@ -369,15 +353,19 @@ struct pirn_task *pirn_worker_find(struct worker *w)
             continue;
         }
         w->lingered = false;
-        w->handed = w->slept && !w->woken && pirn_worker_hand_over(w);
-        w->slept = false;
         struct pirn_task *t = pirn_worker_next_local(w);
         if (t != NULL) {
             w->woken = false;
+            if (w->spared && !pirn_worker_is_calm(w, w->now)) {
+                w->spared = false;
+                w->took = true;
+            }
             if (w->searching || w->took)
                 end_search(w);
             return t;
         }
+        w->spared = false;
+        worker_note_idle(w);
         if (!w->handed && (search(w) || pirn_worker_serve_peers(w, true)))
             continue;
         pirn_task_settle(w);

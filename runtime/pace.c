@@ -5,27 +5,29 @@
  * again, to pass tasks to and fro. For messages that take a few microseconds each that is most of the
  * work. So:
  *
- *   - A worker is calm if it would be through with its queue and what is injected within 100 us, and
- *     has run nothing for long of late. While it is, what completions and deadlines make ready there
- *     wakes nobody.
+ *   - A worker is calm if it would be through with its queue and what is injected within 200 us, has
+ *     had nothing left to do within the last 10 ms, and has run nothing for long of late. While it is,
+ *     what completions and deadlines make ready there wakes nobody; if it turns out at its next look
+ *     that it is not, somebody is woken then.
  *   - Who is woken by its own completions, while a peer is awake and would stay calm with these as
  *     well, hands them to that peer through the inject queue and sleeps again. Their next requests
  *     go to the peer's ring, so that soon the first has nothing to wake it: the load gathers where
  *     it can be carried, and spreads when that is too much for one. Thousands of connections are
  *     kept spread all the same: they may all be ready at once one day.
  *
- * What it costs: up to 100 us. And if the peer computes after all, until the monitor looks, 5 to
- * 10 ms, as for everything in the queue of a worker that turns out stuck; but not while anything has
- * run for long within the last 50 ms.
+ * What it costs: up to 200 us. And if the peer computes after all, until its next look, or if that does
+ * not come until the monitor's, 5 to 10 ms, as for everything in the queue of a worker that turns
+ * out stuck; but not while anything has run for long within the last 50 ms.
  *
- * Echo at 64 connections, 2 workers, medians of 3 in turns: 171,000 messages per CPU second, before
- * 125,000; an epoll loop per core 175,000, Go 149,000. Parks per message: before 0.36, now 0.12.
- * Tried for the 100 us: 20 to 1,000 us; from 50 on all within the noise. For the 50 ms: 20 to 1,000;
- * a worker that is preempted has run for long, too, so that at 1 s hardly anybody is calm (136,000).
+ * Echo at 64 connections, 2 workers, medians of 5 in turns: 152,000 messages per CPU second; before
+ * 115,000; an epoll loop per core 169,000, Go 149,000. Parks per message: before 0.36, now 0.12.
+ * Tried for the 200 us: 20 to 1,000; from 50 on within the noise. For the 10 ms: 2 to 1,000, likewise.
+ * For the 50 ms: 20 to 1,000; a worker that is preempted has run for long, too, so that at 1 s hardly
+ * anybody is calm.
  *
  * Protocol: hand_over  1. push to the inject queue
- *           park       2. state := PARKING, full fence  3. a peer still AWAKE? then do not look at the
- *                      inject queues
+ *           park       2. state := PARKING, full fence  3. a peer still AWAKE (and at work)? then do not
+ *                      look at the inject queues
  * A peer that 3. sees awake has its own 2. still before it, and looks (or relies on another awake
  * one, and so on: of those that park, the last sees nobody awake). tests/model/park.pml checks it.
  */
@@ -37,8 +39,9 @@ enum {
     STRIDE_NS = 100000, /* between two looks at the world */
     STRIDE_MAX = 64 * TURN,
     LONG_NS = 3 * STRIDE_NS,
-    CALM_NS = 100000,
+    CALM_NS = 200000,
     CALM_AFTER_NS = 50000000, /* since something has run for long */
+    IDLE_NS = 10000000,       /* since its queue was last empty: else it has more than it can do */
     HAND_MOST = 16,
     GATHER_MOST = 1000 /* operations under way: beyond these, what is idle now is kept spread */
 };
@@ -47,9 +50,10 @@ void pirn_worker_begin_stride(struct worker *w)
 {
     int64_t now = clock_now();
     int used = w->stride - w->budget;
+    uint64_t tick = atomic_load_explicit(&w->tick, memory_order_relaxed);
     if (used > 0) {
-        int64_t took = now - w->stride_began, each = took * TURN / used + 1;
-        int64_t fits = STRIDE_NS * TURN / each;
+        int64_t took = now - w->stride_began, fits = STRIDE_NS * used / (took + 1);
+        int64_t each = tick != w->stride_tick ? took / (int64_t)(tick - w->stride_tick) + 1 : took;
         w->stride = fits < 1 ? 1 : fits > STRIDE_MAX ? STRIDE_MAX : (int)fits;
         atomic_store_explicit(&w->each_ns, each < LONG_NS ? (uint32_t)each : LONG_NS,
                               memory_order_relaxed);
@@ -58,6 +62,7 @@ void pirn_worker_begin_stride(struct worker *w)
     }
     w->budget = w->stride;
     w->stride_began = w->now = now;
+    w->stride_tick = tick;
     atomic_store_explicit(&w->looked, now, memory_order_relaxed);
     uint64_t pass = atomic_load_explicit(&w->pass, memory_order_relaxed);
     atomic_store_explicit(&w->pass, pass + 1, memory_order_relaxed);
@@ -68,12 +73,19 @@ static bool is_calm_with(const struct worker *w, unsigned more, int64_t now)
 {
     uint64_t ahead = pirn_runq_size(&w->q) + pirn_inject_size(&w->rt->inject[LANE_LIGHT]) + more;
     return now - atomic_load_explicit(&w->ran_long, memory_order_relaxed) > CALM_AFTER_NS &&
+           now - atomic_load_explicit(&w->idle_at, memory_order_relaxed) < IDLE_NS &&
            ahead * atomic_load_explicit(&w->each_ns, memory_order_relaxed) < CALM_NS;
 }
 
-bool pirn_worker_is_calm(const struct worker *w)
+bool pirn_worker_is_calm(const struct worker *w, int64_t now)
 {
-    return is_calm_with(w, 0, atomic_load_explicit(&w->looked, memory_order_relaxed));
+    return worker_stuck(w) == STUCK_NOT && is_calm_with(w, 0, now);
+}
+
+static bool is_at_work(const struct worker *v, int64_t now)
+{
+    return worker_stuck(v) == STUCK_NOT && !worker_is_away(v) &&
+           now - atomic_load_explicit(&v->looked, memory_order_relaxed) < LONG_NS;
 }
 
 static unsigned inflight(const struct worker *w)
@@ -84,17 +96,17 @@ static unsigned inflight(const struct worker *w)
 static bool can_take_over(const struct worker *v, unsigned n, const struct worker *from)
 {
     int64_t now = from->now;
-    return worker_role(v) == ROLE_PRIMARY && worker_stuck(v) == STUCK_NOT && !worker_is_away(v) &&
-           now - atomic_load_explicit(&v->looked, memory_order_relaxed) < LONG_NS &&
+    return worker_role(v) == ROLE_PRIMARY && is_at_work(v, now) &&
            (inflight(v) < GATHER_MOST || inflight(v) < inflight(from)) &&
            is_calm_with(v, n + 1, now);
 }
 
 bool pirn_worker_has_peer_awake(const struct worker *w)
 {
+    int64_t now = clock_now();
     for (unsigned i = 0; i < w->rt->worker_count; i++) {
         const struct worker *v = rt_worker(w->rt, i);
-        if (v != w && !worker_is_away(v))
+        if (v != w && is_at_work(v, now))
             return true;
     }
     return false;

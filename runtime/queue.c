@@ -76,10 +76,13 @@ static void wake_for_local(struct worker *w)
 {
     struct pirn_runtime *rt = w->rt;
     uint32_t size = pirn_runq_size(&w->q);
+    if (w->current == NULL && pirn_worker_is_calm(w, w->now)) {
+        w->spared = true;
+        return;
+    }
     if (atomic_load_explicit(&rt->idle.parked, memory_order_relaxed) > 0 &&
         atomic_load_explicit(&rt->idle.searching, memory_order_relaxed) == 0 &&
-        (w->current != NULL || (size > 1 && !pirn_worker_is_calm(w))) &&
-        (size > FEW || !is_futile(w)))
+        (w->current != NULL || size > 1) && (size > FEW || !is_futile(w)))
         pirn_wake_one(rt);
 }
 
@@ -167,6 +170,8 @@ void pirn_worker_enqueue(struct worker *w, struct pirn_task *t)
         pirn_inject_task(w->rt, t);
         return;
     }
+    if (w->current == NULL && task_light_runs(t) != 0)
+        worker_note_long(w);
     if (w->current == NULL && overtakes(w, t))
         pirn_inject_push(&w->rt->inject[lane_of(t)], &t->node);
     else

@@ -89,6 +89,24 @@ bool pirn_worker_serve_peers(struct worker *w, bool idle)
     return any;
 }
 
+int64_t pirn_worker_wake_time(const struct worker *w)
+{
+    int64_t until = atomic_load_explicit(&w->port.next_deadline, memory_order_relaxed);
+    unsigned threads = rt_threads(w->rt);
+    bool sentinel = worker_role(w) == ROLE_SENTINEL;
+    if (!worker_has_peers(w))
+        return until;
+    for (unsigned i = 0; i < threads; i++) {
+        struct worker *v = rt_worker(w->rt, i);
+        if (worker_stuck(v) == STUCK_NOT && !(sentinel && !worker_is_away(v)))
+            continue;
+        int64_t theirs = atomic_load_explicit(&v->port.next_deadline, memory_order_relaxed);
+        if (theirs < until)
+            until = theirs;
+    }
+    return until;
+}
+
 void pirn_sentinel_wake(struct pirn_runtime *rt)
 {
     /* acquire: pairs with the monitor's release when it appoints one */

@@ -148,4 +148,10 @@ unsigned pirn_blocking_threads(struct pirn_runtime *rt);
 /* dump.c */
 void pirn_dump_to(struct pirn_runtime *rt, FILE *out);
 
+static inline bool worker_has_peers(const struct worker *w)
+{
+    return w->rt->worker_count > 1 ||
+           atomic_load_explicit(&w->rt->peers_bound, memory_order_relaxed) != 0;
+}
+
 #endif

@@ -12,7 +12,7 @@
  * and moves the tick, so a ping-pong cannot keep timers waiting.
  *
  * The stride: the scheduler looks at the clock, the rings and the inject queues when the stride is
- * used up, and sets the next one so that this happens about every 50 us. Reading the clock at each
+ * used up, and sets the next one so that this happens about every 100 us. Reading the clock at each
  * switch would cost 22 ns a piece. A plain yield uses up 1, everything else TURN, as what runs for
  * longer next time is hardly the task that only yields (a look costs 140 ns; every 64 yields of 4 ns
  * that was a third of them).
@@ -172,8 +172,10 @@ static __attribute__((noinline)) void note_conduct(struct worker *w, struct pirn
     runs = (attention & ATTENTION_HOG) != 0 ? HOG_LIGHT_RUNS : runs != 0 ? runs - 1 : 0;
     if (t != NULL)
         atomic_store_explicit(&t->light_runs, (uint8_t)runs, memory_order_relaxed);
-    if (attention != 0)
-        w->budget = 0; /* somebody wants the scheduler to look around */
+    if (attention != 0 && w->budget > 0) { /* somebody wants the scheduler to look around */
+        w->stride -= w->budget;
+        w->budget = 0;
+    }
 }
 
 /* t: NULL if it is gone. */

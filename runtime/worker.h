@@ -103,12 +103,15 @@ struct worker {
     _Atomic unsigned eyed_runs; /* and how often in a row (find.c) */
     bool slept;                 /* in the kernel, since the last look */
     bool handed;                /* what that brought has gone to a peer */
+    bool spared; /* wakes nobody as it is calm; to be thought of again if it is not */
     int64_t stride_began;
+    uint64_t stride_tick;
     int stride;
     _Atomic uint64_t pass;    /* the scheduler's looks; monitor reads it */
     _Atomic int64_t looked;   /* `now`, for peers (pace.c, as the next two) */
     _Atomic int64_t ran_long; /* when a stride last took much longer than it ought to */
-    _Atomic uint32_t each_ns; /* a TURN, in the last stride */
+    _Atomic int64_t idle_at;  /* when its queue was last empty */
+    _Atomic uint32_t each_ns; /* from switch to switch, in the last stride */
     uint32_t random;
 
     _Atomic uint32_t role, stuck;
@@ -174,12 +177,21 @@ void pirn_worker_destroy(struct worker *w);
 /* Next task to run, or NULL at the end of the runtime (find.c). */
 struct pirn_task *pirn_worker_find(struct worker *w);
 
-/* Pace (pace.c): begins a stride; is w through with what it has in no time? Does a peer that is take
- * over w's queue? Is there a peer that has not said that it parks? */
+/* Pace (pace.c): begins a stride; will w be through with what it has in no time? Does a peer that will
+ * take over w's queue? Is there a peer that is at work and has not said that it parks? */
 void pirn_worker_begin_stride(struct worker *w);
-bool pirn_worker_is_calm(const struct worker *w);
+bool pirn_worker_is_calm(const struct worker *w, int64_t now);
 bool pirn_worker_hand_over(struct worker *w);
 bool pirn_worker_has_peer_awake(const struct worker *w);
+static inline void worker_note_idle(struct worker *w)
+{
+    atomic_store_explicit(&w->idle_at, w->now, memory_order_relaxed);
+}
+/* w is about to run something that is known to run for long. */
+static inline void worker_note_long(struct worker *w)
+{
+    atomic_store_explicit(&w->ran_long, w->now, memory_order_relaxed);
+}
 
 /* From the local queue, its stack bound; NULL: empty. */
 struct pirn_task *pirn_worker_next_local(struct worker *w);
@@ -195,6 +207,8 @@ void pirn_worker_accept(struct worker *w, struct pirn_task *t);
 bool pirn_worker_serve(struct worker *w, struct worker *peer);
 bool pirn_worker_serve_peers(struct worker *w, bool idle);
 bool pirn_worker_serve_self(struct worker *w);
+/* Until when a worker that parks may sleep: its own next deadline, and those of stuck peers. */
+int64_t pirn_worker_wake_time(const struct worker *w);
 
 /* Wakes one parked worker if nobody is searching. True: somebody is up and looking. */
 bool pirn_wake_one(struct pirn_runtime *rt);

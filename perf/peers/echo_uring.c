@@ -8,6 +8,11 @@
  *   recv       a one-shot receive each, as pirn does
  *   poll       a multishot poll and a direct recv. It holds the socket open after a close(2)
  *   multishot  a multishot receive into a buffer ring. It takes bytes nobody has asked for yet
+ *
+ * Messages per CPU second over the epoll loop's, medians of 5 in turns, at 64 connections (1,000):
+ * 1 thread   recv 0.95 (0.95)   poll 0.94 (0.93)   multishot 0.91 (0.89)
+ * 2 threads  recv 0.89 (0.96)   poll 0.92 (1.01)   multishot 0.90 (0.98)
+ * So nothing is to be had by what only poll or multishot can do, and recv is what pirn does.
  */
 #include <arpa/inet.h>
 #include <errno.h>
