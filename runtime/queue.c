@@ -11,8 +11,8 @@
  *                               whoever spawned it may be about to await it, and a worker woken for
  *                               it would find nothing: after that has happened, a lone spawn wakes
  *                               nobody for 20 us, and for twice as long each time it happens again,
- *                               up to 400 us; so do up to 8 that completions made ready (spawn and join on 2 workers: 95 ns before, 150 ns of
- *                               CPU; see perf/bench/spawn.c)
+ *                               up to 400 us (see perf/bench/spawn.c); so do up to 8 that completions
+ *                               made ready on a worker that is not calm
  *   from any other thread       into an inject queue, by lane (see enum lane)
  *   a hog that yields           behind tasks that have not started yet, if any are waiting
  *

@@ -108,7 +108,7 @@ struct worker {
     uint64_t stride_tick;
     int stride;
     _Atomic uint64_t pass;    /* the scheduler's looks; monitor reads it */
-    _Atomic int64_t looked;   /* `now`, for peers (pace.c, as the next two) */
+    _Atomic int64_t looked;   /* `now`, for peers (pace.c, as the next three; owner) */
     _Atomic int64_t ran_long; /* when a stride last took much longer than it ought to */
     _Atomic int64_t idle_at;  /* when its queue was last empty */
     _Atomic uint32_t each_ns; /* from switch to switch, in the last stride */
