@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #include "io/sys.h"
+#include "runtime/ahead.h"
 #include "runtime/fiber.h"
 #include "runtime/overflow.h"
 #include "runtime/runtime.h"
@@ -94,6 +95,7 @@ static inline __attribute__((always_inline)) struct pirn_task *next_local(struct
     if (n == NULL)
         return NULL;
     struct pirn_task *t = task_of_node(n);
+    pirn_look_ahead(w);
     return __builtin_expect(task_has_started(t), 1) ? t : start_or_next(w, t);
 }
 
