@@ -354,6 +354,16 @@ PIRN_API int pirn_stats_get(pirn_runtime *runtime, pirn_stats *ret_stats); /* NU
 /* The version of the library at run time, "0.1.0". */
 PIRN_API const char *pirn_version(void);
 
+/* clang-format off */
+#include <pirn/combine.h>
+#include <pirn/sync.h>
+#include <pirn/queue.h>
+#include <pirn/channel.h>
+#include <pirn/executor.h>
+#include <pirn/generator.h>
+#include <pirn/loop.h>
+/* clang-format on */
+
 #ifdef __cplusplus
 }
 #endif

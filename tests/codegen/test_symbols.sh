@@ -1,12 +1,12 @@
 #!/bin/sh
-# The shared library exports what the header declares and nothing else; every global symbol of the
+# The shared library exports what the headers declare and nothing else; every global symbol of the
 # static one begins with pirn_.
 set -eu
 [ -z "$PIRN_SANITIZE" ] || exit 77
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-sed 's|/\*.*\*/||' "$SOURCE_DIR/api/include/pirn.h" |
+cat "$SOURCE_DIR"/api/include/pirn.h "$SOURCE_DIR"/api/include/pirn/*.h | sed 's|/\*.*\*/||' |
     sed -n 's/^PIRN_API .*[ *]\(pirn_[a-z0-9_]*\)(.*/\1/p' | sort >"$work/declared"
 nm -D --defined-only "$BUILD_DIR/libpirn.so" | awk '{ print $3 }' | sort >"$work/exported"
 [ -s "$work/declared" ]

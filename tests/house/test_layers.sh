@@ -5,7 +5,8 @@ set -eu
 cd "${SOURCE_DIR:-$(dirname "$0")/../..}"
 
 bad=$(
-    for file in runtime/*.[chS] sched/*.[ch] io/*.[ch] api/*.[ch] api/include/*.h api/examples/*.c; do
+    for file in runtime/*.[chS] sched/*.[ch] io/*.[ch] api/*.[ch] api/*/*.[ch] api/include/pirn/*.h \
+        api/examples/seeds/*.c; do
         [ -f "$file" ] || continue
         case $file in
         io/*) allowed='io/' door=1 ;;
