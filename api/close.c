@@ -15,7 +15,7 @@ static int close_in_task(struct pirn_task *t, int fd)
 {
     struct wait w;
     struct args a = {OP_CLOSE, fd, NULL, 0, 0, 0};
-    t->shield++;
+    pirn_task_shield(t);
     while (pirn_registry_stop_fd(fd)) {
         if (pirn_sleep(pirn_after_us(50)) != 0)
             pirn_wait_give_way(); /* in a shutdown past its grace */
@@ -23,13 +23,13 @@ static int close_in_task(struct pirn_task *t, int fd)
     int rc = pirn_wait_enter(&w);
     if (rc == 0)
         rc = pirn_transfer_submit(&w, "close", &a, PIRN_NEVER);
-    t->shield--;
+    pirn_task_unshield(t);
     return rc == -ESHUTDOWN || rc == -ENOMEM ? sys_close(fd) : rc;
 }
 
 int pirn_close(int fd)
 {
-    pirn_task *t = pirn_current();
+    struct pirn_task *t = pirn_current_task();
     if (fd < 0)
         return -EBADF;
     if (t != NULL)

@@ -82,7 +82,8 @@ static void cancel_children(pirn_scope *s)
         if (t != NULL) {
             unlink_child(s, t);
             link_child(&s->told, t);
-            pirn_retain(t); /* listed children are alive: the runtime has its reference */
+            pirn_awaitable_ref(
+                &t->base); /* listed children are alive: the runtime has its reference */
         }
         lock_drop(&s->lock);
         if (t == NULL)
@@ -113,9 +114,9 @@ static void on_end(struct pirn_task *t)
 {
     pirn_scope *s = scope_of(t);
     struct wakeups wakeups = WAKEUPS_INIT;
-    int status = atomic_load_explicit(&t->status, memory_order_relaxed);
+    int status = atomic_load_explicit(&t->base.status, memory_order_relaxed);
     bool cancels = false;
-    atomic_store_explicit(&t->seen, 1, memory_order_relaxed);
+    atomic_store_explicit(&t->base.seen, 1, memory_order_relaxed);
     lock_take(&s->lock);
     if (status < 0 && status != -ECANCELED && s->first_error == 0) {
         s->first_error = status;
@@ -270,7 +271,7 @@ static unsigned running(pirn_scope *s)
 
 int pirn_scope_close(pirn_scope *scope, pirn_time deadline)
 {
-    pirn_task *t = pirn_current();
+    struct pirn_task *t = pirn_current_task();
     if (scope == NULL)
         return -EINVAL;
     if (t == NULL)
@@ -281,12 +282,12 @@ int pirn_scope_close(pirn_scope *scope, pirn_time deadline)
     if (why != 0) {
         const char *reason = why == -ECANCELED ? pirn_cancel_reason() : "the scope ran out of time";
         pirn_scope_cancel(scope, reason);
-        t->shield++;
+        pirn_task_shield(t);
         while (running(scope) != 0) {
             if (wait_children(scope, PIRN_NEVER) != 0) /* in a shutdown past its grace */
                 pirn_wait_give_way();
         }
-        t->shield--;
+        pirn_task_unshield(t);
     }
     int rc = why != 0 ? why : scope->first_error;
     free(scope);
@@ -330,7 +331,7 @@ int pirn_parallel_for(size_t begin, size_t end, int (*fn)(size_t i, void *arg), 
         CHUNKS_PER_WORKER = 16,
         GRAIN_MAX = 4096
     };
-    pirn_task *t = pirn_current();
+    struct pirn_task *t = pirn_current_task();
     pirn_scope *scope;
     if (fn == NULL || begin > end)
         return -EINVAL;

@@ -183,9 +183,8 @@ static int give_up(struct blocking_pool *p, struct wait *w, struct job *job, int
     if (removed)
         return why;
     if (why == -ECANCELED) /* it happened, so the cancel stays pending */
-        pirn_wait_cancel(w->task,
-                         atomic_load_explicit(&w->task->cancel_reason, memory_order_relaxed));
-    w->task->shield++;
+        pirn_wait_keep_cancel(w);
+    pirn_task_shield(w->task);
     for (;;) {
         w->self = pirn_self();
         w->gen = cell_gen(cell_load(w->cell));
@@ -203,7 +202,7 @@ static int give_up(struct blocking_pool *p, struct wait *w, struct job *job, int
             pirn_wait_give_way();
         }
     }
-    w->task->shield--;
+    pirn_task_unshield(w->task);
     return 0;
 }
 

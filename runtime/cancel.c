@@ -43,8 +43,7 @@ bool pirn_wait_stop_fd(struct pirn_runtime *rt, int fd)
     return s.any;
 }
 
-/* A cancel is in t's cell: ends the wait it found there. */
-static void end_wait(struct pirn_task *t, enum cancel_found found, uint32_t gen)
+void pirn_wait_end(struct pirn_task *t, enum cancel_found found, uint32_t gen)
 {
     switch (found) {
     case CANCEL_NOTED:
@@ -67,11 +66,15 @@ int pirn_wait_cancel(struct pirn_task *t, const char *reason)
     if (task_has_ended(t))
         return -EALREADY;
     rt_outsider_enter(rt);
+    lock_take(&t->base.lock); /* with pirn_task_uncancel: the count and the cell agree */
+    if (t->cell.cancels != UINT16_MAX)
+        t->cell.cancels++;
     atomic_store_explicit(&t->cancel_reason, reason, memory_order_relaxed);
-    found = pirn_cell_cancel(&t->cell, &gen);
-    end_wait(t, found, gen);
+    found = pirn_cell_cancel(&t->cell, 0, true, &gen);
+    lock_drop(&t->base.lock);
+    pirn_wait_end(t, found, gen);
     while ((inner = pirn_task_pass_cancel(outer, &found, &gen)) != NULL) { /* to the awaited */
-        end_wait(inner, found, gen);
+        pirn_wait_end(inner, found, gen);
         if (outer != t)
             pirn_task_unref(outer);
         outer = inner;

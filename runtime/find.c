@@ -104,12 +104,12 @@ static bool may_steal_from(const struct worker *w, const struct worker *victim)
 
 static bool is_light(const struct node *n)
 {
-    return !task_is_heavy((const struct pirn_task *)n);
+    return !task_is_heavy(task_of_node((struct node *)n));
 }
 
 static bool is_hog(const struct node *n)
 {
-    const struct pirn_task *t = (const struct pirn_task *)n;
+    const struct pirn_task *t = task_of_node((struct node *)n);
     return task_has_started(t) && task_light_runs(t) != 0;
 }
 

@@ -4,8 +4,8 @@
  * is the worker's current one, it may wait, migrate, be cancelled, be dumped. Only its frames lie
  * above its awaiter's, which cannot go on before the child ends.
  *
- * So it is done only where the awaiter would not go on earlier anyway: no deadline, not shielded
- * (a cancel of the awaiter goes to the child), nobody else known to hold the child. And where
+ * So it is done only where the awaiter would not go on earlier anyway: no deadline, no shield, no
+ * timeout or group around it (a cancel of the awaiter goes to the child), nobody else known to hold the child. And where
  * nothing else changes: it is the newest in this worker's queue, not pinned, not on the sentinel
  * (which does not start tasks), and the stack has room for all that the child was promised.
  * One thing does differ: if another awaiter turns up later, this one cannot leave it alone with the
@@ -26,6 +26,13 @@
 #include "runtime/wait.h"
 #include "runtime/worker.h"
 
+/* Inside no shield (a cancel goes to the child) and no bound (what hits one looks for no child). */
+static bool is_free(const struct pirn_task *me)
+{
+    const struct task_extra *e = task_extra(me);
+    return cell_depth(cell_load(&me->cell)) == 0 && (e == NULL || e->bounds == NULL);
+}
+
 static bool may_run(struct worker *w, const struct pirn_task *me, const struct pirn_task *t)
 {
     const char *here = __builtin_frame_address(0);
@@ -34,10 +41,10 @@ static bool may_run(struct worker *w, const struct pirn_task *me, const struct p
     enum role role = worker_role(w);
     /* Who is asked for attention goes the long way, past the scheduler. */
     return atomic_load_explicit(&w->attention, memory_order_relaxed) == 0 && !task_has_started(t) &&
-           t->rt == w->rt && (t->flags & PIRN_PINNED) == 0 && me->shield == 0 &&
+           t->rt == w->rt && (t->flags & PIRN_PINNED) == 0 && is_free(me) &&
            (role == ROLE_PRIMARY || role == ROLE_SUBSTITUTE) &&
            (size_t)(here - me->stack->low) >= needs &&
-           atomic_load_explicit(&t->refs, memory_order_relaxed) == 2;
+           atomic_load_explicit(&t->base.refs, memory_order_relaxed) == 2;
 }
 
 /* The cancel passed on: the child has ended with it, or has had it, or has not seen it. One that came
@@ -45,14 +52,14 @@ static bool may_run(struct worker *w, const struct pirn_task *me, const struct p
 static int take_back(struct pirn_task *me, struct pirn_task *t, int status)
 {
     int rc = 0;
-    lock_take(&t->lock); /* who has found t here is through with it */
+    lock_take(&t->base.lock); /* who has found t here is through with it */
     if ((cell_load(&me->cell) & CELL_PASSED) != 0) {
         if (status != -ECANCELED && (cell_load(&t->cell) & CELL_CANCEL) != 0)
             atomic_fetch_and_explicit(&me->cell.word, ~(uint64_t)CELL_PASSED, memory_order_relaxed);
         else if (pirn_cell_take_passed(&me->cell) && status == -ECANCELED)
             rc = -ECANCELED;
     }
-    lock_drop(&t->lock);
+    lock_drop(&t->base.lock);
     return rc;
 }
 
@@ -82,7 +89,7 @@ bool pirn_task_run_in_place(struct wait *wait, struct pirn_task *t, int *ret_sta
         pirn_task_pass_cancel(me, &found, &gen) != NULL)
         pirn_task_unref(t); /* and it need not be woken: it has not begun */
 
-    int status = pirn_cell_take_cancel(&t->cell) ? -ECANCELED : t->fn(t->arg);
+    int status = task_take_cancel(t) ? -ECANCELED : t->fn(t->arg);
     pirn_task_drop_arg(t);
 
     w = pirn_self()->worker; /* it may be another by now */
@@ -93,7 +100,7 @@ bool pirn_task_run_in_place(struct wait *wait, struct pirn_task *t, int *ret_sta
     *ret_rc = 0;
     if ((atomic_load_explicit(&me->cell.word, memory_order_seq_cst) & CELL_CANCEL) != 0)
         *ret_rc = take_back(me, t, status);
-    atomic_store_explicit(&t->seen, 1, memory_order_relaxed);
+    atomic_store_explicit(&t->base.seen, 1, memory_order_relaxed);
     pirn_task_end(t, status, w, join && *ret_rc == 0 ? 2 : 1);
     w->current = me;
     fiber_put_cxx(kept);
@@ -111,15 +118,17 @@ struct pirn_task *pirn_task_pass_cancel(struct pirn_task *t, enum cancel_found *
     if (child == NULL || !pirn_task_try_ref(child))
         return NULL; /* acquire: pairs with the exchange, too */
     const char *reason = atomic_load_explicit(&t->cancel_reason, memory_order_relaxed);
-    lock_take(&child->lock);
-    bool passed = child->joiners == NULL &&
+    lock_take(&child->base.lock);
+    bool passed = child->base.joiners == NULL &&
                   atomic_load_explicit(&t->inner, memory_order_relaxed) == child &&
                   pirn_cell_pass_cancel(&t->cell);
     if (passed) {
         atomic_store_explicit(&child->cancel_reason, reason, memory_order_relaxed);
-        *ret_found = pirn_cell_cancel(&child->cell, ret_gen);
+        *ret_found = pirn_cell_cancel(&child->cell, 0, true, ret_gen);
+        if (child->cell.cancels != UINT16_MAX)
+            child->cell.cancels++;
     }
-    lock_drop(&child->lock);
+    lock_drop(&child->base.lock);
     if (passed)
         return child;
     pirn_task_unref(child);

@@ -1,14 +1,17 @@
 /*
- * Waiting for a task's end.
+ * Waiting for the end of a task, or of anything else of the family.
  *
- * Who joins links itself under the task's lock, sets TASK_JOINED in refs, and then looks at ended;
- * the end goes the other way round (task.c).
+ * Who joins a task links itself under the task's lock, sets AWAITABLE_JOINED in refs, and then looks
+ * at ended; the end goes the other way round (task.c).
  *
  * A cancelled awaiter that is the only one passes the cancel on and waits for what comes of it
  * (asyncio's rule): the child ends cancelled, and so does the await; or it takes the cancel for its
  * own and returns a value, and the await gives that; or it ends without having seen it, and then it
- * is pending here again. One of several awaiters just leaves. So does
- * one that finds the cancel on entry: it has not begun to wait.
+ * is pending here again. One of several awaiters just leaves, and so does an awaiter of a future,
+ * which belongs to nobody. So does one that finds the cancel on entry: it has not begun to wait.
+ *
+ * What has ended is had at once, and that is no place to be cancelled (asyncio's rule), but for a
+ * future: a loop over futures that are set would have no such place.
  *
  * A child that has not started yet may be run in the awaiter's place: in_place.c.
  */
@@ -19,59 +22,76 @@
 #include "runtime/wait.h"
 #include "runtime/worker.h"
 
-static int answer(struct wait *w, struct pirn_task *t, int *ret_status, bool passed_on)
+static int answer(struct wait *w, struct pirn_awaitable *a, int *ret_status, bool passed_on)
 {
-    int status = atomic_load_explicit(&t->status, memory_order_relaxed);
-    atomic_store_explicit(&t->seen, 1, memory_order_relaxed);
+    int status = atomic_load_explicit(&a->status, memory_order_relaxed);
+    atomic_store_explicit(&a->seen, 1, memory_order_relaxed);
     if (passed_on && status == -ECANCELED)
         return -ECANCELED;
-    if (passed_on && (cell_load(&t->cell) & CELL_CANCEL) != 0)
+    if (passed_on && a->kind == PIRN_KIND_TASK && (cell_load(&task_of(a)->cell) & CELL_CANCEL) != 0)
         pirn_wait_keep_cancel(w);
     if (ret_status != NULL)
         *ret_status = status;
     return 0;
 }
 
-/* 0, -EALREADY: it has ended, -EBUSY: others wait for it too. */
-static int pass_on(const struct wait *w, struct pirn_task *t)
+/* Does anybody wait for it, apart from observers? Under the lock. */
+static bool is_awaited(const struct pirn_awaitable *a)
 {
-    lock_take(&t->lock);
-    bool alone = t->joiners == NULL &&
-                 atomic_load_explicit(&t->started, memory_order_relaxed) != STARTED_IN_PLACE;
-    lock_drop(&t->lock);
+    const struct waiter *w = a->joiners;
+    if (w == NULL)
+        return false;
+    do {
+        if (!w->observes)
+            return true;
+        w = w->next;
+    } while (w != a->joiners);
+    return false;
+}
+
+/* 0, -EALREADY: it has ended, -EBUSY: it goes on without us. */
+static int pass_on(const struct wait *w, struct pirn_awaitable *a)
+{
+    struct pirn_task *t = task_of(a);
+    if (t == NULL && object_of(a)->ops->stays)
+        return -EBUSY;
+    lock_take(&a->lock);
+    bool alone =
+        !is_awaited(a) &&
+        (t == NULL || atomic_load_explicit(&t->started, memory_order_relaxed) != STARTED_IN_PLACE);
+    lock_drop(&a->lock);
     if (!alone)
         return -EBUSY;
-    return pirn_wait_cancel(t, atomic_load_explicit(&w->task->cancel_reason, memory_order_relaxed));
+    return pirn_awaitable_cancel(
+        a, atomic_load_explicit(&w->task->cancel_reason, memory_order_relaxed));
 }
 
 /* False: it has ended. */
-static bool link_to(struct wait *w, struct pirn_task *t)
+static bool link_to(struct wait *w, struct pirn_awaitable *a)
 {
-    lock_take(&t->lock);
-    /* acq_rel: pairs with the end's compare-and-swap; see the head of task.c */
-    atomic_fetch_or_explicit(&t->refs, TASK_JOINED, memory_order_acq_rel);
-    bool ended = task_has_ended(t);
-    if (!ended)
-        pirn_wait_link(w, &t->joiners);
-    else if (t->joiners == NULL)
-        atomic_fetch_and_explicit(&t->refs, ~TASK_JOINED, memory_order_relaxed);
-    lock_drop(&t->lock);
-    return !ended;
+    w->waiter->cell = w->cell;
+    w->waiter->gen = w->gen;
+    w->waiter->observes = false;
+    lock_take(&a->lock);
+    bool linked = pirn_awaitable_link(a, w->waiter);
+    lock_drop(&a->lock);
+    return linked;
 }
 
-static int wait_for_end(struct wait *w, struct pirn_task *t, int *ret_status, int64_t deadline)
+static int wait_for_end(struct wait *w, struct pirn_awaitable *a, int *ret_status, int64_t deadline)
 {
     bool passed_on = false;
-    while (link_to(w, t)) {
-        int rc = pirn_wait_park(w, "await", deadline);
+    const char *what = a->kind == PIRN_KIND_FUTURE ? "future" : "await";
+    while (link_to(w, a)) {
+        int rc = pirn_wait_park_edge(w, what, deadline);
         if (rc == 0)
             break;
-        lock_take(&t->lock);
-        pirn_waiter_unlink(&t->joiners, w->waiter);
-        lock_drop(&t->lock);
+        lock_take(&a->lock);
+        pirn_waiter_unlink(&a->joiners, w->waiter);
+        lock_drop(&a->lock);
         if (rc != -ECANCELED)
             return passed_on ? -ECANCELED : rc;
-        rc = pass_on(w, t);
+        rc = pass_on(w, a);
         if (rc == -EBUSY)
             return -ECANCELED;
         if (rc == 0)
@@ -80,43 +100,36 @@ static int wait_for_end(struct wait *w, struct pirn_task *t, int *ret_status, in
             pirn_wait_keep_cancel(w); /* too late: the end was first */
         pirn_wait_renew(w);
     }
-    return answer(w, t, ret_status, passed_on);
+    return answer(w, a, ret_status, passed_on);
 }
 
-static int await(struct pirn_task *t, int *ret_status, int64_t deadline, bool join)
+int pirn_awaitable_await(struct pirn_awaitable *a, int *ret_status, int64_t deadline, bool join)
 {
+    struct pirn_task *t = task_of(a);
     struct wait w;
     int rc;
-    if (task_has_ended(t)) { /* no wait, so no place to be cancelled */
+    if (awaitable_has_ended(a) && a->kind != PIRN_KIND_FUTURE) { /* no place to be cancelled */
         struct worker *worker = pirn_self()->worker;
         if (worker != NULL && pirn_worker_charge(worker))
             pirn_worker_yield(worker);
-        rc = answer(&w, t, ret_status, false);
+        rc = answer(&w, a, ret_status, false);
         if (join)
-            pirn_task_unref(t);
+            pirn_awaitable_unref(a);
         return rc;
     }
-    if (t == pirn_current_task())
+    if (t != NULL && t == pirn_current_task())
         return -EDEADLK;
     rc = pirn_wait_enter(&w);
     if (rc == -ECANCELED)
-        pass_on(&w, t); /* as if it had come a moment later */
+        pass_on(&w, a); /* as if it had come a moment later */
     if (rc != 0)
         return rc;
-    if (deadline == INT64_MAX && pirn_task_run_in_place(&w, t, ret_status, join, &rc))
+    if (t != NULL && deadline == INT64_MAX && pirn_task_run_in_place(&w, t, ret_status, join, &rc))
         return rc;
-    rc = wait_for_end(&w, t, ret_status, deadline);
+    rc = wait_for_end(&w, a, ret_status, deadline);
+    if (w.task != NULL)
+        pirn_task_relevel(w.task);
     if (rc == 0 && join)
-        pirn_task_unref(t);
+        pirn_awaitable_unref(a);
     return rc;
-}
-
-int pirn_task_await(struct pirn_task *t, int *ret_status, int64_t deadline)
-{
-    return await(t, ret_status, deadline, false);
-}
-
-int pirn_task_join(struct pirn_task *t, int *ret_status, int64_t deadline)
-{
-    return await(t, ret_status, deadline, true);
 }

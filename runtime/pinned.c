@@ -40,12 +40,12 @@ int pirn_pinned_start(struct pirn_task *t)
     pthread_attr_setstacksize(&attr, size < 64 << 10 ? 64 << 10 : size * PIRN_STACK_SCALE);
     pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
     atomic_fetch_add_explicit(&t->rt->pinned_threads, 1, memory_order_relaxed);
-    atomic_fetch_add_explicit(&t->refs, 1, memory_order_relaxed); /* the thread's, until its end */
+    pirn_awaitable_ref(&t->base); /* the thread's, until its end */
     rc = sys_pthread_create(&thread, &attr, pinned_main, t);
     pthread_attr_destroy(&attr);
     if (rc != 0) {
         atomic_fetch_sub_explicit(&t->rt->pinned_threads, 1, memory_order_relaxed);
-        atomic_fetch_sub_explicit(&t->refs, 1, memory_order_relaxed);
+        atomic_fetch_sub_explicit(&t->base.refs, 1, memory_order_relaxed);
     }
     return rc;
 }

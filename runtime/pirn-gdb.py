@@ -69,7 +69,7 @@ def tasks():
             low, high = descriptors.type.range()
             for i in range(low, high + 1):
                 t = descriptors[i]
-                if int(t["refs"]) != 0 and int(t["ended"]) == 0 and int(t["rt"]) != 0:
+                if int(t["base"]["refs"]) != 0 and int(t["base"]["ended"]) == 0 and int(t["rt"]) != 0:
                     yield t
 
 

@@ -4,6 +4,8 @@
 #include "runtime/registry.h"
 
 #include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
 
 #include "runtime/runtime.h"
 #include "runtime/wait.h"
@@ -34,6 +36,24 @@ void pirn_registry_forget(void)
 {
     pthread_mutex_init(&mutex, NULL); /* its holder did not come along */
     first = NULL;
+}
+
+void pirn_registry_report(const struct pirn_runtime *rt, const char *format, ...)
+{
+    char line[256];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(line, sizeof(line), format, args);
+    va_end(args);
+    pthread_mutex_lock(&mutex);
+    struct pirn_runtime *r = first;
+    while (r != NULL && r != rt)
+        r = r->next_runtime;
+    if (r != NULL)
+        pirn_report(r, "%s", line);
+    else
+        fprintf(stderr, "pirn: %s\n", line);
+    pthread_mutex_unlock(&mutex);
 }
 
 bool pirn_registry_stop_fd(int fd)

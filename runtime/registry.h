@@ -13,6 +13,10 @@ void pirn_registry_add(struct pirn_runtime *rt);
 void pirn_registry_remove(struct pirn_runtime *rt);
 void pirn_registry_forget(void); /* in a fork's child */
 
+/* A line to the report hook of a runtime that may be over by now; then to stderr. */
+void pirn_registry_report(const struct pirn_runtime *rt, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
 /* Stops every operation under way on fd, in whatever runtime, with -EBADF. True if there was any:
  * call again, they take a moment. [any thread] */
 bool pirn_registry_stop_fd(int fd);

@@ -323,16 +323,17 @@ static int run_main(struct pirn_runtime *rt, pirn_fn fn, void *arg, int *ret_sta
     pirn_spawn_config config = PIRN_SPAWN_INIT;
     config.name = "main";
     config.runtime = rt;
-    struct pirn_task *main_task;
-    int rc = pirn_task_spawn(&main_task, &config, fn, arg, NULL, (void *)(uintptr_t)fn);
+    struct pirn_awaitable *handle;
+    int rc = pirn_task_spawn(&handle, &config, fn, arg, NULL, (void *)(uintptr_t)fn);
     if (rc != 0)
         return rc;
+    struct pirn_task *main_task = task_of(handle);
     /* release: pairs with the acquire in pirn_signals_serve */
     atomic_store_explicit(&rt->main_task, main_task, memory_order_release);
     atomic_thread_fence(memory_order_seq_cst); /* an early SIGINT found no main to cancel */
     if (atomic_load_explicit(&rt->sigint_hits, memory_order_relaxed) != 0)
         pirn_monitor_call(rt);
-    rc = pirn_task_await(main_task, ret_status, INT64_MAX);
+    rc = pirn_awaitable_await(handle, ret_status, INT64_MAX, false);
     if (rc == 0 && *ret_status == -ECANCELED &&
         atomic_load_explicit(&rt->sigint_hits, memory_order_relaxed) != 0)
         *ret_status = -EINTR;

@@ -3,9 +3,9 @@
  *
  * The end (pirn_task_end, on the task's own stack, or by the worker if it never started)
  *   1. status, then ended (release); the runtime's count goes down; the owner hears of it
- *   2. the runtime's reference is given up by a compare-and-swap that fails if TASK_JOINED is set:
+ *   2. the runtime's reference is given up by a compare-and-swap that fails if AWAITABLE_JOINED is set:
  *      then, under the lock, everybody in joiners is claimed, and woken
- * Who joins links itself and sets TASK_JOINED under the lock, and then looks at ended. The two
+ * Who joins links itself and sets AWAITABLE_JOINED under the lock, and then looks at ended. The two
  * read-modify-writes of refs are ordered: either the end sees the flag, or the joiner sees ended.
  * So the end of a task that nobody waits for yet costs one atomic operation (it were four: 112 ns a
  * spawn and join on one worker, see perf/bench/spawn.c). The stack goes back after that, without
@@ -45,7 +45,7 @@ struct task_extra *pirn_task_extra(struct pirn_task *t)
 {
     struct task_extra *fresh = NULL;
     for (;;) {
-        lock_take(&t->lock);
+        lock_take(&t->base.lock);
         struct task_extra *e = task_extra(t);
         if (e == NULL && fresh != NULL) {
             e = fresh;
@@ -53,7 +53,7 @@ struct task_extra *pirn_task_extra(struct pirn_task *t)
             /* release: pairs with the acquire in task_extra */
             atomic_store_explicit(&t->extra, e, memory_order_release);
         }
-        lock_drop(&t->lock);
+        lock_drop(&t->base.lock);
         if (e != NULL) {
             mem_free(&t->rt->mem, fresh);
             return e;
@@ -70,18 +70,18 @@ int pirn_task_set_name(struct pirn_task *t, const char *name)
     struct task_extra *e = pirn_task_extra(t);
     if (e == NULL)
         return -ENOMEM;
-    lock_take(&t->lock);
+    lock_take(&t->base.lock);
     memset(e->name, 0, sizeof(e->name));
     strncpy(e->name, name, sizeof(e->name) - 1);
-    lock_drop(&t->lock);
+    lock_drop(&t->base.lock);
     return 0;
 }
 
 void pirn_task_name(struct pirn_task *t, char *buf, size_t size)
 {
-    lock_take(&t->lock);
+    lock_take(&t->base.lock);
     pirn_task_name_raw(t, buf, size);
-    lock_drop(&t->lock);
+    lock_drop(&t->base.lock);
 }
 
 void pirn_task_name_raw(const struct pirn_task *t, char *buf, size_t size)
@@ -217,8 +217,8 @@ static void fill(struct pirn_task *t, const pirn_spawn_config *config, pirn_fn f
     t->cell.kind = (config->flags & PIRN_PINNED) != 0 ? CELL_THREAD : CELL_TASK;
 }
 
-int pirn_task_spawn(pirn_task **ret_task, const pirn_spawn_config *config, pirn_fn fn, void *arg,
-                    const struct spawn_owner *owner, void *site)
+int pirn_task_spawn(struct pirn_awaitable **ret_task, const pirn_spawn_config *config, pirn_fn fn,
+                    void *arg, const struct spawn_owner *owner, void *site)
 {
     static const pirn_spawn_config plain = PIRN_SPAWN_INIT;
     struct pirn_runtime *rt = NULL;
@@ -250,19 +250,19 @@ int pirn_task_spawn(pirn_task **ret_task, const pirn_spawn_config *config, pirn_
     }
     /* One reference for the runtime, one for the caller if it wants one. Release: what walks over
      * all descriptors acquires by it. */
-    atomic_store_explicit(&t->refs, ret_task != NULL ? 2 : 1, memory_order_release);
+    atomic_store_explicit(&t->base.refs, ret_task != NULL ? 2 : 1, memory_order_release);
     if (rc == 0 && (t->flags & PIRN_PINNED) != 0)
         rc = pirn_pinned_start(t);
     if (rc != 0) {
         if (t->owner != NULL)
             t->owner->on_end(t);
-        atomic_store_explicit(&t->refs, 0, memory_order_relaxed);
+        atomic_store_explicit(&t->base.refs, 0, memory_order_relaxed);
         pirn_task_free(t);
         uncount_live(rt, w);
         return rc;
     }
     if (ret_task != NULL)
-        *ret_task = t;
+        *ret_task = &t->base;
     if (w != NULL)
         count_one(&w->n.spawns);
     if ((t->flags & PIRN_PINNED) == 0)
@@ -278,7 +278,7 @@ void pirn_task_drop_arg(struct pirn_task *t)
 
 int pirn_task_body(struct pirn_task *t)
 {
-    int status = pirn_cell_take_cancel(&t->cell) ? -ECANCELED : t->fn(t->arg);
+    int status = task_take_cancel(t) ? -ECANCELED : t->fn(t->arg);
     pirn_task_drop_arg(t);
     pirn_task_end(t, status, pirn_self()->worker, 1);
     return status;
@@ -286,10 +286,10 @@ int pirn_task_body(struct pirn_task *t)
 
 static void report_unseen(struct pirn_task *t)
 {
-    int status = atomic_load_explicit(&t->status, memory_order_relaxed);
+    int status = atomic_load_explicit(&t->base.status, memory_order_relaxed);
     char name[NAME_MAX_BYTES];
     if (status >= 0 || status == -ECANCELED ||
-        atomic_load_explicit(&t->seen, memory_order_relaxed) != 0)
+        atomic_load_explicit(&t->base.seen, memory_order_relaxed) != 0)
         return;
     pirn_task_name(t, name, sizeof(name));
     pirn_report(t->rt, "task %s ended with %d (%s) and nobody looked", name, status,
@@ -309,7 +309,7 @@ static void dispose(struct pirn_task *t)
 void pirn_task_unref(struct pirn_task *t)
 {
     /* acq_rel: everybody's last use comes before the free */
-    if (atomic_fetch_sub_explicit(&t->refs, 1, memory_order_acq_rel) == 1)
+    if (atomic_fetch_sub_explicit(&t->base.refs, 1, memory_order_acq_rel) == 1)
         dispose(t);
 }
 
@@ -317,30 +317,31 @@ static __attribute__((noinline)) void wake_joiners(struct pirn_task *t)
 {
     struct wakeups wakeups = WAKEUPS_INIT;
     struct waiter *waiter;
-    lock_take(&t->lock);
-    while ((waiter = pirn_waiter_pop(&t->joiners)) != NULL)
+    lock_take(&t->base.lock);
+    while ((waiter = pirn_waiter_pop(&t->base.joiners)) != NULL)
         pirn_waiter_claim(waiter, &wakeups);
-    atomic_fetch_and_explicit(&t->refs, ~TASK_JOINED, memory_order_relaxed); /* under the lock */
-    lock_drop(&t->lock);
+    atomic_fetch_and_explicit(&t->base.refs, ~AWAITABLE_JOINED,
+                              memory_order_relaxed); /* under the lock */
+    lock_drop(&t->base.lock);
     pirn_wakeups_run(&wakeups);
 }
 
 void pirn_task_end(struct pirn_task *t, int status, struct worker *w, unsigned refs)
 {
-    atomic_store_explicit(&t->status, status, memory_order_relaxed);
+    atomic_store_explicit(&t->base.status, status, memory_order_relaxed);
     /* release: pairs with the acquire in task_has_ended */
-    atomic_store_explicit(&t->ended, 1, memory_order_release);
+    atomic_store_explicit(&t->base.ended, 1, memory_order_release);
     uncount_live(t->rt, w); /* before anybody is told: one who joins has room for another */
     if (t->owner != NULL)
         t->owner->on_end(t);
-    uint32_t held = atomic_load_explicit(&t->refs, memory_order_relaxed);
+    uint32_t held = atomic_load_explicit(&t->base.refs, memory_order_relaxed);
     do {
-        while ((held & TASK_JOINED) != 0) {
+        while ((held & AWAITABLE_JOINED) != 0) {
             wake_joiners(t);
-            held = atomic_load_explicit(&t->refs, memory_order_relaxed);
+            held = atomic_load_explicit(&t->base.refs, memory_order_relaxed);
         }
         /* acq_rel: as in pirn_task_unref; and a joiner that comes after this sees `ended` */
-    } while (!atomic_compare_exchange_weak_explicit(&t->refs, &held, held - refs,
+    } while (!atomic_compare_exchange_weak_explicit(&t->base.refs, &held, held - refs,
                                                     memory_order_acq_rel, memory_order_relaxed));
     if (held == refs)
         dispose(t);
@@ -349,11 +350,11 @@ void pirn_task_end(struct pirn_task *t, int status, struct worker *w, unsigned r
 bool pirn_task_try_ref(struct pirn_task *t)
 {
     /* acquire: pirn_task_unref; who finds a task gone also finds all that it did done */
-    uint32_t refs = atomic_load_explicit(&t->refs, memory_order_acquire);
+    uint32_t refs = atomic_load_explicit(&t->base.refs, memory_order_acquire);
     do {
         if (refs == 0)
             return false;
-    } while (!atomic_compare_exchange_weak_explicit(&t->refs, &refs, refs + 1,
+    } while (!atomic_compare_exchange_weak_explicit(&t->base.refs, &refs, refs + 1,
                                                     memory_order_acquire, /* spawn's release */
                                                     memory_order_relaxed));
     return true;

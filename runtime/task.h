@@ -17,13 +17,11 @@
  * op                        see io/op.h
  * sp, stack                 the task and the worker that switches to or from it
  * fn, arg, arg_drop, rt, id, site, stack_size, flags, late   written at spawn, then constant
- * refs                      anybody, atomically
- * status, ended             written once by the task at its end (ended: release)
- * lock                      guards joiners, extra (pointer) and the name in it
+ * base                      see awaitable.h; its lock also guards extra (pointer) and the name in it
  * inner                     the task; cancellers read it (join.c)
  * owner                     set before the task is queued
  * next_sibling, prev_sibling  holders of the owner's lock
- * shield, hog, light_runs   the task (hog also read by the worker that dequeues it)
+ * hog, light_runs           the task (hog also read by the worker that dequeues it)
  * cancel_reason             anybody, atomically
  * what, since               the task; read by a dump, racing harmlessly (relaxed atomics)
  */
@@ -36,21 +34,14 @@
 #include <stdint.h>
 
 #include "io/op.h"
+#include "runtime/awaitable.h"
 #include "runtime/cell.h"
-#include "sched/lock.h"
 #include "sched/node.h"
 #include "sched/tsan.h"
 
+struct pirn_task;
 struct stack;
 struct worker;
-
-/* Somebody in the list of an object. Belongs to the object's lock while linked. */
-struct waiter {
-    struct waiter *next, *prev;
-    struct cell *cell;
-    uint32_t gen;
-    bool linked;
-};
 
 /* Who hears of its tasks; the first member of a struct of its own. */
 struct task_owner {
@@ -64,8 +55,6 @@ enum started {
     STARTED_IN_PLACE /* by its awaiter, which is not among the joiners (in_place.c) */
 };
 
-#define TASK_JOINED (1u << 31) /* in refs */
-
 enum {
     LOCALS_MAX = 32,
     NAME_MAX_BYTES = 32
@@ -73,6 +62,8 @@ enum {
 
 /* What few tasks need. Allocated when first needed, freed with the task. */
 struct task_extra {
+    struct bound *bounds;        /* innermost first; the task's own */
+    struct callbacks *callbacks; /* under the task's lock */
     char name[NAME_MAX_BYTES];
     void *locals[LOCALS_MAX];
     bool has_locals; /* any was ever set: children copy them */
@@ -81,7 +72,8 @@ struct task_extra {
 };
 
 struct pirn_task {
-    struct node node; /* first: a node is a task */
+    struct pirn_awaitable base; /* first: a handle is a task */
+    struct node node;
     struct cell cell;
     struct waiter waiter;
     struct op op;
@@ -91,7 +83,6 @@ struct pirn_task {
     void *arg;
     void (*arg_drop)(void *arg);
     struct pirn_runtime *rt;
-    struct waiter *joiners;
     _Atomic(struct pirn_task *) inner;  /* the child it awaits by running it on its own stack */
     _Atomic(struct task_extra *) extra; /* set once under lock */
     struct task_owner *owner;           /* a scope, say, or NULL */
@@ -101,16 +92,10 @@ struct pirn_task {
     _Atomic int64_t since;
     void *site; /* the return address of spawn */
     uint64_t id;
-    _Atomic uint32_t refs; /* and TASK_JOINED: there may be joiners */
-    _Atomic int32_t status;
-    struct lock lock;
     uint32_t stack_size;
-    uint16_t shield;
     uint8_t flags;
     bool late; /* spawned during shutdown, by somebody's cleanup: not cancelled by it */
     _Atomic uint8_t light_runs; /* runs left until a hog is trusted again; written where it runs */
-    _Atomic uint8_t ended;
-    _Atomic uint8_t seen; /* somebody has looked at its status */
     _Atomic uint8_t
         started; /* enum started; written by the worker that starts it; a hint to others */
 #ifdef PIRN_TSAN
@@ -122,18 +107,23 @@ struct pirn_task {
 _Static_assert(sizeof(struct pirn_task) < 300, "an unstarted task costs less than 300 bytes");
 #endif
 
-static inline struct pirn_task *task_of_node(struct node *n)
-{
-    return (struct pirn_task *)n;
-}
-
 #define TASK_OF(ptr, member) \
     ((struct pirn_task *)(void *)((char *)(ptr)-offsetof(struct pirn_task, member)))
 
+/* The task of a handle; NULL if it is of another kind, or none. */
+static inline struct pirn_task *task_of(struct pirn_awaitable *a)
+{
+    return a != NULL && a->kind == PIRN_KIND_TASK ? (struct pirn_task *)(void *)a : NULL;
+}
+
+static inline struct pirn_task *task_of_node(struct node *n)
+{
+    return (struct pirn_task *)(void *)((char *)n - offsetof(struct pirn_task, node));
+}
+
 static inline bool task_has_ended(const struct pirn_task *t)
 {
-    /* acquire: pairs with the release in pirn_task_end */
-    return atomic_load_explicit(&t->ended, memory_order_acquire) != 0;
+    return awaitable_has_ended(&t->base);
 }
 
 static inline bool task_has_started(const struct pirn_task *t)
@@ -164,8 +154,8 @@ struct spawn_owner {
     struct task_owner *owner;
     bool *ret_adopted; /* set once adopt has been called; a failure then calls on_end */
 };
-int pirn_task_spawn(pirn_task **ret_task, const pirn_spawn_config *config, pirn_fn fn, void *arg,
-                    const struct spawn_owner *owner, void *site);
+int pirn_task_spawn(struct pirn_awaitable **ret_task, const pirn_spawn_config *config, pirn_fn fn,
+                    void *arg, const struct spawn_owner *owner, void *site);
 
 /* The body of every task, on its own stack or thread: runs fn and ends the task, which may be gone
  * then. Its status. */
@@ -177,10 +167,6 @@ int pirn_task_body(struct pirn_task *t);
 void pirn_task_drop_arg(struct pirn_task *t); /* which may take the caller to another worker */
 void pirn_task_end(struct pirn_task *t, int status, struct worker *w, unsigned refs);
 
-/* What pirn_await and pirn_join do (join.c). */
-int pirn_task_await(struct pirn_task *t, int *ret_status, int64_t deadline);
-int pirn_task_join(struct pirn_task *t, int *ret_status, int64_t deadline);
-
 /* in_place.c: awaits t, not started yet, by running it on the caller's stack; false: it does not
  * suit. *ret_rc is what the await returns; join: the caller's reference goes if that is 0. */
 struct wait;
@@ -190,6 +176,20 @@ bool pirn_task_run_in_place(struct wait *wait, struct pirn_task *t, int *ret_sta
  * with a reference, and what the cancel found there; or NULL: there was none to be told. */
 struct pirn_task *pirn_task_pass_cancel(struct pirn_task *t, enum cancel_found *ret_found,
                                         uint32_t *ret_gen);
+
+/* Bounds and shields (bound.c): takes a pending cancel; brings it back if it is a bound's (true); enters and
+ * leaves a shield (-EINVAL); takes back one request to end, and returns how many are left. */
+bool pirn_task_take_cancel_slow(struct pirn_task *t);
+bool pirn_task_relevel(struct pirn_task *t);
+int pirn_task_shield(struct pirn_task *t);
+int pirn_task_unshield(struct pirn_task *t);
+int pirn_task_uncancel(struct pirn_task *t);
+
+static inline bool task_take_cancel(struct pirn_task *t)
+{
+    return __builtin_expect((cell_load(&t->cell) & CELL_CANCEL) != 0, 0) &&
+           pirn_task_take_cancel_slow(t);
+}
 
 /* Live tasks, as far as one can tell; and a worker that finds nothing to do gives back what it has
  * counted in advance. */

@@ -33,7 +33,7 @@ static bool grow(struct pirn_runtime *rt, struct node **list, unsigned *count)
         struct pirn_task *t = &slab->tasks[i];
         /* What has to be sound before first use; the rest is set when the task is handed out, so
          * that a slab costs memory only as its descriptors are used. */
-        atomic_init(&t->refs, 0);
+        atomic_init(&t->base.refs, 0);
         atomic_init(&t->cell.word, 0);
         task_set_started(t, STARTED_NOT);
         atomic_init(&t->extra, NULL);
@@ -101,7 +101,7 @@ static void reset(struct pirn_task *t, struct pirn_runtime *rt)
     t->op.heap_index = 0;
     t->sp = NULL;
     t->stack = NULL;
-    t->joiners = NULL;
+    t->base.joiners = NULL;
     atomic_store_explicit(&t->inner, NULL, memory_order_relaxed);
     atomic_store_explicit(&t->extra, NULL, memory_order_relaxed);
     t->owner = NULL;
@@ -109,11 +109,12 @@ static void reset(struct pirn_task *t, struct pirn_runtime *rt)
     atomic_store_explicit(&t->cancel_reason, NULL, memory_order_relaxed);
     atomic_store_explicit(&t->what, NULL, memory_order_relaxed);
     atomic_store_explicit(&t->since, 0, memory_order_relaxed);
-    atomic_store_explicit(&t->status, 0, memory_order_relaxed);
-    atomic_store_explicit(&t->ended, 0, memory_order_relaxed);
-    atomic_store_explicit(&t->seen, 0, memory_order_relaxed);
-    lock_init(&t->lock);
-    t->shield = 0;
+    atomic_store_explicit(&t->base.status, 0, memory_order_relaxed);
+    atomic_store_explicit(&t->base.ended, 0, memory_order_relaxed);
+    atomic_store_explicit(&t->base.seen, 0, memory_order_relaxed);
+    lock_init(&t->base.lock);
+    t->base.kind = PIRN_KIND_TASK;
+    t->cell.cancels = 0;
     atomic_store_explicit(&t->light_runs, 0, memory_order_relaxed);
     task_set_started(t, STARTED_NOT);
 }

@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <string.h>
 
 #include "io/clock.h"
 #include "io/port.h"
@@ -70,7 +71,7 @@ int pirn_wait_enter(struct wait *w)
         w->waiter = &w->task->waiter;
         if (is_failing(w->task->rt))
             return -ESHUTDOWN;
-        if (w->task->shield == 0 && pirn_cell_take_cancel(w->cell))
+        if (task_take_cancel(w->task))
             return -ECANCELED;
     }
     w->gen = cell_gen(cell_load(w->cell));
@@ -85,9 +86,10 @@ void pirn_wait_renew(struct wait *w)
 
 void pirn_wait_keep_cancel(struct wait *w)
 {
-    if (w->task != NULL)
+    if (w->task != NULL && !pirn_task_relevel(w->task))
         /* relaxed: our own word, for ourselves */
-        atomic_fetch_or_explicit(&w->cell->word, CELL_CANCEL, memory_order_relaxed);
+        atomic_fetch_or_explicit(&w->cell->word, CELL_CANCEL | CELL_REQUESTED,
+                                 memory_order_relaxed);
 }
 
 void pirn_wait_link(struct wait *w, struct waiter **list)
@@ -96,6 +98,12 @@ void pirn_wait_link(struct wait *w, struct waiter **list)
     me->cell = w->cell;
     me->gen = w->gen;
     me->linked = true;
+    me->observes = false;
+    pirn_waiter_append(me, list);
+}
+
+void pirn_waiter_append(struct waiter *me, struct waiter **list)
+{
     /* A ring with *list as its first: append in O(1) without a tail pointer. */
     if (*list == NULL) {
         me->next = me->prev = me;
@@ -137,8 +145,19 @@ bool pirn_waiter_claim(struct waiter *waiter, struct wakeups *wakeups)
     enum cell_kind kind = (enum cell_kind)c->kind;
     enum claim claim = pirn_cell_claim(c, waiter->gen, WAKE_OBJECT);
     /* From here on an early-claimed waiter may be gone. */
+    if (claim == CLAIM_LOST)
+        return false;
+    if (kind == CELL_HOOK) {
+        struct hook *h = (struct hook *)(void *)((char *)c - offsetof(struct hook, cell));
+        h->next = NULL;
+        if (wakeups->last_hook != NULL)
+            wakeups->last_hook->next = h;
+        else
+            wakeups->hooks = h;
+        wakeups->last_hook = h;
+    }
     if (claim != CLAIM_PARKED)
-        return claim != CLAIM_LOST;
+        return true;
     if (kind == CELL_TASK) {
         struct node *n = &TASK_OF(c, cell)->node;
         n->next = NULL;
@@ -155,8 +174,31 @@ bool pirn_waiter_claim(struct waiter *waiter, struct wakeups *wakeups)
     return true;
 }
 
+void pirn_hook_init(struct hook *h, void (*fn)(struct hook *h, struct wakeups *wakeups))
+{
+    memset(h, 0, sizeof(*h));
+    h->cell.kind = CELL_HOOK;
+    h->waiter.cell = &h->cell;
+    h->fn = fn;
+}
+
+bool pirn_hook_cancel(struct hook *h, struct waiter **list)
+{
+    if (pirn_cell_claim(&h->cell, h->waiter.gen, WAKE_CANCEL) == CLAIM_LOST)
+        return false;
+    pirn_waiter_unlink(list, &h->waiter);
+    return true;
+}
+
 void pirn_wakeups_run(struct wakeups *wakeups)
 {
+    while (wakeups->hooks != NULL) {
+        struct hook *h = wakeups->hooks;
+        wakeups->hooks = h->next;
+        if (wakeups->hooks == NULL)
+            wakeups->last_hook = NULL;
+        h->fn(h, wakeups); /* it may be gone now, and more may have been added */
+    }
     struct node *n = wakeups->first;
     while (n != NULL) {
         struct node *next = n->next;
@@ -203,7 +245,7 @@ static void park_thread(struct cell *c, uint32_t gen, unsigned how, struct pirn_
 /* Leaves until the cell has been claimed; returns why. */
 static enum wake park(struct wait *w, unsigned how, int64_t thread_deadline)
 {
-    if (w->task != NULL && w->task->shield == 0)
+    if (w->task != NULL)
         how |= CELL_CANCELLABLE;
     if (w->self->worker != NULL)
         pirn_worker_park(w->self->worker, w->task, w->gen, how);
@@ -227,7 +269,7 @@ static void unnote(struct pirn_task *t)
         atomic_store_explicit(&t->what, NULL, memory_order_relaxed);
 }
 
-int pirn_wait_park(struct wait *w, const char *what, int64_t deadline)
+int pirn_wait_park_edge(struct wait *w, const char *what, int64_t deadline)
 {
     bool armed = false;
     if (deadline != INT64_MAX && w->self->worker != NULL) {
@@ -251,6 +293,14 @@ int pirn_wait_park(struct wait *w, const char *what, int64_t deadline)
     if (armed && reason != WAKE_TIMEOUT)
         pirn_op_disarm(&w->task->op);
     return error_of(reason);
+}
+
+int pirn_wait_park(struct wait *w, const char *what, int64_t deadline)
+{
+    int rc = pirn_wait_park_edge(w, what, deadline);
+    if (__builtin_expect(rc == -ECANCELED, 0))
+        pirn_task_relevel(w->task);
+    return rc;
 }
 
 bool pirn_wait_expire(struct op *op)
@@ -281,7 +331,7 @@ static int end_op(struct wait *w, const char *what)
     park(w, CELL_IN_OP, INT64_MAX);
     unnote(w->task);
     if (op->res == -ECANCELED && op->stop == -ECANCELED)
-        pirn_cell_take_cancel(w->cell);
+        task_take_cancel(w->task);
     return op->res;
 }
 
@@ -309,6 +359,8 @@ int pirn_wait_until(struct wait *w, const char *what, int64_t until)
         note(w, what);
         enum wake reason = park(w, 0, until);
         unnote(w->task);
+        if (reason == WAKE_CANCEL)
+            pirn_task_relevel(w->task);
         return reason == WAKE_TIMEOUT ? 0 : error_of(reason);
     }
     int rc = pirn_worker_arm(w->self->worker, &w->task->op, OP_TIMER, w->gen, until);

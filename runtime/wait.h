@@ -40,6 +40,7 @@ void pirn_wait_keep_cancel(struct wait *w);
 
 /* Appends the caller's waiter to *list; under the object's lock. */
 void pirn_wait_link(struct wait *w, struct waiter **list);
+void pirn_waiter_append(struct waiter *waiter, struct waiter **list); /* filled in by the caller */
 void pirn_waiter_unlink(struct waiter **list, struct waiter *waiter);
 
 /* Parks until claimed. what: in a word, for the dump. 0 when the object came, else -ETIMEDOUT,
@@ -49,13 +50,28 @@ int pirn_wait_park(struct wait *w, const char *what, int64_t deadline);
 /* Cells to wake once the object's lock has been dropped. */
 struct wakeups {
     struct node *first, *last; /* tasks: nobody else can touch them until they are woken */
-    struct cell *threads[8];   /* their waiters may be gone by then, the cells' addresses will do */
+    struct hook *hooks, *last_hook;
+    struct cell *threads[8]; /* their waiters may be gone by then, the cells' addresses will do */
     unsigned thread_count;
 };
 #define WAKEUPS_INIT \
     { \
-        NULL, NULL, {NULL}, 0 \
+        NULL, NULL, NULL, NULL, {NULL}, 0 \
     }
+
+/* Something to be done when what it waits for comes: by the thread that makes it come, but without
+ * that object's lock, so briefly and without waiting; whom it wakes in turn it adds to wakeups. Who
+ * takes one back claims its cell; if that fails, fn is about to run or running: the memory has to
+ * stay until it is over. */
+struct hook {
+    struct waiter waiter;
+    struct cell cell;
+    struct hook *next;
+    void (*fn)(struct hook *h, struct wakeups *wakeups);
+};
+void pirn_hook_init(struct hook *h, void (*fn)(struct hook *h, struct wakeups *wakeups));
+/* Takes it back; the list it may be linked in is locked by the caller. False: too late. */
+bool pirn_hook_cancel(struct hook *h, struct waiter **list);
 
 /* Under the object's lock, on an unlinked waiter: ends its wait. False: it had ended otherwise. */
 bool pirn_waiter_claim(struct waiter *waiter, struct wakeups *wakeups);
@@ -75,14 +91,20 @@ int pirn_wait_op(struct wait *w, const char *what, int fd, int64_t deadline);
  * (call again: they take a moment). */
 bool pirn_wait_stop_fd(struct pirn_runtime *rt, int fd);
 
+/* pirn_wait_park, for a loop that deals with cancels itself: a bound's (bound.h) comes once. The caller
+ * ends with pirn_task_relevel. */
+int pirn_wait_park_edge(struct wait *w, const char *what, int64_t deadline);
+
 /* Waits until a time. */
 int pirn_wait_until(struct wait *w, const char *what, int64_t until);
 
 /* For loops that must not give up even when waits fail: lets others run, whatever the state. */
 void pirn_wait_give_way(void);
 
-/* cancel.c: sends a cancel; what pirn_cancel does. 0 or -EALREADY. */
+/* cancel.c: sends a cancel; what pirn_cancel does of a task. 0 or -EALREADY. */
 int pirn_wait_cancel(struct pirn_task *t, const char *reason);
+/* A cancel is in t's cell: ends the wait it found there. */
+void pirn_wait_end(struct pirn_task *t, enum cancel_found found, uint32_t gen);
 
 /* Shutdown: fails whatever the task is waiting for. */
 void pirn_wait_fail(struct pirn_task *t);

@@ -59,7 +59,7 @@ static void end_unstarted(struct worker *w, struct pirn_task *t, int status)
 static bool start(struct worker *w, struct pirn_task *t)
 {
     int rc = 0;
-    if (pirn_cell_take_cancel(&t->cell))
+    if (task_take_cancel(t))
         rc = -ECANCELED;
     else
         rc = pirn_stack_get(&w->rt->stacks, &w->stacks, t->stack_size, &t->stack);
@@ -232,12 +232,6 @@ static inline __attribute__((always_inline)) bool rotate(struct worker *w, struc
     return true;
 }
 
-static inline __attribute__((always_inline)) bool is_cancelled(struct pirn_task *t)
-{
-    return __builtin_expect((cell_load(&t->cell) & CELL_CANCEL) != 0, 0) && t->shield == 0 &&
-           pirn_cell_take_cancel(&t->cell);
-}
-
 static int after_yield(const struct pirn_task *t)
 {
     return atomic_load_explicit(&t->rt->failing, memory_order_relaxed) != 0 ? -ESHUTDOWN : 0;
@@ -247,7 +241,7 @@ static __attribute__((noinline)) int yield_pinned(struct pirn_task *t)
 {
     if (t == NULL)
         return -EPERM;
-    if (is_cancelled(t))
+    if (task_take_cancel(t))
         return -ECANCELED;
     sched_yield();
     return after_yield(t);
@@ -262,7 +256,7 @@ int pirn_worker_yield_current(void)
     struct pirn_task *t = w->current;
     if (__builtin_expect(t == NULL, 0))
         return -EPERM;
-    if (is_cancelled(t))
+    if (task_take_cancel(t))
         return -ECANCELED;
     if (__builtin_expect(rotate(w, t), 1))
         return 0; /* the runtime's own state is four loads away: looked at when the stride ends */

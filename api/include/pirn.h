@@ -31,6 +31,7 @@
 #ifndef PIRN_H
 #define PIRN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -75,7 +76,12 @@ PIRN_API pirn_time pirn_clock_now(pirn_clock clock); /* [anywhere] */
 /* ---- The runtime ------------------------------------------------------------------------ */
 
 typedef struct pirn_runtime pirn_runtime; /* one set of workers */
-typedef struct pirn_task pirn_task;       /* one coroutine, counted by reference */
+
+/* What can be awaited, counted by reference. One type for all of the family, so that every handle can
+ * be given wherever one is awaited, cancelled, released; what it is shows in the name it goes by. */
+typedef struct pirn_awaitable pirn_awaitable;
+typedef pirn_awaitable pirn_task;   /* one coroutine */
+typedef pirn_awaitable pirn_future; /* a value to come */
 
 /* A coroutine: returns a value >= 0, or a negative errno; that is its status. */
 typedef int (*pirn_fn)(void *arg);
@@ -155,41 +161,21 @@ PIRN_API PIRN_MUST_USE int pirn_spawn(pirn_task **ret_task, pirn_fn fn, void *ar
 PIRN_API PIRN_MUST_USE int pirn_spawn_with(pirn_task **ret_task, const pirn_spawn_config *config,
                                            pirn_fn fn, void *arg);
 
-/*
- * Waits until the task has ended. [anywhere; suspends] Returns the wait's own fate: 0, -ETIMEDOUT
- * (the task runs on), -ECANCELED, -EDEADLK (await on oneself), -EINVAL. What the task said goes to
- * *ret_status: its return value, or -ECANCELED if it was cancelled before it ever ran. Any number
- * of awaiters get the same answer. Of a task that has ended it is had at once, cancelled or not.
- * Cancelling the only awaiter passes the cancel on to the task and waits on for its end: -ECANCELED
- * if it ended with that, else 0 and what it said (as asyncio does it). One of several awaiters just
- * leaves. A task that has not started yet may be run on its only awaiter's stack, which then stays
- * for its end even if others join it later.
- */
-PIRN_API PIRN_MUST_USE int pirn_await(pirn_task *task, int *ret_status, pirn_time deadline);
-
-/* pirn_await, and the caller's reference is given up when it returns 0. */
-PIRN_API PIRN_MUST_USE int pirn_join(pirn_task *task, int *ret_status, pirn_time deadline);
-
 /* Lets the task run on unowned; the caller's reference is given up. An error it ends with is
  * reported with its name. [anywhere] */
 PIRN_API int pirn_detach(pirn_task *task);
 
-/* References: one more; one less (-EBUSY, and nothing happens, if it is the last one of a task
- * that has not ended: await or detach it). [anywhere] */
-PIRN_API pirn_task *pirn_retain(pirn_task *task);
-PIRN_API int pirn_release(pirn_task *task);
-
-/*
- * Asks the task to end: its next (or present) [suspends] call returns -ECANCELED, once. reason may
- * be NULL; the string must outlive the task. A task that has not begun never runs. Returns 0, or
- * -EALREADY if the task has ended. [anywhere]
- */
-PIRN_API int pirn_cancel(pirn_task *task, const char *reason);
-
 /* Why the current task was last cancelled: that string, or NULL. [coroutine] */
 PIRN_API const char *pirn_cancel_reason(void);
 
-/* Between these two no call returns -ECANCELED; a cancel waits until the last leave. They nest. */
+/* How often the task (NULL: the current one) has been asked to end, less what it has taken back: one
+ * that was delivered still counts. And the current task takes one back: what is left; at 0 a request
+ * that has not been delivered is forgotten (asyncio's cancelling and uncancel). [coroutine] */
+PIRN_API int pirn_cancelling(const pirn_task *task); /* [anywhere] of another task */
+PIRN_API int pirn_uncancel(void);
+
+/* Between these two no request to end is delivered; it waits until the last leave. They nest, 255
+ * deep (-EINVAL; also for a leave without an enter). A timeout or scope opened inside works as ever. */
 PIRN_API int pirn_shield_enter(void); /* [coroutine] */
 PIRN_API int pirn_shield_leave(void);
 
@@ -206,15 +192,13 @@ PIRN_API pirn_task *pirn_current(void);
  * [coroutine] */
 PIRN_API int pirn_tasks(pirn_task **ret_tasks, size_t n);
 
-PIRN_API int pirn_status(const pirn_task *task); /* -EINPROGRESS until it has ended; [anywhere] */
 PIRN_API uint64_t pirn_id(const pirn_task *task);
 PIRN_API int pirn_name(const pirn_task *task, char *ret_name, size_t size); /* copies; 0 */
 PIRN_API int pirn_set_name(pirn_task *task, const char *name);              /* copied; -ENOMEM */
 
-/* A pointer the current task leaves for its awaiters; drop(value), if given, is called when the
- * last reference goes. pirn_value gives NULL until the task has ended. */
-PIRN_API int pirn_set_value(void *value, void (*drop)(void *value)); /* [coroutine] */
-PIRN_API void *pirn_value(const pirn_task *task);                    /* [anywhere] */
+/* A pointer the current task leaves for its awaiters (pirn_value); drop(value), if given, is called
+ * when the last reference goes. [coroutine] -EPERM, -ENOMEM */
+PIRN_API int pirn_set_value(void *value, void (*drop)(void *value));
 
 /* Task-locals: pointers by key, copied (the pointer, not what it points to) at spawn. */
 typedef struct pirn_local {
@@ -223,6 +207,58 @@ typedef struct pirn_local {
 PIRN_API int pirn_local_new(pirn_local *ret_key);         /* [anywhere] -EAGAIN: 32 at most */
 PIRN_API int pirn_local_set(pirn_local key, void *value); /* [coroutine] -ENOMEM */
 PIRN_API void *pirn_local_get(pirn_local key);            /* NULL when unset */
+
+/* ---- Awaitables: tasks, futures, jobs, combinations ---------------------------------------- */
+
+typedef enum pirn_kind {
+    PIRN_KIND_TASK,
+    PIRN_KIND_FUTURE,
+    PIRN_KIND_JOB,     /* of a pool */
+    PIRN_KIND_COMBINED /* gather, shield */
+} pirn_kind;
+PIRN_API pirn_kind pirn_kind_of(const pirn_awaitable *awaitable); /* [anywhere] not of NULL */
+
+/*
+ * Waits until it has ended. [anywhere; suspends] Returns the wait's own fate: 0, -ETIMEDOUT (it goes
+ * on), -ECANCELED, -EDEADLK (a task awaits itself), -EINVAL. What it said goes to *ret_status: the
+ * value of a task, what a future was set to; -ECANCELED if it was cancelled. Any number of awaiters
+ * get the same answer. Of one that has ended it is had at once, cancelled or not (but for a future: a
+ * cancelled task does not get even one that is set).
+ * Cancelling the only awaiter passes the cancel on and waits on for the end: -ECANCELED if it ended
+ * with that, else 0 and what it said (as asyncio does it). One of several awaiters just leaves, and
+ * so does an awaiter of a future. A task that has not started yet may be run on its only awaiter's
+ * stack, which then stays for its end even if others join it later.
+ */
+PIRN_API PIRN_MUST_USE int pirn_await(pirn_awaitable *awaitable, int *ret_status,
+                                      pirn_time deadline);
+
+/* pirn_await, and the caller's reference is given up when it returns 0. */
+PIRN_API PIRN_MUST_USE int pirn_join(pirn_awaitable *awaitable, int *ret_status,
+                                     pirn_time deadline);
+
+/* References: one more; one less (-EBUSY, and nothing happens, if it is the last one of a task
+ * that has not ended: await or detach it). [anywhere] */
+PIRN_API pirn_awaitable *pirn_retain(pirn_awaitable *awaitable);
+PIRN_API int pirn_release(pirn_awaitable *awaitable);
+
+/*
+ * Asks it to end. reason may be NULL; the string must outlive it. Returns 0, or -EALREADY if it has
+ * ended. [anywhere]
+ *   a task         its next (or present) [suspends] call returns -ECANCELED, once; if it has not
+ *                  begun it never runs
+ *   a future       is set to -ECANCELED
+ *   a job          never runs if it is still queued; else it goes on, and nobody hears of it
+ *   a combination  cancels what it combines (but see pirn_shield)
+ */
+PIRN_API int pirn_cancel(pirn_awaitable *awaitable, const char *reason);
+
+PIRN_API bool pirn_done(const pirn_awaitable *awaitable);  /* it has ended; [anywhere] */
+PIRN_API int pirn_status(const pirn_awaitable *awaitable); /* -EINPROGRESS until then; [anywhere] */
+/* What a task left (pirn_set_value), a future was set to: its own until the last reference goes. NULL
+ * until it has ended. [anywhere] */
+PIRN_API void *pirn_value(const pirn_awaitable *awaitable);
+/* Why it was last cancelled, or NULL. [anywhere] */
+PIRN_API const char *pirn_reason(const pirn_awaitable *awaitable);
 
 /* ---- Scopes ----------------------------------------------------------------------------- */
 
@@ -258,17 +294,20 @@ PIRN_API int pirn_parallel_for(size_t begin, size_t end, int (*fn)(size_t i, voi
 
 /* ---- Futures ---------------------------------------------------------------------------- */
 
-/* A value that will be set once, by anyone; counted by reference. [all anywhere] */
-typedef struct pirn_future pirn_future;
-
+/* A value that will be set once, by anyone. An error nobody has looked at is reported when the last
+ * reference goes. [all anywhere] */
 PIRN_API PIRN_MUST_USE int pirn_future_new(pirn_future **ret_future);
-PIRN_API pirn_future *pirn_future_retain(pirn_future *future);
-PIRN_API void pirn_future_release(pirn_future *future);
-/* -EALREADY: it has been set, value is still the caller's. -EINVAL: status is -EINPROGRESS. */
+/* -EALREADY: it has been set or cancelled, value is still the caller's. -EINVAL: status is
+ * -EINPROGRESS. -EPERM: a task, or what else ends by itself. */
 PIRN_API int pirn_future_set(pirn_future *future, int status, void *value);
-PIRN_API int pirn_future_status(const pirn_future *future); /* -EINPROGRESS until set */
+/* The same, and drop(value) is called when the last reference goes. */
+PIRN_API int pirn_future_set_owned(pirn_future *future, int status, void *value,
+                                   void (*drop)(void *value));
+/* pirn_await and pirn_value in one; suspends. */
 PIRN_API PIRN_MUST_USE int pirn_future_await(pirn_future *future, int *ret_status, void **ret_value,
-                                             pirn_time deadline); /* suspends */
+                                             pirn_time deadline);
+/* The runtime it was made in; NULL on a plain thread. It may be over by now. */
+PIRN_API pirn_runtime *pirn_future_runtime(const pirn_future *future);
 
 /* ---- Timers ----------------------------------------------------------------------------- */
 

@@ -103,7 +103,7 @@ void bench_row_wake(void)
     pthread_join(wakes, NULL);
     pthread_join(raw, NULL);
     for (int64_t i = 0; i < wake.rounds; i++)
-        pirn_future_release(wake.futures[i]);
+        pirn_release(wake.futures[i]);
     free(wake.futures);
 
     double ours = (double)bench_percentile(&wake.pirn, 50);

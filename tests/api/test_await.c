@@ -82,7 +82,7 @@ static int crowd(void *arg)
         CHECK_EQ(a[i].status, 71);
     }
     CHECK_EQ(support_join(target), 71);
-    pirn_future_release(gate);
+    pirn_release(gate);
     return 0;
 }
 
@@ -186,7 +186,7 @@ static void *spawn_from_outside(void *arg)
     CHECK_GE(support_now() - begin, 5 * MS);
     CHECK_OK(pirn_cancel(task, "from outside"));
     CHECK_EQ(support_join(task), -ECANCELED);
-    pirn_future_release(gate);
+    pirn_release(gate);
     atomic_fetch_add(&f->done, 1);
     return NULL;
 }
@@ -230,7 +230,7 @@ static int deadlines(void *arg)
     CHECK_GE(pirn_now().ns, until.ns);
     CHECK_OK(pirn_future_set(gate, 3, NULL));
     CHECK_EQ(support_join(task), 3);
-    pirn_future_release(gate);
+    pirn_release(gate);
     return 0;
 }
 

@@ -161,7 +161,7 @@ static int job_waits(void *arg)
     CHECK_OK(pirn_blocking(waits_for_future, future, &status, PIRN_NEVER));
     CHECK_EQ(status, 31);
     CHECK_OK(support_join(setter));
-    pirn_future_release(future);
+    pirn_release(future);
     return 0;
 }
 

@@ -212,7 +212,7 @@ static int awaits_in_shield(void *arg)
     CHECK_EQ(pirn_future_await(gate, NULL, NULL, pirn_after_ms(10)), -ETIMEDOUT);
     CHECK_OK(pirn_shield_leave());
     CHECK_EQ(pirn_future_await(gate, NULL, NULL, PIRN_NEVER), -ECANCELED);
-    pirn_future_release(gate);
+    pirn_release(gate);
     return 0;
 }
 

@@ -84,7 +84,7 @@ static int limited(void *arg)
             CHECK_EQ(support_join(tasks[i]), -ECANCELED);
         }
     }
-    pirn_future_release(gate);
+    pirn_release(gate);
     return 0;
 }
 

@@ -118,7 +118,7 @@ static int scene(void *arg)
     CHECK_EQ(support_words(text, "dump-sleep"), 0); /* those that ended are gone */
     CHECK_EQ(support_words(text, "dump-main"), 1);
     free(text);
-    pirn_future_release(gate);
+    pirn_release(gate);
     CHECK_OK(pirn_close(fds[0]));
     CHECK_OK(pirn_close(fds[1]));
     return 0;

@@ -140,7 +140,7 @@ static int run_loops(void *arg)
             CHECK_EQ(support_join(task), -ECANCELED);
         }
     }
-    pirn_future_release(l.set);
+    pirn_release(l.set);
     close(l.fds[0]);
     close(l.fds[1]);
     close(l.file);

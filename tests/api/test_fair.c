@@ -158,15 +158,15 @@ static int play(struct table *t, int me)
     for (;;) {
         pirn_future *mine = atomic_load(&t->ball[me]);
         CHECK_OK(pirn_future_await(mine, NULL, NULL, PIRN_NEVER));
-        pirn_future_release(mine);
+        pirn_release(mine);
         bool over = atomic_load(&t->over);
         atomic_store(&t->ball[me], over ? NULL : new_future());
         atomic_fetch_add(&t->hits, 1);
         pirn_future *other = atomic_load(&t->ball[!me]);
         if (other) {
-            pirn_future_retain(other); /* the other side releases its own as soon as it is set */
+            pirn_retain(other); /* the other side releases its own as soon as it is set */
             CHECK_OK(pirn_future_set(other, 0, NULL));
-            pirn_future_release(other);
+            pirn_release(other);
         }
         if (over)
             return 0;

@@ -5,7 +5,7 @@ static pirn_future *new_future(void)
 {
     pirn_future *future = NULL;
     CHECK_OK(pirn_future_new(&future));
-    CHECK_EQ(pirn_future_status(future), -EINPROGRESS);
+    CHECK_EQ(pirn_status(future), -EINPROGRESS);
     return future;
 }
 
@@ -18,7 +18,7 @@ static void basics(void)
     int statuses[] = {0, 5, -EIO, -ECANCELED, -ETIMEDOUT};
     for (int i = 0; i < 5; i++) {
         pirn_future *future = new_future();
-        CHECK(pirn_future_retain(future) == future);
+        CHECK(pirn_retain(future) == future);
         status = -12345;
         got = NULL;
         CHECK_EQ(pirn_future_await(future, &status, &got, PIRN_NOW), -ETIMEDOUT);
@@ -34,12 +34,12 @@ static void basics(void)
             CHECK_OK(pirn_future_await(future, &status, &got, again ? PIRN_NOW : PIRN_NEVER));
             CHECK_EQ(status, statuses[i]);
             CHECK(got == &value);
-            CHECK_EQ(pirn_future_status(future), statuses[i]);
+            CHECK_EQ(pirn_status(future), statuses[i]);
         }
         CHECK_OK(pirn_future_await(future, NULL, NULL, PIRN_NEVER));
-        pirn_future_release(future);
-        CHECK_EQ(pirn_future_status(future), statuses[i]);
-        pirn_future_release(future);
+        pirn_release(future);
+        CHECK_EQ(pirn_status(future), statuses[i]);
+        pirn_release(future);
     }
 }
 
@@ -109,7 +109,7 @@ static int crowd(void *arg)
         if (i % 3 >= 1)
             CHECK_EQ(w[i].rc, i % 3 == 1 ? -ETIMEDOUT : -ECANCELED);
     }
-    CHECK_EQ(pirn_future_status(future), -EINPROGRESS);
+    CHECK_EQ(pirn_status(future), -EINPROGRESS);
     pthread_t setter = support_thread(set_on_thread, future);
     for (int i = 0; i < TASKS + THREADS; i++) {
         if (i < TASKS && i % 3 != 0)
@@ -123,7 +123,7 @@ static int crowd(void *arg)
         CHECK(w[i].value == future);
     }
     support_thread_join(setter);
-    pirn_future_release(future);
+    pirn_release(future);
     return 0;
 }
 
@@ -179,7 +179,7 @@ static int contest(void *arg)
         for (int k = 0; k < SETTERS; k++)
             support_thread_join(threads[k]);
         CHECK_EQ(atomic_load(&wins), 1);
-        pirn_future_release(future);
+        pirn_release(future);
     }
     return 0;
 }
@@ -197,7 +197,7 @@ static int release_after_set(void *arg)
 {
     pirn_future *future = arg;
     CHECK_OK(pirn_future_set(future, 1, NULL));
-    pirn_future_release(future);
+    pirn_release(future);
     return 0;
 }
 
@@ -206,11 +206,11 @@ static int await_and_free(void *arg)
     (void)arg;
     for (int i = 0; i < support_rounds(20000); i++) {
         pirn_future *future = new_future();
-        pirn_task *setter = support_spawn(release_after_set, pirn_future_retain(future));
+        pirn_task *setter = support_spawn(release_after_set, pirn_retain(future));
         int status = 0;
         CHECK_OK(pirn_future_await(future, &status, NULL, PIRN_NEVER));
         CHECK_EQ(status, 1);
-        pirn_future_release(future);
+        pirn_release(future);
         CHECK_OK(support_join(setter));
     }
     return 0;

@@ -34,7 +34,7 @@ static int park_many(void *arg)
     CHECK_OK(pirn_future_set(gate, 8, NULL));
     for (int i = 0; i < n; i++)
         CHECK_EQ(support_join(tasks[i]), 8);
-    pirn_future_release(gate);
+    pirn_release(gate);
     free(tasks);
     return 0;
 }

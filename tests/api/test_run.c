@@ -164,7 +164,7 @@ static int hungry(void *arg)
         rc = pirn_future_new(&future);
         CHECK(rc == 0 || rc == -ENOMEM);
         if (rc == 0)
-            pirn_future_release(future);
+            pirn_release(future);
         rc = pirn_sleep(pirn_after_us(1));
         CHECK(rc == 0 || rc == -ENOMEM);
     }

@@ -213,7 +213,7 @@ static int in_future(void *arg)
     CHECK_OK(pirn_future_new(&future));
     atomic_fetch_add(&l->started, 1);
     CHECK_EQ(pirn_future_await(future, NULL, NULL, PIRN_NEVER), -ECANCELED);
-    pirn_future_release(future);
+    pirn_release(future);
     atomic_fetch_add(&l->cleaned, 1);
     return 0;
 }

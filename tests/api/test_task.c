@@ -114,7 +114,7 @@ static int values(void *arg)
     CHECK_EQ(atomic_load(&drops), 0);
     CHECK_OK(pirn_release(task));
     CHECK_EQ(atomic_load(&drops), 1);
-    pirn_future_release(p.gate);
+    pirn_release(p.gate);
     return 0;
 }
 
@@ -223,7 +223,7 @@ static int names(void *arg)
     CHECK_OK(support_join(two));
     CHECK_OK(support_join(three));
     CHECK_OK(support_join(four));
-    pirn_future_release(gate);
+    pirn_release(gate);
     return 0;
 }
 
@@ -268,7 +268,7 @@ static int list(void *arg)
     for (int i = 0; i < N; i++)
         CHECK_EQ(support_join(mine[i]), 4);
     CHECK_OK(pirn_release(ended));
-    pirn_future_release(gate);
+    pirn_release(gate);
     CHECK_EQ(pirn_tasks(NULL, 0), 1);
     return 0;
 }

@@ -93,8 +93,8 @@ START_TEST(side_by_side)
             support_thread_join(threads[i]);
         for (int i = 0; i < 2; i++) {
             CHECK_EQ(atomic_load(&both.side[i].visits), support_rounds(500));
-            pirn_future_release(both.side[i].ready);
-            pirn_future_release(both.side[i].done);
+            pirn_release(both.side[i].ready);
+            pirn_release(both.side[i].done);
         }
     }
 }
@@ -133,7 +133,7 @@ static int uses(void *arg)
     CHECK_EQ(pirn_future_await(k->future, NULL, NULL, pirn_after_ms(1)), -ETIMEDOUT);
     CHECK_OK(pirn_future_set(k->future, 1, NULL));
     CHECK_OK(pirn_future_await(k->future, NULL, NULL, PIRN_NEVER));
-    pirn_future_release(k->future);
+    pirn_release(k->future);
     return 0;
 }
 
@@ -170,7 +170,7 @@ START_TEST(gone_at_once)
         pthread_t thread = support_thread(set_it, future);
         CHECK_EQ(support_run(1 + i % 2, wait_and_go, future), 2);
         support_thread_join(thread);
-        pirn_future_release(future);
+        pirn_release(future);
     }
 }
 END_TEST

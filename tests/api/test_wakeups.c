@@ -23,7 +23,7 @@ static void *setter(void *arg)
         if (r->spacing_us)
             support_spin(r->spacing_us * US);
         CHECK_OK(pirn_future_set(future, i & 0xffff, NULL));
-        pirn_future_release(future);
+        pirn_release(future);
     }
     return NULL;
 }
@@ -35,10 +35,10 @@ static int waiter(void *arg)
         pirn_future *future;
         int status = -1;
         CHECK_OK(pirn_future_new(&future));
-        atomic_store(&r->next, pirn_future_retain(future));
+        atomic_store(&r->next, pirn_retain(future));
         CHECK_OK(pirn_future_await(future, &status, NULL, PIRN_NEVER));
         CHECK_EQ(status, i & 0xffff);
-        pirn_future_release(future);
+        pirn_release(future);
     }
     return 0;
 }

@@ -120,7 +120,7 @@ static int squeeze(void *arg)
     atomic_store(&c.stop, true);
     CHECK_OK(pirn_join(tick, &status, pirn_after_s(20)));
     CHECK_OK(status);
-    pirn_future_release(c.gate);
+    pirn_release(c.gate);
     free(c.tasks);
     return 0;
 }

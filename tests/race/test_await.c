@@ -47,8 +47,8 @@ static long call_future(struct race *r)
 static void check_future(struct race *r, long rc, bool happened)
 {
     CHECK(!happened || rc == 0);
-    CHECK_EQ(pirn_future_status(r->future), ANSWER);
-    pirn_future_release(r->future);
+    CHECK_EQ(pirn_status(r->future), ANSWER);
+    pirn_release(r->future);
 }
 
 /* ---- A task, one awaiter ----------------------------------------------------------------- */
@@ -71,7 +71,7 @@ static void check_task(struct race *r, long rc, bool happened)
     CHECK(!happened || rc == 0);
     int status = support_join(r->child);
     CHECK(status == ANSWER || (status == -ECANCELED && r->cancels));
-    pirn_future_release(r->future);
+    pirn_release(r->future);
 }
 
 /* ---- A task with another awaiter: the cancel is not passed on ---------------------------- */
@@ -115,7 +115,7 @@ static void check_shared(struct race *r, long rc, bool happened)
     CHECK_EQ(o->status, status);
     CHECK_EQ(status, ANSWER); /* one of several awaiters just leaves */
     free(o);
-    pirn_future_release(r->future);
+    pirn_release(r->future);
 }
 
 static const struct race_kind kinds[] = {

@@ -169,7 +169,8 @@ void support_until(atomic_int *value, int at_least)
 
 void support_until_waiting(pirn_task *task)
 {
-    while ((atomic_load(&task->cell.word) & CELL_PARKED) == 0 && atomic_load(&task->inner) == NULL)
+    struct pirn_task *t = task_of(task);
+    while ((atomic_load(&t->cell.word) & CELL_PARKED) == 0 && atomic_load(&t->inner) == NULL)
         pirn_sleep(pirn_after_us(200));
 }
 

@@ -1,0 +1,95 @@
+/*
+ * What all awaitables share, as programs see it: thin over runtime/.
+ */
+#include <errno.h>
+#include <pirn.h>
+
+#include "runtime/awaitable.h"
+#include "runtime/task.h"
+
+pirn_kind pirn_kind_of(const pirn_awaitable *awaitable)
+{
+    return (pirn_kind)awaitable->kind;
+}
+
+int pirn_await(pirn_awaitable *awaitable, int *ret_status, pirn_time deadline)
+{
+    return awaitable != NULL ? pirn_awaitable_await(awaitable, ret_status, deadline.ns, false)
+                             : -EINVAL;
+}
+
+int pirn_join(pirn_awaitable *awaitable, int *ret_status, pirn_time deadline)
+{
+    return awaitable != NULL ? pirn_awaitable_await(awaitable, ret_status, deadline.ns, true)
+                             : -EINVAL;
+}
+
+pirn_awaitable *pirn_retain(pirn_awaitable *awaitable)
+{
+    if (awaitable != NULL)
+        pirn_awaitable_ref(awaitable);
+    return awaitable;
+}
+
+static int release_task(struct pirn_task *t)
+{
+    uint32_t others = (t->flags & PIRN_PINNED) != 0 ? 2 : 1; /* the runtime's, and its thread's */
+    /* Those and one more are left of a live task: this one. Another holder may give up its own
+     * at the same time; then the last of them is told. */
+    uint32_t refs = atomic_load_explicit(&t->base.refs, memory_order_relaxed);
+    do {
+        if ((refs & ~AWAITABLE_JOINED) <= others + 1 && !task_has_ended(t))
+            return -EBUSY;
+        if (refs == 1)
+            break;
+    } while (!atomic_compare_exchange_weak_explicit(&t->base.refs, &refs, refs - 1,
+                                                    memory_order_acq_rel, memory_order_relaxed));
+    if (refs == 1)
+        pirn_task_unref(t);
+    return 0;
+}
+
+int pirn_release(pirn_awaitable *awaitable)
+{
+    if (awaitable == NULL)
+        return -EINVAL;
+    if (task_of(awaitable) != NULL)
+        return release_task(task_of(awaitable));
+    pirn_awaitable_unref(awaitable);
+    return 0;
+}
+
+int pirn_cancel(pirn_awaitable *awaitable, const char *reason)
+{
+    return awaitable != NULL ? pirn_awaitable_cancel(awaitable, reason) : -EINVAL;
+}
+
+int pirn_status(const pirn_awaitable *awaitable)
+{
+    if (awaitable == NULL)
+        return -EINVAL;
+    if (!awaitable_has_ended(awaitable))
+        return -EINPROGRESS;
+    atomic_store_explicit(&((pirn_awaitable *)awaitable)->seen, 1, memory_order_relaxed);
+    return atomic_load_explicit(&awaitable->status, memory_order_relaxed);
+}
+
+bool pirn_done(const pirn_awaitable *awaitable)
+{
+    return awaitable != NULL && awaitable_has_ended(awaitable);
+}
+
+void *pirn_value(const pirn_awaitable *awaitable)
+{
+    return awaitable != NULL ? pirn_awaitable_value(awaitable) : NULL;
+}
+
+const char *pirn_reason(const pirn_awaitable *awaitable)
+{
+    if (awaitable == NULL)
+        return NULL;
+    pirn_awaitable *a = (pirn_awaitable *)awaitable;
+    return task_of(a) != NULL
+               ? atomic_load_explicit(&task_of(a)->cancel_reason, memory_order_relaxed)
+               : atomic_load_explicit(&object_of(a)->reason, memory_order_relaxed);
+}
