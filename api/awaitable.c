@@ -37,6 +37,11 @@ static int release_task(struct pirn_task *t)
     /* Those and one more are left of a live task: this one. Another holder may give up its own
      * at the same time; then the last of them is told. */
     uint32_t refs = atomic_load_explicit(&t->base.refs, memory_order_relaxed);
+    if ((refs & ~AWAITABLE_JOINED) <= others + 1 && (t->flags & TASK_TIMED) == 0 &&
+        pirn_task_withdraw(t)) { /* nobody is left to begin it */
+        pirn_task_unref(t);
+        return 0;
+    }
     do {
         if ((refs & ~AWAITABLE_JOINED) <= others + 1 && !task_has_ended(t))
             return -EBUSY;
@@ -92,4 +97,19 @@ const char *pirn_reason(const pirn_awaitable *awaitable)
     return task_of(a) != NULL
                ? atomic_load_explicit(&task_of(a)->cancel_reason, memory_order_relaxed)
                : atomic_load_explicit(&object_of(a)->reason, memory_order_relaxed);
+}
+
+int pirn_add_done_callback(pirn_awaitable *awaitable, pirn_runtime *runtime, pirn_done_fn fn,
+                           void *user)
+{
+    if (awaitable == NULL || fn == NULL)
+        return -EINVAL;
+    if (runtime == NULL && pirn_runtime_current() == NULL && task_of(awaitable) != NULL)
+        runtime = task_of(awaitable)->rt;
+    return pirn_callback_add(awaitable, runtime, fn, user);
+}
+
+int pirn_remove_done_callback(pirn_awaitable *awaitable, pirn_done_fn fn, void *user)
+{
+    return awaitable != NULL && fn != NULL ? pirn_callback_remove(awaitable, fn, user) : -EINVAL;
 }

@@ -200,13 +200,13 @@ static int spawn(pirn_scope *s, const pirn_spawn_config *config, pirn_fn fn, voi
                  pirn_time deadline, void *site)
 {
     bool adopted = false;
-    struct spawn_owner owner = {&s->owner, &adopted};
+    struct spawn_how how = {&s->owner, &adopted, 0};
     if (s == NULL || fn == NULL)
         return -EINVAL;
     int rc = take_place(s, deadline);
     if (rc != 0)
         return rc;
-    rc = pirn_task_spawn(NULL, config, fn, arg, &owner, site);
+    rc = pirn_task_spawn(NULL, config, fn, arg, &how, site);
     if (rc != 0 && !adopted)
         give_place_back(s);
     if (rc == 0 && is_cancelling(s))

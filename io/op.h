@@ -11,6 +11,7 @@
 #define PIRN_IO_OP_H
 
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct port;
@@ -37,7 +38,8 @@ enum op_kind {
     OP_FSYNC,
     OP_POLL,
     OP_CLOCK, /* a timeout on the wall or boot clock, kept by the kernel because clocks get set */
-    OP_KINDS
+    OP_KINDS,
+    OP_ALARM = OP_KINDS /* a deadline that is nobody's wait: never given to the kernel */
 };
 
 enum {

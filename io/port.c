@@ -93,13 +93,15 @@ int pirn_port_arm(struct port *p, struct op *op, enum op_state state, uint32_t g
     return rc;
 }
 
-void pirn_op_disarm(struct op *op)
+bool pirn_op_disarm(struct op *op)
 {
     struct port *p = atomic_load_explicit(&op->port, memory_order_relaxed); /* our own store */
     pthread_mutex_lock(&p->lock);
+    bool armed = op->state == OP_GUARD;
     port_remove_deadline(p, op);
     op->state = OP_IDLE;
     pthread_mutex_unlock(&p->lock);
+    return armed;
 }
 
 bool pirn_op_stop(struct op *op, uint32_t gen, int err, struct port **ret_port)

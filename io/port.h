@@ -70,8 +70,9 @@ int pirn_port_start(struct port *p, struct op *op, uint32_t gen, int64_t deadlin
 int pirn_port_arm(struct port *p, struct op *op, enum op_state state, uint32_t gen,
                   int64_t deadline);
 
-/* The waiter takes back its OP_GUARD; when this returns, nobody touches it any more. */
-void pirn_op_disarm(struct op *op);
+/* The waiter takes back its OP_GUARD; when this returns, nobody touches it any more (but for the
+ * collector that has just taken one whose expire said true). True: the deadline had not come. */
+bool pirn_op_disarm(struct op *op);
 
 /* Stops use `gen` of the operation with error err (negative). True: it is done now and the caller
  * must tell its waiter. Otherwise it will be done in time; *ret_port, if set, has a cancel to flush.

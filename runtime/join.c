@@ -119,6 +119,8 @@ int pirn_awaitable_await(struct pirn_awaitable *a, int *ret_status, int64_t dead
     }
     if (t != NULL && t == pirn_current_task())
         return -EDEADLK;
+    if (t != NULL && (t->flags & (TASK_PREPARED | TASK_TIMED)) == TASK_PREPARED)
+        pirn_task_launch(t);
     rc = pirn_wait_enter(&w);
     if (rc == -ECANCELED)
         pass_on(&w, a); /* as if it had come a moment later */

@@ -154,6 +154,16 @@ int pirn_worker_start_foreign(struct pirn_runtime *rt, struct op *op, uint32_t g
     return rc;
 }
 
+int pirn_worker_arm_foreign(struct pirn_runtime *rt, struct op *op, uint32_t gen, int64_t deadline)
+{
+    struct worker *w = rt_worker(rt, 0); /* any primary will do */
+    int rc = pirn_port_arm(&w->port, op, OP_GUARD, gen, deadline);
+    if (rc == 0)
+        call_owner(w);
+    pirn_monitor_rouse(rt); /* who may be asleep with everybody else */
+    return rc;
+}
+
 void pirn_worker_flush_foreign(struct pirn_runtime *rt, struct port *port)
 {
     struct worker *w = pirn_self()->worker;

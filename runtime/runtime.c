@@ -267,7 +267,9 @@ static int start(struct pirn_runtime *rt)
 static void cancel_one(struct pirn_task *t, void *arg)
 {
     (void)arg;
-    if (!t->late)
+    if ((t->flags & TASK_CALLBACKS) != 0)
+        pirn_task_withdraw(t);
+    else if (!t->late)
         pirn_wait_cancel(t, "shutdown");
 }
 

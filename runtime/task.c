@@ -218,13 +218,14 @@ static void fill(struct pirn_task *t, const pirn_spawn_config *config, pirn_fn f
 }
 
 int pirn_task_spawn(struct pirn_awaitable **ret_task, const pirn_spawn_config *config, pirn_fn fn,
-                    void *arg, const struct spawn_owner *owner, void *site)
+                    void *arg, const struct spawn_how *how, void *site)
 {
     static const pirn_spawn_config plain = PIRN_SPAWN_INIT;
     struct pirn_runtime *rt = NULL;
     if (config == NULL)
         config = &plain;
-    int rc = ret_task == NULL && owner == NULL ? -EINVAL : check(config, fn, &rt);
+    int rc =
+        ret_task == NULL && (how == NULL || how->owner == NULL) ? -EINVAL : check(config, fn, &rt);
     if (rc != 0)
         return rc;
     struct self *self = pirn_self();
@@ -243,10 +244,14 @@ int pirn_task_spawn(struct pirn_awaitable **ret_task, const pirn_spawn_config *c
     rc = inherit(t, parent);
     if (rc == 0 && config->name != NULL)
         rc = pirn_task_set_name(t, config->name);
-    if (rc == 0 && owner != NULL) {
-        t->owner = owner->owner;
+    if (rc == 0 && how != NULL && how->owner != NULL) {
+        t->owner = how->owner;
         t->owner->adopt(t);
-        *owner->ret_adopted = true;
+        *how->ret_adopted = true;
+    }
+    if (how != NULL && (how->flags & TASK_PREPARED) != 0) {
+        t->flags |= how->flags;
+        pirn_task_prepare(t);
     }
     /* One reference for the runtime, one for the caller if it wants one. Release: what walks over
      * all descriptors acquires by it. */
@@ -265,7 +270,7 @@ int pirn_task_spawn(struct pirn_awaitable **ret_task, const pirn_spawn_config *c
         *ret_task = &t->base;
     if (w != NULL)
         count_one(&w->n.spawns);
-    if ((t->flags & PIRN_PINNED) == 0)
+    if ((t->flags & (PIRN_PINNED | TASK_PREPARED)) == 0)
         pirn_worker_launch(t);
     return 0;
 }

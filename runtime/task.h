@@ -149,13 +149,37 @@ static inline bool task_is_heavy(const struct pirn_task *t)
     return !task_has_started(t) || task_light_runs(t) != 0;
 }
 
-/* What pirn_spawn and its kin do; site is who called. owner may be NULL. */
-struct spawn_owner {
+/* In flags, beside those of the public header. */
+enum {
+    TASK_TIMED = 1u << 5,    /* prepared, to be launched by its deadline alone */
+    TASK_PREPARED = 1u << 6, /* begins when it is launched, not when it is made */
+    TASK_CALLBACKS = 1u << 7 /* once launched, not cancelled by shutdown */
+};
+
+/* What pirn_spawn and its kin do; site is who called. how may be NULL. */
+struct spawn_how {
     struct task_owner *owner;
     bool *ret_adopted; /* set once adopt has been called; a failure then calls on_end */
+    uint8_t flags;     /* TASK_* */
 };
 int pirn_task_spawn(struct pirn_awaitable **ret_task, const pirn_spawn_config *config, pirn_fn fn,
-                    void *arg, const struct spawn_owner *owner, void *site);
+                    void *arg, const struct spawn_how *how, void *site);
+
+/* prepare.c: parks a new task until it is launched; launches it, now or at a time; ends it before it
+ * began (all of these: false if it has begun, or ended), and gives up the caller's reference. */
+void pirn_task_prepare(struct pirn_task *t);
+bool pirn_task_launch(struct pirn_task *t);
+int pirn_task_launch_at(struct pirn_task *t, int64_t when); /* -ENOMEM */
+bool pirn_task_withdraw(struct pirn_task *t);
+void pirn_task_discard(struct pirn_task *t);
+/* Whoever is about to run a task for the first time asks: 0, or what it ends with instead. */
+int pirn_task_begins(struct pirn_task *t);
+
+/* callback.c: a function to be called in rt when a has ended; takes it back, and says how many. */
+int pirn_callback_add(struct pirn_awaitable *a, struct pirn_runtime *rt,
+                      void (*fn)(struct pirn_awaitable *, void *), void *user);
+int pirn_callback_remove(struct pirn_awaitable *a, void (*fn)(struct pirn_awaitable *, void *),
+                         void *user);
 
 /* The body of every task, on its own stack or thread: runs fn and ends the task, which may be gone
  * then. Its status. */

@@ -18,6 +18,7 @@
 #include "io/clock.h"
 #include "io/port.h"
 #include "io/sys.h"
+#include "runtime/alarm.h"
 #include "runtime/runtime.h"
 #include "runtime/worker.h"
 
@@ -305,6 +306,8 @@ int pirn_wait_park(struct wait *w, const char *what, int64_t deadline)
 
 bool pirn_wait_expire(struct op *op)
 {
+    if (op->kind == OP_ALARM)
+        return true;
     struct pirn_task *t = TASK_OF(op, op);
     uint32_t gen = atomic_load_explicit(&op->gen, memory_order_relaxed);
     return pirn_cell_claim(&t->cell, gen, WAKE_TIMEOUT) == CLAIM_PARKED;
@@ -312,6 +315,11 @@ bool pirn_wait_expire(struct op *op)
 
 void pirn_wait_op_done(struct op *op)
 {
+    if (__builtin_expect(op->kind == OP_ALARM, 0)) {
+        struct alarm *alarm = (struct alarm *)(void *)op;
+        alarm->fire(alarm);
+        return;
+    }
     struct pirn_task *t = TASK_OF(op, op);
     /* A guard's cell has been claimed by pirn_wait_expire already; an operation's is claimed here,
      * by the one collector that got it. */

@@ -58,10 +58,8 @@ static void end_unstarted(struct worker *w, struct pirn_task *t, int status)
 /* Binds a stack to a task that is about to run for the first time. False: it ended instead. */
 static bool start(struct worker *w, struct pirn_task *t)
 {
-    int rc = 0;
-    if (task_take_cancel(t))
-        rc = -ECANCELED;
-    else
+    int rc = pirn_task_begins(t);
+    if (rc == 0)
         rc = pirn_stack_get(&w->rt->stacks, &w->stacks, t->stack_size, &t->stack);
     if (rc != 0) {
         end_unstarted(w, t, rc);

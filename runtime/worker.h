@@ -163,6 +163,8 @@ void pirn_worker_launch(struct pirn_task *t);
 /* Starts an operation for a thread that has no port (a pinned task's). */
 int pirn_worker_start_foreign(struct pirn_runtime *rt, struct op *op, uint32_t gen,
                               int64_t deadline);
+/* Arms an OP_GUARD for a thread that has no port. */
+int pirn_worker_arm_foreign(struct pirn_runtime *rt, struct op *op, uint32_t gen, int64_t deadline);
 /* Somebody's port has a cancel to submit: does it here if this thread may, or has it done. */
 void pirn_worker_flush_foreign(struct pirn_runtime *rt, struct port *port);
 

@@ -161,6 +161,25 @@ PIRN_API PIRN_MUST_USE int pirn_spawn(pirn_task **ret_task, pirn_fn fn, void *ar
 PIRN_API PIRN_MUST_USE int pirn_spawn_with(pirn_task **ret_task, const pirn_spawn_config *config,
                                            pirn_fn fn, void *arg);
 
+/*
+ * A coroutine that does not run yet: pirn_start begins it, and so does the first await (as a coroutine
+ * object of asyncio's). Released without either it never runs, and its arg_drop is called. As
+ * pirn_spawn_with otherwise; not pinned (-EINVAL). pirn_start: -EALREADY, -EINVAL.
+ */
+PIRN_API PIRN_MUST_USE int pirn_coroutine_new(pirn_task **ret_task, const pirn_spawn_config *config,
+                                              pirn_fn fn, void *arg);
+PIRN_API int pirn_start(pirn_task *task); /* [anywhere] */
+
+/*
+ * Has fn(arg) run as a task of the runtime (NULL: the caller's), soon or at a time of the monotonic
+ * clock (call_later is pirn_call_at with pirn_after_ms). *ret_handle is a reference, for pirn_cancel
+ * before it has begun, or to await it; NULL: nobody waits, and an error is reported. Until it runs it
+ * costs a descriptor, no stack. [anywhere] What pirn_spawn returns.
+ */
+PIRN_API int pirn_call_soon(pirn_runtime *runtime, pirn_task **ret_handle, pirn_fn fn, void *arg);
+PIRN_API int pirn_call_at(pirn_runtime *runtime, pirn_task **ret_handle, pirn_fn fn, void *arg,
+                          pirn_time when);
+
 /* Lets the task run on unowned; the caller's reference is given up. An error it ends with is
  * reported with its name. [anywhere] */
 PIRN_API int pirn_detach(pirn_task *task);
@@ -259,6 +278,19 @@ PIRN_API int pirn_status(const pirn_awaitable *awaitable); /* -EINPROGRESS until
 PIRN_API void *pirn_value(const pirn_awaitable *awaitable);
 /* Why it was last cancelled, or NULL. [anywhere] */
 PIRN_API const char *pirn_reason(const pirn_awaitable *awaitable);
+
+/*
+ * fn(awaitable, user) is called once it has ended: in a coroutine of the runtime (NULL: the caller's,
+ * or on a plain thread the task's; that of the callback added first), in the order added, no two of one awaitable at the same time,
+ * never on the stack of who settled it. Each registration counts, also of the same fn twice. One that
+ * is added after the end runs soon. What is due runs before pirn_run returns. [anywhere, with a
+ * runtime on a plain thread] -EINVAL, -ENOMEM, and what pirn_spawn returns.
+ * Removing: how many registrations of fn with user will not run now; they are not running either.
+ */
+typedef void (*pirn_done_fn)(pirn_awaitable *awaitable, void *user);
+PIRN_API int pirn_add_done_callback(pirn_awaitable *awaitable, pirn_runtime *runtime,
+                                    pirn_done_fn fn, void *user);
+PIRN_API int pirn_remove_done_callback(pirn_awaitable *awaitable, pirn_done_fn fn, void *user);
 
 /* ---- Scopes ----------------------------------------------------------------------------- */
 

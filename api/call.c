@@ -1,0 +1,66 @@
+/*
+ * Tasks that do not begin when they are made: coroutine objects, and calls to be made soon or later.
+ */
+#include <errno.h>
+#include <pirn.h>
+
+#include "runtime/task.h"
+
+static int prepare(pirn_task **ret_task, const pirn_spawn_config *config, pirn_fn fn, void *arg,
+                   uint8_t flags, void *site)
+{
+    struct spawn_how how = {NULL, NULL, flags};
+    if (config != NULL && (config->flags & PIRN_PINNED) != 0)
+        return -EINVAL;
+    return pirn_task_spawn(ret_task, config, fn, arg, &how, site);
+}
+
+int pirn_coroutine_new(pirn_task **ret_task, const pirn_spawn_config *config, pirn_fn fn, void *arg)
+{
+    return prepare(ret_task, config, fn, arg, TASK_PREPARED, __builtin_return_address(0));
+}
+
+int pirn_start(pirn_task *task)
+{
+    struct pirn_task *t = task_of(task);
+    if (t == NULL || (t->flags & TASK_TIMED) != 0)
+        return -EINVAL;
+    return pirn_task_launch(t) ? 0 : -EALREADY;
+}
+
+/* The caller does not want the handle. */
+static int give(pirn_task **ret_handle, pirn_task *task)
+{
+    if (ret_handle != NULL)
+        *ret_handle = task;
+    else
+        pirn_detach(task);
+    return 0;
+}
+
+int pirn_call_soon(pirn_runtime *runtime, pirn_task **ret_handle, pirn_fn fn, void *arg)
+{
+    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    pirn_task *task;
+    config.runtime = runtime;
+    int rc = pirn_task_spawn(&task, &config, fn, arg, NULL, __builtin_return_address(0));
+    return rc == 0 ? give(ret_handle, task) : rc;
+}
+
+int pirn_call_at(pirn_runtime *runtime, pirn_task **ret_handle, pirn_fn fn, void *arg,
+                 pirn_time when)
+{
+    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    pirn_task *task;
+    config.runtime = runtime;
+    int rc =
+        prepare(&task, &config, fn, arg, TASK_PREPARED | TASK_TIMED, __builtin_return_address(0));
+    if (rc != 0)
+        return rc;
+    rc = when.ns != INT64_MAX ? pirn_task_launch_at(task_of(task), when.ns) : 0;
+    if (rc != 0) {
+        pirn_task_discard(task_of(task));
+        return rc;
+    }
+    return give(ret_handle, task);
+}

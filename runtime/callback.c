@@ -1,0 +1,187 @@
+/*
+ * Done callbacks: functions to be called when an awaitable has ended. They run as one coroutine, the
+ * runner, in the order in which they were added: never on the stack of who settles it, or of who adds
+ * one too late, and never two of one awaitable at a time.
+ *
+ * The runner is made when the first callback is added, so that settling cannot fail for want of
+ * memory: a task that has not begun, parked, its waiter in the awaitable's list like that of anybody
+ * who awaits. Settling wakes it. It takes the callbacks from the list one by one, under the
+ * awaitable's lock, and closes the list when it finds none; a callback added after that gets a new
+ * list and runner. What has been taken runs; what is still listed can be removed.
+ *
+ * A runner whose awaitable never ends is cancelled when its runtime shuts down; one that has been
+ * woken by then is not: callbacks that are due run before pirn_run returns.
+ */
+#include <errno.h>
+#include <pirn.h>
+#include <stdlib.h>
+
+#include "runtime/awaitable.h"
+#include "runtime/runtime.h"
+#include "runtime/task.h"
+#include "runtime/wait.h"
+
+struct callback {
+    struct callback *next;
+    void (*fn)(pirn_awaitable *awaitable, void *user);
+    void *user;
+};
+
+struct callbacks {
+    struct pirn_awaitable *of; /* with a reference */
+    struct pirn_task *runner;
+    struct callback *first, **end; /* under the awaitable's lock */
+};
+
+static struct callbacks **place_of(struct pirn_awaitable *a)
+{
+    struct pirn_task *t = task_of(a);
+    return t != NULL ? &task_extra(t)->callbacks : &object_of(a)->callbacks;
+}
+
+static int run(void *arg)
+{
+    struct callbacks *c = arg;
+    struct pirn_awaitable *a = c->of;
+    for (;;) {
+        lock_take(&a->lock);
+        struct callback *next = c->first;
+        if (next != NULL)
+            c->first = next->next;
+        if (c->first == NULL)
+            c->end = &c->first;
+        if (next == NULL && *place_of(a) == c)
+            *place_of(a) = NULL;
+        lock_drop(&a->lock);
+        if (next == NULL)
+            return 0;
+        next->fn(a, next->user);
+        free(next);
+    }
+}
+
+/* The runner is done with its argument, run or not. */
+static void drop(void *arg)
+{
+    struct callbacks *c = arg;
+    struct pirn_awaitable *a = c->of;
+    lock_take(&a->lock);
+    pirn_waiter_unlink(&a->joiners, &c->runner->waiter);
+    if (*place_of(a) == c)
+        *place_of(a) = NULL;
+    lock_drop(&a->lock);
+    for (struct callback *next; c->first != NULL; c->first = next) {
+        next = c->first->next;
+        free(c->first);
+    }
+    pirn_awaitable_unref(a);
+    free(c);
+}
+
+static struct callbacks *make(struct pirn_awaitable *a, struct pirn_runtime *rt, int *ret_rc)
+{
+    struct callbacks *c = calloc(1, sizeof(*c));
+    struct pirn_awaitable *runner;
+    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    struct spawn_how how = {NULL, NULL, TASK_PREPARED | TASK_CALLBACKS};
+    *ret_rc = -ENOMEM;
+    if (c == NULL)
+        return NULL;
+    config.name = "callbacks";
+    config.arg_drop = drop;
+    config.runtime = rt;
+    c->end = &c->first;
+    c->of = a;
+    *ret_rc = pirn_task_spawn(&runner, &config, run, c, &how, NULL);
+    if (*ret_rc != 0) {
+        free(c);
+        return NULL;
+    }
+    pirn_awaitable_ref(a);
+    c->runner = task_of(runner); /* the handle's reference goes below, or with the discarded one */
+    return c;
+}
+
+static void append(struct callbacks *c, struct callback *callback)
+{
+    *c->end = callback;
+    c->end = &callback->next;
+}
+
+/* Under the lock: c is a's list from now on. True: a has ended, so that its runner is to be woken. */
+static bool install(struct pirn_awaitable *a, struct callbacks *c, struct wakeups *wakeups)
+{
+    struct waiter *w = &c->runner->waiter;
+    *place_of(a) = c;
+    w->cell = &c->runner->cell;
+    w->gen = cell_gen(cell_load(w->cell));
+    w->observes = true;
+    return !pirn_awaitable_link(a, w) && pirn_waiter_claim(w, wakeups);
+}
+
+int pirn_callback_add(struct pirn_awaitable *a, struct pirn_runtime *rt,
+                      void (*fn)(pirn_awaitable *, void *), void *user)
+{
+    struct callback *callback = malloc(sizeof(*callback));
+    struct callbacks *fresh = NULL;
+    struct wakeups wakeups = WAKEUPS_INIT;
+    bool added = false;
+    int rc = 0;
+    if (callback == NULL || (task_of(a) != NULL && pirn_task_extra(task_of(a)) == NULL)) {
+        free(callback);
+        return -ENOMEM;
+    }
+    *callback = (struct callback){NULL, fn, user};
+    while (!added && rc == 0) {
+        lock_take(&a->lock);
+        if (*place_of(a) == NULL && fresh != NULL) {
+            install(a, fresh, &wakeups);
+            append(fresh, callback);
+            added = true;
+            pirn_task_unref(fresh->runner);
+            fresh = NULL;
+        } else if (*place_of(a) != NULL) {
+            append(*place_of(a), callback);
+            added = true;
+        }
+        lock_drop(&a->lock);
+        if (!added && fresh == NULL)
+            fresh = make(a, rt, &rc);
+    }
+    pirn_wakeups_run(&wakeups);
+    if (!added)
+        free(callback);
+    if (fresh != NULL)
+        pirn_task_discard(fresh->runner);
+    return rc;
+}
+
+int pirn_callback_remove(struct pirn_awaitable *a, void (*fn)(pirn_awaitable *, void *), void *user)
+{
+    struct callback *removed = NULL;
+    int n = 0;
+    lock_take(&a->lock);
+    bool any = task_of(a) == NULL || task_extra(task_of(a)) != NULL;
+    struct callbacks *c = any ? *place_of(a) : NULL;
+    struct callback **link = c != NULL ? &c->first : NULL;
+    while (link != NULL && *link != NULL) {
+        struct callback *next = *link;
+        if (next->fn == fn && next->user == user) {
+            *link = next->next;
+            next->next = removed;
+            removed = next;
+            n++;
+        } else {
+            link = &next->next;
+        }
+    }
+    if (link != NULL)
+        c->end = link;
+    lock_drop(&a->lock);
+    while (removed != NULL) {
+        struct callback *next = removed->next;
+        free(removed);
+        removed = next;
+    }
+    return n;
+}

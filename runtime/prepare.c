@@ -1,0 +1,68 @@
+/*
+ * Tasks that exist before they begin: coroutine objects, calls to be made later, runners of callbacks.
+ *
+ * Such a task is parked from the start: its cell says PARKED and CANCELLABLE, though there is no stack
+ * yet. Whoever claims it makes it run: the one that launches it (WAKE_OBJECT), its deadline in a port
+ * (WAKE_TIMEOUT), the end of an awaitable in whose list its waiter is; or a cancel, and then it ends
+ * without having begun (pirn_task_begins). So there is one judge, the same as for every wait.
+ */
+#include <errno.h>
+
+#include "io/port.h"
+#include "runtime/alarm.h"
+#include "runtime/task.h"
+#include "runtime/wait.h"
+
+void pirn_task_prepare(struct pirn_task *t)
+{
+    atomic_fetch_or_explicit(&t->cell.word, CELL_PARKED | CELL_CANCELLABLE, memory_order_relaxed);
+    atomic_store_explicit(&t->what, "start", memory_order_relaxed);
+}
+
+static bool claim(struct pirn_task *t, enum wake reason)
+{
+    /* acquire: pairs with the swap of a later park; then the look at started is none too early */
+    uint64_t word = atomic_load_explicit(&t->cell.word, memory_order_acquire);
+    if ((t->flags & TASK_PREPARED) == 0 || (word & CELL_PARKED) == 0 || task_has_started(t) ||
+        pirn_cell_claim(&t->cell, cell_gen(word), reason) != CLAIM_PARKED)
+        return false;
+    pirn_wake_cell(&t->cell);
+    return true;
+}
+
+bool pirn_task_launch(struct pirn_task *t)
+{
+    return claim(t, WAKE_OBJECT);
+}
+
+bool pirn_task_withdraw(struct pirn_task *t)
+{
+    return claim(t, WAKE_CANCEL);
+}
+
+void pirn_task_discard(struct pirn_task *t)
+{
+    pirn_task_withdraw(t);
+    pirn_task_unref(t);
+}
+
+int pirn_task_launch_at(struct pirn_task *t, int64_t when)
+{
+    return pirn_arm_anywhere(t->rt, &t->op, cell_gen(cell_load(&t->cell)), when);
+}
+
+int pirn_task_begins(struct pirn_task *t)
+{
+    if ((t->flags & TASK_PREPARED) != 0) {
+        /* acquire: pairs with the release of the claim */
+        enum wake why = cell_reason(atomic_load_explicit(&t->cell.word, memory_order_acquire));
+        if (atomic_load_explicit(&t->op.port, memory_order_relaxed) != NULL)
+            pirn_op_disarm(&t->op); /* its deadline may still be there */
+        atomic_store_explicit(&t->what, NULL, memory_order_relaxed);
+        if (why == WAKE_SHUTDOWN)
+            return -ESHUTDOWN;
+        if (why == WAKE_CANCEL)
+            return -ECANCELED;
+    }
+    return task_take_cancel(t) ? -ECANCELED : 0;
+}
