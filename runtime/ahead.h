@@ -32,9 +32,9 @@ static inline void pirn_look_ahead(const struct worker *w)
     const struct pirn_task *later = task_of_node(w->q.ring[(head + LATER) % RUNQ_CAPACITY]);
     for (size_t at = 0; at < sizeof(*later); at += LINE)
         __builtin_prefetch((const char *)later + at);
-    const char *sp = next->sp;
+    uintptr_t sp = (uintptr_t)next->sp; /* NULL in a task that has not begun */
     for (size_t at = 0; at < FRAMES; at += LINE)
-        __builtin_prefetch(sp + at);
+        __builtin_prefetch((const void *)(sp + at));
 #else
     (void)w;
 #endif

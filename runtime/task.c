@@ -283,7 +283,7 @@ void pirn_task_drop_arg(struct pirn_task *t)
 
 int pirn_task_body(struct pirn_task *t)
 {
-    int status = task_take_cancel(t) ? -ECANCELED : t->fn(t->arg);
+    int status = task_take_cancel(t) ? -ECANCELED : task_clean_up(t, t->fn(t->arg));
     pirn_task_drop_arg(t);
     pirn_task_end(t, status, pirn_self()->worker, 1);
     return status;

@@ -69,6 +69,8 @@ struct task_extra {
     bool has_locals; /* any was ever set: children copy them */
     void *value;
     void (*value_drop)(void *value);
+    struct cleanup *cleanups; /* newest first; the task's alone, as is the count */
+    uint64_t cleanup_count;   /* ever registered */
 };
 
 struct pirn_task {
@@ -233,6 +235,21 @@ static inline struct task_extra *task_extra(const struct pirn_task *t)
 {
     /* acquire: pairs with the release in pirn_task_extra */
     return atomic_load_explicit(&t->extra, memory_order_acquire);
+}
+
+/* cleanup.c: what runs when the task ends, or before; only the task itself calls these. Registered:
+ * 0 or -ENOMEM. Taken back: 0, or -ENOENT. Run: those registered after the first down_to. */
+int pirn_task_defer(struct pirn_task *t, void (*fn)(void *arg, int status), void *arg);
+int pirn_task_undefer(struct pirn_task *t, void (*fn)(void *arg, int status), void *arg);
+void pirn_task_run_cleanups(struct pirn_task *t, uint64_t down_to, int status);
+
+/* The task's function has returned status: runs its cleanups. The same status. */
+static inline int task_clean_up(struct pirn_task *t, int status)
+{
+    const struct task_extra *e = task_extra(t);
+    if (__builtin_expect(e != NULL && e->cleanups != NULL, 0))
+        pirn_task_run_cleanups(t, 0, status);
+    return status;
 }
 
 /* Calls fn for every live task of the runtime. fn gets a reference for the time of the call. */

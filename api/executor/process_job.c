@@ -1,0 +1,152 @@
+/*
+ * A job of a process pool: what it takes along and brings back, and how it is carried.
+ *
+ * It is on the heap, with a copy of its input and room for its output, so that a caller that gives up
+ * can leave at once, whatever the worker is doing. Two references: the submitter's, and the pool's,
+ * until it has told the end. One word decides whether a job begins or has been given up before.
+ *
+ * Rejected: that the calling coroutine writes and reads the worker's socket itself. One that is
+ * cancelled would leave half a request behind, or an answer that nobody reads, and somebody would have
+ * to go on for it before the worker can be used again; on a plain thread there is nobody.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/executor/process.h"
+#include "io/sys.h"
+#include "runtime/awaitable.h"
+
+int pirn_process_job_new(struct process_job **ret_job, pirn_process_fn fn, const void *in,
+                         size_t in_len, size_t out_cap)
+{
+    if (in_len > SSIZE_MAX || out_cap > SSIZE_MAX)
+        return -EINVAL;
+    struct process_job *job = calloc(1, sizeof(*job));
+    if (job == NULL)
+        return -ENOMEM;
+    job->in = malloc(in_len + 1);
+    job->out = malloc(out_cap + 1); /* untouched until there is something to put there */
+    atomic_init(&job->refs, 1);
+    atomic_init(&job->state, JOB_QUEUED);
+    job->request = (struct process_request){(uint64_t)(uintptr_t)fn, in_len, out_cap};
+    if (job->in == NULL || job->out == NULL || pirn_future_new(&job->done) != 0) {
+        pirn_process_job_release(job);
+        return -ENOMEM;
+    }
+    if (in_len != 0)
+        memcpy(job->in, in, in_len);
+    *ret_job = job;
+    return 0;
+}
+
+void pirn_process_job_release(struct process_job *job)
+{
+    /* acq_rel: everybody's last use comes before the free */
+    if (atomic_fetch_sub_explicit(&job->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    if (job->done != NULL)
+        pirn_release(job->done);
+    free(job->in);
+    free(job->out);
+    free(job);
+}
+
+/* relaxed: what the winner goes on to touch came to it by the pool's lock, or is its own */
+static bool leave_queue(struct process_job *job, enum job_state to)
+{
+    uint32_t queued = JOB_QUEUED;
+    return atomic_compare_exchange_strong_explicit(&job->state, &queued, to, memory_order_relaxed,
+                                                   memory_order_relaxed);
+}
+
+bool pirn_process_job_begin(struct process_job *job)
+{
+    return leave_queue(job, JOB_BEGUN);
+}
+
+bool pirn_process_job_give_up(struct process_job *job)
+{
+    /* How it ends is no news to anybody. */
+    atomic_store_explicit(&job->done->seen, 1, memory_order_relaxed);
+    if (!leave_queue(job, JOB_GIVEN_UP))
+        return false;
+    free(job->in); /* it may lie in the queue for long */
+    free(job->out);
+    job->in = job->out = NULL;
+    return true;
+}
+
+void pirn_process_job_end(struct process_job *job, int rc)
+{
+    pirn_future_set(job->done, rc, NULL);
+    pirn_process_job_release(job);
+}
+
+/* ---- To the worker and back -------------------------------------------------------------- */
+
+/* The rest of a head and a body, of which `done` bytes have been moved. */
+static int rest(struct iovec *iov, void *head, size_t head_len, char *body, uint64_t body_len,
+                uint64_t done)
+{
+    int n = 0;
+    if (done < head_len)
+        iov[n++] = (struct iovec){(char *)head + done, head_len - done};
+    done = done > head_len ? done - head_len : 0;
+    if (body_len > done)
+        iov[n++] = (struct iovec){body + done, body_len - done};
+    return n;
+}
+
+static int send_request(struct worker_process *p)
+{
+    struct process_job *job = p->job;
+    for (;;) {
+        struct iovec iov[2];
+        struct msghdr msg = {.msg_iov = iov};
+        msg.msg_iovlen = (size_t)rest(iov, &job->request, sizeof(job->request), job->in,
+                                      job->request.in_len, p->done);
+        if (msg.msg_iovlen == 0)
+            return 0;
+        ssize_t n = sys_sendmsg(p->socket, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (n == -EAGAIN)
+            return -EAGAIN;
+        if (n < 0 && n != -EINTR)
+            return -EPIPE;
+        p->done += n > 0 ? (uint64_t)n : 0;
+    }
+}
+
+static int receive_reply(struct worker_process *p)
+{
+    struct process_job *job = p->job;
+    for (;;) {
+        struct iovec iov[2];
+        bool head = p->done < sizeof(job->reply);
+        if (!head && (job->reply.out_len > job->request.out_cap || job->reply.error > 0))
+            return -EPIPE; /* a worker that talks nonsense: its job has trampled on it */
+        int n = rest(iov, &job->reply, sizeof(job->reply), job->out, head ? 0 : job->reply.out_len,
+                     p->done);
+        if (n == 0)
+            return 0;
+        ssize_t got = sys_recv(p->socket, iov[0].iov_base, iov[0].iov_len, MSG_DONTWAIT);
+        if (got == -EAGAIN)
+            return -EAGAIN;
+        if (got == 0 || (got < 0 && got != -EINTR))
+            return -EPIPE;
+        p->done += got > 0 ? (uint64_t)got : 0;
+    }
+}
+
+int pirn_process_carry(struct worker_process *p)
+{
+    if (!p->sent) {
+        int rc = send_request(p);
+        if (rc != 0)
+            return rc;
+        p->sent = true;
+        p->done = 0;
+    }
+    return receive_reply(p);
+}

@@ -1,0 +1,224 @@
+/*
+ * What runs in the helper process and in the worker processes: plain blocking calls, one thread, no
+ * pirn underneath.
+ *
+ * The helper forks a worker when asked, hands one end of the worker's socket and a pidfd to the
+ * program, and reaps workers that have ended: on SIGCHLD, and before every answer, so that who has
+ * seen a worker's end and then asks finds it reaped. It ends with the program, and its workers with
+ * it, also those that compute (PR_SET_PDEATHSIG; the helper has one thread, so "parent" means it).
+ *
+ * What they must not inherit: descriptors (all closed but standard output and error, and their
+ * socket), signal handlers and masks, and a place in another process's socket: a worker is forked
+ * before its own socket's other end is open in anybody's hands but the helper's, which closes it.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "api/executor/process.h"
+
+/* ---- A worker ---------------------------------------------------------------------------- */
+
+/* False: the program has closed its end. */
+static bool read_all(int fd, void *buf, uint64_t n)
+{
+    for (char *at = buf; n > 0;) {
+        ssize_t got = read(fd, at, n < 1u << 30 ? n : 1u << 30);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            return false;
+        at += got;
+        n -= (uint64_t)got;
+    }
+    return true;
+}
+
+static bool write_all(int fd, const void *buf, uint64_t n)
+{
+    for (const char *at = buf; n > 0;) {
+        ssize_t put = send(fd, at, n < 1u << 30 ? n : 1u << 30, MSG_NOSIGNAL);
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put <= 0)
+            return false;
+        at += put;
+        n -= (uint64_t)put;
+    }
+    return true;
+}
+
+static bool skip(int fd, uint64_t n)
+{
+    char sink[4096];
+    while (n > 0) {
+        uint64_t piece = n < sizeof(sink) ? n : sizeof(sink);
+        if (!read_all(fd, sink, piece))
+            return false;
+        n -= piece;
+    }
+    return true;
+}
+
+/* One job; false: there are no more. */
+static bool serve(int fd)
+{
+    struct process_request request;
+    struct process_reply reply = {0, 0, 0};
+    if (!read_all(fd, &request, sizeof(request)))
+        return false;
+    char *in = malloc(request.in_len + 1), *out = malloc(request.out_cap + 1);
+    bool room = in != NULL && out != NULL;
+    bool whole = room ? read_all(fd, in, request.in_len) : skip(fd, request.in_len);
+    if (whole && room) {
+        size_t out_len = 0;
+        pirn_process_fn fn = (pirn_process_fn)(uintptr_t)request.fn;
+        reply.status = fn(in, request.in_len, out, request.out_cap, &out_len);
+        reply.out_len = out_len;
+        fflush(NULL); /* what it printed is there before its answer */
+    }
+    if (!room || reply.out_len > request.out_cap) {
+        reply.error = room ? -EMSGSIZE : -ENOMEM;
+        reply.out_len = 0;
+    }
+    whole = whole && write_all(fd, &reply, sizeof(reply)) && write_all(fd, out, reply.out_len);
+    free(in);
+    free(out);
+    return whole;
+}
+
+static _Noreturn void worker_main(int fd, pid_t helper)
+{
+    sigset_t none;
+    prctl(PR_SET_NAME, "pirn-worker");
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != helper)
+        _exit(0); /* it has died before that */
+    close_range(3, (unsigned)fd - 1, 0);
+    close_range((unsigned)fd + 1, ~0u, 0);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    while (serve(fd)) {}
+    _exit(0);
+}
+
+/* ---- The helper -------------------------------------------------------------------------- */
+
+static void answer(int control, int rc, const int *fds)
+{
+    struct helper_answer a = {rc};
+    struct iovec iov = {&a, sizeof(a)};
+    union {
+        struct cmsghdr head;
+        char space[CMSG_SPACE(2 * sizeof(int))];
+    } with;
+    struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+    if (fds != NULL) {
+        memset(&with, 0, sizeof(with));
+        msg.msg_control = &with;
+        msg.msg_controllen = sizeof(with.space);
+        struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+        c->cmsg_level = SOL_SOCKET;
+        c->cmsg_type = SCM_RIGHTS;
+        c->cmsg_len = CMSG_LEN(2 * sizeof(int));
+        memcpy(CMSG_DATA(c), fds, 2 * sizeof(int));
+    }
+    while (sendmsg(control, &msg, MSG_NOSIGNAL) < 0 && errno == EINTR) {}
+}
+
+static void spawn(int control)
+{
+    int pair[2], rc = 0, fds[2] = {-1, -1};
+    pid_t me = getpid();
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) {
+        answer(control, -errno, NULL);
+        return;
+    }
+    pid_t pid = fork();
+    if (pid == 0)
+        worker_main(pair[1], me);
+    if (pid < 0)
+        rc = -errno;
+    close(pair[1]);
+    fds[0] = pair[0];
+    if (pid > 0) {
+        fds[1] = (int)syscall(SYS_pidfd_open, pid, 0); /* ours and not reaped: it is that one */
+        rc = fds[1] < 0 ? -errno : 0;
+        if (rc != 0)
+            kill(pid, SIGKILL);
+    }
+    answer(control, rc, rc == 0 ? fds : NULL);
+    close(fds[0]);
+    if (fds[1] >= 0)
+        close(fds[1]);
+}
+
+static void reap(void)
+{
+    while (waitpid(-1, NULL, WNOHANG) > 0) {}
+}
+
+/* Leaves nothing of the program in this process that could be felt: *control is moved if needed. */
+static int shed(int *control, int *pidfd)
+{
+    struct sigaction as_usual = {.sa_handler = SIG_DFL}, ignored = {.sa_handler = SIG_IGN};
+    sigset_t child;
+    for (int s = 1; s < NSIG; s++)
+        sigaction(s, s == SIGINT ? &ignored : &as_usual, NULL);
+    sigemptyset(&child);
+    sigaddset(&child, SIGCHLD);
+    sigprocmask(SIG_SETMASK, &child, NULL);
+    *control = fcntl(*control, F_DUPFD_CLOEXEC, 5); /* out of the way of what follows */
+    *pidfd = fcntl(*pidfd, F_DUPFD_CLOEXEC, 5);
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (*control < 0 || *pidfd < 0 || null < 0)
+        _exit(1);
+    for (int fd = 0; fd <= 2; fd++) { /* output goes where the program's goes */
+        if (fd == 0 || fcntl(fd, F_GETFD) < 0)
+            dup2(null, fd);
+    }
+    dup2(*control, 3);
+    dup2(*pidfd, 4);
+    close_range(5, ~0u, 0);
+    *control = 3;
+    *pidfd = 4;
+    return signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+void pirn_process_server_main(int control, int pidfd)
+{
+    prctl(PR_SET_NAME, "pirn-helper");
+    int children = shed(&control, &pidfd);
+    if (children < 0)
+        _exit(1);
+    for (;;) {
+        struct signalfd_siginfo info;
+        struct pollfd p[3] = {{control, POLLIN, 0}, {pidfd, POLLIN, 0}, {children, POLLIN, 0}};
+        char question;
+        if (poll(p, 3, -1) < 0)
+            continue;
+        if (p[1].revents != 0)
+            _exit(0);
+        while (read(children, &info, sizeof(info)) > 0) {}
+        reap();
+        if (p[0].revents == 0)
+            continue;
+        ssize_t n = recv(control, &question, 1, MSG_DONTWAIT);
+        if (n == 0 || (n < 0 && errno != EINTR && errno != EAGAIN))
+            _exit(0);
+        if (n == 1 && question == HELPER_SPAWN)
+            spawn(control);
+        else if (n == 1)
+            answer(control, 0, NULL); /* after the reaping above */
+    }
+}
