@@ -28,9 +28,7 @@ struct caller {
     int (*fn)(struct caller *c);
     void *object;
     pirn_time deadline;
-    int id, rc;
-    atomic_int *seq; /* after the call: takes the next number */
-    int at;
+    int id, rc, at;  /* id, at: for the tests */
     pirn_task *task; /* or a thread */
     pthread_t thread;
     atomic_int tid, done;
@@ -40,8 +38,6 @@ static inline int sync_call(void *arg)
 {
     struct caller *c = arg;
     c->rc = c->fn(c);
-    if (c->seq != NULL)
-        c->at = atomic_fetch_add(c->seq, 1);
     atomic_store(&c->done, 1);
     return 0;
 }

@@ -3,15 +3,22 @@
  */
 #include "tests/asyncio/sync.h"
 
+static atomic_int entered;
+
 static int read_lock(struct caller *c)
 {
-    return pirn_rwlock_read_lock(c->object, c->deadline);
+    int rc = pirn_rwlock_read_lock(c->object, c->deadline);
+    if (rc == 0)
+        c->at = atomic_fetch_add(&entered, 1);
+    return rc;
 }
 
+/* Writes for c->id ms. */
 static int write_lock(struct caller *c)
 {
     int rc = pirn_rwlock_write_lock(c->object, c->deadline);
-    if (rc == 0) { /* until it is told: c->id is a sleep in ms */
+    if (rc == 0) {
+        c->at = atomic_fetch_add(&entered, 1);
         CHECK_OK(pirn_sleep(pirn_after_ms(c->id)));
         CHECK_EQ(pirn_rwlock_try_read_lock(c->object), -EAGAIN);
         CHECK_OK(pirn_rwlock_write_unlock(c->object));
@@ -83,7 +90,7 @@ static int in_order(void *arg)
 {
     (void)arg;
     pirn_rwlock l = PIRN_RWLOCK_INIT;
-    atomic_int seq = 0;
+    atomic_store(&entered, 0);
     struct caller c[6];
     CHECK_OK(pirn_rwlock_read_lock(&l, PIRN_NEVER));
     for (int i = 0; i < 2; i++) {
@@ -93,19 +100,21 @@ static int in_order(void *arg)
     }
     for (int i = 2; i < 6; i++) {
         c[i] = (struct caller){
-            .fn = i < 4 ? write_lock : read_lock, .object = &l, .deadline = PIRN_NEVER, .id = 3};
-        c[i].seq = &seq;
+            .fn = i < 4 ? write_lock : read_lock, .object = &l, .deadline = PIRN_NEVER, .id = 20};
         sync_start(&c[i], i % 2 != 0);
     }
     CHECK_EQ(pirn_rwlock_try_read_lock(&l), -EAGAIN); /* a writer waits */
     CHECK_OK(pirn_rwlock_read_unlock(&l));
     CHECK_OK(pirn_rwlock_read_unlock(&l));
     check_waiting(c, 2, 6);
-    CHECK_OK(pirn_rwlock_read_unlock(&l)); /* the last reader lets the first writer in */
-    CHECK_EQ(pirn_rwlock_try_read_lock(&l), -EAGAIN);
+    CHECK_OK(pirn_rwlock_read_unlock(&l));            /* the last reader lets the first writer in */
+    CHECK_EQ(pirn_rwlock_try_read_lock(&l), -EAGAIN); /* it stays a while */
     CHECK_EQ(pirn_rwlock_try_write_lock(&l), -EAGAIN);
     for (int i = 2; i < 6; i++)
         CHECK_OK(sync_finish(&c[i]));
+    CHECK_EQ(c[2].at, 2);
+    CHECK_EQ(c[3].at, 3);
+    CHECK_EQ(c[4].at + c[5].at, 4 + 5);
     CHECK_EQ(pirn_rwlock_try_write_lock(&l), -EAGAIN); /* two readers are in together */
     CHECK_OK(pirn_rwlock_read_unlock(&l));
     CHECK_OK(pirn_rwlock_read_unlock(&l));
