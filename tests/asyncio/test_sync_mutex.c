@@ -242,52 +242,6 @@ START_TEST(a112_waiters_are_served_in_order)
 }
 END_TEST
 
-/* On one worker all eight wait all the time, but for the one that runs: so they take turns. */
-struct rota {
-    pirn_mutex m;
-    int last[8], now; /* under m */
-    int rounds;
-    atomic_int ids;
-};
-
-static int take_turns(void *arg)
-{
-    struct rota *r = arg;
-    int id = atomic_fetch_add(&r->ids, 1);
-    for (int i = 0; i < r->rounds; i++) {
-        CHECK_OK(pirn_mutex_lock(&r->m, PIRN_NEVER));
-        r->now++;
-        if (i > 0)
-            CHECK_LE(r->now - r->last[id], 8);
-        r->last[id] = r->now;
-        CHECK_OK(pirn_mutex_unlock(&r->m));
-    }
-    return 0;
-}
-
-static int rota(void *arg)
-{
-    (void)arg;
-    struct rota r = {.rounds = support_rounds(2000)};
-    pirn_task *task[8];
-    CHECK_OK(pirn_mutex_lock(&r.m, PIRN_NEVER));
-    for (int i = 0; i < 8; i++)
-        task[i] = support_spawn(take_turns, &r);
-    for (int i = 0; i < 8; i++)
-        support_until_waiting(task[i]);
-    CHECK_OK(pirn_mutex_unlock(&r.m));
-    for (int i = 0; i < 8; i++)
-        CHECK_OK(support_join(task[i]));
-    CHECK_EQ(r.now, 8 * r.rounds);
-    return 0;
-}
-
-START_TEST(a112_everybody_in_turn)
-{
-    CHECK_OK(support_run(1, rota, NULL));
-}
-END_TEST
-
 /* ---- Deadlines --------------------------------------------------------------------------- */
 
 static int in_time(void *arg)
@@ -329,6 +283,6 @@ START_TEST(s155_lock_with_a_deadline)
 END_TEST
 
 SUPPORT_MAIN("sync_mutex", a111_exclusive_over_suspends_and_threads,
-             a112_waiters_are_served_in_order, a112_everybody_in_turn, a114_owner_only,
-             a116_timed_out_waiters_are_gone, s140_up_and_down, s148_exact_sum,
-             s154_threads_and_coroutines, s155_lock_with_a_deadline)
+             a112_waiters_are_served_in_order, a114_owner_only, a116_timed_out_waiters_are_gone,
+             s140_up_and_down, s148_exact_sum, s154_threads_and_coroutines,
+             s155_lock_with_a_deadline)

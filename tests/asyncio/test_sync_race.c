@@ -13,12 +13,11 @@ struct objects {
     pirn_semaphore semaphore;
     pirn_barrier barrier;
     pirn_wait_group group;
-    int notified;              /* under mutex */
-    int arrived;               /* what the driver's own arrival gave */
-    atomic_int hold, held, go; /* the mutex's holder, by rounds */
-    int round;
+    int notified;                  /* under mutex */
+    int arrived;                   /* what the driver's own arrival gave */
+    pirn_semaphore hold, held, go; /* the mutex's holder */
+    atomic_int over;
     pthread_t holder;
-    pirn_task *reader;
 };
 
 static struct objects *of(struct race *r)
@@ -45,13 +44,13 @@ static void end(struct race *r)
 static void *hold(void *arg)
 {
     struct objects *o = arg;
-    for (int i = 1;; i++) {
-        race_wait(&o->hold, i);
-        if (atomic_load(&o->hold) == INT32_MAX)
+    for (;;) {
+        CHECK_OK(pirn_semaphore_acquire(&o->hold, PIRN_NEVER));
+        if (atomic_load(&o->over))
             return NULL;
         CHECK_OK(pirn_mutex_lock(&o->mutex, PIRN_NEVER));
-        atomic_store(&o->held, i);
-        race_wait(&o->go, i);
+        CHECK_OK(pirn_semaphore_release(&o->held, 1));
+        CHECK_OK(pirn_semaphore_acquire(&o->go, PIRN_NEVER));
         CHECK_OK(pirn_mutex_unlock(&o->mutex));
     }
 }
@@ -64,7 +63,8 @@ static void mutex_begin(struct race *r)
 
 static void mutex_end(struct race *r)
 {
-    atomic_store(&of(r)->hold, INT32_MAX);
+    atomic_store(&of(r)->over, 1);
+    CHECK_OK(pirn_semaphore_release(&of(r)->hold, 1));
     support_thread_join(of(r)->holder);
     end(r);
 }
@@ -72,8 +72,8 @@ static void mutex_end(struct race *r)
 static void mutex_prepare(struct race *r)
 {
     struct objects *o = of(r);
-    atomic_store(&o->hold, ++o->round);
-    race_wait(&o->held, o->round);
+    CHECK_OK(pirn_semaphore_release(&o->hold, 1));
+    CHECK_OK(pirn_semaphore_acquire(&o->held, PIRN_NEVER));
 }
 
 static long mutex_call(struct race *r)
@@ -83,7 +83,7 @@ static long mutex_call(struct race *r)
 
 static void mutex_complete(struct race *r)
 {
-    atomic_store(&of(r)->go, of(r)->round);
+    CHECK_OK(pirn_semaphore_release(&of(r)->go, 1));
 }
 
 static void mutex_check(struct race *r, long rc, bool happened)
@@ -91,7 +91,8 @@ static void mutex_check(struct race *r, long rc, bool happened)
     CHECK_EQ(rc == 0, happened);
     if (!happened) {
         CHECK_EQ(pirn_mutex_unlock(&of(r)->mutex), -EPERM);
-        while (pirn_mutex_try_lock(&of(r)->mutex) == -EAGAIN) {} /* the holder is on its way */
+        while (pirn_mutex_try_lock(&of(r)->mutex) == -EAGAIN)
+            CHECK_OK(pirn_yield()); /* the holder is on its way */
     }
     CHECK_OK(pirn_mutex_unlock(&of(r)->mutex));
     CHECK_EQ(pirn_mutex_is_locked(&of(r)->mutex), 0);
