@@ -55,6 +55,19 @@ static void end_round(struct barrier *b, int error, struct wakeups *wakeups)
     }
 }
 
+/* Under BUSY: takes out who has been cancelled, say, but has not run since. The state after it. */
+static uint64_t prune(struct barrier *b, uint64_t state)
+{
+    for (uint64_t n = state >> SYNC_SHIFT; n > 0; n--) {
+        struct waiter *waiter = pirn_waiter_pop(&b->s.waiters);
+        if (sync_is_over(waiter))
+            state -= SYNC_ONE;
+        else
+            pirn_waiter_append(&b->s.waiters, waiter);
+    }
+    return state;
+}
+
 /* Having linked and dropped. */
 static int wait_for_others(struct barrier *b, struct wait *w, struct party *me, int64_t deadline)
 {
@@ -65,9 +78,11 @@ static int wait_for_others(struct barrier *b, struct wait *w, struct party *me, 
     }
     uint64_t state = sync_take(&b->s);
     bool decided = me->result != WAITING;
-    if (!decided)
+    if (me->waiter.linked) {
         pirn_waiter_unlink(&b->s.waiters, &me->waiter);
-    sync_drop(&b->s, decided ? state : state - SYNC_ONE);
+        state -= SYNC_ONE;
+    }
+    sync_drop(&b->s, state);
     if (decided && rc == -ECANCELED)
         pirn_wait_keep_cancel(w);
     return decided ? me->result : rc;
@@ -82,6 +97,7 @@ int pirn_barrier_wait(pirn_barrier *barrier, pirn_time deadline)
     if (b == NULL || b->parties < 1)
         return -EINVAL;
     int rc = pirn_wait_enter(&w), last = b->parties - 1;
+    uint64_t others = (uint64_t)last << SYNC_SHIFT;
     if (rc != 0)
         return rc;
     uint64_t state = sync_take(&b->s);
@@ -89,7 +105,9 @@ int pirn_barrier_wait(pirn_barrier *barrier, pirn_time deadline)
         sync_drop(&b->s, BROKEN);
         return -EPIPE;
     }
-    if (state != (uint64_t)last << SYNC_SHIFT) {
+    if (state == others)
+        state = prune(b, state);
+    if (state != others) {
         w.waiter = &me.waiter;
         pirn_wait_link(&w, &b->s.waiters);
         sync_drop(&b->s, state + SYNC_ONE);

@@ -119,9 +119,12 @@ int pirn_condition_notify(pirn_condition *condition, int n)
     sync_take(&c->s);
     if (n > 0 && c->s.waiters != NULL) {
         sync_take(&m->s);
-        for (; n > 0 && (waiter = pirn_waiter_pop(&c->s.waiters)) != NULL; n--) {
+        while (n > 0 && (waiter = pirn_waiter_pop(&c->s.waiters)) != NULL) {
+            if (sync_is_over(waiter)) /* it has been cancelled, say: not for it */
+                continue;
             ((struct sleeper *)(void *)waiter)->notified = true;
             pirn_waiter_append(&m->s.waiters, waiter);
+            n--;
         }
         sync_drop(&m->s, me);
     }

@@ -107,6 +107,12 @@ int pirn_sync_wait(struct sync *s, uint64_t state, struct wait *w, const char *w
 void pirn_sync_claim_all(struct sync *s, struct wakeups *wakeups);
 uint64_t pirn_sync_claim_first(struct sync *s, struct wakeups *wakeups);
 
+/* Between take and drop: has its wait ended already, though it has not left the list yet? */
+static inline bool sync_is_over(const struct waiter *waiter)
+{
+    return cell_gen(cell_load(waiter->cell)) != waiter->gen;
+}
+
 /* WAKEUPS_INIT without the threads' array, which is as good unset: these calls are short. */
 static inline void sync_wakeups(struct wakeups *wakeups)
 {

@@ -229,6 +229,8 @@ static int duel(void *arg)
         int first = sync_finish(&c[0]);
         CHECK(first == 0 || first == -ECANCELED);
         seen[first == 0]++;
+        if (clearly_first || clearly_last)
+            CHECK_EQ(first == 0, clearly_last);
         if (first == 0) {
             CHECK_EQ(sync_finish(&c[1]), 1);
             CHECK_EQ(sync_finish(&c[2]), 2);

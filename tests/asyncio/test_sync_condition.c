@@ -331,6 +331,8 @@ static int duel(void *arg)
         int first = sync_finish(&c[0]);
         CHECK(first == 0 || first == -ECANCELED);
         seen[first == 0]++;
+        if (clearly_first || clearly_last)
+            CHECK_EQ(first == 0, clearly_last);
         CHECK_EQ(c[0].at, first == 0 ? -ECANCELED : 0);
         if (first == 0) { /* the other one was not notified */
             lock(&d->room);

@@ -247,6 +247,8 @@ static int duel(void *arg)
         int first = sync_finish(&c[0]);
         CHECK(first == 0 || first == -ECANCELED);
         seen[first == 0]++;
+        if (clearly_first || clearly_last)
+            CHECK_EQ(first == 0, clearly_last);
         if (first == 0)
             CHECK_OK(pirn_semaphore_release(&s, 1));
         CHECK_OK(sync_finish(&c[1]));
