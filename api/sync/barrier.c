@@ -60,10 +60,12 @@ static uint64_t prune(struct barrier *b, uint64_t state)
 {
     for (uint64_t n = state >> SYNC_SHIFT; n > 0; n--) {
         struct waiter *waiter = pirn_waiter_pop(&b->s.waiters);
-        if (sync_is_over(waiter))
+        if (sync_is_over(waiter)) {
             state -= SYNC_ONE;
-        else
-            pirn_waiter_append(&b->s.waiters, waiter);
+            continue;
+        }
+        waiter->linked = true;
+        pirn_waiter_append(waiter, &b->s.waiters);
     }
     return state;
 }
@@ -155,8 +157,8 @@ int pirn_barrier_n_waiting(const pirn_barrier *barrier)
     return b == NULL ? -EINVAL : (int)(sync_load(&b->s) >> SYNC_SHIFT);
 }
 
-int pirn_barrier_is_broken(const pirn_barrier *barrier)
+bool pirn_barrier_is_broken(const pirn_barrier *barrier)
 {
     const struct barrier *b = (const void *)barrier;
-    return b == NULL ? -EINVAL : sync_state(&b->s) == BROKEN;
+    return b != NULL && sync_state(&b->s) == BROKEN;
 }

@@ -76,6 +76,8 @@ static int enter(struct condition *c, struct wait *w)
     int rc = pirn_wait_enter(w);
     if (rc != 0)
         return rc;
+    if ((cell_load(w->cell) & CELL_DEPTH) == CELL_DEPTH)
+        return -EINVAL; /* no room for the shield that having the mutex again needs */
     return mutex_is_held_by(mutex_of(c->mutex), (uintptr_t)w->cell) ? 0 : -EPERM;
 }
 
@@ -123,7 +125,8 @@ int pirn_condition_notify(pirn_condition *condition, int n)
             if (sync_is_over(waiter)) /* it has been cancelled, say: not for it */
                 continue;
             ((struct sleeper *)(void *)waiter)->notified = true;
-            pirn_waiter_append(&m->s.waiters, waiter);
+            waiter->linked = true;
+            pirn_waiter_append(waiter, &m->s.waiters);
             n--;
         }
         sync_drop(&m->s, me);

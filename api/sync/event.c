@@ -55,10 +55,10 @@ int pirn_event_clear(pirn_event *event)
     return 0;
 }
 
-int pirn_event_is_set(const pirn_event *event)
+bool pirn_event_is_set(const pirn_event *event)
 {
     const struct event *e = (const void *)event;
-    return e == NULL ? -EINVAL : sync_state(&e->s) == SET;
+    return e != NULL && sync_state(&e->s) == SET;
 }
 
 int pirn_event_wait(pirn_event *event, pirn_time deadline)

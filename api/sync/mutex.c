@@ -100,10 +100,10 @@ int pirn_mutex_unlock(pirn_mutex *mutex)
     return 0;
 }
 
-int pirn_mutex_is_locked(const pirn_mutex *mutex)
+bool pirn_mutex_is_locked(const pirn_mutex *mutex)
 {
     const struct mutex *m = (const void *)mutex;
-    return m == NULL ? -EINVAL : sync_state(&m->s) != 0;
+    return m != NULL && sync_state(&m->s) != 0;
 }
 
 static void retake(struct mutex *m, struct wait *w)
@@ -130,8 +130,8 @@ static void retake(struct mutex *m, struct wait *w)
 void pirn_mutex_retake(struct mutex *m, struct wait *w)
 {
     if (w->task != NULL)
-        w->task->shield++;
+        pirn_task_shield(w->task);
     retake(m, w);
     if (w->task != NULL)
-        w->task->shield--;
+        pirn_task_unshield(w->task);
 }

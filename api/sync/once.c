@@ -33,10 +33,10 @@ int pirn_once_init(pirn_once *once)
     return 0;
 }
 
-int pirn_once_is_done(const pirn_once *once)
+bool pirn_once_is_done(const pirn_once *once)
 {
     const struct once *o = (const void *)once;
-    return o == NULL ? -EINVAL : sync_state(&o->s) == DONE;
+    return o != NULL && sync_state(&o->s) == DONE;
 }
 
 static int run(struct once *o, pirn_fn fn, void *arg)

@@ -117,6 +117,7 @@ static inline bool sync_is_over(const struct waiter *waiter)
 static inline void sync_wakeups(struct wakeups *wakeups)
 {
     wakeups->first = wakeups->last = NULL;
+    wakeups->hooks = wakeups->last_hook = NULL;
     wakeups->thread_count = 0;
 }
 

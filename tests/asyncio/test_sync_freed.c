@@ -97,27 +97,31 @@ static void wait(enum kind kind, struct object *o)
     }
 }
 
+static struct object no_more;
+
 static void *other_side(void *arg)
 {
     struct game *g = arg;
-    for (int i = 1; i <= g->rounds; i++) {
+    for (int i = 1;; i++) {
         struct object *o;
         while ((o = atomic_exchange(&g->object, NULL)) == NULL)
             sched_yield();
+        if (o == &no_more)
+            return NULL;
         hold(g->kind, o);
         atomic_store(&g->ready, i);
         support_meet(&g->barrier);
         act(g->kind, o);
         atomic_store(&g->left, i);
     }
-    return NULL;
 }
 
 static int game(void *arg)
 {
     struct game *g = arg;
     pthread_t thread = support_thread(other_side, g);
-    for (int i = 1; i <= g->rounds; i++) {
+    int64_t late = support_now() + 500 * MS; /* on a busy machine: a hundred rounds must do then */
+    for (int i = 1; i <= g->rounds && (i <= 100 || support_now() < late); i++) {
         struct object *o = malloc(sizeof(*o));
         CHECK(o);
         prepare(g, o);
@@ -134,6 +138,7 @@ static int game(void *arg)
             CHECK_EQ(o->u.bytes[k], 0xa5);
         free(o);
     }
+    atomic_store(&g->object, &no_more);
     support_thread_join(thread);
     return 0;
 }

@@ -13,8 +13,8 @@
  *   Freeing    an object may be freed, or its stack frame left, once nobody will begin or is inside
  *              a call on it. The call that made yours return (the unlock, the set, the last done) is
  *              through with the object by then, even if it has not returned yet.
- *   Errors     all: -EINVAL for NULL and senseless numbers. All that wait: -ETIMEDOUT, -ECANCELED,
- *              -ESHUTDOWN; then nothing has been taken.
+ *   Errors     all but the bool ones: -EINVAL for NULL and senseless numbers. All that wait:
+ *              -ETIMEDOUT, -ECANCELED, -ESHUTDOWN; then nothing has been taken.
  *   All are [anywhere]; those with a deadline [suspend]. asyncio's primitives, thread-safe.
  */
 #ifndef PIRN_SYNC_H
@@ -43,7 +43,7 @@ PIRN_API PIRN_MUST_USE int pirn_mutex_lock(pirn_mutex *mutex, pirn_time deadline
 PIRN_API PIRN_MUST_USE int pirn_mutex_try_lock(pirn_mutex *mutex); /* -EAGAIN, to its owner too */
 /* -EPERM: the caller does not have it. */
 PIRN_API int pirn_mutex_unlock(pirn_mutex *mutex);
-PIRN_API int pirn_mutex_is_locked(const pirn_mutex *mutex); /* 1 or 0: a hint */
+PIRN_API bool pirn_mutex_is_locked(const pirn_mutex *mutex); /* a hint */
 
 /* ---- Reader-writer lock ----------------------------------------------------------------- */
 
@@ -116,7 +116,7 @@ PIRN_API int pirn_event_init(pirn_event *event);
 /* Lets everybody go who waits now, even if a clear follows at once, and who comes before that. 0 */
 PIRN_API int pirn_event_set(pirn_event *event);
 PIRN_API int pirn_event_clear(pirn_event *event);
-PIRN_API int pirn_event_is_set(const pirn_event *event); /* 1 or 0 */
+PIRN_API bool pirn_event_is_set(const pirn_event *event);
 PIRN_API PIRN_MUST_USE int pirn_event_wait(pirn_event *event, pirn_time deadline);
 
 /* ---- Semaphore -------------------------------------------------------------------------- */
@@ -160,7 +160,7 @@ PIRN_API int pirn_barrier_abort(pirn_barrier *barrier);
 PIRN_API int pirn_barrier_reset(pirn_barrier *barrier);
 PIRN_API int pirn_barrier_parties(const pirn_barrier *barrier);
 PIRN_API int pirn_barrier_n_waiting(const pirn_barrier *barrier); /* now */
-PIRN_API int pirn_barrier_is_broken(const pirn_barrier *barrier); /* 1 or 0 */
+PIRN_API bool pirn_barrier_is_broken(const pirn_barrier *barrier);
 
 /* ---- Once ------------------------------------------------------------------------------- */
 
@@ -181,7 +181,7 @@ PIRN_API int pirn_once_init(pirn_once *once);
  * is its caller's alone, and the next waiter, or the next to come, tries with its own fn. -EDEADLK: fn
  * called it. */
 PIRN_API int pirn_once_do(pirn_once *once, pirn_fn fn, void *arg, pirn_time deadline);
-PIRN_API int pirn_once_is_done(const pirn_once *once); /* 1 or 0 */
+PIRN_API bool pirn_once_is_done(const pirn_once *once);
 
 /* ---- Wait group ------------------------------------------------------------------------- */
 
