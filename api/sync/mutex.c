@@ -1,0 +1,137 @@
+/*
+ * The mutex: fair, owned, for coroutines and plain threads.
+ *
+ *   lock    free -> the caller's cell, one compare-and-swap; else to the end of the list and asleep
+ *   unlock  the caller's cell -> free, one compare-and-swap; else, as somebody waits, the first waiter
+ *           whose wait still lasts is claimed and made the owner, all under BUSY (sync.h)
+ *
+ * A waiter that is woken owns the mutex: it never has to fight for it again, and a cancel or a deadline
+ * that comes after the claim does not matter to it. The mutex is never free while somebody waits, so
+ * nobody overtakes, and try_lock is the first step alone.
+ *
+ * What that costs under contention: the mutex goes with each unlock to a coroutine that does not run
+ * yet. The unlocker puts it into its own worker's slot (runtime/queue.c), where it runs as soon as the
+ * unlocker leaves: when it comes back for the mutex, as a rule, or waits for something else. So many
+ * coroutines that contend gather on one worker and take turns there, a switch and two short list
+ * operations an acquisition, and the mutex's cache line stays where it is; a wake-up of another worker
+ * would cost hundreds of times as much. If the unlocker computes on instead, the new owner ages in the
+ * slot until an idle worker takes it.
+ *
+ * Rejected: letting newcomers take a mutex that was just unlocked while waiters wake up (Go's normal
+ * mode). It is faster when sections are shorter than a switch, but the order is what is promised here,
+ * and it needs a second mode against starving. And spinning before waiting: the owner may well be a
+ * coroutine that is not running, behind the one that spins.
+ */
+#include "api/sync/mutex.h"
+
+_Static_assert(sizeof(struct mutex) <= sizeof(pirn_mutex), "pirn_mutex is too small");
+_Static_assert(_Alignof(struct cell) >= 8, "the low bits of a cell's address are used");
+
+int pirn_mutex_init(pirn_mutex *mutex)
+{
+    if (mutex == NULL)
+        return -EINVAL;
+    *mutex = (pirn_mutex)PIRN_MUTEX_INIT;
+    return 0;
+}
+
+static __attribute__((noinline)) int lock_slowly(struct mutex *m, struct wait *w, int64_t deadline)
+{
+    uint64_t me = (uintptr_t)w->cell, owner = sync_take(&m->s);
+    if (owner != 0 && owner != me)
+        return pirn_sync_wait(&m->s, owner, w, "mutex", deadline);
+    sync_drop(&m->s, me);
+    return owner == 0 ? 0 : -EDEADLK;
+}
+
+int pirn_mutex_lock(pirn_mutex *mutex, pirn_time deadline)
+{
+    struct mutex *m = mutex_of(mutex);
+    struct wait w;
+    uint64_t free = 0;
+    if (m == NULL)
+        return -EINVAL;
+    int rc = pirn_wait_enter(&w);
+    if (rc != 0)
+        return rc;
+    /* acquire: pairs with the release in pirn_mutex_unlock */
+    if (atomic_compare_exchange_strong_explicit(&m->s.word, &free, (uintptr_t)w.cell,
+                                                memory_order_acquire, memory_order_relaxed))
+        return 0;
+    return lock_slowly(m, &w, deadline.ns);
+}
+
+int pirn_mutex_try_lock(pirn_mutex *mutex)
+{
+    struct mutex *m = mutex_of(mutex);
+    uint64_t free = 0;
+    if (m == NULL)
+        return -EINVAL;
+    /* acquire: as in pirn_mutex_lock */
+    if (atomic_compare_exchange_strong_explicit(&m->s.word, &free, pirn_sync_self(),
+                                                memory_order_acquire, memory_order_relaxed))
+        return 0;
+    return -EAGAIN;
+}
+
+__attribute__((noinline)) void pirn_mutex_hand_over(struct mutex *m)
+{
+    struct wakeups wakeups;
+    sync_wakeups(&wakeups);
+    sync_take(&m->s);
+    /* Whoever is claimed here settles before it returns: then it reads itself as the owner. */
+    sync_drop(&m->s, pirn_sync_claim_first(&m->s, &wakeups));
+    pirn_wakeups_run(&wakeups);
+}
+
+int pirn_mutex_unlock(pirn_mutex *mutex)
+{
+    struct mutex *m = mutex_of(mutex);
+    if (m == NULL)
+        return -EINVAL;
+    uint64_t me = pirn_sync_self(), word = me;
+    /* release: pairs with the acquire in pirn_mutex_lock */
+    if (atomic_compare_exchange_strong_explicit(&m->s.word, &word, 0, memory_order_release,
+                                                memory_order_relaxed))
+        return 0;
+    if ((word & ~(uint64_t)SYNC_FLAGS) != me)
+        return -EPERM;
+    pirn_mutex_hand_over(m);
+    return 0;
+}
+
+bool pirn_mutex_is_locked(const pirn_mutex *mutex)
+{
+    const struct mutex *m = (const void *)mutex;
+    return m != NULL && sync_state(&m->s) != 0;
+}
+
+static void retake(struct mutex *m, struct wait *w)
+{
+    for (;;) {
+        pirn_wait_renew(w);
+        uint64_t owner = sync_take(&m->s);
+        if (owner == 0) { /* then nobody is in the list, we neither */
+            sync_drop(&m->s, (uintptr_t)w->cell);
+            return;
+        }
+        if (w->waiter->linked)
+            w->waiter->gen = w->gen;
+        else
+            pirn_wait_link(w, &m->s.waiters);
+        sync_drop(&m->s, owner);
+        if (pirn_wait_park(w, "mutex", INT64_MAX) == 0)
+            break;
+        /* Shutdown's grace is over: the owner is told so too, and unlocks on its way out. */
+    }
+    sync_settle(&m->s);
+}
+
+void pirn_mutex_retake(struct mutex *m, struct wait *w)
+{
+    if (w->task != NULL)
+        pirn_task_shield(w->task);
+    retake(m, w);
+    if (w->task != NULL)
+        pirn_task_unshield(w->task);
+}

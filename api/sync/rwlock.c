@@ -1,0 +1,188 @@
+/*
+ * The reader-writer lock: fair, so a reader does not pass a writer that waits.
+ *
+ * State: 0 free; the writer's cell; or READERS and how many there are. Readers and writers wait in one
+ * list. Whoever makes the state allow it (an unlock, or a writer at the head of the list that gives up
+ * waiting) grants, under BUSY: a writer alone, or all readers up to the next writer. Without waiters
+ * every operation is one compare-and-swap.
+ */
+#include "api/sync/sync.h"
+
+enum {
+    READERS = SYNC_FIRST
+};
+
+struct rwlock {
+    struct sync s;
+} SYNC_OBJECT;
+
+_Static_assert(sizeof(struct rwlock) <= sizeof(pirn_rwlock), "pirn_rwlock is too small");
+
+struct candidate {
+    struct waiter waiter; /* first: a waiter of the list is one */
+    bool writes;          /* constant while linked */
+};
+
+static struct rwlock *rwlock_of(pirn_rwlock *rwlock)
+{
+    return (struct rwlock *)(void *)rwlock;
+}
+
+static bool lets_read(uint64_t state)
+{
+    return state == 0 || (state & READERS) != 0;
+}
+
+static uint64_t with_reader(uint64_t state)
+{
+    return (state | READERS) + SYNC_ONE;
+}
+
+static uint64_t without_reader(uint64_t state)
+{
+    return state == (READERS | SYNC_ONE) ? 0 : state - SYNC_ONE;
+}
+
+int pirn_rwlock_init(pirn_rwlock *rwlock)
+{
+    if (rwlock == NULL)
+        return -EINVAL;
+    *rwlock = (pirn_rwlock)PIRN_RWLOCK_INIT;
+    return 0;
+}
+
+/* Under BUSY: lets in who may come now, and drops the word. */
+static void grant_and_drop(struct rwlock *l, uint64_t state)
+{
+    struct wakeups wakeups;
+    struct waiter *first;
+    sync_wakeups(&wakeups);
+    while ((first = l->s.waiters) != NULL) {
+        uint64_t cell = (uintptr_t)first->cell; /* they may be gone once they are claimed */
+        bool writes = ((struct candidate *)(void *)first)->writes;
+        if (writes ? state != 0 : !lets_read(state))
+            break;
+        pirn_waiter_unlink(&l->s.waiters, first);
+        if (pirn_waiter_claim(first, &wakeups))
+            state = writes ? cell : with_reader(state);
+    }
+    sync_drop(&l->s, state);
+    pirn_wakeups_run(&wakeups);
+}
+
+/* Under BUSY: in at once? */
+static bool enter(struct rwlock *l, uint64_t *state, bool writes, uint64_t me)
+{
+    if (l->s.waiters != NULL || (writes ? *state != 0 : !lets_read(*state)))
+        return false;
+    *state = writes ? me : with_reader(*state);
+    return true;
+}
+
+static __attribute__((noinline)) int lock_slowly(struct rwlock *l, struct wait *w, bool writes,
+                                                 int64_t deadline)
+{
+    struct candidate me = {.writes = writes};
+    uint64_t self = (uintptr_t)w->cell, state = sync_take(&l->s);
+    bool deadlock = state == self;
+    if (deadlock || enter(l, &state, writes, self)) {
+        sync_drop(&l->s, state);
+        return deadlock ? -EDEADLK : 0;
+    }
+    w->waiter = &me.waiter;
+    pirn_wait_link(w, &l->s.waiters);
+    sync_drop(&l->s, state);
+    int rc = pirn_wait_park(w, writes ? "write lock" : "read lock", deadline);
+    if (rc == 0) {
+        sync_settle(&l->s);
+        return 0;
+    }
+    state = sync_take(&l->s);
+    pirn_waiter_unlink(&l->s.waiters, &me.waiter);
+    grant_and_drop(l, state); /* readers behind a writer that gives up */
+    return rc;
+}
+
+/* Without waiters. */
+static bool lock_fast(struct rwlock *l, bool writes, uint64_t me)
+{
+    uint64_t word = sync_load(&l->s);
+    while ((word & SYNC_FLAGS) == 0 && (writes ? word == 0 : lets_read(word)))
+        if (sync_swap(&l->s, &word, writes ? me : with_reader(word)))
+            return true;
+    return false;
+}
+
+static int lock(struct rwlock *l, bool writes, int64_t deadline)
+{
+    struct wait w;
+    if (l == NULL)
+        return -EINVAL;
+    int rc = pirn_wait_enter(&w);
+    if (rc != 0 || lock_fast(l, writes, (uintptr_t)w.cell))
+        return rc;
+    return lock_slowly(l, &w, writes, deadline);
+}
+
+static int try_lock(struct rwlock *l, bool writes)
+{
+    if (l == NULL)
+        return -EINVAL;
+    uint64_t me = pirn_sync_self();
+    if (lock_fast(l, writes, me))
+        return 0;
+    uint64_t state = sync_take(&l->s); /* somebody may have been busy with the word */
+    bool entered = enter(l, &state, writes, me);
+    sync_drop(&l->s, state);
+    return entered ? 0 : -EAGAIN;
+}
+
+int pirn_rwlock_read_lock(pirn_rwlock *rwlock, pirn_time deadline)
+{
+    return lock(rwlock_of(rwlock), false, deadline.ns);
+}
+
+int pirn_rwlock_try_read_lock(pirn_rwlock *rwlock)
+{
+    return try_lock(rwlock_of(rwlock), false);
+}
+
+int pirn_rwlock_write_lock(pirn_rwlock *rwlock, pirn_time deadline)
+{
+    return lock(rwlock_of(rwlock), true, deadline.ns);
+}
+
+int pirn_rwlock_try_write_lock(pirn_rwlock *rwlock)
+{
+    return try_lock(rwlock_of(rwlock), true);
+}
+
+int pirn_rwlock_read_unlock(pirn_rwlock *rwlock)
+{
+    struct rwlock *l = rwlock_of(rwlock);
+    if (l == NULL)
+        return -EINVAL;
+    uint64_t word = sync_load(&l->s);
+    while ((word & SYNC_FLAGS) == 0 && (word & READERS) != 0)
+        if (sync_swap(&l->s, &word, without_reader(word)))
+            return 0;
+    uint64_t state = sync_take(&l->s);
+    bool held = (state & READERS) != 0;
+    grant_and_drop(l, held ? without_reader(state) : state);
+    return held ? 0 : -EPERM;
+}
+
+int pirn_rwlock_write_unlock(pirn_rwlock *rwlock)
+{
+    struct rwlock *l = rwlock_of(rwlock);
+    if (l == NULL)
+        return -EINVAL;
+    uint64_t me = pirn_sync_self(), word = me;
+    if (sync_swap(&l->s, &word, 0))
+        return 0;
+    if ((word & ~(uint64_t)SYNC_FLAGS) != me)
+        return -EPERM;
+    sync_take(&l->s);
+    grant_and_drop(l, 0);
+    return 0;
+}
