@@ -121,7 +121,7 @@ static pirn_case *put_in_order(pirn_case *cases, size_t n)
         if (c->object == NULL)
             continue;
         uintptr_t lock = (uintptr_t)ops_of(c)->lock(c);
-        while (*at != NULL && (uintptr_t)ops_of(*at)->lock(*at) < lock)
+        while (*at != NULL && (uintptr_t)ops_of(*at)->lock(*at) <= lock)
             at = &chance_of(*at)->next;
         chance_of(c)->next = *at;
         *at = c;

@@ -116,8 +116,7 @@ typedef struct pirn_subscription pirn_subscription; /* holds a reference to its 
 PIRN_API PIRN_MUST_USE int pirn_broadcast_new(pirn_broadcast **ret_broadcast, size_t elem_size,
                                               size_t capacity);
 PIRN_API pirn_broadcast *pirn_broadcast_retain(pirn_broadcast *broadcast);
-PIRN_API void pirn_broadcast_release(
-    pirn_broadcast *broadcast); /* the last one does not close it */
+PIRN_API void pirn_broadcast_release(pirn_broadcast *broadcast); /* does not close it */
 
 /* Returns how many subscriptions there are (it is no error if there are none), or -EPIPE (closed),
  * -EINVAL. Does not suspend. */
