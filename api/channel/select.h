@@ -1,7 +1,5 @@
 /*
- * What select needs to know of a kind of case: its lock, the list to wait in, whether it can go. A
- * kind is a table of these; select.c knows no kind but through them, so another awaitable object
- * needs its own table and a function that makes the case, and nothing else.
+ * A case of select, and what is different about those that wait for an awaitable.
  */
 #ifndef PIRN_API_CHANNEL_SELECT_H
 #define PIRN_API_CHANNEL_SELECT_H
@@ -13,6 +11,7 @@
 enum case_kind {
     CASE_SEND,
     CASE_RECV,
+    CASE_AWAIT,
     CASE_KINDS
 };
 
@@ -22,17 +21,20 @@ struct chance {
     pirn_case *next; /* in the order of locks; the caller of select */
 };
 
-struct case_kind_ops {
-    struct lock *(*lock)(const pirn_case *c);
-    /* The following under that lock. */
-    struct waiter **(*list)(const pirn_case *c);
-    /* Lets it go if it can. What is left to do without locks goes to *h. */
-    bool (*attempt)(pirn_case *c, struct handover *h, int *ret_result);
-    /* For kinds whose setters claim plain waiters and know nothing of parties, or NULL: has the
-     * object come? Asked when none of the parties has been claimed. What came must stay. */
-    bool (*came)(const pirn_case *c, int *ret_result);
-};
-
 _Static_assert(sizeof(struct chance) <= sizeof(((pirn_case *)0)->opaque), "it fits");
+
+static inline struct chance *chance_of(pirn_case *c)
+{
+    return (struct chance *)(void *)c->opaque;
+}
+
+/* select_await.c, of a case whose object is an awaitable. None of them is called with a lock held,
+ * except the first, which takes none. */
+
+/* True once it has ended, with what it said in the case. */
+bool pirn_case_has_come(pirn_case *c);
+/* Links the case's party, for the wait that has been entered; false: it has ended. */
+bool pirn_case_link(pirn_case *c, const struct wait *w);
+void pirn_case_unlink(pirn_case *c);
 
 #endif

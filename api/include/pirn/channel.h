@@ -87,6 +87,9 @@ typedef struct pirn_case {
  * that as its result; so does a receive at the end, with 0. */
 PIRN_API pirn_case pirn_case_send(pirn_channel *channel, const void *item);
 PIRN_API pirn_case pirn_case_recv(pirn_channel *channel, void *ret_item);
+/* Goes when it has ended: result is its status, and its value goes to *ret_value, which may be NULL.
+ * A NULL awaitable never has. Select only looks on: it passes no cancel on. */
+PIRN_API pirn_case pirn_case_await(pirn_awaitable *awaitable, void **ret_value);
 
 /*
  * Waits until one of n cases can go, lets exactly that one go and returns its index; the others have

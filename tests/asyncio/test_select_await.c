@@ -1,0 +1,131 @@
+/*
+ * Select over awaitables, alone and beside channels.
+ */
+#include "tests/support.h"
+
+static pirn_future *new_future(void)
+{
+    pirn_future *f = NULL;
+    CHECK_OK(pirn_future_new(&f));
+    return f;
+}
+
+static pirn_channel *new_channel(size_t capacity)
+{
+    pirn_channel *ch = NULL;
+    CHECK_OK(pirn_channel_new(&ch, sizeof(int), capacity, NULL));
+    return ch;
+}
+
+static void alone(void)
+{
+    pirn_future *f = new_future(), *g = new_future();
+    pirn_channel *ch = new_channel(1);
+    int item = -1, counts[2] = {0, 0};
+    void *value = NULL;
+    pirn_case cases[] = {pirn_case_await(f, NULL), pirn_case_await(NULL, &value),
+                         pirn_case_await(g, &value), pirn_case_recv(ch, &item)};
+    CHECK_EQ(pirn_select_try(cases, 4), -EAGAIN);
+    CHECK_EQ(pirn_select(cases, 4, pirn_after_ms(1)), -ETIMEDOUT);
+    CHECK_OK(pirn_future_set(g, -EAGAIN, &item));
+    CHECK(value == NULL);
+    for (int i = 0; i < 3; i++) { /* what it says stays */
+        value = NULL;
+        CHECK_EQ(pirn_select(cases, 4, PIRN_NEVER), 2);
+        CHECK_EQ(cases[2].result, -EAGAIN);
+        CHECK(value == &item);
+    }
+    CHECK_EQ(pirn_select(cases, 3, PIRN_NEVER), 2); /* no channel */
+    for (int i = 0; i < 300; i++) {                 /* neither starves */
+        CHECK(pirn_channel_try_send(ch, &i) == 0 || pirn_channel_size(ch) == 1);
+        int at = pirn_select(&cases[2], 2, PIRN_NEVER);
+        CHECK(at == 0 || at == 1);
+        counts[at]++;
+    }
+    CHECK_GE(counts[0], 50);
+    CHECK_GE(counts[1], 50);
+    pirn_release(f);
+    pirn_release(g);
+    pirn_channel_release(ch);
+}
+
+START_TEST(a139_futures)
+{
+    support_everywhere(alone);
+}
+END_TEST
+
+/* Two futures and a channel come at the same time: one of them goes, and an item is received only if
+ * that says so. */
+struct contest {
+    pirn_future *f[2];
+    pirn_channel *ch;
+    support_barrier *barrier;
+    int sent, index, result, item;
+};
+
+static int waits(void *arg)
+{
+    struct contest *c = arg;
+    c->item = -1;
+    pirn_case cases[] = {pirn_case_await(c->f[0], NULL), pirn_case_recv(c->ch, &c->item),
+                         pirn_case_await(c->f[1], NULL)};
+    c->index = pirn_select(cases, 3, PIRN_NEVER);
+    CHECK(c->index >= 0);
+    c->result = cases[c->index].result;
+    return 0;
+}
+
+static void *sets(void *arg)
+{
+    struct contest *c = arg;
+    support_meet(c->barrier);
+    CHECK_OK(pirn_future_set(c->f[0], 10, NULL));
+    CHECK_OK(pirn_future_set(c->f[1], 12, NULL));
+    return NULL;
+}
+
+static void *sends(void *arg)
+{
+    struct contest *c = arg;
+    int item = 33;
+    support_meet(c->barrier);
+    c->sent = pirn_channel_try_send(c->ch, &item);
+    return NULL;
+}
+
+static int contests(void *arg)
+{
+    (void)arg;
+    int saw[3] = {0, 0, 0};
+    for (int i = 0; i < support_rounds(2000); i++) {
+        support_barrier barrier = {.n = 2};
+        struct contest c = {.ch = new_channel(0), .barrier = &barrier};
+        c.f[0] = new_future();
+        c.f[1] = new_future();
+        pirn_task *task = support_spawn(waits, &c);
+        support_until_waiting(task);
+        pthread_t threads[2] = {support_thread(sets, &c), support_thread(sends, &c)};
+        CHECK_OK(support_join(task));
+        support_thread_join(threads[0]);
+        support_thread_join(threads[1]);
+        saw[c.index]++;
+        CHECK_EQ(c.sent, c.index == 1 ? 0 : -EAGAIN);
+        CHECK_EQ(c.item, c.index == 1 ? 33 : -1);
+        CHECK_EQ(c.result, c.index == 1 ? 1 : 10 + c.index);
+        pirn_release(c.f[0]);
+        pirn_release(c.f[1]);
+        pirn_channel_release(c.ch);
+    }
+    CHECK(saw[0] > 0 && saw[1] > 0);
+    return 0;
+}
+
+START_TEST(a139_a_future_races_a_channel)
+{
+    FOR_WORKERS(w)
+    CHECK_OK(support_run(w, contests, NULL));
+}
+END_TEST
+
+SUPPORT_MAIN("select/await", a139_futures, a139_a_future_races_a_channel)
