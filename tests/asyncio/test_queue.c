@@ -112,6 +112,32 @@ static void random_priorities(void)
     pirn_queue_release(q);
 }
 
+/* Whatever the order they come in, neither a put nor a get needs more of the stack. */
+static int64_t itself(const void *item)
+{
+    return *(const int *)item;
+}
+
+static void many_priorities(void)
+{
+    enum {
+        N = 20000
+    };
+    pirn_queue_config config = PIRN_QUEUE_INIT;
+    pirn_queue *q;
+    config.elem_size = sizeof(int);
+    config.order = PIRN_QUEUE_PRIORITY;
+    config.key = itself;
+    CHECK_OK(pirn_queue_new(&q, &config));
+    for (int down = 0; down < 2; down++) {
+        for (int i = 0; i < N; i++)
+            put(q, down ? N - 1 - i : i);
+        for (int i = 0; i < N; i++)
+            CHECK_EQ(get(q), i);
+    }
+    pirn_queue_release(q);
+}
+
 static void limits(void)
 {
     int item = 7;
@@ -142,6 +168,7 @@ START_TEST(a129_orders_and_limits)
 {
     support_everywhere(orders);
     support_everywhere(limits);
+    support_everywhere(many_priorities);
     random_priorities();
 }
 END_TEST
