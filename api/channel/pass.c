@@ -1,0 +1,161 @@
+/*
+ * Sending and receiving.
+ *
+ * Under the channel's lock a sender
+ *   1. finds a receiver that waits and claims it: the item goes straight to its place, after the
+ *      lock has been dropped; the ring is empty then, or nobody would wait;
+ *   2. or finds room, and copies the item into the ring;
+ *   3. or links itself, drops the lock and parks (party.h).
+ * A receiver
+ *   1. takes the oldest of the ring. Then there is room: the first sender that waits is claimed and
+ *      its item moved in, so that senders get their turn in order and none can slip in between;
+ *   2. or, with capacity 0, claims a sender and copies straight from its place;
+ *   3. or is told the end; or links itself, drops the lock and parks.
+ *
+ * A send or receive that meets a waiting peer costs one lock, one claim and one copy; the peer goes
+ * into the worker's slot and runs next.
+ */
+#include <errno.h>
+
+#include "api/channel/channel.h"
+
+static char *slot(struct core *c, size_t i)
+{
+    size_t at = c->first + i;
+    return c->items + (at >= c->capacity ? at - c->capacity : at) * c->elem_size;
+}
+
+static int refuse(const pirn_channel *ch, unsigned side)
+{
+    return (ch->had & side) != 0 ? -EPIPE : -EPERM;
+}
+
+int pirn_channel_offer(pirn_channel *ch, const void *item, struct handover *h)
+{
+    struct core *c = ch->core;
+    if ((ch->open & PIRN_CHANNEL_SEND) == 0)
+        return refuse(ch, PIRN_CHANNEL_SEND);
+    if (c->receivers == 0)
+        return -EPIPE;
+    struct party *peer = party_claim(&c->receiving, &h->wakeups);
+    if (peer != NULL) {
+        h->peer = peer;
+        h->to = peer->item;
+        h->from = item;
+        h->size = c->elem_size;
+        h->peer_result = 1;
+        return 0;
+    }
+    if (c->count == c->capacity)
+        return -EAGAIN;
+    copy_item(slot(c, c->count++), item, c->elem_size);
+    return 0;
+}
+
+int pirn_channel_take(pirn_channel *ch, void *ret_item, struct handover *h)
+{
+    struct core *c = ch->core;
+    if ((ch->open & PIRN_CHANNEL_RECV) == 0)
+        return refuse(ch, PIRN_CHANNEL_RECV);
+    struct party *peer;
+    if (c->count > 0) {
+        copy_item(ret_item, slot(c, 0), c->elem_size);
+        c->first = c->first + 1 == c->capacity ? 0 : c->first + 1;
+        c->count--;
+        peer = party_claim(&c->sending, &h->wakeups);
+        if (peer != NULL) {
+            copy_item(slot(c, c->count++), peer->item, c->elem_size);
+            party_finish(peer, 0);
+        }
+        return 1;
+    }
+    peer = party_claim(&c->sending, &h->wakeups);
+    if (peer != NULL) {
+        h->peer = peer;
+        h->to = ret_item;
+        h->from = peer->item;
+        h->size = c->elem_size;
+        h->peer_result = 0;
+        return 1;
+    }
+    return c->senders == 0 ? 0 : -EAGAIN;
+}
+
+static bool lacks_item(const pirn_channel *ch, const void *item)
+{
+    return item == NULL && ch->core->elem_size != 0;
+}
+
+int pirn_channel_send(pirn_channel *channel, const void *item, pirn_time deadline)
+{
+    struct wait w;
+    struct party me;
+    struct handover h = HANDOVER_INIT;
+    if (channel == NULL || lacks_item(channel, item))
+        return -EINVAL;
+    int rc = pirn_wait_enter(&w);
+    if (rc != 0)
+        return rc;
+    struct core *c = channel->core;
+    lock_take(&c->lock);
+    rc = pirn_channel_offer(channel, item, &h);
+    if (rc == -EAGAIN) {
+        party_init(&me, (void *)(uintptr_t)item, channel); /* only read */
+        party_link(&me, &w, &c->sending);
+    }
+    lock_drop(&c->lock);
+    if (rc == -EAGAIN)
+        return party_wait(&me, &w, &c->lock, &c->sending, "channel send", deadline);
+    handover_finish(&h);
+    return rc;
+}
+
+int pirn_channel_recv(pirn_channel *channel, void *ret_item, pirn_time deadline)
+{
+    struct wait w;
+    struct party me;
+    struct handover h = HANDOVER_INIT;
+    if (channel == NULL || lacks_item(channel, ret_item))
+        return -EINVAL;
+    int rc = pirn_wait_enter(&w);
+    if (rc != 0)
+        return rc;
+    struct core *c = channel->core;
+    lock_take(&c->lock);
+    rc = pirn_channel_take(channel, ret_item, &h);
+    if (rc == -EAGAIN) {
+        party_init(&me, ret_item, channel);
+        party_link(&me, &w, &c->receiving);
+    }
+    lock_drop(&c->lock);
+    if (rc == -EAGAIN)
+        return party_wait(&me, &w, &c->lock, &c->receiving, "channel recv", deadline);
+    handover_finish(&h);
+    return rc;
+}
+
+int pirn_channel_try_send(pirn_channel *channel, const void *item)
+{
+    struct handover h = HANDOVER_INIT;
+    if (channel == NULL || lacks_item(channel, item))
+        return -EINVAL;
+    struct core *c = channel->core;
+    lock_take(&c->lock);
+    int rc = pirn_channel_offer(channel, item, &h);
+    lock_drop(&c->lock);
+    handover_finish(&h);
+    return rc;
+}
+
+int pirn_channel_try_recv(pirn_channel *channel, void *ret_item)
+{
+    struct handover h = HANDOVER_INIT;
+    if (channel == NULL || lacks_item(channel, ret_item))
+        return -EINVAL;
+    struct core *c = channel->core;
+    lock_take(&c->lock);
+    int rc = pirn_channel_take(channel, ret_item, &h);
+    lock_drop(&c->lock);
+    handover_finish(&h);
+    return rc;
+}
