@@ -110,7 +110,7 @@ static void *other_side(void *arg)
             return NULL;
         hold(g->kind, o);
         atomic_store(&g->ready, i);
-        support_meet(&g->barrier);
+        sync_meet_closely(&g->barrier);
         act(g->kind, o);
         atomic_store(&g->left, i);
     }
@@ -128,7 +128,7 @@ static int game(void *arg)
         atomic_store(&g->object, o);
         while (atomic_load(&g->ready) < i)
             sched_yield();
-        support_meet(&g->barrier);
+        sync_meet_closely(&g->barrier);
         wait(g->kind, o);
         CHECK_EQ(o->payload, 7);
         memset(o, 0xa5, sizeof(*o));

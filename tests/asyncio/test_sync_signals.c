@@ -74,7 +74,7 @@ static void *set_on_thread(void *arg)
 {
     struct ping *p = arg;
     for (int i = 1; i <= p->rounds; i++) {
-        support_meet(&p->barrier);
+        sync_meet_closely(&p->barrier);
         p->plain = i;
         CHECK_OK(pirn_event_set(&p->there));
         CHECK_OK(pirn_event_wait(&p->back, PIRN_NEVER));
@@ -90,7 +90,7 @@ static int ping(void *arg)
     struct ping p = {.barrier = {.n = 2}, .rounds = support_rounds(4000)};
     pthread_t thread = support_thread(set_on_thread, &p);
     for (int i = 1; i <= p.rounds; i++) {
-        support_meet(&p.barrier);
+        sync_meet_closely(&p.barrier);
         CHECK_OK(pirn_event_wait(&p.there, PIRN_NEVER));
         CHECK_EQ(p.plain, i);
         CHECK_OK(pirn_event_clear(&p.there));
