@@ -147,13 +147,13 @@ int pirn_generator_start(pirn_generator *g)
     pirn_spawn_config config = PIRN_SPAWN_INIT;
     pirn_task *task;
     bool adopted = false;
-    struct spawn_how owner = {&g->owner, &adopted};
+    struct spawn_how how = {&g->owner, &adopted, 0};
     config.runtime = g->rt;
     config.stack_size = g->stack_size;
     config.name = g->name[0] != '\0' ? g->name : NULL;
     config.arg_drop = pirn_generator_drop_arg;
     atomic_fetch_add_explicit(&g->refs, 1, memory_order_relaxed);
-    int rc = pirn_task_spawn(&task, &config, run_body, g, &owner, g->site);
+    int rc = pirn_task_spawn(&task, &config, run_body, g, &how, g->site);
     if (rc != 0) {
         pirn_generator_unref(g); /* a task that is not pinned is adopted last: it has not been */
         return rc;
