@@ -135,9 +135,11 @@ static inline int party_wait(struct party *p, struct wait *w, struct lock *lock,
     return rc;
 }
 
-/* An element from here to there. */
+/* An element from here to there; one of no bytes may be nowhere. */
 static inline void copy_item(void *to, const void *from, size_t size)
 {
+    if (from == NULL)
+        return;
     if (size == sizeof(uint64_t))
         memcpy(to, from, sizeof(uint64_t));
     else if (size != 0)
