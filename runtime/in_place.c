@@ -41,7 +41,8 @@ static bool may_run(struct worker *w, const struct pirn_task *me, const struct p
     enum role role = worker_role(w);
     /* Who is asked for attention goes the long way, past the scheduler. */
     return atomic_load_explicit(&w->attention, memory_order_relaxed) == 0 && !task_has_started(t) &&
-           t->rt == w->rt && (t->flags & PIRN_PINNED) == 0 && is_free(me) &&
+           t->rt == w->rt && !task_is_on_strand(t) && !task_is_on_strand(me) &&
+           (t->flags & PIRN_PINNED) == 0 && is_free(me) &&
            (role == ROLE_PRIMARY || role == ROLE_SUBSTITUTE) &&
            (size_t)(here - me->stack->low) >= needs &&
            atomic_load_explicit(&t->base.refs, memory_order_relaxed) == 2;

@@ -111,7 +111,7 @@ int pirn_awaitable_await(struct pirn_awaitable *a, int *ret_status, int64_t dead
     if (awaitable_has_ended(a) && a->kind != PIRN_KIND_FUTURE) { /* no place to be cancelled */
         struct worker *worker = pirn_self()->worker;
         if (worker != NULL && pirn_worker_charge(worker))
-            pirn_worker_yield(worker);
+            pirn_worker_pause(worker);
         rc = answer(&w, a, ret_status, false);
         if (join)
             pirn_awaitable_unref(a);

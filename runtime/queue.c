@@ -14,6 +14,7 @@
  *                               up to 400 us (see perf/bench/spawn.c); so do up to 8 that completions
  *                               made ready on a worker that is not calm
  *   from any other thread       into an inject queue, by lane (see enum lane)
+ *   a member of a strand        only once the strand is its own (strand.c)
  *   a hog that yields           behind tasks that have not started yet, if any are waiting
  *
  * Local pushes look for parked workers without a fence: missing one that parks at this very moment
@@ -25,6 +26,7 @@
 #include "io/sys.h"
 #include "runtime/runtime.h"
 #include "runtime/self.h"
+#include "runtime/strand.h"
 #include "runtime/worker.h"
 
 enum {
@@ -182,6 +184,8 @@ void pirn_worker_enqueue(struct worker *w, struct pirn_task *t)
 void pirn_worker_launch(struct pirn_task *t)
 {
     struct worker *w = pirn_self()->worker;
+    if (task_is_on_strand(t) && !pirn_strand_admit(t))
+        return;
     if (w != NULL && w->rt == t->rt)
         pirn_worker_enqueue(w, t);
     else
@@ -191,6 +195,8 @@ void pirn_worker_launch(struct pirn_task *t)
 void pirn_worker_ready(struct pirn_task *t)
 {
     struct worker *w = pirn_self()->worker;
+    if (task_is_on_strand(t) && !pirn_strand_admit(t))
+        return;
     if (w == NULL || w->rt != t->rt) {
         pirn_inject_task(t->rt, t);
         return;

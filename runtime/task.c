@@ -22,6 +22,7 @@
 #include "io/sys.h"
 #include "runtime/runtime.h"
 #include "runtime/self.h"
+#include "runtime/strand.h"
 #include "runtime/task_pool.h"
 #include "runtime/wait.h"
 
@@ -131,7 +132,8 @@ static int check(const pirn_spawn_config *config, pirn_fn fn, struct pirn_runtim
                                : self->pinned != NULL ? self->pinned->rt
                                                       : NULL;
     struct pirn_runtime *rt = config->runtime != NULL ? config->runtime : own;
-    if (fn == NULL || config->size != sizeof(*config) || (config->flags & ~PIRN_PINNED) != 0 ||
+    if (fn == NULL || config->size != sizeof(*config) ||
+        (config->flags & ~(PIRN_PINNED | PIRN_OFF_STRAND)) != 0 ||
         config->stack_size > PIRN_STACK_SIZE_MAX)
         return -EINVAL;
     if (rt == NULL)
@@ -242,6 +244,8 @@ int pirn_task_spawn(struct pirn_awaitable **ret_task, const pirn_spawn_config *c
     t->id = new_id(rt, w);
     t->site = site;
     rc = inherit(t, parent);
+    if (rc == 0)
+        rc = pirn_strand_bind(t, config, parent);
     if (rc == 0 && config->name != NULL)
         rc = pirn_task_set_name(t, config->name);
     if (rc == 0 && how != NULL && how->owner != NULL) {
@@ -261,6 +265,8 @@ int pirn_task_spawn(struct pirn_awaitable **ret_task, const pirn_spawn_config *c
     if (rc != 0) {
         if (t->owner != NULL)
             t->owner->on_end(t);
+        if (task_is_on_strand(t))
+            pirn_strand_unref(task_strand(t));
         atomic_store_explicit(&t->base.refs, 0, memory_order_relaxed);
         pirn_task_free(t);
         uncount_live(rt, w);

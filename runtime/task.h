@@ -21,7 +21,7 @@
  * inner                     the task; cancellers read it (join.c)
  * owner                     set before the task is queued
  * next_sibling, prev_sibling  holders of the owner's lock
- * hog, light_runs           the task (hog also read by the worker that dequeues it)
+ * traits                    the worker it runs on; read by whoever has it in a queue
  * cancel_reason             anybody, atomically
  * what, since               the task; read by a dump, racing harmlessly (relaxed atomics)
  */
@@ -56,6 +56,10 @@ enum started {
 };
 
 enum {
+    TASK_ON_STRAND = 1u << 7 /* in traits: extra has the strand */
+};
+
+enum {
     LOCALS_MAX = 32,
     NAME_MAX_BYTES = 32
 };
@@ -71,6 +75,7 @@ struct task_extra {
     void (*value_drop)(void *value);
     struct cleanup *cleanups; /* newest first; the task's alone, as is the count */
     uint64_t cleanup_count;   /* ever registered */
+    struct pirn_strand *strand; /* set at spawn; its reference goes at the task's end */
 };
 
 struct pirn_task {
@@ -97,7 +102,8 @@ struct pirn_task {
     uint32_t stack_size;
     uint8_t flags;
     bool late; /* spawned during shutdown, by somebody's cleanup: not cancelled by it */
-    _Atomic uint8_t light_runs; /* runs left until a hog is trusted again; written where it runs */
+    _Atomic uint8_t
+        traits; /* TASK_ON_STRAND, set at spawn; runs left until a hog is trusted again */
     _Atomic uint8_t
         started; /* enum started; written by the worker that starts it; a hint to others */
 #ifdef PIRN_TSAN
@@ -141,7 +147,24 @@ static inline void task_set_started(struct pirn_task *t, enum started started)
 /* A hog: it kept a worker busy for milliseconds of late. */
 static inline unsigned task_light_runs(const struct pirn_task *t)
 {
-    return atomic_load_explicit(&t->light_runs, memory_order_relaxed);
+    return atomic_load_explicit(&t->traits, memory_order_relaxed) & ~(unsigned)TASK_ON_STRAND;
+}
+
+static inline void task_set_light_runs(struct pirn_task *t, unsigned runs) /* where it runs */
+{
+    unsigned strand = atomic_load_explicit(&t->traits, memory_order_relaxed) & TASK_ON_STRAND;
+    atomic_store_explicit(&t->traits, (uint8_t)(strand | runs), memory_order_relaxed);
+}
+
+static inline bool task_is_on_strand(const struct pirn_task *t)
+{
+    return (atomic_load_explicit(&t->traits, memory_order_relaxed) & TASK_ON_STRAND) != 0;
+}
+
+/* Neither a hog nor on a strand: one look for the two. */
+static inline bool task_is_plain(const struct pirn_task *t)
+{
+    return atomic_load_explicit(&t->traits, memory_order_relaxed) == 0;
 }
 
 /* A task that has never run, or that kept a worker busy for milliseconds of late: the sentinel

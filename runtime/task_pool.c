@@ -115,7 +115,7 @@ static void reset(struct pirn_task *t, struct pirn_runtime *rt)
     lock_init(&t->base.lock);
     t->base.kind = PIRN_KIND_TASK;
     t->cell.cancels = 0;
-    atomic_store_explicit(&t->light_runs, 0, memory_order_relaxed);
+    atomic_store_explicit(&t->traits, 0, memory_order_relaxed);
     task_set_started(t, STARTED_NOT);
 }
 

@@ -59,7 +59,7 @@ int pirn_wait_enter(struct wait *w)
 {
     w->self = pirn_self();
     if (w->self->worker != NULL && pirn_worker_charge(w->self->worker)) {
-        pirn_worker_yield(w->self->worker); /* a loop of calls that never wait gives way too */
+        pirn_worker_pause(w->self->worker); /* a loop of calls that never wait gives way too */
         w->self = pirn_self();
     }
     w->task = w->self->worker != NULL ? w->self->worker->current : w->self->pinned;

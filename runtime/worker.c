@@ -20,8 +20,6 @@
 #include "runtime/worker.h"
 
 #include <errno.h>
-#include <string.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "io/sys.h"
@@ -30,6 +28,7 @@
 #include "runtime/overflow.h"
 #include "runtime/runtime.h"
 #include "runtime/self.h"
+#include "runtime/strand.h"
 #include "runtime/task_pool.h"
 #include "runtime/wait.h"
 
@@ -47,12 +46,15 @@ static void task_entry(void *arg);
 
 static void end_unstarted(struct worker *w, struct pirn_task *t, int status)
 {
+    struct pirn_strand *strand = task_strand(t);
     task_set_started(t, STARTED);
     struct pirn_task *leaving = w->current; /* half gone, or gone: not for a drop to find */
     w->current = NULL;
     pirn_task_drop_arg(t);
     pirn_task_end(t, status, w, 1);
     w->current = leaving;
+    if (strand != NULL)
+        pirn_strand_leave(w, strand);
 }
 
 /* Binds a stack to a task that is about to run for the first time. False: it ended instead. */
@@ -112,15 +114,25 @@ static __attribute__((noinline)) void finish_other(struct worker *w)
     case AFTER_ROTATE: /* see finish_switch */
         return;
     case AFTER_YIELD:
+        if (task_is_on_strand(prev))
+            pirn_strand_yielded(w, prev);
+        else
+            pirn_worker_requeue(w, prev);
+        return;
+    case AFTER_PAUSE:
         pirn_worker_requeue(w, prev);
         return;
     case AFTER_PARK: {
         uint32_t gen = w->park_gen;
         unsigned how = w->park_how;
-        if (!pirn_cell_park(&prev->cell, gen, how, &word))
+        bool on_strand = task_is_on_strand(prev);
+        bool parked = pirn_cell_park(&prev->cell, gen, how, &word);
+        if (on_strand)
+            parked ? pirn_strand_parked(w, prev) : pirn_strand_yielded(w, prev);
+        else if (!parked)
             pirn_worker_enqueue(w, prev);
-        else if ((word & CELL_CANCEL) != 0 && (how & CELL_IN_OP) != 0 &&
-                 (how & CELL_CANCELLABLE) != 0)
+        if (parked && (word & CELL_CANCEL) != 0 && (how & CELL_IN_OP) != 0 &&
+            (how & CELL_CANCELLABLE) != 0)
             pirn_wait_stop_op(prev, gen, -ECANCELED); /* it came between start and park */
         return;
     }
@@ -171,7 +183,7 @@ static __attribute__((noinline)) void note_conduct(struct worker *w, struct pirn
         attention = atomic_exchange_explicit(&w->attention, 0, memory_order_relaxed);
     runs = (attention & ATTENTION_HOG) != 0 ? HOG_LIGHT_RUNS : runs != 0 ? runs - 1 : 0;
     if (t != NULL)
-        atomic_store_explicit(&t->light_runs, (uint8_t)runs, memory_order_relaxed);
+        task_set_light_runs(t, runs);
     if (attention != 0 && w->budget > 0) { /* somebody wants the scheduler to look around */
         w->stride -= w->budget;
         w->budget = 0;
@@ -192,15 +204,26 @@ static inline __attribute__((always_inline)) struct pirn_task *leave_for(struct 
     return w->budget > 0 ? next_local(w) : NULL;
 }
 
-void pirn_worker_yield(struct worker *w)
+static inline void give_way(struct worker *w, struct pirn_task *t, enum after after)
 {
-    struct pirn_task *t = w->current;
     struct pirn_task *next = leave_for(w, t);
-    if (next == NULL && w->budget > 0)
+    if (next == NULL && w->budget > 0 &&
+        (after == AFTER_PAUSE || !task_is_on_strand(t) || !pirn_strand_pass(w, t, &next)))
         return; /* nobody else here */
     w->prev = t;
-    w->after = AFTER_YIELD;
+    w->after = (uint8_t)after;
     finish_switch(go(w, &t->sp, next, false));
+}
+
+void pirn_worker_yield(struct worker *w)
+{
+    give_way(w, w->current, AFTER_YIELD);
+}
+
+void pirn_worker_pause(struct worker *w)
+{
+    struct pirn_task *t = w->current;
+    give_way(w, t, task_is_on_strand(t) && pirn_strand_keeps(t) ? AFTER_PAUSE : AFTER_YIELD);
 }
 
 /* The common yield, in as few steps as may be: the queue is entered once, its oldest taken out, and
@@ -208,7 +231,7 @@ void pirn_worker_yield(struct worker *w)
 static inline __attribute__((always_inline)) bool rotate(struct worker *w, struct pirn_task *t)
 {
     if (__builtin_expect(w->budget <= 1 || HARD_MODE || worker_role(w) != ROLE_PRIMARY ||
-                             task_light_runs(t) != 0 ||
+                             !task_is_plain(t) ||
                              atomic_load_explicit(&w->attention, memory_order_relaxed) != 0,
                          0))
         return false;
@@ -265,6 +288,8 @@ int pirn_worker_yield_current(void)
 void pirn_worker_park(struct worker *w, struct pirn_task *t, uint32_t gen, unsigned how)
 {
     struct pirn_task *next = leave_for(w, t);
+    if (next == NULL && w->budget > 0 && task_is_on_strand(t))
+        pirn_strand_pass(w, t, &next);
     w->prev = t;
     w->after = AFTER_PARK;
     w->park_gen = gen;
@@ -293,6 +318,7 @@ static void task_entry(void *arg)
     finish_switch(w);
     struct pirn_task *t = w->current;
     struct stack *stack = t->stack;
+    struct pirn_strand *strand = task_strand(t);
     void *fiber = NULL;
 #ifdef PIRN_TSAN
     fiber = t->fiber;
@@ -301,47 +327,9 @@ static void task_entry(void *arg)
     w = pirn_self()->worker; /* it may be another by now */
     if (w == NULL)
         _exit(status < 0); /* a fork's child */
+    if (strand != NULL)
+        pirn_strand_leave(w, strand);
     pirn_worker_end(w, stack, fiber);
-}
-
-int pirn_worker_init(struct worker *w, struct pirn_runtime *rt, unsigned index, enum role role)
-{
-    bool primary = role == ROLE_PRIMARY;
-    memset(w, 0, sizeof(*w));
-    w->rt = rt;
-    w->index = index;
-    w->random = index * 2654435761u + 1;
-    w->stride = 1;
-    atomic_init(&w->role, (uint32_t)role);
-    pirn_runq_init(&w->q);
-    /* A spare's ring is small: rings count against RLIMIT_MEMLOCK, per user. */
-    return pirn_port_init(&w->port, &rt->mem, primary ? 256 : 32, primary ? 4096 : 256,
-                          pirn_wait_expire);
-}
-
-void pirn_worker_destroy(struct worker *w)
-{
-    pirn_port_destroy(&w->port);
-}
-
-/* Short slices: a thread that asks for 100 us is given the core soon after it wakes, even beside
- * spinners (EEVDF, Linux 6.12; elsewhere refused or ignored). And exact sleeps. */
-static void be_prompt(void)
-{
-    struct sys_sched_attr attr;
-    if (sys_sched_getattr(0, &attr) == 0 && attr.policy == 0 /* SCHED_OTHER */) {
-        attr.runtime = 100000;
-        sys_sched_setattr(0, &attr);
-    }
-    sys_prctl(PR_SET_TIMERSLACK, 1);
-}
-
-void pirn_worker_block_sigpipe(void)
-{
-    sigset_t pipe;
-    sigemptyset(&pipe);
-    sigaddset(&pipe, SIGPIPE);
-    sys_sigprocmask(SIG_BLOCK, &pipe, NULL);
 }
 
 void *pirn_worker_main(void *arg)
@@ -351,7 +339,7 @@ void *pirn_worker_main(void *arg)
     pirn_worker_block_sigpipe();
     pirn_self()->worker = w;
     atomic_store_explicit(&w->tid, gettid(), memory_order_relaxed);
-    be_prompt();
+    pirn_worker_be_prompt();
     pirn_overflow_thread_init();
     pirn_port_thread_init(&w->port);
 #ifdef PIRN_TSAN

@@ -55,6 +55,7 @@ enum {
 enum after {
     AFTER_NOTHING,
     AFTER_YIELD,
+    AFTER_PAUSE,  /* a yield that keeps the strand */
     AFTER_ROTATE, /* a yield in the common case: the run queue is entered, and has room */
     AFTER_PARK,
     AFTER_END
@@ -146,6 +147,8 @@ static inline bool pirn_worker_charge(struct worker *w)
 int pirn_worker_yield_current(void);
 /* The current task gives way / parks until its cell is claimed / is over. */
 void pirn_worker_yield(struct worker *w);
+/* The current task gives way to this worker's others, but keeps its strand for a while (strand.c). */
+void pirn_worker_pause(struct worker *w);
 void pirn_worker_park(struct worker *w, struct pirn_task *t, uint32_t gen, unsigned how);
 _Noreturn void pirn_worker_end(struct worker *w, struct stack *stack, void *fiber);
 
@@ -173,6 +176,7 @@ void pirn_worker_flush_foreign(struct pirn_runtime *rt, struct port *port);
 void *pirn_worker_main(void *worker);
 /* On pirn's own threads a write to a broken pipe is -EPIPE and nothing else. */
 void pirn_worker_block_sigpipe(void);
+void pirn_worker_be_prompt(void);
 int pirn_worker_init(struct worker *w, struct pirn_runtime *rt, unsigned index, enum role role);
 void pirn_worker_destroy(struct worker *w);
 

@@ -131,22 +131,26 @@ PIRN_API pirn_runtime *pirn_runtime_current(void);
 /* ---- Tasks ------------------------------------------------------------------------------ */
 
 enum {
-    PIRN_PINNED = 1u << 0, /* a thread of its own, for libraries with thread-local state */
+    PIRN_PINNED = 1u << 0,     /* a thread of its own, for libraries with thread-local state */
+    PIRN_OFF_STRAND = 1u << 1, /* on no strand, whatever its parent is on */
 };
+
+typedef struct pirn_strand pirn_strand;
 
 typedef struct pirn_spawn_config {
     size_t size;                 /* sizeof(pirn_spawn_config), set by PIRN_SPAWN_INIT */
     const char *name;            /* copied, cut at 31 bytes; NULL: "task-N" */
     size_t stack_size;           /* bytes, at least; 0: the runtime's default; 1 GiB at most */
-    unsigned flags;              /* PIRN_PINNED */
+    unsigned flags;              /* PIRN_PINNED, PIRN_OFF_STRAND */
     pirn_runtime *runtime;       /* where to run; NULL: the caller's (needed on a plain thread) */
     void (*arg_drop)(void *arg); /* called once when the task is done with arg, run or not; not if
                                     the spawn failed. It must not suspend, as all drops */
+    pirn_strand *strand; /* NULL: the spawning coroutine's, if it has one; see Strands below */
 } pirn_spawn_config;
 
 #define PIRN_SPAWN_INIT \
     { \
-        sizeof(pirn_spawn_config), NULL, 0, 0, NULL, NULL \
+        sizeof(pirn_spawn_config), NULL, 0, 0, NULL, NULL, NULL \
     }
 
 /*
@@ -291,6 +295,29 @@ typedef void (*pirn_done_fn)(pirn_awaitable *awaitable, void *user);
 PIRN_API int pirn_add_done_callback(pirn_awaitable *awaitable, pirn_runtime *runtime,
                                     pirn_done_fn fn, void *user);
 PIRN_API int pirn_remove_done_callback(pirn_awaitable *awaitable, pirn_done_fn fn, void *user);
+
+/*
+ * Strands. Coroutines on one strand never overlap: from the return of one [suspends] call to the
+ * next such call a coroutine has the strand for itself, whatever worker it is on. So what its
+ * members share needs no lock and no atomics, as long as nobody else touches it; what one member did
+ * is seen by the next. Those that are ready take turns in the order in which they became ready; who
+ * has waited, yielded or slept goes behind them. A call that need not wait does not let others in
+ * (but in a loop of such calls one does now and then).
+ *
+ * On a strand is who was spawned with config->strand, or by a coroutine that is on it, unless
+ * PIRN_OFF_STRAND says otherwise. Pinned tasks are on none (config->strand: -EINVAL), nor are the
+ * calls of pirn_parallel_for and pirn_blocking. Members may be of several runtimes.
+ *
+ * A member that computes or blocks without suspending delays its strand, and nobody else. Among
+ * equal deadlines, and deadlines that come at about the same time, there is no order, as in asyncio.
+ * (After Asio's strands; Python's asyncio is one strand for everything.)
+ */
+PIRN_API PIRN_MUST_USE int pirn_strand_new(pirn_strand **ret_strand); /* -ENOMEM; [anywhere] */
+PIRN_API pirn_strand *pirn_strand_retain(pirn_strand *strand);        /* [anywhere] */
+/* The caller's reference is given up; members have references of their own. [anywhere] */
+PIRN_API void pirn_strand_release(pirn_strand *strand);
+/* The calling coroutine's strand, borrowed; NULL: it is on none, or on a plain thread. */
+PIRN_API pirn_strand *pirn_strand_current(void);
 
 /* ---- Scopes ----------------------------------------------------------------------------- */
 
