@@ -38,7 +38,7 @@ verify() {
     cd "$here"
 }
 
-for model in park wait pass biased select; do
+for model in park wait pass biased select strand; do
     verify $model right rest
     # The mistakes' names stand in the model's head, one in a line.
     bugs=$(sed -n 's/^ \*   \([A-Z]*_[A-Z_]*\) .*/\1/p' $model.pml)
