@@ -7,7 +7,8 @@
  * So it is done only where the awaiter would not go on earlier anyway: no deadline, no shield, no
  * timeout or group around it (a cancel of the awaiter goes to the child), nobody else known to hold the child. And where
  * nothing else changes: it is the newest in this worker's queue, not pinned, not on the sentinel
- * (which does not start tasks), and the stack has room for all that the child was promised.
+ * (which does not start tasks), neither is on a strand (whose others may come first: strand.c), and
+ * the stack has room for all that the child was promised.
  * One thing does differ: if another awaiter turns up later, this one cannot leave it alone with the
  * child when it is cancelled; its cancel then waits for the child's end.
  *

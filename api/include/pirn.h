@@ -305,11 +305,12 @@ PIRN_API int pirn_remove_done_callback(pirn_awaitable *awaitable, pirn_done_fn f
  * (but in a loop of such calls one does now and then).
  *
  * On a strand is who was spawned with config->strand, or by a coroutine that is on it, unless
- * PIRN_OFF_STRAND says otherwise. Pinned tasks are on none (config->strand: -EINVAL), nor are the
- * calls of pirn_parallel_for and pirn_blocking. Members may be of several runtimes.
+ * PIRN_OFF_STRAND says otherwise (both at once: -EINVAL). Pinned tasks are on none (with
+ * config->strand: -EINVAL), nor are the calls of pirn_parallel_for and pirn_blocking. Members may be of several runtimes.
  *
- * A member that computes or blocks without suspending delays its strand, and nobody else. Among
- * equal deadlines, and deadlines that come at about the same time, there is no order, as in asyncio.
+ * A member that computes or blocks without suspending delays its strand, and nobody else. Whose
+ * deadline has come is ready when a worker finds it so: those less than about a millisecond apart may
+ * change places (equal ones have no order in asyncio either).
  * (After Asio's strands; Python's asyncio is one strand for everything.)
  */
 PIRN_API PIRN_MUST_USE int pirn_strand_new(pirn_strand **ret_strand); /* -ENOMEM; [anywhere] */
