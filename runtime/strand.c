@@ -120,7 +120,9 @@ bool pirn_strand_pass(struct worker *w, const struct pirn_task *t, struct pirn_t
     *ret_next = NULL;
     lock_take(&s->lock);
     bool waited_for = s->first != NULL;
-    if (waited_for && here) {
+    if (!waited_for) {
+        s->pauses = 0; /* nobody missed a turn */
+    } else if (here) {
         struct pirn_task *next = task_of_node(s->first);
         if (task_has_started(next) && next->rt == w->rt)
             *ret_next = next_holder(s);
