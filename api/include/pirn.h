@@ -296,8 +296,10 @@ PIRN_API int pirn_add_done_callback(pirn_awaitable *awaitable, pirn_runtime *run
                                     pirn_done_fn fn, void *user);
 PIRN_API int pirn_remove_done_callback(pirn_awaitable *awaitable, pirn_done_fn fn, void *user);
 
+/* ---- Strands ------------------------------------------------------------------------------- */
+
 /*
- * Strands. Coroutines on one strand never overlap: from the return of one [suspends] call to the
+ * Coroutines on one strand never overlap: from the return of one [suspends] call to the
  * next such call a coroutine has the strand for itself, whatever worker it is on. So what its
  * members share needs no lock and no atomics, as long as nobody else touches it; what one member did
  * is seen by the next. Those that are ready take turns in the order in which they became ready; who
@@ -306,7 +308,8 @@ PIRN_API int pirn_remove_done_callback(pirn_awaitable *awaitable, pirn_done_fn f
  *
  * On a strand is who was spawned with config->strand, or by a coroutine that is on it, unless
  * PIRN_OFF_STRAND says otherwise (both at once: -EINVAL). Pinned tasks are on none (with
- * config->strand: -EINVAL), nor are the calls of pirn_parallel_for and pirn_blocking. Members may be of several runtimes.
+ * config->strand: -EINVAL), nor are the calls of pirn_parallel_for and pirn_blocking. Members may be
+ * of several runtimes.
  *
  * A member that computes or blocks without suspending delays its strand, and nobody else. Whose
  * deadline has come is ready when a worker finds it so: those less than about a millisecond apart may

@@ -378,7 +378,7 @@ static int twins(void *arg)
         say("result 2;");
         CHECK_OK(support_join(c));
         expect_said("outer;start;start;set;end;end;result 1;result 2;");
-        pirn_future_release(f);
+        pirn_release(f);
     }
     return 0;
 }

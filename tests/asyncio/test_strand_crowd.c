@@ -59,7 +59,7 @@ static int sets(void *arg) /* on no strand */
 {
     support_spin(support_between(0, 20) * US);
     CHECK_OK(pirn_future_set(arg, 0, NULL));
-    pirn_future_release(arg);
+    pirn_release(arg);
     return 0;
 }
 
@@ -82,7 +82,7 @@ static void use_future(struct group *g)
     config.flags = PIRN_OFF_STRAND;
     config.runtime = pirn_runtime_current();
     CHECK_OK(pirn_future_new(&f));
-    CHECK_OK(pirn_spawn_with(&task, &config, sets, pirn_future_retain(f)));
+    CHECK_OK(pirn_spawn_with(&task, &config, sets, pirn_retain(f)));
     bool hurried = g->turns % 2;
     leave(g);
     int rc = pirn_future_await(f, NULL, NULL, hurried ? pirn_after_us(10) : PIRN_NEVER);
@@ -91,7 +91,7 @@ static void use_future(struct group *g)
     leave(g);
     CHECK_OK(support_join(task));
     enter(g);
-    pirn_future_release(f);
+    pirn_release(f);
 }
 
 static void use_children(struct group *g)

@@ -185,7 +185,7 @@ static int wakes(void *arg)
         expect_said("312");
         for (int i = 0; i < 3; i++) {
             CHECK_OK(support_join(task[i]));
-            pirn_future_release(n[i].future);
+            pirn_release(n[i].future);
         }
     }
     return 0;
@@ -218,7 +218,7 @@ static int need_not_wait(void *arg)
         CHECK_OK(support_join(task));
         expect_said("me;other;");
     }
-    pirn_future_release(f);
+    pirn_release(f);
     return 0;
 }
 
@@ -241,7 +241,7 @@ static int poll(void *arg)
     pirn_task *task = support_spawn(set_it, f);
     while (pirn_future_await(f, NULL, NULL, PIRN_NOW) == -ETIMEDOUT) {}
     CHECK_OK(support_join(task));
-    pirn_future_release(f);
+    pirn_release(f);
     return 0;
 }
 
