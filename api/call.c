@@ -17,7 +17,10 @@ static int prepare(pirn_task **ret_task, const pirn_spawn_config *config, pirn_f
 
 int pirn_coroutine_new(pirn_task **ret_task, const pirn_spawn_config *config, pirn_fn fn, void *arg)
 {
-    return prepare(ret_task, config, fn, arg, TASK_PREPARED, __builtin_return_address(0));
+    int rc = prepare(ret_task, config, fn, arg, TASK_PREPARED, __builtin_return_address(0));
+    if (rc == -ESHUTDOWN && config != NULL && config->arg_drop != NULL)
+        config->arg_drop(arg); /* as pirn_spawn_with does it */
+    return rc;
 }
 
 int pirn_start(pirn_task *task)

@@ -14,6 +14,8 @@ int pirn_dump(pirn_runtime *runtime, FILE *out)
         return -EPERM;
     if (out == NULL)
         return -EINVAL;
+    if (rt_use(rt) == USE_CLOSED)
+        return -ESHUTDOWN;
     pirn_dump_to(rt, out);
     return 0;
 }
@@ -45,6 +47,8 @@ int pirn_stats_get(pirn_runtime *runtime, pirn_stats *ret_stats)
     if (ret_stats == NULL || ret_stats->size < sizeof(ret_stats->size) ||
         ret_stats->size > sizeof(*ret_stats))
         return -EINVAL;
+    if (rt_use(rt) == USE_CLOSED)
+        return -ESHUTDOWN;
     pirn_stats s = {.size = ret_stats->size}; /* an older program knows fewer fields */
     unsigned n = rt_threads(rt);
     for (unsigned i = 0; i < n; i++) {

@@ -196,8 +196,8 @@ static bool is_cancelling(pirn_scope *s)
     return cancelling;
 }
 
-static int spawn(pirn_scope *s, const pirn_spawn_config *config, pirn_fn fn, void *arg,
-                 pirn_time deadline, void *site)
+static int try_spawn(pirn_scope *s, const pirn_spawn_config *config, pirn_fn fn, void *arg,
+                     pirn_time deadline, void *site)
 {
     bool adopted = false;
     struct spawn_how how = {&s->owner, &adopted, 0};
@@ -211,6 +211,15 @@ static int spawn(pirn_scope *s, const pirn_spawn_config *config, pirn_fn fn, voi
         give_place_back(s);
     if (rc == 0 && is_cancelling(s))
         cancel_children(s); /* it began while we spawned, and may have missed this child */
+    return rc;
+}
+
+static int spawn(pirn_scope *s, const pirn_spawn_config *config, pirn_fn fn, void *arg,
+                 pirn_time deadline, void *site)
+{
+    int rc = try_spawn(s, config, fn, arg, deadline, site);
+    if (rc == -ESHUTDOWN && config != NULL && config->arg_drop != NULL)
+        config->arg_drop(arg); /* as pirn_spawn_with does it */
     return rc;
 }
 

@@ -17,7 +17,10 @@ int pirn_spawn(pirn_task **ret_task, pirn_fn fn, void *arg)
 
 int pirn_spawn_with(pirn_task **ret_task, const pirn_spawn_config *config, pirn_fn fn, void *arg)
 {
-    return pirn_task_spawn(ret_task, config, fn, arg, NULL, __builtin_return_address(0));
+    int rc = pirn_task_spawn(ret_task, config, fn, arg, NULL, __builtin_return_address(0));
+    if (rc == -ESHUTDOWN && config != NULL && config->arg_drop != NULL)
+        config->arg_drop(arg);
+    return rc;
 }
 
 int pirn_detach(pirn_task *task)

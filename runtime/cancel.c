@@ -40,7 +40,7 @@ bool pirn_wait_stop_fd(struct pirn_runtime *rt, int fd)
     struct stop_fd s = {fd, false};
     if (atomic_load_explicit(rt_fd_ops(rt, fd), memory_order_seq_cst) != 0)
         pirn_task_each(rt, stop_if_on_fd, &s);
-    return s.any;
+    return s.any && rt_phase(rt) != PHASE_PAUSE;
 }
 
 void pirn_wait_end(struct pirn_task *t, enum cancel_found found, uint32_t gen)

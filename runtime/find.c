@@ -213,8 +213,7 @@ static bool search(struct worker *w)
         bool aged = clock_now() - began > SPIN_NS;
         if (anything_injected(w) || steal_once(w, aged) || pirn_port_has_completions(&w->port))
             return true;
-        if (aged || !others_awake(w) ||
-            atomic_load_explicit(&rt->stopping, memory_order_relaxed) != 0)
+        if (aged || !others_awake(w) || rt_phase(rt) != PHASE_RUN)
             return false;
         for (int i = 0; i < 20; i++)
             ck_pr_stall();
@@ -247,7 +246,7 @@ static bool work_in_sight(struct worker *w)
             !(handed && pirn_worker_is_calm(v, w->now)))
             return true;
     }
-    return atomic_load_explicit(&w->rt->stopping, memory_order_relaxed) != 0;
+    return rt_phase(w->rt) != PHASE_RUN;
 }
 
 /* The sentinel sleeps aside. Who arms an earlier deadline, or injects something light with nobody
@@ -265,8 +264,7 @@ static void park_sentinel(struct worker *w)
     atomic_store_explicit(&rt->sentinel_until, until, memory_order_relaxed);
     atomic_store_explicit(&w->parker.state, PARKER_ASIDE, memory_order_relaxed);
     atomic_thread_fence(memory_order_seq_cst);
-    if (!anything_injected(w) && !pirn_port_is_due(&w->port, w->now) &&
-        atomic_load_explicit(&rt->stopping, memory_order_relaxed) == 0) {
+    if (!anything_injected(w) && !pirn_port_is_due(&w->port, w->now) && rt_phase(rt) == PHASE_RUN) {
         count_one(&w->n.parks);
         pirn_port_wait(&w->port, until);
     }
@@ -324,8 +322,7 @@ static bool retire(struct worker *w)
         pirn_wake_one(rt); /* a wake-up meant for a worker went to us */
     }
     atomic_store_explicit(&w->parker.state, PARKER_ASIDE, memory_order_relaxed);
-    if (!pirn_port_is_due(&w->port, w->now) &&
-        atomic_load_explicit(&rt->stopping, memory_order_relaxed) == 0) {
+    if (!pirn_port_is_due(&w->port, w->now) && rt_phase(rt) == PHASE_RUN) {
         int64_t until = atomic_load_explicit(&w->port.next_deadline, memory_order_relaxed);
         if (!w->lingered && until > w->now + LINGER_NS)
             until = w->now + LINGER_NS;
@@ -342,9 +339,12 @@ static bool retire(struct worker *w)
 
 struct pirn_task *pirn_worker_find(struct worker *w)
 {
+    struct pirn_task *t;
     for (;;) {
-        if (atomic_load_explicit(&w->rt->stopping, memory_order_acquire) != 0)
-            return NULL; /* acquire: pairs with the release in pirn_run's end */
+        if (rt_phase(w->rt) == PHASE_PAUSE && (t = pirn_worker_rest(w)) != NULL)
+            return t;
+        if (rt_phase(w->rt) == PHASE_END)
+            return NULL;
         look_around(w);
         if (worker_role(w) == ROLE_RETIRED) {
             pirn_task_settle(w);
@@ -353,7 +353,7 @@ struct pirn_task *pirn_worker_find(struct worker *w)
             continue;
         }
         w->lingered = false;
-        struct pirn_task *t = pirn_worker_next_local(w);
+        t = pirn_worker_next_local(w);
         if (t != NULL) {
             w->woken = false;
             if (w->spared && !pirn_worker_is_calm(w, w->now)) {

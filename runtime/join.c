@@ -8,7 +8,8 @@
  * (asyncio's rule): the child ends cancelled, and so does the await; or it takes the cancel for its
  * own and returns a value, and the await gives that; or it ends without having seen it, and then it
  * is pending here again. One of several awaiters just leaves, and so does an awaiter of a future,
- * which belongs to nobody. So does one that finds the cancel on entry: it has not begun to wait.
+ * which belongs to nobody. So does one that finds the cancel on entry: it has not begun to wait. And a
+ * plain thread inside a run, for which a stop looks like a cancel.
  *
  * What has ended is had at once, and that is no place to be cancelled (asyncio's rule), but for a
  * future: a loop over futures that are set would have no such place.
@@ -89,7 +90,7 @@ static int wait_for_end(struct wait *w, struct pirn_awaitable *a, int *ret_statu
         lock_take(&a->lock);
         pirn_waiter_unlink(&a->joiners, w->waiter);
         lock_drop(&a->lock);
-        if (rc != -ECANCELED)
+        if (rc != -ECANCELED || w->task == NULL)
             return passed_on ? -ECANCELED : rc;
         rc = pass_on(w, a);
         if (rc == -EBUSY)
@@ -122,7 +123,7 @@ int pirn_awaitable_await(struct pirn_awaitable *a, int *ret_status, int64_t dead
     if (t != NULL && (t->flags & (TASK_PREPARED | TASK_TIMED)) == TASK_PREPARED)
         pirn_task_launch(t);
     rc = pirn_wait_enter(&w);
-    if (rc == -ECANCELED)
+    if (rc == -ECANCELED && w.task != NULL)
         pass_on(&w, a); /* as if it had come a moment later */
     if (rc != 0)
         return rc;

@@ -24,7 +24,8 @@
  * (monitor_asleep; the worker's parker state and this flag are each other's Dekker pair: who takes
  * a parker out of its sleep, its owner or its waker, looks at the flag afterwards).
  *
- * It also does what signal handlers must not: cancels main on SIGINT, dumps on request.
+ * It also does what signal handlers must not: cancels main on SIGINT, dumps on request, spawns what
+ * runs for a signal.
  */
 #include <errno.h>
 #include <limits.h>
@@ -242,19 +243,25 @@ static void sleep_until_called(struct pirn_runtime *rt, uint32_t word)
 static void *monitor_main(void *arg)
 {
     struct pirn_runtime *rt = arg;
+    struct timespec tick = clock_timespec((int64_t)MONITOR_TICK_US * 1000);
     unsigned quiet = 0, calm = 0;
     for (;;) {
         /* acquire: pairs with the release in pirn_monitor_call */
         uint32_t word = atomic_load_explicit(&rt->monitor_word, memory_order_acquire);
-        if (atomic_load_explicit(&rt->stopping, memory_order_acquire) != 0)
-            return NULL; /* acquire: pairs with pirn_run's release */
-        pirn_signals_serve(rt);
-        quiet = look(rt, &calm) ? 0 : quiet + 1;
+        uint32_t phase = atomic_load_explicit(&rt->phase, memory_order_acquire);
+        if (phase_of(phase) == PHASE_END)
+            return NULL; /* acquire: pairs with the release in set_phase */
+        bool done = pirn_signals_serve(rt);
+        if (phase_of(phase) == PHASE_PAUSE) {
+            pirn_monitor_rest(rt, phase);
+            sys_futex_wait(&rt->monitor_word, word, done ? NULL : &tick);
+            continue;
+        }
+        quiet = look(rt, &calm) || !done ? 0 : quiet + 1;
         if (quiet >= 2) {
             sleep_until_called(rt, word);
             quiet = 0;
         } else {
-            struct timespec tick = clock_timespec((int64_t)MONITOR_TICK_US * 1000);
             sys_futex_wait(&rt->monitor_word, word, &tick);
         }
     }

@@ -21,7 +21,9 @@ static void *pinned_main(void *arg)
     pirn_worker_block_sigpipe();
     pirn_self()->pinned = t;
     task_set_started(t, STARTED);
+    pirn_pinned_enter(rt);
     pirn_task_body(t);
+    pirn_pinned_leave(rt);
     pirn_self()->pinned = NULL;
     pirn_overflow_thread_fini();
     atomic_fetch_sub_explicit(&rt->pinned_threads, 1, memory_order_relaxed);

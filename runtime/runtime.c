@@ -1,9 +1,15 @@
 /*
- * A runtime's life: start, main, shutdown.
+ * Runs of a runtime, and its end.
  *
- * The caller of pirn_run is no worker: it starts the threads, spawns main, and waits for it like
- * any plain thread. When main is over
- *   1. closing: outsiders cannot spawn any more; every task left is cancelled once
+ * Who calls a run is no worker: it lets the runtime go (pause.c) and waits, like any plain thread,
+ * for a task's end or for a stop. A stop ends that wait as a cancel would end a coroutine's: while it
+ * is inside a run the thread is interruptible, and its cell is rt->runner. A stop that finds nobody
+ * inside a run is kept for the next one, which is then a pass: what is ready runs once. pirn_run is a
+ * runtime with one run, which is not paused after it.
+ *
+ * The end
+ *   1. closing: outsiders cannot spawn any more; every task left is cancelled once; if the runtime is
+ *      paused it goes on for this
  *   2. they have the grace to clean up, with calls that work
  *   3. failing: every wait fails with -ESHUTDOWN, again and again for a moment
  *   4. tasks that are still there are named; their workers cannot be joined, so everything is left
@@ -13,256 +19,20 @@
 #include "runtime/runtime.h"
 
 #include <errno.h>
-#include <limits.h>
-#include <linux/membarrier.h>
-#include <stdarg.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "io/clock.h"
 #include "io/sys.h"
-#include "runtime/cpus.h"
-#include "runtime/fork.h"
-#include "runtime/overflow.h"
 #include "runtime/registry.h"
 #include "runtime/self.h"
 #include "runtime/signals.h"
-#include "runtime/task_pool.h"
 #include "runtime/wait.h"
 
 enum {
-    DEFAULT_SPARES = 64,
     DEFAULT_GRACE_S = 5,
-    FAIL_FOR_MS = 200,
-    WORKERS_MAX = 1024
+    FAIL_FOR_MS = 200
 };
 
-static void *default_alloc(void *user, size_t bytes)
-{
-    (void)user;
-    return malloc(bytes);
-}
-
-static void default_free(void *user, void *ptr)
-{
-    (void)user;
-    free(ptr);
-}
-
-void pirn_report(struct pirn_runtime *rt, const char *format, ...)
-{
-    char line[512];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(line, sizeof(line), format, args);
-    va_end(args);
-    if (rt->config.report != NULL)
-        rt->config.report(rt->config.report_user, line);
-    else
-        fprintf(stderr, "pirn: %s\n", line);
-}
-
-static void remote_fence(void)
-{
-    sys_membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0);
-}
-
-static void register_remote_fence(void)
-{
-    if (sys_membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0) == 0)
-        pirn_remote_fence = remote_fence;
-}
-
-static void find_remote_fence(void)
-{
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, register_remote_fence);
-}
-
-static int check(const pirn_config *c, pirn_fn fn)
-{
-    if (fn == NULL || c->size != sizeof(*c) || c->workers < 0 || c->workers > WORKERS_MAX ||
-        c->max_spares < 0 || c->max_tasks < 0 || c->max_blocking < 0 || c->grace.ns < 0 ||
-        c->dump_signal < 0 || c->dump_signal >= NSIG || c->stack_size > PIRN_STACK_SIZE_MAX ||
-        (c->flags & ~(unsigned)(PIRN_SIGINT_CANCELS | PIRN_REPORT_OVERFLOW)) != 0 ||
-        (c->alloc == NULL) != (c->free == NULL))
-        return -EINVAL;
-    return 0;
-}
-
-static struct pirn_runtime *make(const pirn_config *c)
-{
-    struct mem mem = {c->alloc, c->free, c->alloc_user};
-    if (c->alloc == NULL)
-        mem = (struct mem){default_alloc, default_free, NULL};
-    struct pirn_runtime *rt = mem_alloc(&mem, sizeof(*rt));
-    if (rt == NULL)
-        return NULL;
-    memset(rt, 0, sizeof(*rt));
-    rt->config = *c;
-    rt->mem = mem;
-    rt->pid = getpid();
-    rt->worker_count = c->workers != 0 ? (unsigned)c->workers : (unsigned)pirn_cpus_granted("");
-    rt->max_threads =
-        rt->worker_count * 3 + 1 + (unsigned)(c->max_spares != 0 ? c->max_spares : DEFAULT_SPARES);
-    rt->workers = mem_alloc(&mem, rt->max_threads * sizeof(rt->workers[0]));
-    if (rt->workers == NULL) {
-        mem_free(&mem, rt);
-        return NULL;
-    }
-    for (int lane = 0; lane < LANES; lane++)
-        pirn_inject_init(&rt->inject[lane]);
-    lock_init(&rt->tasks_lock);
-    atomic_init(&rt->next_id, 1);
-    atomic_init(&rt->sentinel_until, INT64_MIN);
-    return rt;
-}
-
-void pirn_runtime_free(struct pirn_runtime *rt)
-{
-    struct mem mem = rt->mem;
-    pirn_task_free_all(rt);
-    mem_free(&mem, rt->workers);
-    mem_free(&mem, rt);
-}
-
-void pirn_runtime_retire(struct pirn_runtime *rt)
-{
-    /* The workers are gone, their free lists are the runtime's: what is missing there is referred
-     * to by somebody, and the last to give it back frees everything (pirn_task_free). */
-    lock_take(&rt->tasks_lock);
-    rt->over = true;
-    bool last = rt->free_task_count == rt->task_count;
-    lock_drop(&rt->tasks_lock);
-    if (last)
-        pirn_runtime_free(rt);
-}
-
-static void explain(struct pirn_runtime *rt, int rc)
-{
-    if (rc == -EPERM || rc == -EACCES)
-        pirn_report(rt, "io_uring is denied (EPERM): a seccomp profile (Docker's default, say) or "
-                        "the sysctl kernel.io_uring_disabled forbids it; allow io_uring_setup, "
-                        "io_uring_enter and io_uring_register, or set the sysctl to 0");
-    else if (rc == -ENOSYS)
-        pirn_report(rt, "io_uring is missing (ENOSYS): this kernel has none or one older than "
-                        "Linux 5.11, or a sandbox hides it; run on a newer kernel, or allow it");
-    else
-        pirn_report(rt, "cannot start a worker: %s", strerrordesc_np(-rc));
-}
-
-static int start_workers(struct pirn_runtime *rt)
-{
-    int rc = 0;
-    unsigned n = 0;
-    for (; n < rt->worker_count && rc == 0; n++) {
-        struct worker *w = mem_alloc(&rt->mem, sizeof(*w));
-        if (w == NULL)
-            return -ENOMEM;
-        rc = pirn_worker_init(w, rt, n, ROLE_PRIMARY);
-        if (rc != 0) {
-            mem_free(&rt->mem, w);
-            explain(rt, rc);
-            return rc == -EPERM || rc == -EACCES ? -ENOSYS : rc;
-        }
-        rt->workers[n] = w;
-        atomic_store_explicit(&rt->thread_count, n + 1, memory_order_relaxed);
-    }
-    /* All are in place before the first one looks at its peers. */
-    for (n = 0; n < rt->worker_count; n++) {
-        rc = sys_pthread_create(&rt->workers[n]->thread, NULL, pirn_worker_main, rt->workers[n]);
-        if (rc != 0)
-            return rc;
-        rt->workers[n]->joinable = true;
-    }
-    return 0;
-}
-
-static void stop_workers(struct pirn_runtime *rt)
-{
-    unsigned n = rt_threads(rt);
-    /* release: pairs with the acquires in pirn_worker_find and monitor_main */
-    atomic_store_explicit(&rt->stopping, 1, memory_order_release);
-    for (unsigned i = 0; i < n; i++)
-        pirn_port_wake(&rt_worker(rt, i)->port);
-    for (unsigned i = 0; i < n; i++) {
-        if (rt_worker(rt, i)->joinable)
-            pthread_join(rt_worker(rt, i)->thread, NULL);
-    }
-    /* acquire: pairs with the release in rt_outsider_leave */
-    while (atomic_load_explicit(&rt->outsiders, memory_order_acquire) != 0)
-        sched_yield();
-    for (unsigned i = 0; i < n; i++) {
-        pirn_worker_destroy(rt_worker(rt, i));
-        mem_free(&rt->mem, rt_worker(rt, i));
-    }
-}
-
-/* In the overflow handler: whose guard is this? */
-static bool describe_overflow(const void *addr, char *buf, size_t n)
-{
-    struct self *self = pirn_self();
-    struct worker *w = self->worker;
-    struct stack *stack;
-    if (w == NULL || !pirn_stack_guard_of(&w->rt->stacks, addr, &stack))
-        return false;
-    if (w->current != NULL && w->current->stack == stack)
-        pirn_task_name_raw(w->current, buf, n);
-    else
-        snprintf(buf, n, "(not the running one)");
-    return true;
-}
-
-static int watch_overflow(struct pirn_runtime *rt)
-{
-    if ((rt->config.flags & PIRN_REPORT_OVERFLOW) == 0)
-        return 0;
-    /* release: pairs with the handler's acquire */
-    atomic_store_explicit(&pirn_overflow_describe, describe_overflow, memory_order_release);
-    return pirn_overflow_install();
-}
-
-/* Undoes start() from wherever it got to. */
-static void stop(struct pirn_runtime *rt, int steps)
-{
-    if (steps > 4 && (rt->config.flags & PIRN_REPORT_OVERFLOW) != 0)
-        pirn_overflow_remove();
-    if (steps > 3)
-        pirn_signals_remove(rt);
-    if (steps > 2)
-        pirn_blocking_destroy(rt);
-    atomic_store_explicit(&rt->stopping, 1, memory_order_release); /* see stop_workers */
-    if (steps > 1)
-        pirn_monitor_stop(rt);
-    if (steps > 0) {
-        stop_workers(rt);
-        pirn_stacks_destroy(&rt->stacks);
-    }
-}
-
-static int start(struct pirn_runtime *rt)
-{
-    int steps = 0;
-    int rc = pirn_stacks_init(&rt->stacks, rt->config.stack_size);
-    if (rc != 0)
-        return rc;
-    steps = 1;
-    rc = start_workers(rt);
-    if (rc == 0 && (rc = pirn_monitor_start(rt)) == 0)
-        steps = 2;
-    if (rc == 0 && (rc = pirn_blocking_init(rt)) == 0)
-        steps = 3;
-    if (rc == 0 && (rc = pirn_signals_install(rt)) == 0)
-        steps = 4;
-    if (rc == 0 && (rc = watch_overflow(rt)) == 0)
-        steps = 5;
-    if (rc != 0)
-        stop(rt, steps);
-    else
-        pirn_registry_add(rt);
-    return rc;
-}
+/* ---- The end ---- */
 
 static void cancel_one(struct pirn_task *t, void *arg)
 {
@@ -300,13 +70,18 @@ static bool wait_for_tasks(struct pirn_runtime *rt, int64_t until)
     }
 }
 
-static bool end_leftovers(struct pirn_runtime *rt)
+static bool end_tasks(struct pirn_runtime *rt)
 {
     int64_t grace = rt->config.grace.ns != 0 ? rt->config.grace.ns : DEFAULT_GRACE_S * 1000000000LL;
     /* seq_cst: before our look at live; the last task's end looks at closing after taking itself
-     * off (uncount_live); should each miss the other, the futex still has its timeout */
+     * off (uncount_live); should each miss the other, the futex still has its timeout. And before
+     * our look at spawners: see pirn_task_spawn */
     atomic_store_explicit(&rt->closing, 1, memory_order_seq_cst);
+    while (atomic_load_explicit(&rt->spawners, memory_order_seq_cst) != 0)
+        sched_yield();
     pirn_task_each(rt, cancel_one, NULL);
+    if (rt_phase(rt) == PHASE_PAUSE)
+        pirn_resume(rt);
     if (wait_for_tasks(rt, clock_now() + (grace < 10000000 ? grace : 10000000)) ||
         wait_for_tasks(rt, clock_now() + grace))
         return true;
@@ -320,61 +95,168 @@ static bool end_leftovers(struct pirn_runtime *rt)
     return false;
 }
 
-static int run_main(struct pirn_runtime *rt, pirn_fn fn, void *arg, int *ret_status)
+bool pirn_runtime_end(struct pirn_runtime *rt)
 {
-    pirn_spawn_config config = PIRN_SPAWN_INIT;
-    config.name = "main";
-    config.runtime = rt;
-    struct pirn_awaitable *handle;
-    int rc = pirn_task_spawn(&handle, &config, fn, arg, NULL, (void *)(uintptr_t)fn);
-    if (rc != 0)
-        return rc;
-    struct pirn_task *main_task = task_of(handle);
-    /* release: pairs with the acquire in pirn_signals_serve */
-    atomic_store_explicit(&rt->main_task, main_task, memory_order_release);
-    atomic_thread_fence(memory_order_seq_cst); /* an early SIGINT found no main to cancel */
+    bool ended = end_tasks(rt);
+    pirn_registry_remove(rt);
+    if (ended)
+        pirn_runtime_stop_threads(rt);
+    else
+        pirn_signals_remove(rt); /* everything else stays for the tasks that would not end */
+    /* release: pairs with the acquire in rt_use */
+    atomic_store_explicit(&rt->use, ended ? USE_CLOSED : USE_STUCK, memory_order_release);
+    return ended;
+}
+
+/* ---- A run ---- */
+
+/* Sets whom a stop and a SIGINT mean, and lets the runtime go. True: a stop has been asked for before,
+ * and it stays as it is. */
+static bool begin_run(struct pirn_runtime *rt, struct pirn_awaitable *a, bool pauses)
+{
+    struct self *self = pirn_self();
+    pthread_mutex_lock(&rt->run_mutex);
+    bool stopped = rt->stop_asked;
+    self->interruptible = true;
+    rt->runner = &self->cell;
+    rt->awaited = a;
+    rt->pauses = pauses;
+    rt->sigint_served = false;
+    if (!stopped)
+        pirn_resume(rt);
+    pthread_mutex_unlock(&rt->run_mutex);
+    return stopped;
+}
+
+/* True: SIGINT has ended, or cancelled, what ran. */
+static bool end_run(struct pirn_runtime *rt, bool pauses)
+{
+    struct self *self = pirn_self();
+    pthread_mutex_lock(&rt->run_mutex);
+    bool interrupted = rt->sigint_served;
+    rt->runner = NULL;
+    rt->awaited = NULL;
+    rt->stop_asked = false;
+    if (interrupted &&
+        pauses) /* else the next one comes during the clean-up, and ends the process */
+        atomic_store_explicit(&rt->sigint_hits, 0, memory_order_relaxed);
+    pthread_mutex_unlock(&rt->run_mutex);
+    self->interruptible = false;
+    pirn_cell_take_cancel(&self->cell); /* of a stop that came too late to end anything */
+    return interrupted;
+}
+
+static void pause_run(struct pirn_runtime *rt)
+{
+    pthread_mutex_lock(&rt->run_mutex);
+    if (rt_phase(rt) == PHASE_RUN) /* else a stop has begun it */
+        pirn_pause_begin(rt);
+    pthread_mutex_unlock(&rt->run_mutex);
+    pirn_wait_for_rest(rt);
+}
+
+static void wait_for_stop(void)
+{
+    struct wait w;
+    int rc = pirn_wait_enter(&w);
+    while (rc == 0)
+        rc = pirn_wait_park(&w, "stop", INT64_MAX);
+}
+
+/* Has it been asked to end by nobody but SIGINT (once)? */
+static bool only_interrupted(struct pirn_awaitable *a)
+{
+    struct pirn_task *t = task_of(a);
+    if (t == NULL)
+        return true;
+    lock_take(&a->lock);
+    unsigned cancels = t->cell.cancels;
+    lock_drop(&a->lock);
+    return cancels <= 1;
+}
+
+int pirn_runtime_run(struct pirn_runtime *rt, struct pirn_awaitable *a, bool pauses,
+                     int *ret_status)
+{
+    int status = 0, rc = a != NULL ? -EINTR : 0;
+    bool stopped = begin_run(rt, a, pauses);
+    atomic_thread_fence(memory_order_seq_cst); /* an early SIGINT found nothing to cancel */
     if (atomic_load_explicit(&rt->sigint_hits, memory_order_relaxed) != 0)
         pirn_monitor_call(rt);
-    rc = pirn_awaitable_await(handle, ret_status, INT64_MAX, false);
-    if (rc == 0 && *ret_status == -ECANCELED &&
-        atomic_load_explicit(&rt->sigint_hits, memory_order_relaxed) != 0)
-        *ret_status = -EINTR;
-    if (rc == 0 && *ret_status == -ENOMEM && main_task->sp == NULL)
-        return -ENOMEM; /* there was no stack for it: it never ran */
+    if (stopped)
+        pirn_pass(rt);
+    else if (a == NULL)
+        wait_for_stop();
+    else
+        rc = pirn_await(a, &status, PIRN_NEVER);
+    if (pauses && !stopped)
+        pause_run(rt);
+    if (a != NULL && rc != 0) /* stopped; but it may have ended by now */
+        rc = pirn_await(a, &status, PIRN_NOW);
+    bool interrupted = end_run(rt, pauses);
+    if (rc != 0 || (a == NULL && interrupted))
+        return -EINTR;
+    if (status == -ECANCELED && interrupted && only_interrupted(a))
+        status = -EINTR;
+    if (ret_status != NULL)
+        *ret_status = status;
+    return 0;
+}
+
+int pirn_runtime_run_fn(struct pirn_runtime *rt, const pirn_spawn_config *config, pirn_fn fn,
+                        void *arg, bool pauses, int *ret_status, void *site)
+{
+    pirn_spawn_config main_config = PIRN_SPAWN_INIT;
+    struct pirn_awaitable *handle;
+    int status = 0;
+    if (config != NULL)
+        main_config = *config;
+    if (main_config.name == NULL)
+        main_config.name = "main";
+    main_config.runtime = rt;
+    int rc = pirn_task_spawn(&handle, &main_config, fn, arg, NULL, site);
+    if (rc != 0)
+        return rc;
+    rc = pirn_runtime_run(rt, handle, pauses, &status);
+    struct pirn_task *task = task_of(handle);
+    if (rc == 0 && status == -ENOMEM && task->sp == NULL && (task->flags & PIRN_PINNED) == 0)
+        rc = -ENOMEM; /* there was no stack for it: it never ran */
+    pirn_awaitable_unref(handle);
+    if (rc == 0 && ret_status != NULL)
+        *ret_status = status;
     return rc;
 }
 
+void pirn_runtime_ask_stop(struct pirn_runtime *rt)
+{
+    uint32_t gen;
+    pthread_mutex_lock(&rt->run_mutex);
+    rt->stop_asked = true;
+    if (rt->runner != NULL && rt->pauses && rt_phase(rt) == PHASE_RUN)
+        pirn_pause_begin(rt); /* here: nothing new begins until the one that waits is awake */
+    if (rt->runner != NULL && pirn_cell_cancel(rt->runner, 0, true, &gen) == CANCEL_WOKE)
+        pirn_wake_cell(rt->runner); /* under the mutex: it cannot have left the run */
+    pthread_mutex_unlock(&rt->run_mutex);
+}
+
+/* ---- One run and its end ---- */
+
 int pirn_run_with(const pirn_config *config, pirn_fn fn, void *arg, int *ret_status)
 {
-    static const pirn_config defaults = PIRN_CONFIG_INIT;
     struct self *self = pirn_self();
+    struct pirn_runtime *rt;
     int status = 0;
-    if (config == NULL)
-        config = &defaults;
-    int rc = check(config, fn);
-    if (rc != 0)
-        return rc;
+    if (fn == NULL)
+        return -EINVAL;
     if (self->worker != NULL || self->pinned != NULL)
         return -EDEADLK;
-    pirn_fork_prepare();
-    find_remote_fence();
-    struct pirn_runtime *rt = make(config);
-    if (rt == NULL)
-        return -ENOMEM;
-    rc = start(rt);
-    if (rc == 0) {
-        rc = run_main(rt, fn, arg, &status);
-        bool ended = end_leftovers(rt);
-        pirn_registry_remove(rt);
-        if (!ended) {
-            pirn_signals_remove(rt);
-            return -EBUSY; /* everything else stays for the tasks that would not end */
-        }
-        struct pirn_task *main_task = atomic_load_explicit(&rt->main_task, memory_order_relaxed);
-        stop(rt, 5);
-        if (main_task != NULL)
-            pirn_task_unref(main_task);
-    }
+    int rc = pirn_runtime_start(&rt, config);
+    if (rc != 0)
+        return rc;
+    atomic_store_explicit(&rt->use, USE_RUN, memory_order_relaxed);
+    rc = pirn_runtime_run_fn(rt, NULL, fn, arg, false, &status, (void *)(uintptr_t)fn);
+    if (!pirn_runtime_end(rt))
+        return -EBUSY;
     pirn_runtime_retire(rt);
     if (rc == 0 && ret_status != NULL)
         *ret_status = status;

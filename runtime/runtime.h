@@ -6,7 +6,10 @@
  * workers[i]            start and monitor (release: thread_count)   all
  * thread_count          monitor                       all (acquire)
  * live                  spawn, end of a task          all
- * closing, failing, stopping   the caller of pirn_run all
+ * closing, failing      who ends the runtime          all
+ * phase                 who runs it (pause.c)         all
+ * use                   who runs or closes it, by compare-and-swap   all
+ * runner, stop_asked, pauses, awaited   under run_mutex       under run_mutex
  * sentinel_until        the sentinel                  who arms an earlier deadline
  * descriptors           under tasks_lock              walkers, under tasks_lock
  */
@@ -31,6 +34,27 @@ enum lane {
     LANE_HOG,
     LANE_FRESH,
     LANES
+};
+
+/* May coroutines run? pause.c has the protocol. The word's upper bits count, so that each pause is
+ * another. */
+enum phase {
+    PHASE_RUN,
+    PHASE_PAUSE,
+    PHASE_END /* workers go home */
+};
+enum {
+    PHASE_BITS = 3,
+    PHASE_COUNT = 4 /* one pause more */
+};
+
+/* What a runtime is being used for; by compare-and-swap. */
+enum use {
+    USE_NONE,
+    USE_RUN,
+    USE_CLOSE,
+    USE_CLOSED,
+    USE_STUCK /* a task would not end */
 };
 
 enum {
@@ -61,7 +85,15 @@ struct pirn_runtime {
     _Atomic uint32_t live;     /* tasks that have not ended; a futex once closing */
     _Atomic uint32_t closing;  /* main is over: no more spawns from outside */
     _Atomic uint32_t failing;  /* the grace is over: every wait fails */
-    _Atomic uint32_t stopping; /* workers go home */
+    _Atomic uint32_t phase;    /* enum phase and a count; a futex */
+    _Atomic uint32_t use;      /* enum use */
+    _Atomic uint32_t spawners; /* threads that are no workers, inside a spawn */
+    struct inject pass;        /* what may run once although it is paused */
+
+    pthread_mutex_t run_mutex;
+    struct cell *runner; /* of the thread inside a run: a stop ends its wait */
+    bool stop_asked;
+    bool pauses; /* when this run ends */
 
     _Atomic uint32_t fruitless_wakes; /* workers that were woken and found nothing */
     _Atomic uint32_t trial; /* the sentinel may run one hog: set by the monitor, taken by it */
@@ -73,21 +105,41 @@ struct pirn_runtime {
     pthread_t monitor;
     _Atomic uint32_t monitor_word; /* futex: bumped to call the monitor */
     _Atomic uint32_t monitor_asleep;
+    _Atomic uint32_t monitor_rests; /* in which phase; a futex */
     _Atomic uint64_t spares_started, kicks;
 
     _Atomic uint32_t fd_ops[FD_OPS]; /* whether a close has operations to end first */
     _Atomic uint32_t outsiders;      /* threads that are no workers, inside a wake or a cancel */
     _Atomic uint32_t pinned_threads;
+    _Atomic uint32_t pinned_at_work; /* of those, not in a wait; a futex while pausing */
     struct blocking_pool *blocking;
     struct pirn_runtime *next_runtime;       /* the registry's */
-    _Atomic(struct pirn_task *) main_task;   /* set once, before the first SIGINT counts */
+    struct pirn_awaitable *awaited;          /* under run_mutex: what a SIGINT cancels */
+    bool sigint_served;                      /* under run_mutex */
     _Atomic uint32_t sigint_hits, dump_hits; /* signal handlers count, the monitor serves */
-    bool sigint_served;                      /* the monitor's */
+    _Atomic uint64_t signals;                /* a bit for each that came and has a handler */
 };
 
 static inline struct worker *rt_worker(struct pirn_runtime *rt, unsigned i)
 {
     return rt->workers[i]; /* i < thread_count, which was read with acquire */
+}
+
+static inline enum phase phase_of(uint32_t word)
+{
+    return (enum phase)(word & PHASE_BITS);
+}
+
+/* acquire: pairs with the releases in pause.c */
+static inline enum phase rt_phase(const struct pirn_runtime *rt)
+{
+    return phase_of(atomic_load_explicit(&rt->phase, memory_order_acquire));
+}
+
+static inline enum use rt_use(const struct pirn_runtime *rt)
+{
+    /* acquire: pairs with the release of who closed it */
+    return (enum use)atomic_load_explicit(&rt->use, memory_order_acquire);
 }
 
 /* Around what a thread that is no worker does with workers and ports: they are not taken down before
@@ -118,9 +170,42 @@ static inline unsigned rt_threads(struct pirn_runtime *rt)
 void pirn_report(struct pirn_runtime *rt, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* pirn_run is through with it. The memory is kept while tasks are referred to. */
+/* life.c: makes a runtime, paused, its threads on their way to their rest; ends its threads, when no
+ * task is left. */
+int pirn_runtime_start(struct pirn_runtime **ret_rt, const pirn_config *config);
+void pirn_runtime_stop_threads(struct pirn_runtime *rt);
+/* Gives back what is free of its memory; its owner is through with it, and the memory goes when no
+ * task is referred to any more; now. */
+void pirn_runtime_shrink(struct pirn_runtime *rt);
 void pirn_runtime_retire(struct pirn_runtime *rt);
-void pirn_runtime_free(struct pirn_runtime *rt);
+void pirn_runtime_dispose(struct pirn_runtime *rt);
+
+/* runtime.c: a run, by a thread that has set use to USE_RUN. a NULL: until stopped. pauses: the
+ * runtime is to be paused again afterwards. 0 and what it said, or -EINTR: stopped. */
+int pirn_runtime_run(struct pirn_runtime *rt, struct pirn_awaitable *a, bool pauses,
+                     int *ret_status);
+/* The same for a new task. */
+int pirn_runtime_run_fn(struct pirn_runtime *rt, const pirn_spawn_config *config, pirn_fn fn,
+                        void *arg, bool pauses, int *ret_status, void *site);
+/* Ends the present run, or the next one. */
+void pirn_runtime_ask_stop(struct pirn_runtime *rt);
+/* Cancels all tasks, lets them run to their ends, and ends the threads. False: some would not end;
+ * they were named, and have what they need. By a thread that has set use. */
+bool pirn_runtime_end(struct pirn_runtime *rt);
+
+/* pause.c */
+void pirn_pause_begin(struct pirn_runtime *rt);
+void pirn_wait_for_rest(struct pirn_runtime *rt); /* returns when no coroutine runs any more */
+void pirn_resume(struct pirn_runtime *rt);
+void pirn_pass(struct pirn_runtime *rt); /* paused: each task that is ready runs once */
+void pirn_phase_end(struct pirn_runtime *rt);
+/* A worker's rest: NULL when it is over, or a task that may run all the same. */
+struct pirn_task *pirn_worker_rest(struct worker *w);
+void pirn_worker_gone(struct worker *w); /* its thread ends, and will not rest any more */
+void pirn_monitor_rest(struct pirn_runtime *rt, uint32_t phase);
+void pirn_pinned_enter(
+    struct pirn_runtime *rt); /* before it runs its task, or goes on after a wait */
+void pirn_pinned_leave(struct pirn_runtime *rt);
 
 /* monitor.c */
 int pirn_monitor_start(struct pirn_runtime *rt);

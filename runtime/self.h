@@ -18,6 +18,7 @@ struct self {
     struct worker *worker;    /* this thread is a worker or a spare; NULL otherwise */
     struct pirn_task *pinned; /* this thread belongs to a pinned task */
     struct cell cell;         /* a plain thread's waits */
+    bool interruptible;       /* inside a run: a stop ends its wait as a cancel would (runtime.c) */
 };
 
 struct self *pirn_self(void);

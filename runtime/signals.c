@@ -3,16 +3,24 @@
  *
  * A handler only counts the hit in every runtime that asked for that signal, and calls its monitor
  * (a futex wake: async-signal-safe); the monitor does the rest, so this works while every worker is
- * stuck. The first SIGINT cancels main; at the second the earlier handler is put back and the
- * signal raised again.
+ * stuck. The first SIGINT cancels main, or ends a run that has none; at the second the earlier handler
+ * is put back and the signal raised again.
+ *
+ * What a program has added for a signal (struct reaction) runs as a coroutine:
+ *   1. the handler sets the signal's bit in rt->signals, and calls the monitor
+ *   2. the monitor takes the bits; if the reaction is not at work it spawns a task that calls fn, else
+ *      it notes that it is to run again. So one at a time, and once for however many came meanwhile
+ *   3. the task's last act (react_done, its argument's drop) clears busy, and asks for the next one
+ * The task holds a reference, and looks whether it has been removed before it calls fn.
  *
  * The list of runtimes changes under a mutex with the signals blocked, and is read by handlers
- * through atomics: entries are slots that are never freed.
+ * through atomics: entries are slots that are never freed. So are handled_by's.
  */
 #include "runtime/signals.h"
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "io/sys.h"
@@ -28,6 +36,17 @@ static _Atomic(struct pirn_runtime *) runtimes[RUNTIMES_MAX]; /* under mutex; ha
 static struct sigaction earlier[NSIG];                        /* under mutex; handlers read */
 static unsigned users[NSIG];                                  /* under mutex */
 static _Atomic unsigned running;                              /* handlers at work */
+
+struct reaction { /* all under mutex */
+    struct pirn_runtime *rt;
+    pirn_fn fn;
+    void *arg;
+    int sig;
+    unsigned refs; /* reactions', its task's */
+    bool busy, again;
+};
+static struct reaction *reactions[NSIG];                /* under mutex */
+static _Atomic(struct pirn_runtime *) handled_by[NSIG]; /* the same's rt, for handlers */
 
 static bool wants(const struct pirn_runtime *rt, int sig)
 {
@@ -49,10 +68,19 @@ static void on_signal(int sig, siginfo_t *info, void *context)
     int saved = errno;
     atomic_fetch_add_explicit(&running, 1, memory_order_seq_cst); /* pairs with remove's fence */
     bool second = false;
+    /* acquire: pairs with the release in pirn_signals_add */
+    struct pirn_runtime *handler = atomic_load_explicit(&handled_by[sig], memory_order_acquire);
+    if (handler != NULL) {
+        /* release: pairs with the acquire in serve_reactions */
+        atomic_fetch_or_explicit(&handler->signals, 1ull << (sig - 1), memory_order_release);
+        pirn_monitor_call(handler);
+    }
     for (int i = 0; i < RUNTIMES_MAX; i++) {
         struct pirn_runtime *rt = atomic_load_explicit(&runtimes[i], memory_order_acquire);
         if (rt == NULL || !wants(rt, sig)) /* acquire: pairs with the release in install */
             continue;
+        if (sig != rt->config.dump_signal && handler != NULL)
+            continue; /* a SIGINT that the program sees to itself */
         _Atomic uint32_t *hits = sig == rt->config.dump_signal ? &rt->dump_hits : &rt->sigint_hits;
         uint32_t before = atomic_fetch_add_explicit(hits, 1, memory_order_relaxed);
         second |= hits == &rt->sigint_hits && before > 0;
@@ -111,9 +139,67 @@ int pirn_signals_install(struct pirn_runtime *rt)
     return rc;
 }
 
+static void unref(struct reaction *r)
+{
+    if (--r->refs == 0)
+        mem_free(&r->rt->mem, r);
+}
+
+static void remove_reaction(int sig)
+{
+    struct reaction *r = reactions[sig];
+    reactions[sig] = NULL;
+    atomic_store_explicit(&handled_by[sig], NULL, memory_order_relaxed);
+    unref(r);
+    give_back(sig);
+}
+
+int pirn_signals_add(struct pirn_runtime *rt, int sig, pirn_fn fn, void *arg)
+{
+    struct reaction *r = mem_alloc(&rt->mem, sizeof(*r));
+    int rc = 0;
+    if (r == NULL)
+        return -ENOMEM;
+    *r = (struct reaction){rt, fn, arg, sig, 1, false, false};
+    pthread_mutex_lock(&mutex);
+    struct reaction *old = reactions[sig];
+    /* relaxed: the end removes under this mutex, after it has set closing */
+    if (atomic_load_explicit(&rt->closing, memory_order_relaxed) != 0)
+        rc = -ESHUTDOWN;
+    else if (old != NULL)
+        rc = old->rt != rt ? -EBUSY : 0;
+    else
+        rc = take(sig);
+    if (rc == 0) {
+        reactions[sig] = r;
+        if (old != NULL)
+            unref(old);
+        /* release: pairs with the acquire in on_signal */
+        atomic_store_explicit(&handled_by[sig], rt, memory_order_release);
+    }
+    pthread_mutex_unlock(&mutex);
+    if (rc != 0)
+        mem_free(&rt->mem, r);
+    return rc;
+}
+
+bool pirn_signals_drop(int sig)
+{
+    pthread_mutex_lock(&mutex);
+    bool any = reactions[sig] != NULL;
+    if (any)
+        remove_reaction(sig);
+    pthread_mutex_unlock(&mutex);
+    return any;
+}
+
 void pirn_signals_remove(struct pirn_runtime *rt)
 {
     pthread_mutex_lock(&mutex);
+    for (int sig = 1; sig < NSIG; sig++) {
+        if (reactions[sig] != NULL && reactions[sig]->rt == rt)
+            remove_reaction(sig);
+    }
     for (int i = 0; i < RUNTIMES_MAX; i++) {
         if (atomic_load_explicit(&runtimes[i], memory_order_relaxed) != rt)
             continue;
@@ -137,19 +223,120 @@ void pirn_signals_forget(void)
         if (users[sig] != 0)
             sys_sigaction(sig, &earlier[sig], NULL);
         users[sig] = 0;
+        reactions[sig] = NULL;
+        atomic_store_explicit(&handled_by[sig], NULL, memory_order_relaxed);
     }
     pthread_mutex_init(&mutex, NULL); /* its holder did not come along */
 }
 
-void pirn_signals_serve(struct pirn_runtime *rt)
+static int react(void *arg)
 {
-    /* acquire: pairs with the release in run_main */
-    struct pirn_task *main_task = atomic_load_explicit(&rt->main_task, memory_order_acquire);
-    if (atomic_load_explicit(&rt->sigint_hits, memory_order_relaxed) != 0 && !rt->sigint_served &&
-        main_task != NULL) {
-        rt->sigint_served = true;
-        pirn_wait_cancel(main_task, "SIGINT");
+    struct reaction *r = arg;
+    pthread_mutex_lock(&mutex);
+    bool removed = reactions[r->sig] != r;
+    pthread_mutex_unlock(&mutex);
+    return removed ? 0 : r->fn(r->arg);
+}
+
+static void ask_for(struct pirn_runtime *rt, int sig)
+{
+    /* release: pairs with the acquire in serve_reactions */
+    atomic_fetch_or_explicit(&rt->signals, 1ull << (sig - 1), memory_order_release);
+}
+
+static void react_done(void *arg)
+{
+    struct reaction *r = arg;
+    struct pirn_runtime *rt = r->rt;
+    pthread_mutex_lock(&mutex);
+    bool again = r->again && reactions[r->sig] == r;
+    r->busy = r->again = false;
+    if (again)
+        ask_for(rt, r->sig);
+    unref(r);
+    pthread_mutex_unlock(&mutex);
+    if (again)
+        pirn_monitor_call(rt);
+}
+
+/* A reaction that may be started now, with a reference for its task. */
+static struct reaction *claim(const struct pirn_runtime *rt, int sig)
+{
+    pthread_mutex_lock(&mutex);
+    struct reaction *r = reactions[sig];
+    if (r != NULL && (r->rt != rt || r->busy)) {
+        r->again |= r->rt == rt;
+        r = NULL;
     }
+    if (r != NULL) {
+        r->busy = true;
+        r->refs++;
+    }
+    pthread_mutex_unlock(&mutex);
+    return r;
+}
+
+/* False: there was no room for a task, and it is to be tried again. */
+static bool start_reaction(struct pirn_runtime *rt, int sig)
+{
+    struct reaction *r = claim(rt, sig);
+    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    struct pirn_awaitable *task;
+    char name[NAME_MAX_BYTES];
+    if (r == NULL)
+        return true;
+    snprintf(name, sizeof(name), "signal-%d", sig);
+    config.name = name;
+    config.runtime = rt;
+    config.arg_drop = react_done;
+    int rc = pirn_task_spawn(&task, &config, react, r, NULL, (void *)(uintptr_t)r->fn);
+    if (rc == 0) {
+        pirn_awaitable_unref(task);
+        return true;
+    }
+    if (rc != -ESHUTDOWN)
+        ask_for(rt, sig);
+    react_done(r);
+    return rc == -ESHUTDOWN;
+}
+
+static bool serve_reactions(struct pirn_runtime *rt)
+{
+    bool done = true;
+    if (atomic_load_explicit(&rt->signals, memory_order_relaxed) == 0)
+        return true;
+    /* acquire: pairs with the handler's release */
+    uint64_t bits = atomic_exchange_explicit(&rt->signals, 0, memory_order_acquire);
+    for (int sig = 1; sig < NSIG; sig++) {
+        if ((bits >> (sig - 1) & 1) != 0)
+            done &= start_reaction(rt, sig);
+    }
+    return done;
+}
+
+static void serve_sigint(struct pirn_runtime *rt)
+{
+    struct pirn_awaitable *a = NULL;
+    pthread_mutex_lock(&rt->run_mutex);
+    bool serve = rt->runner != NULL && !rt->sigint_served;
+    if (serve) {
+        rt->sigint_served = true;
+        a = pirn_retain(rt->awaited);
+    }
+    pthread_mutex_unlock(&rt->run_mutex);
+    if (a != NULL) {
+        pirn_awaitable_cancel(a, "SIGINT");
+        pirn_awaitable_unref(a);
+    } else if (serve) {
+        pirn_runtime_ask_stop(rt);
+    }
+}
+
+bool pirn_signals_serve(struct pirn_runtime *rt)
+{
+    if (atomic_load_explicit(&rt->sigint_hits, memory_order_relaxed) != 0)
+        serve_sigint(rt);
     if (atomic_exchange_explicit(&rt->dump_hits, 0, memory_order_relaxed) != 0)
         pirn_dump_to(rt, stderr);
+    return serve_reactions(rt);
 }

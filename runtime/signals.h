@@ -1,14 +1,22 @@
 /*
- * The signals a program has asked pirn to take: SIGINT as cancel of main, a dump signal.
+ * The signals a program has asked pirn to take: SIGINT as cancel of main, a dump signal, and those it
+ * has added functions for.
  */
 #ifndef PIRN_RUNTIME_SIGNALS_H
 #define PIRN_RUNTIME_SIGNALS_H
 
-struct pirn_runtime;
+#include <pirn.h>
+#include <stdbool.h>
 
 int pirn_signals_install(struct pirn_runtime *rt); /* what rt->config asks for; 0 or -errno */
 void pirn_signals_remove(struct pirn_runtime *rt); /* puts earlier handlers back */
-void pirn_signals_serve(struct pirn_runtime *rt);  /* the monitor does what handlers asked for */
-void pirn_signals_forget(void);                    /* in a fork's child: those runtimes are gone */
+/* The monitor does what handlers asked for. False: not all of it, it is to try again. */
+bool pirn_signals_serve(struct pirn_runtime *rt);
+void pirn_signals_forget(void); /* in a fork's child: those runtimes are gone */
+
+/* fn(arg) as a coroutine of rt for each group of that signal: 0, -EINVAL, -EBUSY (another runtime has
+ * it), -ENOMEM, -ESHUTDOWN. And no longer: was there one? */
+int pirn_signals_add(struct pirn_runtime *rt, int sig, pirn_fn fn, void *arg);
+bool pirn_signals_drop(int sig);
 
 #endif

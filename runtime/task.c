@@ -125,7 +125,8 @@ static int inherit(struct pirn_task *t, struct pirn_task *parent)
     return 0;
 }
 
-static int check(const pirn_spawn_config *config, pirn_fn fn, struct pirn_runtime **ret_rt)
+static int check(const pirn_spawn_config *config, pirn_fn fn, struct pirn_runtime **ret_rt,
+                 bool *ret_outside)
 {
     struct self *self = pirn_self();
     struct pirn_runtime *own = self->worker != NULL   ? self->worker->rt
@@ -139,10 +140,10 @@ static int check(const pirn_spawn_config *config, pirn_fn fn, struct pirn_runtim
     if (rt == NULL)
         return -EPERM;
     if (atomic_load_explicit(&rt->failing, memory_order_relaxed) != 0 ||
-        (rt != own &&
-         (atomic_load_explicit(&rt->closing, memory_order_relaxed) != 0 || rt->pid != getpid())))
+        (rt != own && rt->pid != getpid()))
         return -ESHUTDOWN;
     *ret_rt = rt;
+    *ret_outside = rt != own;
     return 0;
 }
 
@@ -219,20 +220,14 @@ static void fill(struct pirn_task *t, const pirn_spawn_config *config, pirn_fn f
     t->cell.kind = (config->flags & PIRN_PINNED) != 0 ? CELL_THREAD : CELL_TASK;
 }
 
-int pirn_task_spawn(struct pirn_awaitable **ret_task, const pirn_spawn_config *config, pirn_fn fn,
-                    void *arg, const struct spawn_how *how, void *site)
+static int spawn(struct pirn_runtime *rt, struct pirn_awaitable **ret_task,
+                 const pirn_spawn_config *config, pirn_fn fn, void *arg,
+                 const struct spawn_how *how, void *site)
 {
-    static const pirn_spawn_config plain = PIRN_SPAWN_INIT;
-    struct pirn_runtime *rt = NULL;
-    if (config == NULL)
-        config = &plain;
-    int rc =
-        ret_task == NULL && (how == NULL || how->owner == NULL) ? -EINVAL : check(config, fn, &rt);
-    if (rc != 0)
-        return rc;
     struct self *self = pirn_self();
     struct worker *w = self->worker != NULL && self->worker->rt == rt ? self->worker : NULL;
     struct pirn_task *parent = self->worker != NULL ? self->worker->current : self->pinned;
+    int rc;
     if (!count_live(rt, w))
         return -EAGAIN;
     struct pirn_task *t = pirn_task_alloc(rt, w);
@@ -279,6 +274,32 @@ int pirn_task_spawn(struct pirn_awaitable **ret_task, const pirn_spawn_config *c
     if ((t->flags & (PIRN_PINNED | TASK_PREPARED)) == 0)
         pirn_worker_launch(t);
     return 0;
+}
+
+int pirn_task_spawn(pirn_task **ret_task, const pirn_spawn_config *config, pirn_fn fn, void *arg,
+                    const struct spawn_how *how, void *site)
+{
+    static const pirn_spawn_config plain = PIRN_SPAWN_INIT;
+    struct pirn_runtime *rt = NULL;
+    bool outside = false;
+    if (config == NULL)
+        config = &plain;
+    int rc = ret_task == NULL && (how == NULL || how->owner == NULL)
+                 ? -EINVAL
+                 : check(config, fn, &rt, &outside);
+    if (rc != 0)
+        return rc;
+    if (!outside)
+        return spawn(rt, ret_task, config, fn, arg, how, site);
+    /* seq_cst, both: pairs with who ends the runtime: says closing, then looks at spawners. Either
+     * we see it, or our task is seen among the live. */
+    atomic_fetch_add_explicit(&rt->spawners, 1, memory_order_seq_cst);
+    rc = atomic_load_explicit(&rt->closing, memory_order_seq_cst) != 0
+             ? -ESHUTDOWN
+             : spawn(rt, ret_task, config, fn, arg, how, site);
+    /* release: pairs with the acquire in end_tasks; our last access */
+    atomic_fetch_sub_explicit(&rt->spawners, 1, memory_order_release);
+    return rc;
 }
 
 void pirn_task_drop_arg(struct pirn_task *t)

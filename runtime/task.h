@@ -73,8 +73,8 @@ struct task_extra {
     bool has_locals; /* any was ever set: children copy them */
     void *value;
     void (*value_drop)(void *value);
-    struct cleanup *cleanups; /* newest first; the task's alone, as is the count */
-    uint64_t cleanup_count;   /* ever registered */
+    struct cleanup *cleanups;   /* newest first; the task's alone, as is the count */
+    uint64_t cleanup_count;     /* ever registered */
     struct pirn_strand *strand; /* set at spawn; its reference goes at the task's end */
 };
 

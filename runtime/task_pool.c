@@ -153,7 +153,7 @@ void pirn_task_free(struct pirn_task *t)
     unsigned one = 1;
     t->node.next = NULL;
     if (spill(rt, &list, &one, 1))
-        pirn_runtime_free(rt);
+        pirn_runtime_dispose(rt);
 }
 
 void pirn_task_each(struct pirn_runtime *rt, void (*fn)(struct pirn_task *t, void *arg), void *arg)

@@ -67,9 +67,15 @@ int pirn_wait_enter(struct wait *w)
         w->cell = &w->self->cell;
         w->waiter = &w->local;
         w->local.linked = false;
+        if (w->self->interruptible && pirn_cell_take_cancel(w->cell))
+            return -ECANCELED;
     } else {
         w->cell = &w->task->cell;
         w->waiter = &w->task->waiter;
+        if (w->self->pinned != NULL && rt_phase(w->task->rt) == PHASE_PAUSE) {
+            pirn_pinned_leave(w->task->rt);
+            pirn_pinned_enter(w->task->rt);
+        }
         if (is_failing(w->task->rt))
             return -ESHUTDOWN;
         if (task_take_cancel(w->task))
@@ -246,12 +252,17 @@ static void park_thread(struct cell *c, uint32_t gen, unsigned how, struct pirn_
 /* Leaves until the cell has been claimed; returns why. */
 static enum wake park(struct wait *w, unsigned how, int64_t thread_deadline)
 {
-    if (w->task != NULL)
+    if (w->task != NULL || w->self->interruptible)
         how |= CELL_CANCELLABLE;
-    if (w->self->worker != NULL)
+    if (w->self->worker != NULL) {
         pirn_worker_park(w->self->worker, w->task, w->gen, how);
-    else
+    } else if (w->task != NULL) {
+        pirn_pinned_leave(w->task->rt);
         park_thread(w->cell, w->gen, how, w->task, thread_deadline);
+        pirn_pinned_enter(w->task->rt);
+    } else {
+        park_thread(w->cell, w->gen, how, NULL, thread_deadline);
+    }
     return cell_reason(cell_load(w->cell));
 }
 
@@ -299,7 +310,7 @@ int pirn_wait_park_edge(struct wait *w, const char *what, int64_t deadline)
 int pirn_wait_park(struct wait *w, const char *what, int64_t deadline)
 {
     int rc = pirn_wait_park_edge(w, what, deadline);
-    if (__builtin_expect(rc == -ECANCELED, 0))
+    if (__builtin_expect(rc == -ECANCELED && w->task != NULL, 0))
         pirn_task_relevel(w->task);
     return rc;
 }
@@ -367,7 +378,7 @@ int pirn_wait_until(struct wait *w, const char *what, int64_t until)
         note(w, what);
         enum wake reason = park(w, 0, until);
         unnote(w->task);
-        if (reason == WAKE_CANCEL)
+        if (reason == WAKE_CANCEL && w->task != NULL)
             pirn_task_relevel(w->task);
         return reason == WAKE_TIMEOUT ? 0 : error_of(reason);
     }

@@ -88,7 +88,8 @@ void pirn_wake_cell(struct cell *c);
 int pirn_wait_op(struct wait *w, const char *what, int fd, int64_t deadline);
 
 /* Stops every operation of the runtime that is under way on fd, with -EBADF; true if there was any
- * (call again: they take a moment). */
+ * (call again: they take a moment; but those of a paused runtime only end when it runs again, and
+ * whoever closes the descriptor must not wait for that). */
 bool pirn_wait_stop_fd(struct pirn_runtime *rt, int fd);
 
 /* pirn_wait_park, for a loop that deals with cancels itself: a bound's (bound.h) comes once. The caller

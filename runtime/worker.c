@@ -75,6 +75,11 @@ static bool start(struct worker *w, struct pirn_task *t)
     return true;
 }
 
+bool pirn_worker_bind(struct worker *w, struct pirn_task *t)
+{
+    return task_has_started(t) || start(w, t);
+}
+
 /* The first of the queue has never run. */
 static __attribute__((noinline)) struct pirn_task *start_or_next(struct worker *w,
                                                                  struct pirn_task *t)
@@ -82,7 +87,7 @@ static __attribute__((noinline)) struct pirn_task *start_or_next(struct worker *
     struct node *n = &t->node;
     while (n != NULL) {
         t = task_of_node(n);
-        if (task_has_started(t) || start(w, t))
+        if (pirn_worker_bind(w, t))
             return t;
         n = pirn_runq_pop(&w->q, &w->slot_runs);
     }
@@ -180,7 +185,8 @@ static __attribute__((noinline)) void note_conduct(struct worker *w, struct pirn
     unsigned runs = t != NULL ? task_light_runs(t) : 0;
     unsigned attention = 0;
     if (atomic_load_explicit(&w->attention, memory_order_relaxed) != 0)
-        attention = atomic_exchange_explicit(&w->attention, 0, memory_order_relaxed);
+        /* acquire: pairs with the release in pirn_wait_for_rest */
+        attention = atomic_exchange_explicit(&w->attention, 0, memory_order_acquire);
     runs = (attention & ATTENTION_HOG) != 0 ? HOG_LIGHT_RUNS : runs != 0 ? runs - 1 : 0;
     if (t != NULL)
         task_set_light_runs(t, runs);
@@ -264,7 +270,9 @@ static __attribute__((noinline)) int yield_pinned(struct pirn_task *t)
         return -EPERM;
     if (task_take_cancel(t))
         return -ECANCELED;
+    pirn_pinned_leave(t->rt);
     sched_yield();
+    pirn_pinned_enter(t->rt);
     return after_yield(t);
 }
 
@@ -363,5 +371,6 @@ void *pirn_worker_main(void *arg)
     pirn_task_spill(w);
     pirn_overflow_thread_fini();
     pirn_self()->worker = NULL;
+    pirn_worker_gone(w);
     return NULL;
 }

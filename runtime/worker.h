@@ -116,6 +116,7 @@ struct worker {
     uint32_t random;
 
     _Atomic uint32_t role, stuck;
+    _Atomic uint32_t rests; /* in which phase (pause.c): the owner; a futex of the pauser's */
     unsigned index;
     _Atomic int tid; /* 0 until the thread runs */
     pthread_t thread;
@@ -198,6 +199,9 @@ static inline void worker_note_long(struct worker *w)
 {
     atomic_store_explicit(&w->ran_long, w->now, memory_order_relaxed);
 }
+
+/* A task that has not run yet gets a stack. False: it ended instead. */
+bool pirn_worker_bind(struct worker *w, struct pirn_task *t);
 
 /* From the local queue, its stack bound; NULL: empty. */
 struct pirn_task *pirn_worker_next_local(struct worker *w);

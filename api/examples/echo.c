@@ -63,14 +63,15 @@ static void start_serving(int fd)
 {
     pirn_spawn_config config = PIRN_SPAWN_INIT;
     pirn_task *task;
-    int on = 1;
+    int err, on = 1;
 
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     config.name = "connection";
     config.arg_drop = close_connection;
-    if (pirn_spawn_with(&task, &config, serve, (void *)(intptr_t)fd) == 0)
+    err = pirn_spawn_with(&task, &config, serve, (void *)(intptr_t)fd);
+    if (err == 0)
         pirn_detach(task);
-    else
+    else if (err != -ESHUTDOWN) /* then arg_drop has closed it */
         close(fd);
 }
 

@@ -118,7 +118,7 @@ typedef struct pirn_config {
  * it. What main leaves running is cancelled once and gets config->grace to clean up. Returns
  * main's status, or: -EDEADLK inside a coroutine, -EINVAL, -ENOMEM, -EAGAIN (threads), -ENOSYS
  * (io_uring is missing or denied; the report says which), -EBUSY (a task would not end; it was
- * named and its memory left alone), -EINTR (SIGINT cancelled main).
+ * named and its memory left alone), -EINTR (SIGINT cancelled main, or pirn_runtime_stop).
  */
 PIRN_API int pirn_run(pirn_fn fn, void *arg);
 
@@ -143,8 +143,10 @@ typedef struct pirn_spawn_config {
     size_t stack_size;           /* bytes, at least; 0: the runtime's default; 1 GiB at most */
     unsigned flags;              /* PIRN_PINNED, PIRN_OFF_STRAND */
     pirn_runtime *runtime;       /* where to run; NULL: the caller's (needed on a plain thread) */
-    void (*arg_drop)(void *arg); /* called once when the task is done with arg, run or not; not if
-                                    the spawn failed. It must not suspend, as all drops */
+    void (*arg_drop)(void *arg); /* called once when the task is done with arg, run or not. If the
+                                    spawn failed: not, arg is still the caller's; except with
+                                    -ESHUTDOWN, when nobody will ever run it: then it has been
+                                    called. It must not suspend, as all drops */
     pirn_strand *strand; /* NULL: the spawning coroutine's, if it has one; see Strands below */
 } pirn_spawn_config;
 

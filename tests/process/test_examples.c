@@ -321,9 +321,24 @@ static void hogs(void)
     expect(text, "usage:");
 }
 
+/* Each coroutine heard another number, and the loop that owns the counter says the last. */
+static void embed(void)
+{
+    char text[4096], line[64];
+    int i;
+
+    CHECK_OK(RUN(text, "embed", "5"));
+    for (i = 1; i <= 5; i++) {
+        snprintf(line, sizeof(line), "a coroutine heard %d\n", i);
+        expect(text, line);
+    }
+    expect(text, "counter: 5\n");
+}
+
 int main(void)
 {
     alarm(280);
+    embed();
     hello();
     sleepers();
     upper_server_and_client();

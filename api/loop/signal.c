@@ -1,0 +1,38 @@
+/*
+ * Signals as callbacks: arguments and errors; the rest is runtime/signals.c's.
+ */
+#include <errno.h>
+#include <pirn.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "runtime/runtime.h"
+#include "runtime/signals.h"
+
+static bool is_signal(int signo)
+{
+    return signo > 0 && signo < NSIG && signo != SIGKILL && signo != SIGSTOP;
+}
+
+/* Its handler could only return to the instruction that raised it. */
+static bool is_fault(int signo)
+{
+    return signo == SIGSEGV || signo == SIGBUS || signo == SIGFPE || signo == SIGILL;
+}
+
+int pirn_signal_add(int signo, pirn_fn fn, void *arg, pirn_runtime *runtime)
+{
+    struct pirn_runtime *rt = runtime != NULL ? runtime : pirn_runtime_current();
+    if (!is_signal(signo) || is_fault(signo) || fn == NULL)
+        return -EINVAL;
+    if (rt == NULL)
+        return -EPERM;
+    if (rt->pid != getpid() || rt_use(rt) >= USE_CLOSED)
+        return -ESHUTDOWN;
+    return pirn_signals_add(rt, signo, fn, arg);
+}
+
+int pirn_signal_remove(int signo)
+{
+    return is_signal(signo) ? pirn_signals_drop(signo) : -EINVAL;
+}
