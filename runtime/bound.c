@@ -5,7 +5,16 @@
 
 #include <errno.h>
 
+#include "runtime/runtime.h"
 #include "runtime/wait.h"
+
+static unsigned requests(struct pirn_task *t)
+{
+    lock_take(&t->base.lock);
+    unsigned cancels = t->cell.cancels;
+    lock_drop(&t->base.lock);
+    return cancels;
+}
 
 int pirn_bound_enter(struct bound *b, struct pirn_task *t)
 {
@@ -17,10 +26,15 @@ int pirn_bound_enter(struct bound *b, struct pirn_task *t)
     b->closed = false;
     b->task = t;
     b->depth = cell_depth(cell_load(&t->cell));
-    b->cancels = t->cell.cancels;
+    b->cancels = requests(t);
     b->outer = e->bounds;
     e->bounds = b;
     return 0;
+}
+
+bool pirn_bound_saw_request(const struct bound *b)
+{
+    return requests(b->task) > b->cancels;
 }
 
 bool pirn_task_relevel(struct pirn_task *t)
@@ -62,6 +76,18 @@ int pirn_bound_leave(struct bound *b)
         pirn_task_relevel(t);
     }
     return 0;
+}
+
+void pirn_bound_abandon(struct pirn_task *t)
+{
+    struct task_extra *e = task_extra(t);
+    char name[NAME_MAX_BYTES];
+    if (e->bounds == NULL)
+        return;
+    pirn_task_name(t, name, sizeof(name));
+    pirn_report(t->rt, "task %s has ended inside a timeout or a scope", name);
+    while (e->bounds != NULL)
+        pirn_bound_leave(e->bounds);
 }
 
 void pirn_bound_hit(struct bound *b, const char *reason)

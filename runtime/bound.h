@@ -37,6 +37,8 @@ struct bound {
 int pirn_bound_enter(struct bound *b, struct pirn_task *t);
 /* -EINVAL: it is not the innermost. */
 int pirn_bound_leave(struct bound *b);
+/* The task ends, inside of bounds that nobody has left: they must not find it any more. Says so. */
+void pirn_bound_abandon(struct pirn_task *t);
 /* Any thread, while the memory of the bound is sure to stay. reason may be NULL. */
 void pirn_bound_hit(struct bound *b, const char *reason);
 
@@ -45,10 +47,7 @@ static inline bool bound_is_hit(const struct bound *b)
     return atomic_load_explicit(&b->hit, memory_order_relaxed) != 0;
 }
 
-/* Has the task been asked to end since it entered? */
-static inline bool bound_saw_request(const struct bound *b)
-{
-    return b->task->cell.cancels > b->cancels;
-}
+/* The task: has it been asked to end since it entered? */
+bool pirn_bound_saw_request(const struct bound *b);
 
 #endif

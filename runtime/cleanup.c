@@ -18,6 +18,7 @@
  */
 #include <errno.h>
 
+#include "runtime/bound.h"
 #include "runtime/runtime.h"
 #include "runtime/self.h"
 #include "runtime/task.h"
@@ -67,6 +68,8 @@ void pirn_task_run_cleanups(struct pirn_task *t, uint64_t down_to, int status)
         e->cleanups = c.next;
         c.fn(c.arg, status);
     }
+    if (down_to == 0)
+        pirn_bound_abandon(t);
     if (shields)
         pirn_task_unshield(t);
 }

@@ -120,8 +120,7 @@ int pirn_awaitable_await(struct pirn_awaitable *a, int *ret_status, int64_t dead
     }
     if (t != NULL && t == pirn_current_task())
         return -EDEADLK;
-    if (t != NULL && (t->flags & (TASK_PREPARED | TASK_TIMED)) == TASK_PREPARED)
-        pirn_task_launch(t);
+    pirn_task_begin_awaited(a);
     rc = pirn_wait_enter(&w);
     if (rc == -ECANCELED && w.task != NULL)
         pass_on(&w, a); /* as if it had come a moment later */

@@ -35,6 +35,13 @@ bool pirn_task_launch(struct pirn_task *t)
     return claim(t, WAKE_OBJECT);
 }
 
+void pirn_task_begin_awaited(struct pirn_awaitable *a)
+{
+    struct pirn_task *t = task_of(a);
+    if (t != NULL && (t->flags & (TASK_PREPARED | TASK_TIMED)) == TASK_PREPARED)
+        pirn_task_launch(t);
+}
+
 bool pirn_task_withdraw(struct pirn_task *t)
 {
     return claim(t, WAKE_CANCEL);

@@ -194,6 +194,8 @@ int pirn_task_spawn(struct pirn_awaitable **ret_task, const pirn_spawn_config *c
  * began (all of these: false if it has begun, or ended), and gives up the caller's reference. */
 void pirn_task_prepare(struct pirn_task *t);
 bool pirn_task_launch(struct pirn_task *t);
+/* Somebody is going to wait for it: a coroutine object that has not begun begins. */
+void pirn_task_begin_awaited(struct pirn_awaitable *a);
 int pirn_task_launch_at(struct pirn_task *t, int64_t when); /* -ENOMEM */
 bool pirn_task_withdraw(struct pirn_task *t);
 void pirn_task_discard(struct pirn_task *t);
@@ -270,7 +272,7 @@ void pirn_task_run_cleanups(struct pirn_task *t, uint64_t down_to, int status);
 static inline int task_clean_up(struct pirn_task *t, int status)
 {
     const struct task_extra *e = task_extra(t);
-    if (__builtin_expect(e != NULL && e->cleanups != NULL, 0))
+    if (__builtin_expect(e != NULL && (e->cleanups != NULL || e->bounds != NULL), 0))
         pirn_task_run_cleanups(t, 0, status);
     return status;
 }
