@@ -58,12 +58,10 @@ static void part_ended(struct watch *w, size_t i, size_t done, struct wakeups *w
 static int cancel_parts(struct object *o, const char *reason)
 {
     struct gather *g = gather_of(o);
-    int rc = -EALREADY;
     atomic_store_explicit(&g->cancelled, 1, memory_order_relaxed);
     for (size_t i = 0; i < g->watch.n; i++)
-        if (pirn_awaitable_cancel(g->items[i].a, reason) == 0)
-            rc = 0;
-    return rc;
+        pirn_awaitable_cancel(g->items[i].a, reason);
+    return 0;
 }
 
 static void inner_ended(struct watch *w, size_t i, size_t done, struct wakeups *wakeups)

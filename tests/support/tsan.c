@@ -51,6 +51,11 @@ int connect(int fd, const struct sockaddr *addr, socklen_t len)
     return (int)syscall(SYS_connect, fd, addr, len);
 }
 
+ssize_t recvmsg(int fd, struct msghdr *msg, int flags) /* it may bring descriptors */
+{
+    return syscall(SYS_recvmsg, fd, msg, flags);
+}
+
 int pipe2(int ret_fds[2], int flags)
 {
     return (int)syscall(SYS_pipe2, ret_fds, flags);
