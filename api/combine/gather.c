@@ -13,7 +13,8 @@
 struct gather {
     struct object object; /* first */
     unsigned flags;
-    _Atomic int cancelled; /* somebody has asked for it (relaxed: what it brings about comes later) */
+    _Atomic int
+        cancelled; /* somebody has asked for it (relaxed: what it brings about comes later) */
     struct watch watch;
     struct watched items[];
 };
@@ -50,9 +51,8 @@ static void part_ended(struct watch *w, size_t i, size_t done, struct wakeups *w
         pirn_object_settle_into(&g->object, status, NULL, NULL, wakeups);
     else if (done == w->n)
         pirn_object_settle_into(
-            &g->object,
-            atomic_load_explicit(&g->cancelled, memory_order_relaxed) ? -ECANCELED : 0, NULL, NULL,
-            wakeups);
+            &g->object, atomic_load_explicit(&g->cancelled, memory_order_relaxed) ? -ECANCELED : 0,
+            NULL, NULL, wakeups);
 }
 
 static int cancel_parts(struct object *o, const char *reason)

@@ -28,7 +28,12 @@
 #include "runtime/self.h"
 #include "runtime/wait.h"
 
-enum state { FRESH, ENTERED, LEFT, LEFT_EXPIRED };
+enum state {
+    FRESH,
+    ENTERED,
+    LEFT,
+    LEFT_EXPIRED
+};
 
 struct inside {
     struct alarm alarm; /* first */

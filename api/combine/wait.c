@@ -12,9 +12,9 @@
 #include "runtime/task.h"
 
 struct pirn_completions {
-    struct watch watch;     /* first */
-    enum pirn_when when;    /* of a wait */
-    size_t taken;           /* under its lock: so many of its order have been looked at, handed out */
+    struct watch watch;  /* first */
+    enum pirn_when when; /* of a wait */
+    size_t taken;        /* under its lock: so many of its order have been looked at, handed out */
     pirn_awaitable **items; /* each once, by address */
     bool keeps;             /* references to them */
     struct watched watched[];

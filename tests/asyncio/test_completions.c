@@ -14,13 +14,15 @@ static pirn_completions *ends_of(pirn_awaitable *const *items, size_t n)
 
 static void order(void)
 {
-    enum { N = 5 };
+    enum {
+        N = 5
+    };
     static const int turn[N] = {3, 0, 4, 1, 2};
     pirn_future *items[N + 1];
     pirn_awaitable *next = NULL;
     for (int i = 0; i < N; i++)
         items[i] = new_future();
-    items[N] = items[2]; /* comes once */
+    items[N] = items[2];                                /* comes once */
     CHECK_OK(pirn_future_set(items[turn[0]], 0, NULL)); /* one has ended before */
     pirn_completions *c = ends_of(items, N + 1);
     for (int i = 1; i < N; i++)
@@ -58,7 +60,10 @@ END_TEST
 
 /* Takers in coroutines and on a plain thread share the ends of many tasks; some of them give up now
  * and then, and come back. */
-enum { ITEMS = 400, TAKERS = 4 };
+enum {
+    ITEMS = 400,
+    TAKERS = 4
+};
 
 struct shared {
     pirn_completions *c;

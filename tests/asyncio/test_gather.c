@@ -21,7 +21,9 @@ static int returns_value(void *arg)
 
 static int argument_order(void *arg)
 {
-    enum { N = 20 };
+    enum {
+        N = 20
+    };
     static char marks[N];
     pirn_task *tasks[N];
     int status;
@@ -160,7 +162,10 @@ START_TEST(a74_one_is_cancelled)
 END_TEST
 
 /* How the outermost of nested gathers is cancelled. */
-enum how { BY_HANDLE, BY_AWAITER };
+enum how {
+    BY_HANDLE,
+    BY_AWAITER
+};
 
 static int awaits(void *arg)
 {
@@ -225,7 +230,9 @@ END_TEST
 /* A gather of gathers, a thousand deep, settles without a deep stack. */
 static void deep(void)
 {
-    enum { DEPTH = 1000 };
+    enum {
+        DEPTH = 1000
+    };
     pirn_future *f = new_future();
     pirn_awaitable *top = pirn_retain(f);
     for (int i = 0; i < DEPTH; i++) {

@@ -275,7 +275,10 @@ START_TEST(a69_coroutines_begin)
 END_TEST
 
 /* Many waiters on the same thousand tasks, which end all over the place. */
-enum { MANY = 1000, WAITERS = 8 };
+enum {
+    MANY = 1000,
+    WAITERS = 8
+};
 
 static int waits_for_all(void *arg)
 {

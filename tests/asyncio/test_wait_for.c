@@ -146,13 +146,21 @@ static pirn_awaitable *shield(pirn_awaitable *inner)
     return outer;
 }
 
+static int value;
+
+static int awaits_gate(void *arg)
+{
+    int rc = pirn_await(arg, NULL, PIRN_NEVER);
+    CHECK_OK(pirn_set_value(&value, NULL));
+    return rc != 0 ? rc : 5;
+}
+
 static int shields(void *arg)
 {
-    static int value;
-    struct part p = {.ms = 8, .status = 5, .value = &value};
     int status;
+    pirn_future *gate = new_future();
     (void)arg;
-    pirn_task *task = start_part(&p);
+    pirn_task *task = support_spawn(awaits_gate, gate);
     pirn_awaitable *outer = shield(task);
     struct waiter w = {outer, PIRN_NEVER, 0};
     pirn_task *waiter = support_spawn(waits_for, &w);
@@ -166,11 +174,13 @@ static int shields(void *arg)
     CHECK_EQ(pirn_wait_for(outer, &status, pirn_after_ms(1)), -ETIMEDOUT);
     CHECK_OK(pirn_release(outer));
     outer = shield(task); /* the inner one lives, and says */
+    CHECK_OK(pirn_future_set(gate, 0, NULL));
     CHECK_OK(pirn_await(outer, &status, PIRN_NEVER));
     CHECK_EQ(status, 5);
     CHECK_EQ(support_join(task), 5);
     CHECK(pirn_value(outer) == &value);
     CHECK_OK(pirn_release(outer));
+    CHECK_OK(pirn_release(gate));
     return 0;
 }
 

@@ -97,7 +97,9 @@ typedef struct pirn_timeout {
 
 #define PIRN_TIMEOUT_INIT \
     { \
-        { 0, 0 } \
+        { \
+            0, 0 \
+        } \
     }
 
 /* Once. A deadline in the past: the first call that might suspend fails. [coroutine; does not suspend]
