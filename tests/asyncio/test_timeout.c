@@ -283,17 +283,34 @@ START_TEST(a62_timeouts_and_shields)
 END_TEST
 
 /* A child that is awaited inside is cancelled with it, and has ended before. */
+struct awaiting {
+    pirn_task *task;
+    pirn_timeout timeout;
+};
+
+static void *comes_while_it_waits(void *arg)
+{
+    struct awaiting *a = arg;
+    support_until_waiting(a->task);
+    CHECK_OK(pirn_timeout_reschedule(&a->timeout, PIRN_NOW));
+    return NULL;
+}
+
 static int child(void *arg)
 {
     struct part p = {.ms = 5000, .cleanup_ms = 3};
     int status = 77;
     (void)arg;
-    pirn_timeout t = entered(pirn_after_ms(2));
+    struct awaiting a = {pirn_current(), entered(PIRN_NEVER)};
     pirn_task *task = start_part(&p);
+    pthread_t thread = support_thread(comes_while_it_waits, &a);
     int rc = pirn_await(task, &status, PIRN_NEVER);
     CHECK_EQ(rc, -ECANCELED);
+    CHECK_EQ(status, 77);
+    CHECK(pirn_done(task));
     CHECK_EQ(atomic_load(&p.ended), atomic_load(&p.began));
-    CHECK_EQ(pirn_timeout_leave(&t, rc), -ETIMEDOUT);
+    support_thread_join(thread);
+    CHECK_EQ(pirn_timeout_leave(&a.timeout, rc), -ETIMEDOUT);
     CHECK_EQ(support_join(task), -ECANCELED);
     return 0;
 }
