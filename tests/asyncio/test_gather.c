@@ -257,6 +257,7 @@ struct contest {
     support_barrier *barrier;
     pirn_awaitable *g;
     pirn_future *parts[3];
+    atomic_int set;
 };
 
 static int sets_parts(void *arg)
@@ -265,6 +266,7 @@ static int sets_parts(void *arg)
     support_meet(c->barrier);
     for (int i = 0; i < 3; i++)
         pirn_future_set(c->parts[i], i, NULL); /* or it has been cancelled */
+    atomic_store(&c->set, 1);
     return 0;
 }
 
@@ -279,8 +281,12 @@ static int contest(void *arg)
             c.parts[k] = new_future();
         c.g = gather(c.parts, 3, 0);
         pirn_task *setter = support_spawn(sets_parts, &c);
+        int rc = i % 8 == 0 ? pirn_cancel(c.g, NULL) : 0; /* each outcome, on any machine */
         support_meet(&barrier);
-        int rc = pirn_cancel(c.g, NULL);
+        if (i % 8 == 1)
+            support_until(&c.set, 1);
+        if (i % 8 != 0)
+            rc = pirn_cancel(c.g, NULL);
         CHECK_OK(support_join(setter));
         CHECK_OK(pirn_await(c.g, &status, PIRN_NEVER));
         CHECK(status == 0 || status == -ECANCELED);
