@@ -5,6 +5,8 @@
 #include <pirn.h>
 
 #include "runtime/awaitable.h"
+#include "runtime/debug.h"
+#include "runtime/runtime.h"
 #include "runtime/task.h"
 
 pirn_kind pirn_kind_of(const pirn_awaitable *awaitable)
@@ -39,6 +41,8 @@ static int release_task(struct pirn_task *t)
     uint32_t refs = atomic_load_explicit(&t->base.refs, memory_order_relaxed);
     if ((refs & ~AWAITABLE_JOINED) <= others + 1 && (t->flags & TASK_TIMED) == 0 &&
         pirn_task_withdraw(t)) { /* nobody is left to begin it */
+        if (t->rt->debug)
+            pirn_debug_never_awaited(t);
         pirn_task_unref(t);
         return 0;
     }

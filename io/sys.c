@@ -23,6 +23,7 @@
  */
 #include "io/sys.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <linux/futex.h>
@@ -207,6 +208,12 @@ int sys_openat(int dir_fd, const char *path, int flags, mode_t mode)
 {
     INJECT(openat);
     return result_int(openat(dir_fd, path, flags, mode));
+}
+
+ssize_t sys_getdents64(int fd, void *buf, size_t n)
+{
+    INJECT(getdents64);
+    return result(getdents64(fd, buf, n));
 }
 
 int sys_close(int fd)

@@ -76,6 +76,7 @@ int sys_getrlimit(int resource, struct rlimit *ret_limit) SYS(getrlimit);
 /* Descriptors. */
 int sys_eventfd(unsigned initial, int flags) SYS(eventfd);
 int sys_openat(int dir_fd, const char *path, int flags, mode_t mode) SYS(openat);
+ssize_t sys_getdents64(int fd, void *buf, size_t n) SYS(getdents64);
 int sys_close(int fd) SYS(close);
 int sys_fcntl(int fd, int command, long arg) SYS(fcntl);
 int sys_fstat(int fd, struct stat *ret_stat) SYS(fstat);

@@ -87,6 +87,16 @@ unsigned pirn_blocking_threads(struct pirn_runtime *rt)
     return n;
 }
 
+bool pirn_blocking_is_idle(struct pirn_runtime *rt, unsigned *ret_threads)
+{
+    struct blocking_pool *p = rt->blocking;
+    pthread_mutex_lock(&p->mutex);
+    *ret_threads = p->threads;
+    bool idle = p->first == NULL && p->idle == p->threads;
+    pthread_mutex_unlock(&p->mutex);
+    return idle;
+}
+
 static void run_job(struct blocking_pool *p, struct job *job)
 {
     struct wakeups wakeups = WAKEUPS_INIT;

@@ -1,12 +1,12 @@
 /*
  * What everybody is doing, for people: one line a task.
  */
-#include <dlfcn.h>
 #include <errno.h>
 #include <stdio.h>
 
 #include "io/clock.h"
 #include "runtime/runtime.h"
+#include "runtime/site.h"
 
 struct dump {
     FILE *out;
@@ -14,7 +14,7 @@ struct dump {
     unsigned count;
 };
 
-static const char *state_of(struct pirn_task *t)
+const char *pirn_task_state(const struct pirn_task *t)
 {
     uint64_t word = cell_load(&t->cell);
     if (!task_has_started(t) && (t->flags & PIRN_PINNED) == 0)
@@ -24,23 +24,12 @@ static const char *state_of(struct pirn_task *t)
     return "runnable";
 }
 
-static void print_site(FILE *out, void *site)
-{
-    Dl_info info;
-    if (site != NULL && dladdr(site, &info) != 0 && info.dli_sname != NULL)
-        fprintf(out, "%s+0x%tx", info.dli_sname, (char *)site - (char *)info.dli_saddr);
-    else if (site != NULL && dladdr(site, &info) != 0 && info.dli_fname != NULL)
-        fprintf(out, "%s+0x%tx", info.dli_fname, (char *)site - (char *)info.dli_fbase);
-    else
-        fprintf(out, "%p", site);
-}
-
 static void dump_task(struct pirn_task *t, void *arg)
 {
     struct dump *d = arg;
-    char name[NAME_MAX_BYTES];
+    char name[NAME_MAX_BYTES], site[SITE_TEXT], sites[SITES_TEXT];
     const char *what = atomic_load_explicit(&t->what, memory_order_relaxed);
-    const char *state = state_of(t);
+    const char *state = pirn_task_state(t);
     pirn_task_name(t, name, sizeof(name));
     fprintf(d->out, "task %llu %s %s", (unsigned long long)t->id, name, state);
     if (what != NULL && state[0] == 'w') {
@@ -49,11 +38,11 @@ static void dump_task(struct pirn_task *t, void *arg)
         int fd = atomic_load_explicit(&t->op.fd, memory_order_relaxed);
         if (fd >= 0)
             fprintf(d->out, " fd=%d", fd);
-        fprintf(d->out, " for %.3fs", (double)(d->now - since) / 1e9);
+        pirn_sites_text(t, sites, sizeof(sites));
+        fprintf(d->out, " for %.3fs%s", (double)(d->now - since) / 1e9, sites);
     }
-    fprintf(d->out, " spawned at ");
-    print_site(d->out, t->site);
-    fputc('\n', d->out);
+    pirn_site_text(t->site, site, sizeof(site));
+    fprintf(d->out, " spawned at %s\n", site);
     d->count++;
 }
 

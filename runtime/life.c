@@ -12,6 +12,7 @@
 
 #include "io/sys.h"
 #include "runtime/cpus.h"
+#include "runtime/debug.h"
 #include "runtime/fork.h"
 #include "runtime/overflow.h"
 #include "runtime/registry.h"
@@ -22,6 +23,7 @@
 
 enum {
     DEFAULT_SPARES = 64,
+    DEFAULT_SLOW_NS = 100000000,
     WORKERS_MAX = 1024
 };
 
@@ -44,10 +46,22 @@ void pirn_report(struct pirn_runtime *rt, const char *format, ...)
     va_start(args, format);
     vsnprintf(line, sizeof(line), format, args);
     va_end(args);
-    if (rt->config.report != NULL)
-        rt->config.report(rt->config.report_user, line);
-    else
+    struct self *self = pirn_self();
+    if (rt->config.report == NULL || self->reporting) {
         fprintf(stderr, "pirn: %s\n", line);
+        return;
+    }
+    /* For the time of the hook this is a plain thread: a report can come from inside a switch, where
+     * nobody may suspend. */
+    struct worker *worker = self->worker;
+    struct pirn_task *pinned = self->pinned;
+    self->worker = NULL;
+    self->pinned = NULL;
+    self->reporting = true;
+    rt->config.report(rt->config.report_user, line);
+    self->reporting = false;
+    self->worker = worker;
+    self->pinned = pinned;
 }
 
 static void remote_fence(void)
@@ -71,8 +85,9 @@ static int check(const pirn_config *c)
 {
     if (c->size != sizeof(*c) || c->workers < 0 || c->workers > WORKERS_MAX || c->max_spares < 0 ||
         c->max_tasks < 0 || c->max_blocking < 0 || c->grace.ns < 0 || c->dump_signal < 0 ||
-        c->dump_signal >= NSIG || c->stack_size > PIRN_STACK_SIZE_MAX ||
-        (c->flags & ~(unsigned)(PIRN_SIGINT_CANCELS | PIRN_REPORT_OVERFLOW)) != 0 ||
+        c->dump_signal >= NSIG || c->stack_size > PIRN_STACK_SIZE_MAX || c->slow_step.ns < 0 ||
+        (c->flags & ~(unsigned)(PIRN_SIGINT_CANCELS | PIRN_REPORT_OVERFLOW | PIRN_DEBUG |
+                                PIRN_DEADLOCK_ENDS)) != 0 ||
         (c->alloc == NULL) != (c->free == NULL))
         return -EINVAL;
     return 0;
@@ -90,6 +105,8 @@ static struct pirn_runtime *make(const pirn_config *c)
     rt->config = *c;
     rt->mem = mem;
     rt->pid = getpid();
+    rt->debug = (c->flags & PIRN_DEBUG) != 0 || pirn_debug_in_environment();
+    rt->slow_ns = c->slow_step.ns != 0 ? c->slow_step.ns : DEFAULT_SLOW_NS;
     rt->worker_count = c->workers != 0 ? (unsigned)c->workers : (unsigned)pirn_cpus_granted("");
     rt->max_threads =
         rt->worker_count * 3 + 1 + (unsigned)(c->max_spares != 0 ? c->max_spares : DEFAULT_SPARES);
@@ -260,11 +277,14 @@ static int start(struct pirn_runtime *rt)
         steps = 4;
     if (rc == 0 && (rc = watch_overflow(rt)) == 0)
         steps = 5;
-    if (rc != 0)
+    if (rc != 0) {
         stop_from(rt, steps);
-    else
-        pirn_registry_add(rt);
-    return rc;
+        return rc;
+    }
+    pirn_registry_add(rt);
+    if (rt->debug)
+        pirn_debug_count(1);
+    return 0;
 }
 
 int pirn_runtime_start(struct pirn_runtime **ret_rt, const pirn_config *config)
@@ -290,5 +310,7 @@ int pirn_runtime_start(struct pirn_runtime **ret_rt, const pirn_config *config)
 
 void pirn_runtime_stop_threads(struct pirn_runtime *rt)
 {
+    if (rt->debug)
+        pirn_debug_count(-1);
     stop_from(rt, 5);
 }

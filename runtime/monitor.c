@@ -25,7 +25,8 @@
  * a parker out of its sleep, its owner or its waker, looks at the flag afterwards).
  *
  * It also does what signal handlers must not: cancels main on SIGINT, dumps on request, spawns what
- * runs for a signal.
+ * runs for a signal. And in debug mode, before it goes to sleep, it finds out whether anybody will ever
+ * wake it (quiet.c).
  */
 #include <errno.h>
 #include <limits.h>
@@ -35,13 +36,15 @@
 
 #include "io/clock.h"
 #include "io/sys.h"
+#include "runtime/quiet.h"
 #include "runtime/runtime.h"
 #include "runtime/signals.h"
 
 enum {
     RETIRE_AFTER_TICKS = 4,
     SENTINEL_STAYS_TICKS = 40,
-    HOGGED_NS = 1000000
+    HOGGED_NS = 1000000,
+    QUIET_NAP_MS = 50 /* between looks whether nothing can happen any more, in debug mode */
 };
 
 struct look {
@@ -231,12 +234,14 @@ static bool all_away(struct pirn_runtime *rt)
     return true;
 }
 
-static void sleep_until_called(struct pirn_runtime *rt, uint32_t word)
+/* at_most: NULL for any time. */
+static void sleep_until_called(struct pirn_runtime *rt, uint32_t word,
+                               const struct timespec *at_most)
 {
     atomic_store_explicit(&rt->monitor_asleep, 1, memory_order_relaxed);
     atomic_thread_fence(memory_order_seq_cst); /* pairs with the one in pirn_monitor_rouse */
     if (all_away(rt))
-        sys_futex_wait(&rt->monitor_word, word, NULL);
+        sys_futex_wait(&rt->monitor_word, word, at_most);
     atomic_store_explicit(&rt->monitor_asleep, 0, memory_order_relaxed);
 }
 
@@ -244,6 +249,7 @@ static void *monitor_main(void *arg)
 {
     struct pirn_runtime *rt = arg;
     struct timespec tick = clock_timespec((int64_t)MONITOR_TICK_US * 1000);
+    struct timespec nap = clock_timespec((int64_t)QUIET_NAP_MS * 1000000);
     unsigned quiet = 0, calm = 0;
     for (;;) {
         /* acquire: pairs with the release in pirn_monitor_call */
@@ -259,7 +265,8 @@ static void *monitor_main(void *arg)
         }
         quiet = look(rt, &calm) || !done ? 0 : quiet + 1;
         if (quiet >= 2) {
-            sleep_until_called(rt, word);
+            bool watch = rt->debug || (rt->config.flags & PIRN_DEADLOCK_ENDS) != 0;
+            sleep_until_called(rt, word, watch && pirn_quiet_watch(rt) ? &nap : NULL);
             quiet = 0;
         } else {
             sys_futex_wait(&rt->monitor_word, word, &tick);

@@ -23,10 +23,11 @@ static void *pinned_main(void *arg)
     task_set_started(t, STARTED);
     pirn_pinned_enter(rt);
     pirn_task_body(t);
+    /* Before it is at work no more: a thread that is counted and not at work sleeps (quiet.c). */
+    atomic_fetch_sub_explicit(&rt->pinned_threads, 1, memory_order_relaxed);
     pirn_pinned_leave(rt);
     pirn_self()->pinned = NULL;
     pirn_overflow_thread_fini();
-    atomic_fetch_sub_explicit(&rt->pinned_threads, 1, memory_order_relaxed);
     pirn_task_unref(t); /* with it, maybe, the runtime's memory */
     return NULL;
 }

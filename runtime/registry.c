@@ -50,9 +50,21 @@ void pirn_registry_report(const struct pirn_runtime *rt, const char *format, ...
     while (r != NULL && r != rt)
         r = r->next_runtime;
     if (r != NULL)
-        pirn_report(r, "%s", line);
-    else
+        rt_outsider_enter(r); /* so that it stays for the hook, which must not have our mutex */
+    pthread_mutex_unlock(&mutex);
+    if (r == NULL) {
         fprintf(stderr, "pirn: %s\n", line);
+        return;
+    }
+    pirn_report(r, "%s", line);
+    rt_outsider_leave(r);
+}
+
+void pirn_registry_each(void (*fn)(struct pirn_runtime *rt, void *arg), void *arg)
+{
+    pthread_mutex_lock(&mutex);
+    for (struct pirn_runtime *rt = first; rt != NULL; rt = rt->next_runtime)
+        fn(rt, arg);
     pthread_mutex_unlock(&mutex);
 }
 

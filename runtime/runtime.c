@@ -22,6 +22,7 @@
 
 #include "io/clock.h"
 #include "io/sys.h"
+#include "runtime/debug.h"
 #include "runtime/registry.h"
 #include "runtime/self.h"
 #include "runtime/signals.h"
@@ -79,6 +80,8 @@ static bool end_tasks(struct pirn_runtime *rt)
     atomic_store_explicit(&rt->closing, 1, memory_order_seq_cst);
     while (atomic_load_explicit(&rt->spawners, memory_order_seq_cst) != 0)
         sched_yield();
+    if (rt->debug && !rt->deadlocked) /* else they have been named */
+        pirn_task_each(rt, pirn_debug_left, rt);
     pirn_task_each(rt, cancel_one, NULL);
     if (rt_phase(rt) == PHASE_PAUSE)
         pirn_resume(rt);
@@ -122,18 +125,20 @@ static bool begin_run(struct pirn_runtime *rt, struct pirn_awaitable *a, bool pa
     rt->awaited = a;
     rt->pauses = pauses;
     rt->sigint_served = false;
+    rt->deadlocked = false;
     if (!stopped)
         pirn_resume(rt);
     pthread_mutex_unlock(&rt->run_mutex);
     return stopped;
 }
 
-/* True: SIGINT has ended, or cancelled, what ran. */
-static bool end_run(struct pirn_runtime *rt, bool pauses)
+/* True: SIGINT has ended, or cancelled, what ran. *ret_why: what its end is called if it was stopped. */
+static bool end_run(struct pirn_runtime *rt, bool pauses, int *ret_why)
 {
     struct self *self = pirn_self();
     pthread_mutex_lock(&rt->run_mutex);
     bool interrupted = rt->sigint_served;
+    *ret_why = rt->deadlocked ? -EDEADLK : -EINTR;
     rt->runner = NULL;
     rt->awaited = NULL;
     rt->stop_asked = false;
@@ -193,9 +198,10 @@ int pirn_runtime_run(struct pirn_runtime *rt, struct pirn_awaitable *a, bool pau
         pause_run(rt);
     if (a != NULL && rc != 0) /* stopped; but it may have ended by now */
         rc = pirn_await(a, &status, PIRN_NOW);
-    bool interrupted = end_run(rt, pauses);
-    if (rc != 0 || (a == NULL && interrupted))
-        return -EINTR;
+    int why;
+    bool interrupted = end_run(rt, pauses, &why);
+    if (rc != 0 || (a == NULL && (interrupted || why == -EDEADLK)))
+        return why;
     if (status == -ECANCELED && interrupted && only_interrupted(a))
         status = -EINTR;
     if (ret_status != NULL)
@@ -227,15 +233,31 @@ int pirn_runtime_run_fn(struct pirn_runtime *rt, const pirn_spawn_config *config
     return rc;
 }
 
-void pirn_runtime_ask_stop(struct pirn_runtime *rt)
+/* Under run_mutex. */
+static void stop_run(struct pirn_runtime *rt)
 {
     uint32_t gen;
-    pthread_mutex_lock(&rt->run_mutex);
     rt->stop_asked = true;
     if (rt->runner != NULL && rt->pauses && rt_phase(rt) == PHASE_RUN)
         pirn_pause_begin(rt); /* here: nothing new begins until the one that waits is awake */
     if (rt->runner != NULL && pirn_cell_cancel(rt->runner, 0, true, &gen) == CANCEL_WOKE)
         pirn_wake_cell(rt->runner); /* under the mutex: it cannot have left the run */
+}
+
+void pirn_runtime_ask_stop(struct pirn_runtime *rt)
+{
+    pthread_mutex_lock(&rt->run_mutex);
+    stop_run(rt);
+    pthread_mutex_unlock(&rt->run_mutex);
+}
+
+void pirn_runtime_end_deadlock(struct pirn_runtime *rt)
+{
+    pthread_mutex_lock(&rt->run_mutex);
+    if (rt->runner != NULL && !rt->stop_asked) {
+        rt->deadlocked = true;
+        stop_run(rt);
+    }
     pthread_mutex_unlock(&rt->run_mutex);
 }
 

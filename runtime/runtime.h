@@ -2,14 +2,15 @@
  * A runtime: its workers, spares, queues, pools, and the state of its life.
  *
  * Field                 written by                    read by
- * config, mem, worker_count, max_threads  at start    all
+ * config, mem, worker_count, max_threads, debug, slow_ns  at start    all
  * workers[i]            start and monitor (release: thread_count)   all
  * thread_count          monitor                       all (acquire)
  * live                  spawn, end of a task          all
  * closing, failing      who ends the runtime          all
  * phase                 who runs it (pause.c)         all
  * use                   who runs or closes it, by compare-and-swap   all
- * runner, stop_asked, pauses, awaited   under run_mutex       under run_mutex
+ * runner, stop_asked, pauses, deadlocked, awaited   under run_mutex       under run_mutex
+ * quiet_known, quiet_moves   the monitor          the monitor
  * sentinel_until        the sentinel                  who arms an earlier deadline
  * descriptors           under tasks_lock              walkers, under tasks_lock
  */
@@ -66,6 +67,8 @@ struct pirn_runtime {
     pirn_config config;
     struct mem mem;
     pid_t pid; /* a fork's child has the memory, not the workers */
+    bool debug;
+    int64_t slow_ns; /* debug mode: what makes a step slow */
     unsigned worker_count;
     unsigned max_threads;
     struct worker **workers; /* primaries, then spares as they come; max_threads places */
@@ -93,7 +96,8 @@ struct pirn_runtime {
     pthread_mutex_t run_mutex;
     struct cell *runner; /* of the thread inside a run: a stop ends its wait */
     bool stop_asked;
-    bool pauses; /* when this run ends */
+    bool pauses;     /* when this run ends */
+    bool deadlocked; /* it was ended as nothing could happen any more */
 
     _Atomic uint32_t fruitless_wakes; /* workers that were woken and found nothing */
     _Atomic uint32_t trial; /* the sentinel may run one hog: set by the monitor, taken by it */
@@ -105,13 +109,17 @@ struct pirn_runtime {
     pthread_t monitor;
     _Atomic uint32_t monitor_word; /* futex: bumped to call the monitor */
     _Atomic uint32_t monitor_asleep;
-    _Atomic uint32_t monitor_rests; /* in which phase; a futex */
+    _Atomic uint32_t monitor_rests;   /* in which phase; a futex */
+    _Atomic uint32_t monitor_reports; /* it is in the report hook; other monitors look (quiet.c) */
+    bool quiet_known;                 /* this standstill has been reported: */
+    uint64_t quiet_moves;
     _Atomic uint64_t spares_started, kicks;
 
     _Atomic uint32_t fd_ops[FD_OPS]; /* whether a close has operations to end first */
     _Atomic uint32_t outsiders;      /* threads that are no workers, inside a wake or a cancel */
     _Atomic uint32_t pinned_threads;
     _Atomic uint32_t pinned_at_work; /* of those, not in a wait; a futex while pausing */
+    _Atomic uint32_t pinned_timed;   /* in a wait with a deadline, which no port knows */
     struct blocking_pool *blocking;
     struct pirn_runtime *next_runtime;       /* the registry's */
     struct pirn_awaitable *awaited;          /* under run_mutex: what a SIGINT cancels */
@@ -166,7 +174,8 @@ static inline unsigned rt_threads(struct pirn_runtime *rt)
     return atomic_load_explicit(&rt->thread_count, memory_order_acquire);
 }
 
-/* One line to the program's report hook, or stderr. */
+/* One line to the program's report hook, or stderr. Not under a lock that the hook could want. What a
+ * hook makes pirn report goes to stderr. */
 void pirn_report(struct pirn_runtime *rt, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
@@ -189,6 +198,8 @@ int pirn_runtime_run_fn(struct pirn_runtime *rt, const pirn_spawn_config *config
                         void *arg, bool pauses, int *ret_status, void *site);
 /* Ends the present run, or the next one. */
 void pirn_runtime_ask_stop(struct pirn_runtime *rt);
+/* The monitor: ends the present run, with -EDEADLK. */
+void pirn_runtime_end_deadlock(struct pirn_runtime *rt);
 /* Cancels all tasks, lets them run to their ends, and ends the threads. False: some would not end;
  * they were named, and have what they need. By a thread that has set use. */
 bool pirn_runtime_end(struct pirn_runtime *rt);
@@ -229,6 +240,7 @@ int pirn_pinned_start(struct pirn_task *t);
 int pirn_blocking_init(struct pirn_runtime *rt);
 void pirn_blocking_destroy(struct pirn_runtime *rt);
 unsigned pirn_blocking_threads(struct pirn_runtime *rt);
+bool pirn_blocking_is_idle(struct pirn_runtime *rt, unsigned *ret_threads);
 
 /* dump.c */
 void pirn_dump_to(struct pirn_runtime *rt, FILE *out);

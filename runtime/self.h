@@ -19,6 +19,7 @@ struct self {
     struct pirn_task *pinned; /* this thread belongs to a pinned task */
     struct cell cell;         /* a plain thread's waits */
     bool interruptible;       /* inside a run: a stop ends its wait as a cancel would (runtime.c) */
+    bool reporting;           /* inside a report hook */
 };
 
 struct self *pirn_self(void);

@@ -18,6 +18,7 @@ int pirn_worker_init(struct worker *w, struct pirn_runtime *rt, unsigned index, 
     w->random = index * 2654435761u + 1;
     w->stride = 1;
     atomic_init(&w->role, (uint32_t)role);
+    atomic_init(&w->attention, rt->debug ? ATTENTION_DEBUG : 0);
     pirn_runq_init(&w->q);
     /* A spare's ring is small: rings count against RLIMIT_MEMLOCK, per user. */
     return pirn_port_init(&w->port, &rt->mem, primary ? 256 : 32, primary ? 4096 : 256,

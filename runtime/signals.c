@@ -193,6 +193,20 @@ bool pirn_signals_drop(int sig)
     return any;
 }
 
+bool pirn_signals_are_awaited(void)
+{
+    bool any = false;
+    pthread_mutex_lock(&mutex);
+    for (int sig = 1; sig < NSIG; sig++)
+        any |= reactions[sig] != NULL;
+    for (int i = 0; i < RUNTIMES_MAX; i++) {
+        const struct pirn_runtime *rt = atomic_load_explicit(&runtimes[i], memory_order_relaxed);
+        any |= rt != NULL && (rt->config.flags & PIRN_SIGINT_CANCELS) != 0;
+    }
+    pthread_mutex_unlock(&mutex);
+    return any;
+}
+
 void pirn_signals_remove(struct pirn_runtime *rt)
 {
     pthread_mutex_lock(&mutex);

@@ -12,6 +12,8 @@ int pirn_signals_install(struct pirn_runtime *rt); /* what rt->config asks for; 
 void pirn_signals_remove(struct pirn_runtime *rt); /* puts earlier handlers back */
 /* The monitor does what handlers asked for. False: not all of it, it is to try again. */
 bool pirn_signals_serve(struct pirn_runtime *rt);
+/* Can one make a coroutine run, or cancel a main, in any runtime? */
+bool pirn_signals_are_awaited(void);
 void pirn_signals_forget(void); /* in a fork's child: those runtimes are gone */
 
 /* fn(arg) as a coroutine of rt for each group of that signal: 0, -EINVAL, -EBUSY (another runtime has

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "io/sys.h"
+#include "runtime/debug.h"
 #include "runtime/runtime.h"
 #include "runtime/self.h"
 #include "runtime/strand.h"
@@ -312,6 +313,8 @@ int pirn_task_body(struct pirn_task *t)
 {
     int status = task_take_cancel(t) ? -ECANCELED : task_clean_up(t, t->fn(t->arg));
     pirn_task_drop_arg(t);
+    if (__builtin_expect(t->rt->debug, 0))
+        pirn_debug_last_step(t);
     pirn_task_end(t, status, pirn_self()->worker, 1);
     return status;
 }

@@ -36,6 +36,7 @@
 #include "io/op.h"
 #include "runtime/awaitable.h"
 #include "runtime/cell.h"
+#include "runtime/site.h"
 #include "sched/node.h"
 #include "sched/tsan.h"
 
@@ -76,6 +77,7 @@ struct task_extra {
     struct cleanup *cleanups;   /* newest first; the task's alone, as is the count */
     uint64_t cleanup_count;     /* ever registered */
     struct pirn_strand *strand; /* set at spawn; its reference goes at the task's end */
+    struct sites sites;         /* debug mode: where it waited last */
 };
 
 struct pirn_task {
@@ -280,6 +282,10 @@ static inline int task_clean_up(struct pirn_task *t, int status)
 /* Calls fn for every live task of the runtime. fn gets a reference for the time of the call. */
 void pirn_task_each(struct pirn_runtime *rt, void (*fn)(struct pirn_task *t, void *arg), void *arg);
 
+/* Is every live task parked? And a number that grows whenever any of them, or a new one, has moved. For
+ * quiet.c, which knows what it may conclude: nobody is kept from moving meanwhile. */
+bool pirn_tasks_are_parked(struct pirn_runtime *rt, uint64_t *ret_moves);
+
 /* Frees all descriptors; none is in use. */
 void pirn_task_free_all(struct pirn_runtime *rt);
 
@@ -288,5 +294,6 @@ void pirn_task_free_all(struct pirn_runtime *rt);
 void pirn_task_name(struct pirn_task *t, char *buf, size_t size);
 void pirn_task_name_raw(const struct pirn_task *t, char *buf, size_t size);
 int pirn_task_set_name(struct pirn_task *t, const char *name);
+const char *pirn_task_state(const struct pirn_task *t); /* "unstarted", "waiting", "runnable" */
 
 #endif

@@ -173,6 +173,26 @@ void pirn_task_each(struct pirn_runtime *rt, void (*fn)(struct pirn_task *t, voi
     }
 }
 
+bool pirn_tasks_are_parked(struct pirn_runtime *rt, uint64_t *ret_moves)
+{
+    lock_take(&rt->tasks_lock);
+    struct task_slab *slab = rt->slabs;
+    lock_drop(&rt->tasks_lock);
+    *ret_moves = 0;
+    for (; slab != NULL; slab = slab->next) {
+        for (unsigned i = 0; i < SLAB_TASKS; i++) {
+            struct pirn_task *t = &slab->tasks[i]; /* only read: no reference is needed */
+            uint64_t word = cell_load(&t->cell);
+            *ret_moves += cell_gen(word); /* grows with each wait that ends, and each new use */
+            if (atomic_load_explicit(&t->base.refs, memory_order_relaxed) != 0 &&
+                !task_has_ended(t) && (word & CELL_PARKED) == 0 &&
+                atomic_load_explicit(&t->inner, memory_order_relaxed) == NULL)
+                return false;
+        }
+    }
+    return true;
+}
+
 void pirn_task_free_all(struct pirn_runtime *rt)
 {
     while (rt->slabs != NULL) {

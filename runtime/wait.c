@@ -13,7 +13,6 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <string.h>
 
 #include "io/clock.h"
 #include "io/port.h"
@@ -181,22 +180,6 @@ bool pirn_waiter_claim(struct waiter *waiter, struct wakeups *wakeups)
     return true;
 }
 
-void pirn_hook_init(struct hook *h, void (*fn)(struct hook *h, struct wakeups *wakeups))
-{
-    memset(h, 0, sizeof(*h));
-    h->cell.kind = CELL_HOOK;
-    h->waiter.cell = &h->cell;
-    h->fn = fn;
-}
-
-bool pirn_hook_cancel(struct hook *h, struct waiter **list)
-{
-    if (pirn_cell_claim(&h->cell, h->waiter.gen, WAKE_CANCEL) == CLAIM_LOST)
-        return false;
-    pirn_waiter_unlink(list, &h->waiter);
-    return true;
-}
-
 void pirn_wakeups_run(struct wakeups *wakeups)
 {
     while (wakeups->hooks != NULL) {
@@ -257,9 +240,13 @@ static enum wake park(struct wait *w, unsigned how, int64_t thread_deadline)
     if (w->self->worker != NULL) {
         pirn_worker_park(w->self->worker, w->task, w->gen, how);
     } else if (w->task != NULL) {
-        pirn_pinned_leave(w->task->rt);
+        struct pirn_runtime *rt = w->task->rt;
+        uint32_t timed = thread_deadline != INT64_MAX;
+        atomic_fetch_add_explicit(&rt->pinned_timed, timed, memory_order_relaxed);
+        pirn_pinned_leave(rt);
         park_thread(w->cell, w->gen, how, w->task, thread_deadline);
-        pirn_pinned_enter(w->task->rt);
+        pirn_pinned_enter(rt);
+        atomic_fetch_sub_explicit(&rt->pinned_timed, timed, memory_order_relaxed);
     } else {
         park_thread(w->cell, w->gen, how, NULL, thread_deadline);
     }
@@ -273,6 +260,8 @@ static void note(const struct wait *w, const char *what)
     int64_t now = w->self->worker != NULL ? w->self->worker->now : clock_now();
     atomic_store_explicit(&w->task->since, now, memory_order_relaxed);
     atomic_store_explicit(&w->task->what, what, memory_order_relaxed);
+    if (__builtin_expect(w->task->rt->debug, 0))
+        pirn_sites_capture(w->task);
 }
 
 static void unnote(struct pirn_task *t)

@@ -24,6 +24,7 @@
 
 #include "io/sys.h"
 #include "runtime/ahead.h"
+#include "runtime/debug.h"
 #include "runtime/fiber.h"
 #include "runtime/overflow.h"
 #include "runtime/runtime.h"
@@ -186,7 +187,10 @@ static __attribute__((noinline)) void note_conduct(struct worker *w, struct pirn
     unsigned attention = 0;
     if (atomic_load_explicit(&w->attention, memory_order_relaxed) != 0)
         /* acquire: pairs with the release in pirn_wait_for_rest */
-        attention = atomic_exchange_explicit(&w->attention, 0, memory_order_acquire);
+        attention = atomic_fetch_and_explicit(&w->attention, ATTENTION_DEBUG, memory_order_acquire);
+    if ((attention & ATTENTION_DEBUG) != 0)
+        pirn_debug_step(w, t);
+    attention &= ~(unsigned)ATTENTION_DEBUG;
     runs = (attention & ATTENTION_HOG) != 0 ? HOG_LIGHT_RUNS : runs != 0 ? runs - 1 : 0;
     if (t != NULL)
         task_set_light_runs(t, runs);
@@ -364,6 +368,8 @@ void *pirn_worker_main(void *arg)
 #endif
     while ((t = pirn_worker_find(w)) != NULL) {
         w->after = AFTER_NOTHING; /* the scheduler itself leaves nothing behind */
+        if (w->rt->debug)
+            pirn_debug_step(w, NULL);
         go(w, &w->sched_sp, t, false);
         finish_switch(w);
     }

@@ -49,8 +49,9 @@ enum stuck {
     STUCK_BLOCKED
 };
 enum {
-    ATTENTION_HOG = 1, /* the task it runs has kept others waiting */
-    ATTENTION_LOOK = 2 /* go to the scheduler at the next switch */
+    ATTENTION_HOG = 1,  /* the task it runs has kept others waiting */
+    ATTENTION_LOOK = 2, /* go to the scheduler at the next switch */
+    ATTENTION_DEBUG = 4 /* always, in debug mode: steps are timed (debug.c) */
 };
 enum after {
     AFTER_NOTHING,
@@ -106,6 +107,7 @@ struct worker {
     bool handed;                /* what that brought has gone to a peer */
     bool spared; /* wakes nobody as it is calm; to be thought of again if it is not */
     int64_t stride_began;
+    int64_t step_began; /* debug mode: when current was switched to */
     uint64_t stride_tick;
     int stride;
     _Atomic uint64_t pass;    /* the scheduler's looks; monitor reads it */

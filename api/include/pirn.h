@@ -89,6 +89,8 @@ typedef int (*pirn_fn)(void *arg);
 enum {
     PIRN_SIGINT_CANCELS = 1u << 0,  /* first SIGINT cancels main, a second ends the process */
     PIRN_REPORT_OVERFLOW = 1u << 1, /* name the task on a stack overflow, then die */
+    PIRN_DEBUG = 1u << 2,           /* see Debug mode below */
+    PIRN_DEADLOCK_ENDS = 1u << 3,   /* a run in which nothing can happen any more ends: -EDEADLK */
 };
 
 typedef struct pirn_config {
@@ -106,11 +108,12 @@ typedef struct pirn_config {
     void *(*alloc)(void *user, size_t bytes); /* tasks, queues, rings; NULL: malloc */
     void (*free)(void *user, void *ptr);
     void *alloc_user;
+    pirn_time slow_step; /* debug mode: a longer step is reported; 0: 100 ms */
 } pirn_config;
 
 #define PIRN_CONFIG_INIT \
     { \
-        sizeof(pirn_config), 0, 0, 0, 0, 0, 0, 0, {0}, NULL, NULL, NULL, NULL, NULL \
+        sizeof(pirn_config), 0, 0, 0, 0, 0, 0, 0, {0}, NULL, NULL, NULL, NULL, NULL, {0} \
     }
 
 /*

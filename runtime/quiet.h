@@ -1,0 +1,16 @@
+/*
+ * Blocked for ever: has everything that could still happen happened? See quiet.c.
+ */
+#ifndef PIRN_RUNTIME_QUIET_H
+#define PIRN_RUNTIME_QUIET_H
+
+#include <stdbool.h>
+
+struct pirn_runtime;
+
+/* By rt's monitor, when it has found all workers asleep twice: reports, once for each time that
+ * everything has come to rest, every task that waits for ever; and ends the run if it was asked to.
+ * True: it is not so yet, and may become so without anybody telling the monitor. */
+bool pirn_quiet_watch(struct pirn_runtime *rt);
+
+#endif
