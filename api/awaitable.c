@@ -48,7 +48,7 @@ static int release_task(struct pirn_task *t)
     }
     do {
         if ((refs & ~AWAITABLE_JOINED) <= others + 1 && !task_has_ended(t))
-            return -EBUSY;
+            return pirn_misuse("pirn_release", -EBUSY);
         if (refs == 1)
             break;
     } while (!atomic_compare_exchange_weak_explicit(&t->base.refs, &refs, refs - 1,

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "runtime/awaitable.h"
+#include "runtime/debug.h"
 
 static int cancel(struct object *o, const char *reason)
 {
@@ -37,7 +38,7 @@ int pirn_future_set_owned(pirn_future *future, int status, void *value, void (*d
     if (future == NULL || status == -EINPROGRESS)
         return -EINVAL;
     if (future->kind != PIRN_KIND_FUTURE)
-        return -EPERM; /* it settles itself */
+        return pirn_misuse("pirn_future_set", -EPERM); /* it settles itself */
     return pirn_object_settle(object_of(future), status, value, drop);
 }
 

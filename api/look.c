@@ -5,13 +5,14 @@
 #include <pirn.h>
 #include <string.h>
 
+#include "runtime/debug.h"
 #include "runtime/runtime.h"
 
 int pirn_dump(pirn_runtime *runtime, FILE *out)
 {
     pirn_runtime *rt = runtime != NULL ? runtime : pirn_runtime_current();
     if (rt == NULL)
-        return -EPERM;
+        return pirn_misuse("pirn_dump", -EPERM);
     if (out == NULL)
         return -EINVAL;
     if (rt_use(rt) == USE_CLOSED)
@@ -43,7 +44,7 @@ int pirn_stats_get(pirn_runtime *runtime, pirn_stats *ret_stats)
 {
     pirn_runtime *rt = runtime != NULL ? runtime : pirn_runtime_current();
     if (rt == NULL)
-        return -EPERM;
+        return pirn_misuse("pirn_stats_get", -EPERM);
     if (ret_stats == NULL || ret_stats->size < sizeof(ret_stats->size) ||
         ret_stats->size > sizeof(*ret_stats))
         return -EINVAL;

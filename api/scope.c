@@ -12,6 +12,7 @@
 #include <pirn.h>
 #include <stdlib.h>
 
+#include "runtime/debug.h"
 #include "runtime/runtime.h"
 #include "runtime/wait.h"
 
@@ -40,7 +41,7 @@ int pirn_scope_open(pirn_scope **ret_scope, int limit)
     if (ret_scope == NULL || limit < 0)
         return -EINVAL;
     if (pirn_current() == NULL)
-        return -EPERM;
+        return pirn_misuse("pirn_scope_open", -EPERM);
     pirn_scope *s = calloc(1, sizeof(*s));
     if (s == NULL)
         return -ENOMEM;
@@ -153,7 +154,7 @@ static int take_place(pirn_scope *s, pirn_time deadline)
         if (rc != 0)
             return rc;
         if (w.task == NULL)
-            return -EPERM;
+            return pirn_misuse("pirn_scope_spawn", -EPERM);
         lock_take(&s->lock);
         bool cancelling = s->cancelling;
         bool room = s->limit == 0 || s->running < s->limit;
@@ -283,10 +284,8 @@ int pirn_scope_close(pirn_scope *scope, pirn_time deadline)
     struct pirn_task *t = pirn_current_task();
     if (scope == NULL)
         return -EINVAL;
-    if (t == NULL)
-        return -EPERM;
-    if (t->owner == &scope->owner)
-        return -EDEADLK;
+    if (t == NULL || t->owner == &scope->owner)
+        return pirn_misuse("pirn_scope_close", t == NULL ? -EPERM : -EDEADLK);
     int why = wait_children(scope, deadline);
     if (why != 0) {
         const char *reason = why == -ECANCELED ? pirn_cancel_reason() : "the scope ran out of time";
@@ -345,7 +344,7 @@ int pirn_parallel_for(size_t begin, size_t end, int (*fn)(size_t i, void *arg), 
     if (fn == NULL || begin > end)
         return -EINVAL;
     if (t == NULL)
-        return -EPERM;
+        return pirn_misuse("pirn_parallel_for", -EPERM);
     size_t count = end - begin, workers = t->rt->worker_count;
     size_t grain = count / (workers * CHUNKS_PER_WORKER);
     struct loop loop = {.end = end, .fn = fn, .arg = arg};

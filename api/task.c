@@ -5,6 +5,7 @@
 #include <pirn.h>
 #include <string.h>
 
+#include "runtime/debug.h"
 #include "runtime/runtime.h"
 #include "runtime/self.h"
 #include "runtime/wait.h"
@@ -47,20 +48,21 @@ const char *pirn_cancel_reason(void)
 int pirn_shield_enter(void)
 {
     struct pirn_task *t = pirn_current_task();
-    return t != NULL ? pirn_task_shield(t) : -EPERM;
+    return t != NULL ? pirn_task_shield(t) : pirn_misuse("pirn_shield_enter", -EPERM);
 }
 
 int pirn_shield_leave(void)
 {
     struct pirn_task *t = pirn_current_task();
-    return t != NULL ? pirn_task_unshield(t) : -EPERM;
+    int rc = t != NULL ? pirn_task_unshield(t) : -EPERM;
+    return rc == 0 ? 0 : pirn_misuse("pirn_shield_leave", rc);
 }
 
 int pirn_cancelling(const pirn_task *task)
 {
     struct pirn_task *t = task != NULL ? task_of((pirn_task *)task) : pirn_current_task();
     if (t == NULL)
-        return task != NULL ? -EINVAL : -EPERM;
+        return task != NULL ? -EINVAL : pirn_misuse("pirn_cancelling", -EPERM);
     lock_take(&t->base.lock);
     int cancels = t->cell.cancels;
     lock_drop(&t->base.lock);
@@ -70,7 +72,7 @@ int pirn_cancelling(const pirn_task *task)
 int pirn_uncancel(void)
 {
     struct pirn_task *t = pirn_current_task();
-    return t != NULL ? pirn_task_uncancel(t) : -EPERM;
+    return t != NULL ? pirn_task_uncancel(t) : pirn_misuse("pirn_uncancel", -EPERM);
 }
 
 int pirn_yield(void)
@@ -97,7 +99,7 @@ int pirn_tasks(pirn_task **ret_tasks, size_t n)
     struct taken taken = {ret_tasks, n, 0};
     struct pirn_task *t = pirn_current_task();
     if (t == NULL)
-        return -EPERM;
+        return pirn_misuse("pirn_tasks", -EPERM);
     if (ret_tasks == NULL && n != 0)
         return -EINVAL;
     pirn_task_each(t->rt, take_one, &taken);
@@ -129,7 +131,7 @@ int pirn_set_value(void *value, void (*drop)(void *value))
 {
     struct pirn_task *t = pirn_current_task();
     if (t == NULL)
-        return -EPERM;
+        return pirn_misuse("pirn_set_value", -EPERM);
     struct task_extra *e = pirn_task_extra(t);
     if (e == NULL)
         return -ENOMEM;
@@ -161,7 +163,7 @@ int pirn_local_set(pirn_local key, void *value)
 {
     struct pirn_task *t = pirn_current_task();
     if (t == NULL)
-        return -EPERM;
+        return pirn_misuse("pirn_local_set", -EPERM);
     if (key.index >= LOCALS_MAX)
         return -EINVAL;
     struct task_extra *e = pirn_task_extra(t);

@@ -13,6 +13,7 @@
 
 #include "io/clock.h"
 #include "io/sys.h"
+#include "runtime/debug.h"
 #include "runtime/runtime.h"
 #include "runtime/wait.h"
 
@@ -226,7 +227,7 @@ int pirn_blocking(pirn_fn fn, void *arg, int *ret_status, pirn_time deadline)
     if (rc != 0)
         return rc;
     if (w.task == NULL)
-        return -EPERM;
+        return pirn_misuse("pirn_blocking", -EPERM);
     struct blocking_pool *p = w.task->rt->blocking;
     pthread_mutex_lock(&p->mutex);
     *p->end = &job;

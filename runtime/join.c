@@ -18,6 +18,7 @@
  */
 #include <errno.h>
 
+#include "runtime/debug.h"
 #include "runtime/self.h"
 #include "runtime/task.h"
 #include "runtime/wait.h"
@@ -119,7 +120,7 @@ int pirn_awaitable_await(struct pirn_awaitable *a, int *ret_status, int64_t dead
         return rc;
     }
     if (t != NULL && t == pirn_current_task())
-        return -EDEADLK;
+        return pirn_misuse("pirn_await", -EDEADLK);
     pirn_task_begin_awaited(a);
     rc = pirn_wait_enter(&w);
     if (rc == -ECANCELED && w.task != NULL)

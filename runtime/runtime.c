@@ -271,7 +271,7 @@ int pirn_run_with(const pirn_config *config, pirn_fn fn, void *arg, int *ret_sta
     if (fn == NULL)
         return -EINVAL;
     if (self->worker != NULL || self->pinned != NULL)
-        return -EDEADLK;
+        return pirn_misuse("pirn_run", -EDEADLK);
     int rc = pirn_runtime_start(&rt, config);
     if (rc != 0)
         return rc;

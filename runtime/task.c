@@ -139,7 +139,7 @@ static int check(const pirn_spawn_config *config, pirn_fn fn, struct pirn_runtim
         config->stack_size > PIRN_STACK_SIZE_MAX)
         return -EINVAL;
     if (rt == NULL)
-        return -EPERM;
+        return pirn_misuse("pirn_spawn", -EPERM);
     if (atomic_load_explicit(&rt->failing, memory_order_relaxed) != 0 ||
         (rt != own && rt->pid != getpid()))
         return -ESHUTDOWN;

@@ -271,7 +271,7 @@ static int after_yield(const struct pirn_task *t)
 static __attribute__((noinline)) int yield_pinned(struct pirn_task *t)
 {
     if (t == NULL)
-        return -EPERM;
+        return pirn_misuse("pirn_yield", -EPERM);
     if (task_take_cancel(t))
         return -ECANCELED;
     pirn_pinned_leave(t->rt);

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "api/channel/channel.h"
+#include "runtime/debug.h"
 
 static pirn_channel *new_handle(struct core *c, unsigned sides)
 {
@@ -56,7 +57,7 @@ int pirn_channel_clone(pirn_channel *channel, unsigned sides, pirn_channel **ret
         (sides & ~(unsigned)PIRN_CHANNEL_BOTH) != 0)
         return -EINVAL;
     if ((sides & ~(unsigned)channel->had) != 0)
-        return -EPERM;
+        return pirn_misuse("pirn_channel_clone", -EPERM);
     struct core *c = channel->core;
     pirn_channel *ch = new_handle(c, sides);
     if (ch == NULL)

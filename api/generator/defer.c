@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <pirn.h>
 
+#include "runtime/debug.h"
 #include "runtime/self.h"
 #include "runtime/task.h"
 
@@ -15,13 +16,13 @@ int pirn_defer(pirn_cleanup_fn fn, void *arg)
     struct pirn_task *t = pirn_current_task();
     if (fn == NULL)
         return -EINVAL;
-    return t != NULL ? pirn_task_defer(t, fn, arg) : -EPERM;
+    return t != NULL ? pirn_task_defer(t, fn, arg) : pirn_misuse("pirn_defer", -EPERM);
 }
 
 int pirn_undefer(pirn_cleanup_fn fn, void *arg)
 {
     struct pirn_task *t = pirn_current_task();
-    return t != NULL ? pirn_task_undefer(t, fn, arg) : -EPERM;
+    return t != NULL ? pirn_task_undefer(t, fn, arg) : pirn_misuse("pirn_undefer", -EPERM);
 }
 
 pirn_defer_mark pirn_defer_begin(void)

@@ -33,6 +33,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/debug.h"
+
 static void adopt(struct pirn_task *t)
 {
     (void)t;
@@ -51,7 +53,7 @@ int pirn_generator_new_with(pirn_generator **ret_generator, const pirn_spawn_con
         return -EINVAL;
     struct pirn_runtime *rt = config->runtime != NULL ? config->runtime : pirn_runtime_current();
     if (rt == NULL)
-        return -EPERM;
+        return pirn_misuse("pirn_generator_new", -EPERM);
     pirn_generator *g = calloc(1, sizeof(*g) + value_size);
     if (g == NULL)
         return -ENOMEM;
@@ -199,7 +201,7 @@ int pirn_generator_yield(pirn_generator *generator, const void *value)
     if (g == NULL || (value == NULL && g->value_size != 0))
         return -EINVAL;
     if (!pirn_generator_is_body(g))
-        return -EPERM;
+        return pirn_misuse("pirn_generator_yield", -EPERM);
     int rc = pirn_wait_enter(&w);
     if (rc != 0)
         return rc;

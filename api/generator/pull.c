@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "runtime/debug.h"
+
 /* Under the lock, of an ended body. */
 static int answer_end(pirn_generator *g)
 {
@@ -74,7 +76,7 @@ int pirn_generator_next(pirn_generator *generator, void *ret_value, pirn_time de
     if (g == NULL)
         return -EINVAL;
     if (pirn_generator_is_body(g))
-        return -EDEADLK;
+        return pirn_misuse("pirn_generator_next", -EDEADLK);
     int rc = pirn_wait_enter(&w);
     if (rc != 0)
         return rc;
@@ -147,7 +149,7 @@ int pirn_generator_close(pirn_generator *generator)
     if (g == NULL)
         return -EINVAL;
     if (pirn_generator_is_body(g))
-        return -EDEADLK;
+        return pirn_misuse("pirn_generator_close", -EDEADLK);
     lock_take(&g->lock);
     bool busy = g->pulling;
     g->pulling = true;

@@ -9,6 +9,7 @@
 #include <pirn.h>
 #include <unistd.h>
 
+#include "runtime/debug.h"
 #include "runtime/runtime.h"
 #include "runtime/self.h"
 
@@ -60,7 +61,9 @@ static int enter(struct pirn_runtime *rt, enum use use)
         return -ESHUTDOWN;
     if (in_coroutine()) {
         int rc = refusal(rt_use(rt));
-        return rc == -ESHUTDOWN || use == USE_CLOSE ? rc : -EDEADLK;
+        if (rc == -ESHUTDOWN || use == USE_CLOSE)
+            return rc;
+        return pirn_misuse("pirn_runtime_run", -EDEADLK);
     }
     /* acquire: pairs with the release in leave; on failure with that in pirn_runtime_end */
     if (atomic_compare_exchange_strong_explicit(&rt->use, &was, (uint32_t)use, memory_order_acquire,
@@ -134,7 +137,7 @@ int pirn_runtime_close(pirn_runtime *runtime)
     if (rc == -ESHUTDOWN && runtime->pid == getpid())
         return rt_use(runtime) == USE_CLOSED ? 0 : -EBUSY;
     if (rc == 0 && in_coroutine())
-        return -EDEADLK;
+        return pirn_misuse("pirn_runtime_close", -EDEADLK);
     if (rc != 0)
         return rc;
     if (!pirn_runtime_end(runtime))

@@ -21,6 +21,7 @@
 #include <sys/eventfd.h>
 
 #include "io/sys.h"
+#include "runtime/debug.h"
 #include "runtime/wait.h"
 
 enum letter_state {
@@ -222,7 +223,7 @@ int pirn_mailbox_call(pirn_mailbox *mailbox, pirn_fn fn, void *arg, int *ret_sta
     }
     pthread_mutex_unlock(&mailbox->mutex);
     if (rc != 0)
-        return rc;
+        return rc == -EDEADLK ? pirn_misuse("pirn_mailbox_call", rc) : rc;
     rc = pirn_wait_park(&w, "mailbox", deadline.ns);
     rc = rc == 0 ? l.rc : give_up(mailbox, &w, &l, rc);
     if (rc == 0 && ret_status != NULL)
@@ -260,7 +261,7 @@ int pirn_mailbox_dispatch(pirn_mailbox *mailbox)
     if (mailbox == NULL)
         return -EINVAL;
     if (pirn_on_worker())
-        return -EPERM;
+        return pirn_misuse("pirn_mailbox_dispatch", -EPERM);
     pthread_mutex_lock(&mailbox->mutex);
     if (mailbox->closed)
         rc = -ESHUTDOWN;

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "runtime/debug.h"
 #include "runtime/runtime.h"
 #include "runtime/signals.h"
 
@@ -26,7 +27,7 @@ int pirn_signal_add(int signo, pirn_fn fn, void *arg, pirn_runtime *runtime)
     if (!is_signal(signo) || is_fault(signo) || fn == NULL)
         return -EINVAL;
     if (rt == NULL)
-        return -EPERM;
+        return pirn_misuse("pirn_signal_add", -EPERM);
     if (rt->pid != getpid() || rt_use(rt) >= USE_CLOSED)
         return -ESHUTDOWN;
     return pirn_signals_add(rt, signo, fn, arg);

@@ -5,6 +5,7 @@
  * them dropped. Drops are called without the lock, on items that nobody else can reach any more.
  */
 #include "api/queue/queue.h"
+#include "runtime/debug.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -105,7 +106,7 @@ int pirn_queue_task_done(pirn_queue *queue)
     }
     lock_drop(&queue->lock);
     pirn_wakeups_run(&wakeups);
-    return known ? 0 : -EINVAL;
+    return known ? 0 : pirn_misuse("pirn_queue_task_done", -EINVAL);
 }
 
 int pirn_queue_join(pirn_queue *queue, pirn_time deadline)

@@ -16,6 +16,8 @@
  */
 #include "api/sync/mutex.h"
 
+#include "runtime/debug.h"
+
 struct condition {
     struct sync s;     /* without a state */
     pirn_mutex *mutex; /* constant */
@@ -78,7 +80,9 @@ static int enter(struct condition *c, struct wait *w)
         return rc;
     if ((cell_load(w->cell) & CELL_DEPTH) == CELL_DEPTH)
         return -EINVAL; /* no room for the shield that having the mutex again needs */
-    return mutex_is_held_by(mutex_of(c->mutex), (uintptr_t)w->cell) ? 0 : -EPERM;
+    return mutex_is_held_by(mutex_of(c->mutex), (uintptr_t)w->cell)
+               ? 0
+               : pirn_misuse("pirn_condition_wait", -EPERM);
 }
 
 int pirn_condition_wait(pirn_condition *condition, pirn_time deadline)
@@ -117,7 +121,7 @@ int pirn_condition_notify(pirn_condition *condition, int n)
     struct mutex *m = mutex_of(c->mutex);
     uint64_t me = pirn_sync_self();
     if (!mutex_is_held_by(m, me))
-        return -EPERM;
+        return pirn_misuse("pirn_condition_notify", -EPERM);
     sync_take(&c->s);
     if (n > 0 && c->s.waiters != NULL) {
         sync_take(&m->s);

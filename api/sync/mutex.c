@@ -24,6 +24,8 @@
  */
 #include "api/sync/mutex.h"
 
+#include "runtime/debug.h"
+
 _Static_assert(sizeof(struct mutex) <= sizeof(pirn_mutex), "pirn_mutex is too small");
 _Static_assert(_Alignof(struct cell) >= 8, "the low bits of a cell's address are used");
 
@@ -41,7 +43,7 @@ static __attribute__((noinline)) int lock_slowly(struct mutex *m, struct wait *w
     if (owner != 0 && owner != me)
         return pirn_sync_wait(&m->s, owner, w, "mutex", deadline);
     sync_drop(&m->s, me);
-    return owner == 0 ? 0 : -EDEADLK;
+    return owner == 0 ? 0 : pirn_misuse("pirn_mutex_lock", -EDEADLK);
 }
 
 int pirn_mutex_lock(pirn_mutex *mutex, pirn_time deadline)
@@ -95,7 +97,7 @@ int pirn_mutex_unlock(pirn_mutex *mutex)
                                                 memory_order_relaxed))
         return 0;
     if ((word & ~(uint64_t)SYNC_FLAGS) != me)
-        return -EPERM;
+        return pirn_misuse("pirn_mutex_unlock", -EPERM);
     pirn_mutex_hand_over(m);
     return 0;
 }

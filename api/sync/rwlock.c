@@ -8,6 +8,8 @@
  */
 #include "api/sync/sync.h"
 
+#include "runtime/debug.h"
+
 enum {
     READERS = SYNC_FIRST
 };
@@ -87,7 +89,8 @@ static __attribute__((noinline)) int lock_slowly(struct rwlock *l, struct wait *
     bool deadlock = state == self;
     if (deadlock || enter(l, &state, writes, self)) {
         sync_drop(&l->s, state);
-        return deadlock ? -EDEADLK : 0;
+        const char *call = writes ? "pirn_rwlock_write_lock" : "pirn_rwlock_read_lock";
+        return deadlock ? pirn_misuse(call, -EDEADLK) : 0;
     }
     w->waiter = &me.waiter;
     pirn_wait_link(w, &l->s.waiters);
@@ -169,7 +172,7 @@ int pirn_rwlock_read_unlock(pirn_rwlock *rwlock)
     uint64_t state = sync_take(&l->s);
     bool held = (state & READERS) != 0;
     grant_and_drop(l, held ? without_reader(state) : state);
-    return held ? 0 : -EPERM;
+    return held ? 0 : pirn_misuse("pirn_rwlock_read_unlock", -EPERM);
 }
 
 int pirn_rwlock_write_unlock(pirn_rwlock *rwlock)
@@ -181,7 +184,7 @@ int pirn_rwlock_write_unlock(pirn_rwlock *rwlock)
     if (sync_swap(&l->s, &word, 0))
         return 0;
     if ((word & ~(uint64_t)SYNC_FLAGS) != me)
-        return -EPERM;
+        return pirn_misuse("pirn_rwlock_write_unlock", -EPERM);
     sync_take(&l->s);
     grant_and_drop(l, 0);
     return 0;

@@ -7,6 +7,8 @@
 
 #include <limits.h>
 
+#include "runtime/debug.h"
+
 struct semaphore {
     struct sync s;
     int64_t bound; /* constant: the most permits there may be, and 1; 0: any number */
@@ -101,7 +103,7 @@ static int release_slowly(struct semaphore *sem, int n)
     }
     sync_drop(&sem->s, free);
     pirn_wakeups_run(&wakeups);
-    return rc;
+    return rc == 0 ? 0 : pirn_misuse("pirn_semaphore_release", rc);
 }
 
 int pirn_semaphore_release(pirn_semaphore *semaphore, int n)
@@ -112,8 +114,10 @@ int pirn_semaphore_release(pirn_semaphore *semaphore, int n)
     uint64_t word = sync_load(&sem->s);
     while ((word & SYNC_FLAGS) == 0) {
         int rc = check(sem, word, n);
-        if (rc != 0 || sync_swap(&sem->s, &word, word + ((uint64_t)n << SYNC_SHIFT)))
-            return rc;
+        if (rc != 0)
+            return pirn_misuse("pirn_semaphore_release", rc);
+        if (sync_swap(&sem->s, &word, word + ((uint64_t)n << SYNC_SHIFT)))
+            return 0;
     }
     return release_slowly(sem, n);
 }

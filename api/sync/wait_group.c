@@ -7,6 +7,8 @@
 
 #include <limits.h>
 
+#include "runtime/debug.h"
+
 struct wait_group {
     struct sync s;
 } SYNC_OBJECT;
@@ -44,7 +46,7 @@ static int add_slowly(struct wait_group *g, int n)
         pirn_sync_claim_all(&g->s, &wakeups);
     sync_drop(&g->s, next < 0 ? state : (uint64_t)next);
     pirn_wakeups_run(&wakeups);
-    return next < 0 ? (int)next : 0;
+    return next < 0 ? pirn_misuse("pirn_wait_group_add", (int)next) : 0;
 }
 
 int pirn_wait_group_add(pirn_wait_group *group, int n)
@@ -56,7 +58,7 @@ int pirn_wait_group_add(pirn_wait_group *group, int n)
     while ((word & SYNC_BUSY) == 0) {
         int64_t next = sum(word, n);
         if (next < 0)
-            return (int)next;
+            return pirn_misuse("pirn_wait_group_add", (int)next);
         if (next == 0 && (word & SYNC_WAITERS) != 0)
             break;
         if (sync_swap(&g->s, &word, (uint64_t)next | (word & SYNC_WAITERS)))
