@@ -62,7 +62,7 @@ void pirn_debug_doing_text(struct pirn_task *t, int64_t now, char *buf, size_t s
     if (fd >= 0)
         snprintf(on, sizeof(on), " fd=%d", fd);
     pirn_sites_text(t, sites, sizeof(sites));
-    snprintf(buf, size, "%s%s for %.3fs%s", what, on, (double)(now - since) / 1e9, sites);
+    snprintf(buf, size, "%s%s%s (for %.3f s)", what, on, sites, (double)(now - since) / 1e9);
 }
 
 /* ---- Slow steps ---- */
@@ -96,11 +96,18 @@ void pirn_debug_never_awaited(struct pirn_task *t)
     pirn_report(t->rt, "coroutine %s was never awaited", task);
 }
 
+/* Given up before it began, and about to be gone. */
+static bool is_withdrawn(const struct pirn_task *t)
+{
+    return (t->flags & TASK_PREPARED) != 0 && !task_has_started(t) &&
+           cell_reason(cell_load(&t->cell)) == WAKE_CANCEL;
+}
+
 void pirn_debug_left(struct pirn_task *t, void *rt)
 {
     char task[TASK_TEXT], doing[DOING_TEXT];
-    if ((t->flags & TASK_CALLBACKS) != 0)
-        return; /* waits for another one, which is named */
+    if ((t->flags & TASK_CALLBACKS) != 0 || is_withdrawn(t))
+        return; /* a runner of callbacks waits for another one, which is named */
     pirn_debug_task_text(t, task, sizeof(task));
     pirn_debug_doing_text(t, clock_now(), doing, sizeof(doing));
     pirn_report(rt, "task %s was left pending: %s", task, doing);

@@ -30,7 +30,7 @@ enum {
     TASK_TEXT = 192
 };
 void pirn_debug_task_text(struct pirn_task *t, char *buf, size_t size);
-/* What it is doing: "future for 0.250s at main+0x1f", "recv fd=5 ...", "runnable". */
+/* What it is doing: "future at main+0x1f (for 0.250 s)", "recv fd=5 ...", "runnable". */
 enum {
     DOING_TEXT = 384
 };

@@ -103,7 +103,7 @@ typedef struct pirn_config {
     int dump_signal;   /* a signal that dumps all tasks to stderr; 0: none */
     size_t stack_size; /* bytes a coroutine's stack gets by default; 0: 64 KiB; 1 GiB at most */
     pirn_time grace;   /* how long shutdown waits for leftovers; 0: 5 s */
-    void (*report)(void *user, const char *line); /* hears warnings; NULL: stderr */
+    void (*report)(void *user, const char *line); /* hears warnings; NULL: stderr. See Debug mode */
     void *report_user;
     void *(*alloc)(void *user, size_t bytes); /* tasks, queues, rings; NULL: malloc */
     void (*free)(void *user, void *ptr);
@@ -113,15 +113,43 @@ typedef struct pirn_config {
 
 #define PIRN_CONFIG_INIT \
     { \
-        sizeof(pirn_config), 0, 0, 0, 0, 0, 0, 0, {0}, NULL, NULL, NULL, NULL, NULL, {0} \
+        sizeof(pirn_config), 0, 0, 0, 0, 0, 0, 0, {0}, NULL, NULL, NULL, NULL, NULL, \
+        { \
+            0 \
+        } \
     }
+
+/*
+ * Debug mode: PIRN_DEBUG in config->flags, or PIRN_DEBUG=1 in the environment (not of a set-uid
+ * program). One line to config->report, each with the task's name, number and spawn site, for
+ *   - a step longer than config->slow_step: a coroutine that ran, or blocked, without suspending (not
+ *     of a pinned task; when the step ends)
+ *   - a coroutine object that is released unstarted
+ *   - each task that is left when main ends, or the runtime is closed: what it waits for, and where
+ *   - a call refused as a mistake: an unlock by a stranger, an await of oneself, pirn_run inside a
+ *     coroutine, pirn_release of a running task's last reference, ... A plain thread's goes to stderr
+ *   - once each time that all has come to rest, every task that waits for ever, and where: nothing is
+ *     runnable, no deadline, no I/O and no pool job is under way, no signal has a function or cancels
+ *     main, and the process has no thread but pirn's and those inside a run. (Go ends the program.)
+ *     PIRN_DEADLOCK_ENDS, without debug mode too, reports this and has the run return -EDEADLK; what
+ *     is left is ended as ever. Needs membarrier(2) and /proc; helper threads of pools that are
+ *     open count as the program's own
+ * And pirn_dump says where each task waits: return addresses, innermost first (addr2line -e names
+ * those whose symbols are not exported).
+ *
+ * The report hook is called by any thread, also from inside a switch: whatever it is called by, it
+ * is a plain thread to pirn while it runs, pirn_current() is NULL, and a call that waits blocks the
+ * thread. A line that pirn has to write because of what the hook does goes to stderr. (After
+ * PYTHONASYNCIODEBUG, loop.slow_callback_duration and loop.set_exception_handler.)
+ */
 
 /*
  * Runs fn(arg) as the main coroutine of a new runtime on this plain thread's behalf and waits for
  * it. What main leaves running is cancelled once and gets config->grace to clean up. Returns
- * main's status, or: -EDEADLK inside a coroutine, -EINVAL, -ENOMEM, -EAGAIN (threads), -ENOSYS
- * (io_uring is missing or denied; the report says which), -EBUSY (a task would not end; it was
- * named and its memory left alone), -EINTR (SIGINT cancelled main, or pirn_runtime_stop).
+ * main's status, or: -EDEADLK (inside a coroutine; or by PIRN_DEADLOCK_ENDS), -EINVAL, -ENOMEM,
+ * -EAGAIN (threads), -ENOSYS (io_uring is missing or denied; the report says which), -EBUSY (a task
+ * would not end; it was named and its memory left alone), -EINTR (SIGINT cancelled main, or
+ * pirn_runtime_stop).
  */
 PIRN_API int pirn_run(pirn_fn fn, void *arg);
 
@@ -185,9 +213,10 @@ PIRN_API int pirn_start(pirn_task *task); /* [anywhere] */
  * before it has begun, or to await it; NULL: nobody waits, and an error is reported. Until it runs it
  * costs a descriptor, no stack. [anywhere] What pirn_spawn returns.
  */
-PIRN_API int pirn_call_soon(pirn_runtime *runtime, pirn_task **ret_handle, pirn_fn fn, void *arg);
-PIRN_API int pirn_call_at(pirn_runtime *runtime, pirn_task **ret_handle, pirn_fn fn, void *arg,
-                          pirn_time when);
+PIRN_API PIRN_MUST_USE int pirn_call_soon(pirn_runtime *runtime, pirn_task **ret_handle, pirn_fn fn,
+                                          void *arg);
+PIRN_API PIRN_MUST_USE int pirn_call_at(pirn_runtime *runtime, pirn_task **ret_handle, pirn_fn fn,
+                                        void *arg, pirn_time when);
 
 /* Lets the task run on unowned; the caller's reference is given up. An error it ends with is
  * reported with its name. [anywhere] */
@@ -297,8 +326,8 @@ PIRN_API const char *pirn_reason(const pirn_awaitable *awaitable);
  * Removing: how many registrations of fn with user will not run now; they are not running either.
  */
 typedef void (*pirn_done_fn)(pirn_awaitable *awaitable, void *user);
-PIRN_API int pirn_add_done_callback(pirn_awaitable *awaitable, pirn_runtime *runtime,
-                                    pirn_done_fn fn, void *user);
+PIRN_API PIRN_MUST_USE int pirn_add_done_callback(pirn_awaitable *awaitable, pirn_runtime *runtime,
+                                                  pirn_done_fn fn, void *user);
 PIRN_API int pirn_remove_done_callback(pirn_awaitable *awaitable, pirn_done_fn fn, void *user);
 
 /* ---- Strands ------------------------------------------------------------------------------- */
@@ -404,8 +433,9 @@ PIRN_API int pirn_ticker_wait(pirn_ticker *ticker);
  * and -EBADF when a coroutine's call is under way and somebody closes the descriptor with pirn_close
  * (a plain thread's call is not ended so: as with close(2), it waits on).
  */
-PIRN_API int pirn_accept(int fd, struct sockaddr *ret_addr, socklen_t *ret_len, int flags,
-                         pirn_time deadline); /* the new descriptor; always close-on-exec */
+PIRN_API PIRN_MUST_USE int pirn_accept(
+    int fd, struct sockaddr *ret_addr, socklen_t *ret_len, int flags,
+    pirn_time deadline); /* the new descriptor; always close-on-exec */
 PIRN_API int pirn_connect(int fd, const struct sockaddr *addr, socklen_t len, pirn_time deadline);
 PIRN_API ssize_t pirn_recv(int fd, void *buf, size_t n, int flags, pirn_time deadline);
 /* Sends all of a stream's n bytes unless something stops it; a count < n says where. */
@@ -416,7 +446,8 @@ PIRN_API ssize_t pirn_read(int fd, void *buf, size_t n, pirn_time deadline);
 PIRN_API ssize_t pirn_write(int fd, const void *buf, size_t n, pirn_time deadline);
 PIRN_API ssize_t pirn_pread(int fd, void *buf, size_t n, off_t offset, pirn_time deadline);
 PIRN_API ssize_t pirn_pwrite(int fd, const void *buf, size_t n, off_t offset, pirn_time deadline);
-PIRN_API int pirn_openat(int dir_fd, const char *path, int flags, mode_t mode, pirn_time deadline);
+PIRN_API PIRN_MUST_USE int pirn_openat(int dir_fd, const char *path, int flags, mode_t mode,
+                                       pirn_time deadline);
 PIRN_API int pirn_fsync(int fd, pirn_time deadline);
 /* Waits for poll(2) events (POLLIN, ...); returns those that came. */
 PIRN_API int pirn_poll(int fd, unsigned events, pirn_time deadline);
@@ -432,7 +463,8 @@ PIRN_API int pirn_close(int fd);
  * begun is waited for. Returns 0 with fn's result in *ret_status; -EAGAIN when no thread can be
  * had.
  */
-PIRN_API int pirn_blocking(pirn_fn fn, void *arg, int *ret_status, pirn_time deadline);
+PIRN_API PIRN_MUST_USE int pirn_blocking(pirn_fn fn, void *arg, int *ret_status,
+                                         pirn_time deadline);
 
 /* ---- Looking inside --------------------------------------------------------------------- */
 

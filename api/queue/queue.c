@@ -5,10 +5,11 @@
  * them dropped. Drops are called without the lock, on items that nobody else can reach any more.
  */
 #include "api/queue/queue.h"
-#include "runtime/debug.h"
 
 #include <errno.h>
 #include <stdlib.h>
+
+#include "runtime/debug.h"
 
 int pirn_queue_new(pirn_queue **ret_queue, const pirn_queue_config *config)
 {

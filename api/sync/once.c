@@ -72,7 +72,7 @@ int pirn_once_do(pirn_once *once, pirn_fn fn, void *arg, pirn_time deadline)
     uint64_t me = (uintptr_t)w.cell, state = sync_take(&o->s);
     if (state == me || state == DONE) {
         sync_drop(&o->s, state);
-        return state == me ? pirn_misuse("pirn_once_call", -EDEADLK) : o->status;
+        return state == me ? pirn_misuse("pirn_once_do", -EDEADLK) : o->status;
     }
     if (state == 0)
         sync_drop(&o->s, me);
