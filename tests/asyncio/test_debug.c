@@ -396,6 +396,5 @@ START_TEST(a171_a_failing_hook_falls_back)
 END_TEST
 
 SUPPORT_MAIN("debug", a171_slow_steps_are_named, a171_quick_steps_are_not, s163_a_step_of_200_ms,
-             s21_environment, a171_config_is_checked, a171_never_awaited,
-             s44_forgotten_awaits_show, a171_pending_at_exit, a171_pending_at_close,
-             a171_a_failing_hook_falls_back)
+             s21_environment, a171_config_is_checked, a171_never_awaited, s44_forgotten_awaits_show,
+             a171_pending_at_exit, a171_pending_at_close, a171_a_failing_hook_falls_back)
