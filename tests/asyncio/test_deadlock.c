@@ -35,6 +35,7 @@ static void child_start(struct child *c, child_fn fn, int workers)
     CHECK(c->pid >= 0);
     if (c->pid == 0) {
         alarm(60);
+        signal(SIGINT, SIG_DFL); /* Check's handler kills everybody, and would be passed on to */
         dup2(pair[1], 2);
         close(pair[0]);
         close(pair[1]);
