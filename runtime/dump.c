@@ -39,7 +39,7 @@ static void dump_task(struct pirn_task *t, void *arg)
         if (fd >= 0)
             fprintf(d->out, " fd=%d", fd);
         pirn_sites_text(t, sites, sizeof(sites));
-        fprintf(d->out, " for %.3fs%s", (double)(d->now - since) / 1e9, sites);
+        fprintf(d->out, "%s for %.3fs", sites, (double)(d->now - since) / 1e9);
     }
     pirn_site_text(t->site, site, sizeof(site));
     fprintf(d->out, " spawned at %s\n", site);

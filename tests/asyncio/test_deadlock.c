@@ -125,6 +125,7 @@ static void blocks(int workers)
 {
     pirn_config config = config_of(workers, PIRN_DEBUG);
     int status;
+    config.dump_signal = SIGUSR2; /* which has the monitor look again, and changes nothing */
     pirn_run_with(&config, waits_with_another, NULL, &status);
 }
 
@@ -136,8 +137,11 @@ START_TEST(a172_reported_once)
         child_start(&c, blocks, w);
         while (lines_with(&c, "waits for ever") < 2)
             child_read(&c, 10);
+        CHECK_OK(kill(c.pid, SIGUSR2));
         child_read(&c, 200);
         child_end(&c, true);
+        CHECK_EQ(lines_with(&c, "2 tasks live"), 1); /* the dump */
+        CHECK_EQ(lines_with(&c, " waiting future at "), 2);
         CHECK_EQ(lines_with(&c, "nothing can happen any more: 2 tasks"), 1);
         CHECK_EQ(lines_with(&c, "waits for ever: future at "), 2);
         CHECK_EQ(lines_with(&c, "task main (task "), 1);
