@@ -84,7 +84,7 @@ static int make(pirn_awaitable **ret, pirn_awaitable *const *items, size_t n, un
                 const struct object_ops *ops,
                 void (*on_each)(struct watch *, size_t, size_t, struct wakeups *))
 {
-    int rc = ret == NULL ? -EINVAL : pirn_watch_check(items, n);
+    int rc = ret == NULL ? -EINVAL : pirn_watch_check(items, n, "pirn_gather");
     if (rc != 0)
         return rc;
     struct gather *g = malloc(sizeof(*g) + n * sizeof(g->items[0]));

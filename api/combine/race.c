@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "runtime/awaitable.h"
+#include "runtime/debug.h"
 #include "runtime/task.h"
 #include "runtime/wait.h"
 
@@ -71,7 +72,7 @@ int pirn_race(const pirn_call *calls, size_t n, size_t *ret_winner, pirn_task **
     if (calls == NULL || n == 0)
         return -EINVAL;
     if (pirn_current_task() == NULL)
-        return -EPERM;
+        return pirn_misuse("pirn_race", -EPERM);
     pirn_task **tasks = malloc(n * sizeof(tasks[0]));
     if (tasks == NULL)
         return -ENOMEM;
@@ -129,7 +130,7 @@ int pirn_map(size_t n, size_t limit, int (*fn)(size_t i, void *arg), void *arg, 
     if (fn == NULL || n > SIZE_MAX / 2)
         return -EINVAL;
     if (pirn_current_task() == NULL)
-        return -EPERM;
+        return pirn_misuse("pirn_map", -EPERM);
     for (size_t i = 0; i < n && ret_statuses != NULL; i++)
         ret_statuses[i] = -ECANCELED;
     if (n == 0)

@@ -24,6 +24,7 @@
 #include "io/clock.h"
 #include "runtime/alarm.h"
 #include "runtime/bound.h"
+#include "runtime/debug.h"
 #include "runtime/runtime.h"
 #include "runtime/self.h"
 #include "runtime/wait.h"
@@ -141,9 +142,9 @@ int pirn_timeout_enter(pirn_timeout *timeout, pirn_time deadline)
 {
     struct pirn_task *t = pirn_current_task();
     if (t == NULL)
-        return -EPERM;
+        return pirn_misuse("pirn_timeout_enter", -EPERM);
     if (timeout == NULL || of(timeout)->state != FRESH)
-        return -EINVAL;
+        return pirn_misuse("pirn_timeout_enter", -EINVAL);
     struct inside *in = make(deadline.ns);
     if (in == NULL)
         return -ENOMEM;
@@ -173,13 +174,13 @@ int pirn_timeout_leave(pirn_timeout *timeout, int status)
     struct pirn_task *t = pirn_current_task();
     struct inside *in = timeout != NULL ? look_inside(timeout) : NULL;
     if (in == NULL)
-        return -EINVAL;
+        return pirn_misuse("pirn_timeout_leave", -EINVAL);
     bool mine = t != NULL && in->bound.task == t;
     bool asked = mine && pirn_bound_saw_request(&in->bound);
     int rc = mine ? pirn_bound_leave(&in->bound) : -EPERM;
     if (rc != 0) {
         unref(in);
-        return rc;
+        return pirn_misuse("pirn_timeout_leave", rc);
     }
     bool expired = bound_is_hit(&in->bound);
     become(timeout, expired ? LEFT_EXPIRED : LEFT, NULL);

@@ -115,7 +115,9 @@ static void tell(struct pirn_completions *c, pirn_awaitable *const *items, size_
 int pirn_wait(pirn_awaitable *const *items, size_t n, pirn_when when, bool *ret_done,
               size_t *ret_count, pirn_time deadline)
 {
-    int rc = n == 0 || (unsigned)when > PIRN_FIRST_EXCEPTION ? -EINVAL : pirn_watch_check(items, n);
+    int rc = n == 0 || (unsigned)when > PIRN_FIRST_EXCEPTION
+                 ? -EINVAL
+                 : pirn_watch_check(items, n, "pirn_wait");
     if (rc != 0)
         return rc;
     struct pirn_completions *c = watch_all(items, n, false, is_enough);
@@ -143,7 +145,7 @@ static bool always(struct watch *w)
 
 int pirn_as_completed(pirn_completions **ret_completions, pirn_awaitable *const *items, size_t n)
 {
-    int rc = ret_completions == NULL ? -EINVAL : pirn_watch_check(items, n);
+    int rc = ret_completions == NULL ? -EINVAL : pirn_watch_check(items, n, "pirn_as_completed");
     if (rc != 0)
         return rc;
     struct pirn_completions *c = watch_all(items, n, true, always);

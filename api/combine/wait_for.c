@@ -6,6 +6,7 @@
 
 #include "io/clock.h"
 #include "runtime/awaitable.h"
+#include "runtime/debug.h"
 #include "runtime/task.h"
 #include "runtime/wait.h"
 
@@ -27,7 +28,7 @@ int pirn_wait_for(pirn_awaitable *awaitable, int *ret_status, pirn_time deadline
     if (awaitable == NULL)
         return -EINVAL;
     if (awaitable == pirn_current())
-        return -EDEADLK;
+        return pirn_misuse("pirn_wait_for", -EDEADLK);
     if (!awaitable_has_ended(awaitable) && deadline.ns <= clock_now())
         rc = -ETIMEDOUT; /* and what has not begun never will */
     else

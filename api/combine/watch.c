@@ -5,6 +5,7 @@
 
 #include <errno.h>
 
+#include "runtime/debug.h"
 #include "runtime/task.h"
 
 void pirn_watch_unref(struct watch *w)
@@ -105,7 +106,7 @@ int pirn_watch_wait(struct watch *w, const char *what,
     return rc;
 }
 
-int pirn_watch_check(pirn_awaitable *const *awaitables, size_t n)
+int pirn_watch_check(pirn_awaitable *const *awaitables, size_t n, const char *call)
 {
     if (awaitables == NULL && n != 0)
         return -EINVAL;
@@ -113,7 +114,7 @@ int pirn_watch_check(pirn_awaitable *const *awaitables, size_t n)
         if (awaitables[i] == NULL)
             return -EINVAL;
         if (awaitables[i] == pirn_current())
-            return -EDEADLK;
+            return pirn_misuse(call, -EDEADLK);
     }
     return 0;
 }

@@ -57,7 +57,7 @@ int pirn_watch_wait(struct watch *w, const char *what,
                     bool (*is_enough)(struct watch *w, void *arg), void *arg, int64_t deadline);
 
 /* No item is NULL, or the caller's own task: 0, -EINVAL, -EDEADLK. */
-int pirn_watch_check(pirn_awaitable *const *awaitables, size_t n);
+int pirn_watch_check(pirn_awaitable *const *awaitables, size_t n, const char *call);
 
 static inline size_t watch_completed(const struct watch *w, size_t k)
 {

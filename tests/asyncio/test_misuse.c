@@ -165,6 +165,26 @@ static int dispatch_inside(void)
     return rc;
 }
 
+static int wait_for_oneself(void)
+{
+    return pirn_wait_for(pirn_current(), NULL, PIRN_NEVER);
+}
+
+static int leave_no_timeout(void)
+{
+    pirn_timeout t = PIRN_TIMEOUT_INIT;
+    return pirn_timeout_leave(&t, 0);
+}
+
+static int enter_twice(void)
+{
+    pirn_timeout t = PIRN_TIMEOUT_INIT;
+    CHECK_OK(pirn_timeout_enter(&t, PIRN_NEVER));
+    int rc = pirn_timeout_enter(&t, PIRN_NEVER);
+    CHECK_OK(pirn_timeout_leave(&t, 0));
+    return rc;
+}
+
 struct misuse {
     const char *call;
     int rc;
@@ -191,6 +211,9 @@ static const struct misuse misuses[] = {
     {"pirn_release", -EBUSY, release_the_last, false},
     {"pirn_scope_close", -EDEADLK, scope_in_scope, false},
     {"pirn_mailbox_dispatch", -EPERM, dispatch_inside, false},
+    {"pirn_wait_for", -EDEADLK, wait_for_oneself, false},
+    {"pirn_timeout_leave", -EINVAL, leave_no_timeout, true},
+    {"pirn_timeout_enter", -EINVAL, enter_twice, false},
     {"pirn_shield_leave", -EPERM, leave_no_shield, true},
 };
 
