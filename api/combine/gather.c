@@ -84,7 +84,8 @@ static int make(pirn_awaitable **ret, pirn_awaitable *const *items, size_t n, un
                 const struct object_ops *ops,
                 void (*on_each)(struct watch *, size_t, size_t, struct wakeups *))
 {
-    int rc = ret == NULL ? -EINVAL : pirn_watch_check(items, n, "pirn_gather");
+    const char *call = on_each == part_ended ? "pirn_gather" : "pirn_shield";
+    int rc = ret == NULL ? -EINVAL : pirn_watch_check(items, n, call);
     if (rc != 0)
         return rc;
     struct gather *g = malloc(sizeof(*g) + n * sizeof(g->items[0]));
