@@ -1,5 +1,5 @@
 /* Debug mode: slow steps, forgotten coroutines, leftovers, misuse, and report hooks that misbehave.
- * What waits for ever is test_deadlock.c's. */
+ * What waits for ever has tests of its own (test_deadlock.c). */
 #include "tests/support.h"
 
 #include <fcntl.h>
