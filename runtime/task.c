@@ -244,18 +244,19 @@ static int spawn(struct pirn_runtime *rt, struct pirn_awaitable **ret_task,
         rc = pirn_strand_bind(t, config, parent);
     if (rc == 0 && config->name != NULL)
         rc = pirn_task_set_name(t, config->name);
-    if (rc == 0 && how != NULL && how->owner != NULL) {
-        t->owner = how->owner;
-        t->owner->adopt(t);
-        *how->ret_adopted = true;
-    }
     if (how != NULL && (how->flags & TASK_PREPARED) != 0) {
         t->flags |= how->flags;
         pirn_task_prepare(t);
     }
+    if (rc == 0 && how != NULL)
+        t->owner = how->owner;
     /* One reference for the runtime, one for the caller if it wants one. Release: what walks over
-     * all descriptors acquires by it. */
+     * all descriptors acquires by it. From now on others may have one, too. */
     atomic_store_explicit(&t->base.refs, ret_task != NULL ? 2 : 1, memory_order_release);
+    if (t->owner != NULL) {
+        t->owner->adopt(t);
+        *how->ret_adopted = true;
+    }
     if (rc == 0 && (t->flags & PIRN_PINNED) != 0)
         rc = pirn_pinned_start(t);
     if (rc != 0) {
@@ -263,8 +264,12 @@ static int spawn(struct pirn_runtime *rt, struct pirn_awaitable **ret_task,
             t->owner->on_end(t);
         if (task_is_on_strand(t))
             pirn_strand_unref(task_strand(t));
-        atomic_store_explicit(&t->base.refs, 0, memory_order_relaxed);
-        pirn_task_free(t);
+        atomic_store_explicit(&t->base.seen, 1, memory_order_relaxed);
+        atomic_store_explicit(&t->base.status, rc, memory_order_relaxed);
+        atomic_store_explicit(&t->base.ended, 1, memory_order_release); /* as in pirn_task_end */
+        if (ret_task != NULL)
+            pirn_task_unref(t);
+        pirn_task_unref(t);
         uncount_live(rt, w);
         return rc;
     }
