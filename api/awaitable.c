@@ -36,6 +36,10 @@ pirn_awaitable *pirn_retain(pirn_awaitable *awaitable)
 static int release_task(struct pirn_task *t)
 {
     uint32_t others = (t->flags & PIRN_PINNED) != 0 ? 2 : 1; /* the runtime's, and its thread's */
+    if (t->owner != NULL) {                                  /* a scope's: it is waited for there */
+        pirn_task_unref(t);
+        return 0;
+    }
     /* Those and one more are left of a live task: this one. Another holder may give up its own
      * at the same time; then the last of them is told. */
     uint32_t refs = atomic_load_explicit(&t->base.refs, memory_order_relaxed);

@@ -83,10 +83,10 @@ static int accept_loop(int listener, pirn_scope *scope)
         if (fd < 0)
             return fd;
         err = pirn_scope_spawn_with(scope, &child, serve, (void *)(intptr_t)fd, PIRN_NEVER);
-        if (err < 0 && err != -ESHUTDOWN) /* then arg_drop has closed it */
-            close(fd);                    /* no room for this one; go on with the others */
-        if (err == -ECANCELED)
+        if (err == -ECANCELED || err == -ESHUTDOWN) /* arg_drop has closed it */
             return err;
+        if (err < 0)
+            close(fd); /* no room for this one; go on with the others */
     }
 }
 

@@ -1,0 +1,119 @@
+/*
+ * How a scope is cancelled: by a child's failure, by its body's, or by anybody. And the list of what
+ * failed. The whole is in scope.h.
+ */
+#include <errno.h>
+
+#include "api/scope/scope.h"
+
+/* Under the lock: true for the one that is to send the cancel. */
+static bool begin_cancel(pirn_scope *s, const char *reason)
+{
+    if (s->cancelling)
+        return false;
+    s->cancelling = true;
+    s->reason = reason;
+    return true;
+}
+
+/* The caller is counted in running. */
+static void send_cancel(pirn_scope *s)
+{
+    pirn_bound_hit(&s->bound, s->reason); /* reason: it changes no more */
+    pirn_scope_cancel_children(s);
+}
+
+static void count_failure(pirn_scope *s, int status) /* under the lock */
+{
+    s->failures++;
+    if (s->first_error == 0)
+        s->first_error = status;
+}
+
+void pirn_scope_note_failure(pirn_scope *s, struct pirn_task *t, int status)
+{
+    lock_take(&s->lock);
+    pirn_scope_keep_failed(s, t);
+    count_failure(s, status);
+    bool first = begin_cancel(s, "a sibling failed");
+    lock_drop(&s->lock);
+    if (first)
+        send_cancel(s);
+}
+
+int pirn_scope_cancel(pirn_scope *scope, const char *reason)
+{
+    if (scope == NULL)
+        return -EINVAL;
+    lock_take(&scope->lock);
+    bool over = scope->over;
+    bool first = !over && begin_cancel(scope, reason);
+    if (first)
+        scope->running++; /* the opener waits for us, too */
+    lock_drop(&scope->lock);
+    if (first) {
+        send_cancel(scope);
+        pirn_scope_leave(scope); /* and those who wait for a place hear of it */
+    }
+    return over ? -EALREADY : 0;
+}
+
+int pirn_scope_fail(pirn_scope *scope, int status)
+{
+    struct pirn_task *t = pirn_current_task();
+    if (scope == NULL || status >= 0)
+        return -EINVAL;
+    if (t == NULL || t != scope->bound.task)
+        return -EPERM;
+    if (scope->over)
+        return -EINVAL;
+    lock_take(&scope->lock);
+    bool again = scope->body_status != 0;
+    bool first = !again && begin_cancel(scope, "the body failed");
+    if (!again) {
+        scope->body_status = status;
+        scope->body_was_told = !first;
+        scope->body_at = scope->failures;
+    }
+    if (!again && status != -ECANCELED)
+        count_failure(scope, status);
+    if (first)
+        scope->running++;
+    lock_drop(&scope->lock);
+    if (first) {
+        send_cancel(scope);
+        pirn_scope_leave(scope);
+    }
+    return again ? -EALREADY : 0;
+}
+
+static void fill(pirn_scope_error *e, struct pirn_task *t, int status)
+{
+    e->task = &t->base;
+    e->id = t->id;
+    e->status = status;
+    pirn_task_name(t, e->name, sizeof(e->name));
+}
+
+int pirn_scope_errors(pirn_scope *scope, pirn_scope_error *ret_errors, size_t n)
+{
+    if (scope == NULL || (ret_errors == NULL && n != 0))
+        return -EINVAL;
+    lock_take(&scope->lock);
+    struct pirn_task *t = scope->failed;
+    unsigned count = scope->failures;
+    int body = scope->body_status == -ECANCELED ? 0 : scope->body_status;
+    unsigned body_at = body != 0 ? scope->body_at : count;
+    lock_drop(&scope->lock);
+    /* What has been counted stays as it is, but for the last one's link. */
+    for (unsigned i = 0, children = 0; i < count && i < n; i++) {
+        if (i == body_at) {
+            fill(&ret_errors[i], scope->bound.task, body);
+            continue;
+        }
+        fill(&ret_errors[i], t, atomic_load_explicit(&t->base.status, memory_order_relaxed));
+        if (++children + (body != 0) < count)
+            t = t->next_sibling;
+    }
+    return (int)count;
+}

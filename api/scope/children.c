@@ -1,0 +1,197 @@
+/*
+ * The children of a scope: how they come in, under its limit, and how they leave. The whole is in
+ * scope.h.
+ *
+ * A spawn: takes a place (counts itself in `running`, or waits until it may); makes the task, which
+ * is adopted before it can run: into the list, or, if the scope's cancel has begun meanwhile, cancelled
+ * at once. So whoever cancels finds a child in the list, or the child finds the scope cancelled.
+ */
+#include <errno.h>
+
+#include "api/scope/scope.h"
+
+static pirn_scope *scope_of(const struct pirn_task *t)
+{
+    return (pirn_scope *)(void *)t->owner;
+}
+
+static void link_child(struct pirn_task **list, struct pirn_task *t)
+{
+    t->prev_sibling = NULL;
+    t->next_sibling = *list;
+    if (*list != NULL)
+        (*list)->prev_sibling = t;
+    *list = t;
+}
+
+static void unlink_child(pirn_scope *s, struct pirn_task *t)
+{
+    if (t->prev_sibling != NULL)
+        t->prev_sibling->next_sibling = t->next_sibling;
+    else if (s->children == t)
+        s->children = t->next_sibling;
+    else
+        s->told = t->next_sibling;
+    if (t->next_sibling != NULL)
+        t->next_sibling->prev_sibling = t->prev_sibling;
+}
+
+void pirn_scope_keep_failed(pirn_scope *s, struct pirn_task *t)
+{
+    unlink_child(s, t);
+    pirn_awaitable_ref(&t->base);
+    t->next_sibling = NULL;
+    if (s->last_failed != NULL)
+        s->last_failed->next_sibling = t;
+    else
+        s->failed = t;
+    s->last_failed = t;
+}
+
+void pirn_scope_cancel_children(pirn_scope *s)
+{
+    for (;;) {
+        lock_take(&s->lock);
+        struct pirn_task *t = s->children;
+        const char *reason = s->reason;
+        if (t != NULL) {
+            unlink_child(s, t);
+            link_child(&s->told, t);
+            pirn_awaitable_ref(&t->base); /* a listed child is alive: the runtime has a reference */
+        }
+        lock_drop(&s->lock);
+        if (t == NULL)
+            return;
+        pirn_wait_cancel(t, reason);
+        pirn_task_unref(t);
+    }
+}
+
+static void claim_all(struct waiter **list, struct wakeups *wakeups)
+{
+    struct waiter *waiter;
+    while ((waiter = pirn_waiter_pop(list)) != NULL)
+        pirn_waiter_claim(waiter, wakeups);
+}
+
+static void leave(pirn_scope *s, struct wakeups *wakeups) /* under the lock */
+{
+    s->running--;
+    if (s->spawners != NULL)
+        claim_all(&s->spawners, wakeups); /* they look again, and again wait their turn */
+    if (s->running == 0)
+        claim_all(&s->closer, wakeups);
+}
+
+void pirn_scope_leave(pirn_scope *s)
+{
+    struct wakeups wakeups = WAKEUPS_INIT;
+    lock_take(&s->lock);
+    leave(s, &wakeups);
+    lock_drop(&s->lock);
+    pirn_wakeups_run(&wakeups);
+}
+
+/* A child is over; on its own stack, or its spawner's if it was never to be. */
+void pirn_scope_on_end(struct pirn_task *t)
+{
+    pirn_scope *s = scope_of(t);
+    struct wakeups wakeups = WAKEUPS_INIT;
+    int status = atomic_load_explicit(&t->base.status, memory_order_relaxed);
+    bool failed = status < 0 && status != -ECANCELED;
+    atomic_store_explicit(&t->base.seen, 1, memory_order_relaxed);
+    if (failed)
+        pirn_scope_note_failure(s, t, status);
+    lock_take(&s->lock);
+    if (!failed)
+        unlink_child(s, t);
+    leave(s, &wakeups);
+    lock_drop(&s->lock);
+    pirn_wakeups_run(&wakeups);
+}
+
+void pirn_scope_adopt(struct pirn_task *t)
+{
+    pirn_scope *s = scope_of(t);
+    lock_take(&s->lock);
+    bool late = s->cancelling;
+    const char *reason = s->reason;
+    link_child(late ? &s->told : &s->children, t);
+    lock_drop(&s->lock);
+    if (late)
+        pirn_wait_cancel(t, reason); /* it has not begun, and never will */
+}
+
+/* Takes a place under the limit, waiting for one if need be. */
+static int take_place(pirn_scope *s, pirn_time deadline)
+{
+    for (;;) {
+        struct wait w;
+        int rc = pirn_wait_enter(&w);
+        if (rc != 0)
+            return rc;
+        if (w.task == NULL)
+            return -EPERM;
+        lock_take(&s->lock);
+        bool room = s->limit == 0 || s->running < s->limit;
+        rc = s->over ? -EINVAL : s->cancelling ? -ECANCELED : 0;
+        if (rc == 0 && room)
+            s->running++;
+        else if (rc == 0)
+            pirn_wait_link(&w, &s->spawners);
+        lock_drop(&s->lock);
+        if (rc != 0 || room)
+            return rc;
+        rc = pirn_wait_park(&w, "scope place", deadline.ns);
+        if (rc != 0) {
+            lock_take(&s->lock);
+            pirn_waiter_unlink(&s->spawners, w.waiter);
+            lock_drop(&s->lock);
+            return rc;
+        }
+    }
+}
+
+static int try_spawn(pirn_scope *s, pirn_task **ret_task, const pirn_spawn_config *config,
+                     pirn_fn fn, void *arg, pirn_time deadline, void *site)
+{
+    bool adopted = false;
+    struct spawn_how how = {&s->owner, &adopted, 0};
+    int rc = take_place(s, deadline);
+    if (rc != 0)
+        return rc;
+    rc = pirn_task_spawn(ret_task, config, fn, arg, &how, site);
+    if (rc != 0 && !adopted)
+        pirn_scope_leave(s);
+    return rc;
+}
+
+static int spawn(pirn_scope *s, pirn_task **ret_task, const pirn_spawn_config *config, pirn_fn fn,
+                 void *arg, pirn_time deadline, void *site)
+{
+    if (s == NULL || fn == NULL || (config != NULL && config->size != sizeof(*config)))
+        return -EINVAL;
+    int rc = try_spawn(s, ret_task, config, fn, arg, deadline, site);
+    if ((rc == -ESHUTDOWN || rc == -ECANCELED) && config != NULL && config->arg_drop != NULL)
+        config->arg_drop(arg); /* nobody will ever run it, as with pirn_spawn_with */
+    return rc;
+}
+
+int pirn_scope_spawn(pirn_scope *scope, pirn_fn fn, void *arg, pirn_time deadline)
+{
+    return spawn(scope, NULL, NULL, fn, arg, deadline, __builtin_return_address(0));
+}
+
+int pirn_scope_spawn_with(pirn_scope *scope, const pirn_spawn_config *config, pirn_fn fn, void *arg,
+                          pirn_time deadline)
+{
+    return spawn(scope, NULL, config, fn, arg, deadline, __builtin_return_address(0));
+}
+
+int pirn_scope_spawn_task(pirn_scope *scope, pirn_task **ret_task, const pirn_spawn_config *config,
+                          pirn_fn fn, void *arg, pirn_time deadline)
+{
+    if (ret_task == NULL)
+        return -EINVAL;
+    return spawn(scope, ret_task, config, fn, arg, deadline, __builtin_return_address(0));
+}
