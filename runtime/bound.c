@@ -127,6 +127,14 @@ int pirn_task_unshield(struct pirn_task *t)
     return 0;
 }
 
+void pirn_task_keep_request(struct pirn_task *t)
+{
+    uint64_t word = cell_load(&t->cell), bits;
+    do
+        bits = cell_depth(word) == 0 ? CELL_REQUESTED | CELL_CANCEL : CELL_REQUESTED;
+    while (!cell_swap(&t->cell, &word, word | bits));
+}
+
 int pirn_task_uncancel(struct pirn_task *t)
 {
     uint64_t word;

@@ -237,6 +237,8 @@ bool pirn_task_relevel(struct pirn_task *t);
 int pirn_task_shield(struct pirn_task *t);
 int pirn_task_unshield(struct pirn_task *t);
 int pirn_task_uncancel(struct pirn_task *t);
+/* A request that was delivered is pending again: the call that took it has something else to report. */
+void pirn_task_keep_request(struct pirn_task *t);
 
 static inline bool task_take_cancel(struct pirn_task *t)
 {

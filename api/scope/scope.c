@@ -86,7 +86,7 @@ static void wait_cancelled(pirn_scope *s, struct pirn_task *t, const char *reaso
 /* why: how the wait ended. */
 static int result_of(pirn_scope *s, struct pirn_task *t, int why)
 {
-    bool outer = pirn_task_relevel(t), asked = bound_saw_request(&s->bound);
+    bool outer = pirn_task_relevel(t), asked = pirn_bound_saw_request(&s->bound);
     if (s->first_error != 0) {
         if (asked || (why == -ECANCELED && !outer))
             pirn_task_keep_request(t);
