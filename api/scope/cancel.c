@@ -47,15 +47,16 @@ int pirn_scope_cancel(pirn_scope *scope, const char *reason)
         return -EINVAL;
     lock_take(&scope->lock);
     bool over = scope->over;
-    bool first = !over && begin_cancel(scope, reason);
-    if (first)
+    if (!over) {
+        begin_cancel(scope, reason);
         scope->running++; /* the opener waits for us, too */
-    lock_drop(&scope->lock);
-    if (first) {
-        send_cancel(scope);
-        pirn_scope_leave(scope); /* and those who wait for a place hear of it */
     }
-    return over ? -EALREADY : 0;
+    lock_drop(&scope->lock);
+    if (over)
+        return -EALREADY;
+    send_cancel(scope);      /* also if another is about to: it is done when we return */
+    pirn_scope_leave(scope); /* and those who wait for a place hear of it */
+    return 0;
 }
 
 int pirn_scope_fail(pirn_scope *scope, int status)
@@ -69,22 +70,20 @@ int pirn_scope_fail(pirn_scope *scope, int status)
         return -EINVAL;
     lock_take(&scope->lock);
     bool again = scope->body_status != 0;
-    bool first = !again && begin_cancel(scope, "the body failed");
     if (!again) {
+        scope->body_was_told = !begin_cancel(scope, "the body failed");
         scope->body_status = status;
-        scope->body_was_told = !first;
         scope->body_at = scope->failures;
-    }
-    if (!again && status != -ECANCELED)
-        count_failure(scope, status);
-    if (first)
+        if (status != -ECANCELED)
+            count_failure(scope, status);
         scope->running++;
-    lock_drop(&scope->lock);
-    if (first) {
-        send_cancel(scope);
-        pirn_scope_leave(scope);
     }
-    return again ? -EALREADY : 0;
+    lock_drop(&scope->lock);
+    if (again)
+        return -EALREADY;
+    send_cancel(scope);
+    pirn_scope_leave(scope);
+    return 0;
 }
 
 static void fill(pirn_scope_error *e, struct pirn_task *t, int status)
