@@ -1,6 +1,7 @@
 /* Task groups: failures at the same instant, requests that meet the group's own cancel, spawns that
  * meet it, and who cancels a group that is closed at once (rows A108, A99, A102, A106). */
 #include "tests/asyncio/group.h"
+#include "tests/race/race.h"
 
 /* ---- A108: two children fail at the same instant ---------------------------------------------- */
 
@@ -98,8 +99,7 @@ static void *asks(void *arg)
 {
     struct meeting *m = arg;
     for (int i = 1;; i++) {
-        while (atomic_load(&m->round) < i && !atomic_load(&m->over))
-            sched_yield();
+        race_wait(&m->round, i);
         if (atomic_load(&m->over))
             return NULL;
         support_spin(support_between(0, 40 * US));
@@ -145,9 +145,11 @@ static int requests_meet(void *arg)
     struct meeting m = {.opener = pirn_current()};
     (void)arg;
     pthread_t thread = support_thread(asks, &m);
-    for (int i = 1; i <= support_rounds(3000); i++)
+    int rounds = support_rounds(3000);
+    for (int i = 1; i <= rounds; i++)
         meet_once(&m, i);
     atomic_store(&m.over, 1);
+    atomic_store(&m.round, rounds + 1);
     support_thread_join(thread);
     CHECK_GE(m.seen[0], 1);
     CHECK_GE(m.seen[1], 1);
@@ -159,8 +161,7 @@ static int requests_meet(void *arg)
 struct offers {
     pirn_scope *scope;
     atomic_int begun, dropped;
-    atomic_int rounds, over;
-    int refused;
+    atomic_int round, over;
 };
 
 static void drop_offer(void *arg)
@@ -180,8 +181,7 @@ static void *cancels_scopes(void *arg)
 {
     struct offers *o = arg;
     for (int i = 1;; i++) {
-        while (atomic_load(&o->rounds) < i && !atomic_load(&o->over))
-            sched_yield();
+        race_wait(&o->round, i);
         if (atomic_load(&o->over))
             return NULL;
         support_spin(support_between(0, 30 * US));
@@ -191,17 +191,18 @@ static void *cancels_scopes(void *arg)
 
 static int spawns_meet(void *arg)
 {
-    struct offers o = {.refused = 0};
+    struct offers o = {.round = 0};
     pirn_spawn_config config = PIRN_SPAWN_INIT;
     (void)arg;
     config.arg_drop = drop_offer;
     pthread_t thread = support_thread(cancels_scopes, &o);
-    for (int i = 1; i <= support_rounds(2000); i++) {
+    int rounds = support_rounds(1000);
+    for (int i = 1; i <= rounds; i++) {
         int offered = 0, rc = 0, went_in = 0;
         atomic_store(&o.dropped, 0);
         atomic_store(&o.begun, 0);
         CHECK_OK(pirn_scope_open(&o.scope, i % 3));
-        atomic_store(&o.rounds, i);
+        atomic_store(&o.round, i);
         for (; rc == 0; offered++) {
             rc = pirn_scope_spawn_with(o.scope, &config, taken, &o, PIRN_NEVER);
             went_in += rc == 0;
@@ -214,6 +215,7 @@ static int spawns_meet(void *arg)
         CHECK_OK(pirn_yield());
     }
     atomic_store(&o.over, 1);
+    atomic_store(&o.round, rounds + 1);
     support_thread_join(thread);
     return 0;
 }
