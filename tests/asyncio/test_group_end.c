@@ -319,6 +319,19 @@ static int many_short(void *arg)
     CHECK_LE(atomic_load(&m->most) - before, 300 * 1024); /* 9,000 of them were 6 MiB */
     CHECK_OK(pirn_scope_cancel(g.scope, NULL));
     CHECK_OK(pirn_scope_close(g.scope, PIRN_NEVER));
+
+    /* Those that fail stay to be read, and go when it is closed. */
+    g.status = -EIO;
+    atomic_store(&g.go, 0);
+    atomic_store(&g.started, 0);
+    group_open(&g, 0);
+    for (int i = 0; i < 50; i++)
+        group_add(&g, fails_together);
+    support_until(&g.started, 50);
+    atomic_store(&g.go, 1);
+    CHECK_EQ(pirn_scope_wait(g.scope, PIRN_NEVER), -EIO);
+    CHECK_EQ(pirn_scope_errors(g.scope, NULL, 0), 50);
+    CHECK_EQ(pirn_scope_close(g.scope, PIRN_NEVER), -EIO);
     return 0;
 }
 
