@@ -248,8 +248,7 @@ static int spawn(struct pirn_runtime *rt, struct pirn_awaitable **ret_task,
         t->flags |= how->flags;
         pirn_task_prepare(t);
     }
-    if (rc == 0 && how != NULL)
-        t->owner = how->owner;
+    t->owner = rc == 0 && how != NULL ? how->owner : NULL;
     /* One reference for the runtime, one for the caller if it wants one. Release: what walks over
      * all descriptors acquires by it. From now on others may have one, too. */
     atomic_store_explicit(&t->base.refs, ret_task != NULL ? 2 : 1, memory_order_release);

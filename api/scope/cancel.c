@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "api/scope/scope.h"
+#include "runtime/debug.h"
 
 /* Under the lock: true for the one that is to send the cancel. */
 static bool begin_cancel(pirn_scope *s, const char *reason)
@@ -65,7 +66,7 @@ int pirn_scope_fail(pirn_scope *scope, int status)
     if (scope == NULL || status >= 0)
         return -EINVAL;
     if (t == NULL || t != scope->bound.task)
-        return -EPERM;
+        return pirn_misuse("pirn_scope_fail", -EPERM);
     if (scope->over)
         return -EINVAL;
     lock_take(&scope->lock);

@@ -9,6 +9,7 @@
 #include <errno.h>
 
 #include "api/scope/scope.h"
+#include "runtime/debug.h"
 
 static pirn_scope *scope_of(const struct pirn_task *t)
 {
@@ -131,7 +132,7 @@ static int take_place(pirn_scope *s, pirn_time deadline)
         if (rc != 0)
             return rc;
         if (w.task == NULL)
-            return -EPERM;
+            return pirn_misuse("pirn_scope_spawn", -EPERM);
         lock_take(&s->lock);
         bool room = s->limit == 0 || s->running < s->limit;
         rc = s->over ? -EINVAL : s->cancelling ? -ECANCELED : 0;

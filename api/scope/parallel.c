@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <pirn.h>
 
+#include "runtime/debug.h"
 #include "runtime/runtime.h"
 #include "runtime/self.h"
 
@@ -48,7 +49,7 @@ int pirn_parallel_for(size_t begin, size_t end, int (*fn)(size_t i, void *arg), 
     if (fn == NULL || begin > end)
         return -EINVAL;
     if (t == NULL)
-        return -EPERM;
+        return pirn_misuse("pirn_parallel_for", -EPERM);
     size_t count = end - begin, workers = t->rt->worker_count;
     size_t grain = count / (workers * CHUNKS_PER_WORKER);
     struct loop loop = {.end = end, .fn = fn, .arg = arg};

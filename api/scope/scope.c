@@ -17,13 +17,15 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "runtime/debug.h"
+
 int pirn_scope_open(pirn_scope **ret_scope, int limit)
 {
     struct pirn_task *t = pirn_current_task();
     if (ret_scope == NULL || limit < 0)
         return -EINVAL;
     if (t == NULL)
-        return -EPERM;
+        return pirn_misuse("pirn_scope_open", -EPERM);
     pirn_scope *s = calloc(1, sizeof(*s));
     if (s == NULL)
         return -ENOMEM;
@@ -100,21 +102,19 @@ static int result_of(pirn_scope *s, struct pirn_task *t, int why)
     return -ECANCELED;
 }
 
-/* 0: the scope is over, s->result says how. Else nothing was done. */
-static int end(pirn_scope *s, pirn_time deadline)
+/* 0: the scope is over, s->result says how. Else nothing was done. call: the public name. */
+static int end(pirn_scope *s, pirn_time deadline, const char *call)
 {
     struct pirn_task *t = pirn_current_task();
-    if (t == NULL)
-        return -EPERM;
-    if (t->owner == &s->owner)
-        return -EDEADLK;
-    if (t != s->bound.task)
-        return -EPERM;
+    if (t != NULL && t->owner == &s->owner)
+        return pirn_misuse(call, -EDEADLK);
+    if (t == NULL || t != s->bound.task)
+        return pirn_misuse(call, -EPERM);
     if (s->over)
         return -EALREADY;
     int why = pirn_bound_leave(&s->bound);
     if (why != 0)
-        return why;
+        return pirn_misuse(call, why);
     why = wait_children(s, deadline);
     if (why != 0)
         wait_cancelled(s, t,
@@ -127,15 +127,17 @@ int pirn_scope_wait(pirn_scope *scope, pirn_time deadline)
 {
     if (scope == NULL)
         return -EINVAL;
-    int rc = end(scope, deadline);
-    return rc == 0 ? scope->result : rc == -EALREADY ? -EINVAL : rc;
+    int rc = end(scope, deadline, "pirn_scope_wait");
+    if (rc == -EALREADY)
+        return pirn_misuse("pirn_scope_wait", -EINVAL);
+    return rc == 0 ? scope->result : rc;
 }
 
 int pirn_scope_close(pirn_scope *scope, pirn_time deadline)
 {
     if (scope == NULL)
         return -EINVAL;
-    int rc = end(scope, deadline);
+    int rc = end(scope, deadline, "pirn_scope_close");
     if (rc != 0 && rc != -EALREADY)
         return rc;
     rc = scope->result;

@@ -25,8 +25,8 @@
  * gets in. The last to leave has dropped the lock by then and does not touch the scope again.
  *
  * Rejected
- *   a bound in every child (so that a cancelled scope were level for them, too)   a spawn would cost
- *           a task's extra part, ten times what it costs now; a request, sent once, is asyncio's way
+ *   a bound in every child (so that a cancelled scope were level for them, too)   every spawn would
+ *           allocate the task's extra part; a request, sent once, is asyncio's way
  *   leaving bounds in any order    a wait would then be inside a scope opened later, and cancelled by
  *           its failures: whose -ECANCELED that is nobody could say
  *   waking the children's spawners by their places, not all at once    they are few
