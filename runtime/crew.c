@@ -68,7 +68,8 @@ void pirn_crew_unref(struct crew *crew)
     /* acq_rel: everybody's last use comes before the free */
     if (atomic_fetch_sub_explicit(&crew->refs, 1, memory_order_acq_rel) != 1)
         return;
-    if (crew->pid == getpid()) { /* else its threads of then may be waiting there, for all we know */
+    if (crew->pid ==
+        getpid()) { /* else its threads of then may be waiting there, for all we know */
         pthread_cond_destroy(&crew->news);
         pthread_mutex_destroy(&crew->mutex);
     }

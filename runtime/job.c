@@ -40,6 +40,7 @@ static void run(struct work *work)
 void pirn_job_abandon(struct work *work)
 {
     struct job *job = job_of_work(work);
+    job->unrun = true;
     drop_arg(job);
     pirn_object_settle(&job->base, -ECANCELED, NULL, NULL);
     pirn_awaitable_unref(&job->base.base);
@@ -73,9 +74,11 @@ static void **callers_locals(void)
     return e != NULL && e->has_locals ? e->locals : NULL;
 }
 
-static int submit(struct job **ret_job, const struct object_ops *ops, struct crew *crew, pirn_fn fn,
-                  void *arg, void (*arg_drop)(void *arg))
+int pirn_job_submit(struct job **ret_job, struct crew *crew, pirn_fn fn, void *arg,
+                    void (*arg_drop)(void *arg), bool attached)
 {
+    static const struct object_ops ops = {cancel, free_job, false},
+                                   attached_ops = {cancel, free_job, true};
     void **locals = callers_locals();
     struct job *job = calloc(1, sizeof(*job));
     if (job != NULL && locals != NULL)
@@ -86,7 +89,7 @@ static int submit(struct job **ret_job, const struct object_ops *ops, struct cre
     }
     if (locals != NULL)
         memcpy(job->locals, locals, LOCALS_MAX * sizeof(*locals));
-    pirn_object_init(&job->base, PIRN_KIND_JOB, ops);
+    pirn_object_init(&job->base, PIRN_KIND_JOB, attached ? &attached_ops : &ops);
     job->work.run = run;
     job->crew = crew;
     job->fn = fn;
@@ -102,19 +105,11 @@ static int submit(struct job **ret_job, const struct object_ops *ops, struct cre
     return rc;
 }
 
-int pirn_job_submit(struct job **ret_job, struct crew *crew, pirn_fn fn, void *arg,
-                    void (*arg_drop)(void *arg))
-{
-    static const struct object_ops ops = {cancel, free_job, false};
-    return submit(ret_job, &ops, crew, fn, arg, arg_drop);
-}
-
-/* The caller has given up: out of the queue, or to the end with the job. */
-static int give_up(struct wait *w, struct job *job, int *ret_status, int why)
+bool pirn_job_give_up(struct wait *w, struct job *job, int *ret_status, int why)
 {
     if (pirn_crew_withdraw(job->crew, &job->work)) {
         pirn_job_abandon(&job->work);
-        return why;
+        return true;
     }
     if (why == -ECANCELED) /* it happened, so the cancel stays pending */
         pirn_wait_keep_cancel(w);
@@ -123,27 +118,37 @@ static int give_up(struct wait *w, struct job *job, int *ret_status, int why)
         pirn_wait_give_way(); /* shutdown's failing: the job still has our memory */
     if (shielded)
         pirn_task_unshield(w->task);
-    return 0;
+    return false;
 }
 
 int pirn_job_call(struct crew *crew, pirn_fn fn, void *arg, int *ret_status, int64_t deadline)
 {
-    static const struct object_ops ops = {cancel, free_job, true};
     struct wait w;
     struct job *job;
+    int status;
     int rc = pirn_wait_enter(&w);
     if (rc == 0)
-        rc = submit(&job, &ops, crew, fn, arg, NULL);
+        rc = pirn_job_submit(&job, crew, fn, arg, NULL, true);
     if (rc != 0)
         return rc;
-    rc = pirn_awaitable_await(&job->base.base, ret_status, deadline, false);
-    if (rc != 0)
-        rc = give_up(&w, job, ret_status, rc);
+    rc = pirn_awaitable_await(&job->base.base, &status, deadline, false);
+    if (rc != 0 && !pirn_job_give_up(&w, job, &status, rc))
+        rc = 0;
+    if (rc == 0 && job->unrun)
+        rc = -ESHUTDOWN;
+    if (rc == 0 && ret_status != NULL)
+        *ret_status = status;
     pirn_awaitable_unref(&job->base.base);
     return rc;
 }
 
 /* ---- For the function that runs ------------------------------------------------------------ */
+
+struct crew *pirn_job_crew(void)
+{
+    struct job *job = pirn_self()->job;
+    return job != NULL ? job->crew : NULL;
+}
 
 void **pirn_job_locals(void)
 {
