@@ -154,10 +154,26 @@ PIRN_API PIRN_MUST_USE int pirn_process_helper_start(void);
  */
 PIRN_API PIRN_MUST_USE int pirn_process_pool_new(pirn_process_pool **ret_pool, int workers);
 
+/* What a job that has come to its end leaves (pirn_value): its result, aligned for any type. */
+typedef struct pirn_process_result {
+    size_t len;
+    const void *bytes;
+} pirn_process_result;
+
 /*
- * Has a worker call fn with a copy of the in_len bytes at in, and waits. Jobs are begun in the order
- * of the calls. [anywhere; suspends] 0: *ret_out_len bytes of result have been copied to out, fn's
- * status is in *ret_status (both may be NULL). Else nothing has been written:
+ * Has a worker call fn with a copy of the in_len bytes at in. Jobs are begun in the order of the calls.
+ * *ret_job is a reference the caller owns; NULL: nobody waits. What fn returns is the job's status, and
+ * the job's value a const pirn_process_result * with at most out_cap bytes, which lives as long as the
+ * job. If there is no value, the status is an error of the pool: -EPIPE, -ENOMEM, -EMSGSIZE as below, or
+ * -ECANCELED. [anywhere; does not suspend] -EINVAL, -ENOMEM, -EPIPE (the pool is broken), -ESHUTDOWN.
+ */
+PIRN_API PIRN_MUST_USE int pirn_process_submit(pirn_process_pool *pool, pirn_job **ret_job,
+                                               pirn_process_fn fn, const void *in, size_t in_len,
+                                               size_t out_cap);
+
+/*
+ * The same, and waits. [anywhere; suspends] 0: *ret_out_len bytes of result have been copied to out,
+ * fn's status is in *ret_status (both may be NULL). Else nothing has been written:
  * -ECANCELED, -ETIMEDOUT   at once, in every case. A job that had not begun never will; one that has
  *                          runs to its end, and what it says is thrown away
  * -EPIPE                   the worker has died with the job, or one had died before: then the pool is
