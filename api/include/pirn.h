@@ -263,7 +263,7 @@ typedef struct pirn_local {
     unsigned index;
 } pirn_local;
 PIRN_API int pirn_local_new(pirn_local *ret_key);         /* [anywhere] -EAGAIN: 32 at most */
-PIRN_API int pirn_local_set(pirn_local key, void *value); /* [coroutine, job] -EPERM, -EINVAL, -ENOMEM */
+PIRN_API int pirn_local_set(pirn_local key, void *value); /* [coroutine, job] -ENOMEM */
 PIRN_API void *pirn_local_get(pirn_local key);            /* NULL when unset */
 
 /* ---- Awaitables: tasks, futures, jobs, combinations ---------------------------------------- */

@@ -261,7 +261,8 @@ static void races_its_timeout(struct stage *s)
 START_TEST(a143_race_of_a_timeout_and_the_end)
 {
     play(races_its_timeout);
-    CHECK(outcomes[0] > 0 && outcomes[1] > 0);
+    if (!support_slow())
+        CHECK(outcomes[0] > 0 && outcomes[1] > 0);
 }
 END_TEST
 

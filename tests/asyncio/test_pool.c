@@ -198,7 +198,7 @@ static int default_pool(void *arg)
     CHECK_EQ(status, 197);
     CHECK_EQ(pool_threads(), 1); /* idle */
     CHECK_OK(pirn_to_thread(hold, &h, &status, PIRN_NEVER));
-    CHECK_EQ(pool_threads(), 1); /* the same one */
+    CHECK_LE(pool_threads(), 2); /* the same one, unless it was not idle yet */
     CHECK_OK(support_join(ticker));
     return pirn_thread_pool_close(NULL, PIRN_NEVER);
 }
