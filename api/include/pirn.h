@@ -462,7 +462,7 @@ PIRN_API int pirn_close(int fd);
  * Runs fn(arg) on a pool thread that never submits I/O, and waits for it. [coroutine; suspends] A
  * job still queued at the deadline or a cancel never runs (-ETIMEDOUT, -ECANCELED); one that has
  * begun is waited for. Returns 0 with fn's result in *ret_status; -EAGAIN when no thread can be
- * had.
+ * had, -ENOMEM. What it is inside is told in pirn/executor.h, which has pools of the program's own.
  */
 PIRN_API PIRN_MUST_USE int pirn_blocking(pirn_fn fn, void *arg, int *ret_status,
                                          pirn_time deadline);

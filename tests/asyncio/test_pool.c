@@ -1,6 +1,6 @@
 /* serial */
 /*
- * Thread pools: what comes back from jobs, how many run at once, the default pool, what a job sees.
+ * Thread pools: what comes back from jobs, how many run at once, the default pool.
  */
 #include "tests/asyncio/thread_jobs.h"
 
@@ -283,122 +283,6 @@ START_TEST(s118_completion_wakes_at_once)
 }
 END_TEST
 
-/* ---- A173: task-locals -------------------------------------------------------------------------- */
-
-static pirn_local key, other;
-static char of_task, of_job, later;
-
-static int sees_locals_of_job(void *arg)
-{
-    (void)arg;
-    CHECK(pirn_local_get(key) == &of_job);
-    CHECK(pirn_local_get(other) == &later);
-    return 0;
-}
-
-static int sees_locals(void *arg)
-{
-    CHECK(pirn_local_get(key) == &of_task);
-    CHECK(pirn_local_get(other) == NULL);
-    CHECK_OK(pirn_local_set(key, &of_job));
-    CHECK_OK(pirn_local_set(other, &later));
-    CHECK_EQ(pirn_local_set((pirn_local){32}, &of_job), -EINVAL);
-    /* Copied on from here: to a job, and to a task. */
-    CHECK_OK(pirn_join(submit(NULL, sees_locals_of_job, NULL), NULL, PIRN_NEVER));
-    if (arg != NULL) {
-        pirn_spawn_config there = PIRN_SPAWN_INIT;
-        pirn_task *task;
-        there.runtime = arg;
-        CHECK_OK(pirn_spawn_with(&task, &there, sees_locals_of_job, NULL));
-        CHECK_OK(support_join(task));
-    }
-    return 0;
-}
-
-static int sees_none(void *arg)
-{
-    (void)arg;
-    CHECK(pirn_local_get(key) == NULL);
-    CHECK_OK(pirn_local_set(key, &of_job));
-    CHECK(pirn_local_get(key) == &of_job);
-    return 0;
-}
-
-static int locals(void *arg)
-{
-    pirn_runtime *rt = pirn_runtime_current();
-    struct held h = {0};
-    pirn_thread_pool *pool = new_pool(1);
-    (void)arg;
-    CHECK_OK(pirn_join(submit(pool, sees_none, NULL), NULL, PIRN_NEVER));
-    CHECK_OK(pirn_join(submit(pool, sees_none, NULL), NULL, PIRN_NEVER)); /* nor what one left */
-    pirn_job *holder = submit(pool, hold, &h);
-    CHECK_OK(pirn_local_set(key, &of_task));
-    pirn_job *job = submit(pool, sees_locals, rt);
-    CHECK_OK(pirn_local_set(other, &of_task)); /* too late for that job */
-    atomic_store(&h.release, 1);
-    CHECK_OK(pirn_join(holder, NULL, PIRN_NEVER));
-    CHECK_OK(pirn_join(job, NULL, PIRN_NEVER));
-    CHECK(pirn_local_get(key) == &of_task);
-    CHECK(pirn_local_get(other) == &of_task);
-    CHECK_OK(pirn_local_set(other, NULL));
-    CHECK_OK(pirn_to_thread(sees_locals, rt, NULL, PIRN_NEVER));
-    CHECK_OK(pirn_blocking(sees_locals, rt, NULL, PIRN_NEVER));
-    CHECK(pirn_local_get(key) == &of_task);
-    return pirn_thread_pool_close(pool, PIRN_NEVER);
-}
-
-START_TEST(a173_locals_in_jobs)
-{
-    CHECK_OK(pirn_local_new(&key));
-    CHECK_OK(pirn_local_new(&other));
-    FOR_WORKERS(w)
-    CHECK_OK(support_run(w, locals, NULL));
-    CHECK_EQ(pirn_local_set(key, &of_task), -EPERM);
-    CHECK_OK(pirn_thread_pool_close(NULL, PIRN_NEVER));
-}
-END_TEST
-
-/* ---- Done callbacks, of a job as of anything -------------------------------------------------- */
-
-static void on_done(pirn_awaitable *job, void *user)
-{
-    CHECK_EQ(pirn_on_worker(), 1);
-    CHECK_EQ(pirn_status(job), 6);
-    atomic_fetch_add((atomic_int *)user, 1);
-}
-
-static int callbacks(void *arg)
-{
-    struct held h = {.result = 6};
-    atomic_int heard = 0;
-    pirn_job *job = submit(arg, hold, &h);
-    CHECK_OK(pirn_add_done_callback(job, NULL, on_done, &heard));
-    CHECK_OK(pirn_yield());
-    CHECK_EQ(heard, 0);
-    atomic_store(&h.release, 1);
-    CHECK_OK(pirn_join(job, NULL, PIRN_NEVER));
-    support_until(&heard, 1);
-    job = submit(arg, hold, &h); /* nobody keeps it but the pool and the callback */
-    CHECK_OK(pirn_add_done_callback(job, NULL, on_done, &heard));
-    CHECK_OK(pirn_release(job));
-    support_until(&heard, 2);
-    CHECK_OK(pirn_thread_pool_submit(arg, NULL, hold, &h));
-    support_until(&h.ended, 3);
-    return 0;
-}
-
-START_TEST(a49_jobs_have_done_callbacks)
-{
-    FOR_WORKERS(w)
-    {
-        pirn_thread_pool *pool = new_pool(1);
-        CHECK_OK(support_run(w, callbacks, pool));
-        CHECK_OK(pirn_thread_pool_close(pool, PIRN_NEVER));
-    }
-}
-END_TEST
-
 SUPPORT_MAIN("pool", a140_s111_s112_values_and_codes, a140_s108_ten_jobs_on_two_threads,
              a140_jobs_are_begun_in_order, s107_s197_default_pool, s108_a_default_pool_of_ones_own,
-             s118_completion_wakes_at_once, a173_locals_in_jobs, a49_jobs_have_done_callbacks)
+             s118_completion_wakes_at_once)

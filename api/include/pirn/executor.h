@@ -19,7 +19,10 @@
  *
  * Cancelled (by pirn_cancel, or because its only awaiter was), it ends at once, with -ECANCELED. If it
  * was still queued it never runs. One that runs goes on to its end, for there is no way to stop it; its
- * argument stays until then, and the value it leaves is dropped.
+ * argument stays until then, and the value it leaves is dropped. A deadline of an await leaves it alone.
+ *
+ * The pool has a reference of its own until it is through with the job: a value's drop may be called on
+ * its thread, a moment after the last handle was released.
  */
 typedef pirn_awaitable pirn_job;
 
@@ -60,7 +63,8 @@ PIRN_API void pirn_thread_pool_release(pirn_thread_pool *pool);
  * or a cancel of the caller, cancels the queued jobs and is then reported: -ETIMEDOUT, -ECANCELED. Jobs
  * that run go on then, and what they say is heard as ever. Else 0. NULL: the default pool is closed; who
  * uses it next gets a new one. [anywhere; suspends]
- * -EDEADLK: a job of the pool called; -ESHUTDOWN: in a fork's child. Then nothing is done.
+ * -EDEADLK: a job of the pool called; -ESHUTDOWN: in a fork's child. Then nothing is done. (-ESHUTDOWN
+ * from a coroutine whose runtime's grace is over is like a cancel.)
  */
 PIRN_API int pirn_thread_pool_close(pirn_thread_pool *pool, pirn_time deadline);
 
@@ -70,9 +74,9 @@ PIRN_API void pirn_thread_pool_set_default(pirn_thread_pool *pool);
 
 typedef struct pirn_job_config {
     size_t size; /* sizeof(pirn_job_config), set by PIRN_JOB_INIT */
-    void (*arg_drop)(
-        void *arg); /* as in pirn_spawn_config: called once when the job is done with arg,
-                                    run or not, by whoever that is (a canceller, say) */
+    /* Called once when the job is done with arg, run or not, by whoever that is (a canceller, say). Not
+     * if the submit failed, but for -ESHUTDOWN. It must not suspend. */
+    void (*arg_drop)(void *arg);
 } pirn_job_config;
 
 #define PIRN_JOB_INIT \
