@@ -314,6 +314,8 @@ static void race_with_close(void)
             threads[k] = support_thread(submits, &s[k]);
         }
         support_meet(&barrier);
+        while (i % 2 == 0 && ran == 0)
+            support_spin(1 * US);
         CHECK_OK(pirn_thread_pool_close(pool, PIRN_NEVER));
         int seen = ran; /* all that were accepted, and nothing runs any more */
         for (int k = 0; k < 2; k++)

@@ -280,10 +280,102 @@ START_TEST(s235_s267_three_pools)
 }
 END_TEST
 
+/* ---- S79, S88, S113: with other awaitables ---------------------------------------------------------- */
+
+static int sleeper(void *arg)
+{
+    CHECK_OK(pirn_sleep(pirn_after_us(200)));
+    return *(int *)arg;
+}
+
+static int wait_for_ten(void)
+{
+    enum {
+        N = 10
+    };
+    pirn_thread_pool *pool = new_pool(2);
+    struct held h = {.result = 3};
+    pirn_job *jobs[N];
+    bool done[N];
+    size_t count = 99;
+    for (int i = 0; i < N; i++)
+        jobs[i] = submit(pool, hold, &h);
+    support_until(&h.begun, 2);
+    CHECK_OK(pirn_wait(jobs, N, PIRN_ALL_COMPLETED, done, &count, pirn_after_us(100)));
+    CHECK_EQ(count, 0);
+    CHECK_OK(pirn_cancel(jobs[9], NULL));
+    CHECK_OK(pirn_wait(jobs, N, PIRN_FIRST_COMPLETED, done, &count, PIRN_NEVER));
+    CHECK_EQ(count, 1);
+    CHECK(done[9] && !done[8]);
+    atomic_store(&h.release, 1);
+    CHECK_OK(pirn_wait(jobs, N, PIRN_ALL_COMPLETED, done, &count, PIRN_NEVER));
+    CHECK_EQ(count, N);
+    for (int i = 0; i < N; i++)
+        CHECK_OK(pirn_release(jobs[i]));
+    return pirn_thread_pool_close(pool, PIRN_NEVER);
+}
+
+static int with_others(void *arg)
+{
+    pirn_thread_pool *threads = new_pool(1);
+    pirn_process_pool *processes;
+    struct held h = {.release = 1, .result = 1}, held = {.result = 4};
+    int two = 2, status = 0;
+    pirn_awaitable *items[3], *all, *outer;
+    (void)arg;
+    CHECK_OK(wait_for_ten());
+    CHECK_OK(pirn_process_pool_new(&processes, 1));
+    items[0] = submit(threads, hold, &h);
+    items[1] = support_spawn(sleeper, &two);
+    CHECK_OK(pirn_process_submit(processes, &items[2], slow_elsewhere, NULL, 0, sizeof(pid_t)));
+    CHECK_OK(pirn_gather(&all, items, 3, 0));
+    CHECK_OK(pirn_join(all, &status, PIRN_NEVER));
+    CHECK_OK(status);
+    CHECK_EQ(pirn_status(items[0]), 1); /* by their places */
+    CHECK_EQ(pirn_status(items[1]), 2);
+    CHECK_EQ(pirn_status(items[2]), 42);
+    for (int i = 0; i < 3; i++)
+        CHECK_OK(pirn_release(items[i]));
+    /* Cancelled together; one that runs is left behind. */
+    items[0] = submit(threads, hold, &held);
+    items[1] = submit(threads, hold, &h);
+    support_until(&held.begun, 1);
+    CHECK_OK(pirn_gather(&all, items, 2, 0));
+    CHECK_OK(pirn_shield(&outer, items[0]));
+    CHECK_OK(pirn_cancel(outer, NULL));
+    CHECK_EQ(pirn_status(items[0]), -EINPROGRESS); /* shielded */
+    CHECK_OK(pirn_cancel(all, NULL));
+    CHECK_OK(pirn_join(all, &status, PIRN_NEVER));
+    CHECK_EQ(status, -ECANCELED);
+    CHECK_EQ(pirn_status(items[0]), -ECANCELED);
+    CHECK_EQ(pirn_status(items[1]), -ECANCELED);
+    items[2] = submit(threads, hold, &h);
+    CHECK_EQ(pirn_wait_for(items[2], &status, pirn_after_ms(1)), -ETIMEDOUT); /* takes it along */
+    CHECK_EQ(pirn_status(items[2]), -ECANCELED);
+    CHECK_EQ(h.begun, 1); /* of the two that were queued none ran */
+    atomic_store(&held.release, 1);
+    for (int i = 0; i < 3; i++)
+        CHECK_OK(pirn_release(items[i]));
+    CHECK_OK(pirn_release(outer));
+    CHECK_OK(pirn_thread_pool_close(threads, PIRN_NEVER));
+    CHECK_EQ(held.ended, 1);
+    CHECK_EQ(held.value_dropped, 1);
+    return pirn_process_pool_close(processes, PIRN_NEVER);
+}
+
+START_TEST(s79_s88_s113_with_others)
+{
+    for (int i = 0; i < support_rounds(5); i++) {
+        FOR_WORKERS(w)
+        CHECK_OK(support_run(w, with_others, NULL));
+    }
+}
+END_TEST
+
 int main(void)
 {
     CHECK_OK(pirn_process_helper_start());
     const TTest *tests[] = {a173_locals_in_jobs, a49_jobs_have_done_callbacks, s115_s170_downloads,
-                            s235_s267_three_pools};
+                            s235_s267_three_pools, s79_s88_s113_with_others};
     return support_main("pool_inside", tests, sizeof(tests) / sizeof(tests[0]));
 }
