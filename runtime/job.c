@@ -29,12 +29,11 @@ static void run(struct work *work)
     struct self *self = pirn_self();
     self->job = job;
     int status = job->fn(job->arg);
-    drop_arg(job);
-    if (job->base.ops->stays)
-        pirn_job_set_value(NULL, NULL); /* attached: nobody looks, and who waits may go */
     self->job = NULL;
-    if (pirn_object_settle(&job->base, status, job->value, job->value_drop) != 0 &&
-        job->value_drop != NULL)
+    drop_arg(job);
+    if (pirn_object_settle_and_unref(&job->base, status, job->value, job->value_drop) == 0)
+        return;
+    if (job->value_drop != NULL)
         job->value_drop(job->value); /* cancelled meanwhile */
     pirn_awaitable_unref(&job->base.base);
 }

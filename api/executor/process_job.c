@@ -81,13 +81,10 @@ bool pirn_process_job_begin(struct process_job *job)
 
 void pirn_process_job_end(struct process_job *job, int rc)
 {
-    if (rc == 0) {
-        job->result = (pirn_process_result){job->reply.out_len, job->out};
-        pirn_object_settle(&job->base, job->reply.status, &job->result, NULL);
-    } else {
-        pirn_object_settle(&job->base, rc, NULL, NULL);
-    }
-    pirn_process_job_release(job);
+    int status = rc == 0 ? job->reply.status : rc;
+    job->result = (pirn_process_result){job->reply.out_len, job->out};
+    if (pirn_object_settle_and_unref(&job->base, status, rc == 0 ? &job->result : NULL, NULL) != 0)
+        pirn_process_job_release(job); /* it was cancelled */
 }
 
 /* ---- To the worker and back -------------------------------------------------------------- */

@@ -21,8 +21,8 @@
  * was still queued it never runs. One that runs goes on to its end, for there is no way to stop it; its
  * argument stays until then, and the value it leaves is dropped. A deadline of an await leaves it alone.
  *
- * The pool has a reference of its own until it is through with the job: a value's drop may be called on
- * its thread, a moment after the last handle was released.
+ * Once a job has said its end the pool has no reference to it any more: the value is dropped where the
+ * last handle is released.
  */
 typedef pirn_awaitable pirn_job;
 
