@@ -283,6 +283,59 @@ START_TEST(s118_completion_wakes_at_once)
 }
 END_TEST
 
+/* ---- pirn_to_thread waits for what has begun ------------------------------------------------- */
+
+struct call {
+    struct held *h;
+    pirn_time deadline;
+    int rc, status;
+};
+
+static int call(void *arg)
+{
+    struct call *c = arg;
+    c->status = -12345;
+    c->rc = pirn_to_thread(hold, c->h, &c->status, c->deadline);
+    if (c->rc == 0)
+        CHECK_OP(pirn_yield(), ==, c->h->result == 8 ? -ECANCELED : 0);
+    return c->rc;
+}
+
+static int to_thread_waits(void *arg)
+{
+    pirn_thread_pool *pool = new_pool(1);
+    struct held h = {.result = 8}, queued = {.result = 9};
+    struct call first = {&h, PIRN_NEVER, -1, -1}, second = {&queued, PIRN_NEVER, -1, -1},
+                third = {&queued, pirn_after_ms(1), -1, -1};
+    (void)arg;
+    pirn_thread_pool_set_default(pool);
+    pirn_task *t1 = support_spawn(call, &first);
+    support_until(&h.begun, 1);
+    pirn_task *t2 = support_spawn(call, &second);
+    support_until_waiting(t2);
+    CHECK_EQ(call(&third), -ETIMEDOUT);
+    CHECK_OK(pirn_cancel(t2, NULL));
+    CHECK_EQ(support_join(t2), -ECANCELED);
+    CHECK_OK(pirn_cancel(t1, NULL));
+    CHECK_EQ(pirn_await(t1, NULL, pirn_after_ms(2)), -ETIMEDOUT);
+    atomic_store(&h.release, 1);
+    CHECK_OK(support_join(t1));
+    CHECK_EQ(first.status, 8);
+    CHECK_EQ(queued.begun, 0);
+    CHECK_EQ(h.value_dropped, 1); /* for nobody */
+    pirn_thread_pool_set_default(NULL);
+    return pirn_thread_pool_close(pool, PIRN_NEVER);
+}
+
+START_TEST(a141_to_thread_waits_for_what_has_begun)
+{
+    for (int i = 0; i < support_rounds(20); i++) {
+        FOR_WORKERS(w)
+        CHECK_OK(support_run(w, to_thread_waits, NULL));
+    }
+}
+END_TEST
+
 SUPPORT_MAIN("pool", a140_s111_s112_values_and_codes, a140_s108_ten_jobs_on_two_threads,
              a140_jobs_are_begun_in_order, s107_s197_default_pool, s108_a_default_pool_of_ones_own,
-             s118_completion_wakes_at_once)
+             s118_completion_wakes_at_once, a141_to_thread_waits_for_what_has_begun)
