@@ -5,6 +5,7 @@
 #include <pirn.h>
 #include <string.h>
 
+#include "runtime/crew.h"
 #include "runtime/debug.h"
 #include "runtime/runtime.h"
 
@@ -61,7 +62,7 @@ int pirn_stats_get(pirn_runtime *runtime, pirn_stats *ret_stats)
     s.kicks = get(&rt->kicks);
     s.workers = rt->worker_count;
     s.threads += 1 + atomic_load_explicit(&rt->pinned_threads, memory_order_relaxed) +
-                 pirn_blocking_threads(rt);
+                 pirn_crew_threads(rt->blocking);
     s.stacks_free += atomic_load_explicit(&rt->stacks.free, memory_order_relaxed);
     s.stacks_bound = atomic_load_explicit(&rt->stacks.total, memory_order_relaxed) - s.stacks_free;
     memcpy(ret_stats, &s, s.size);

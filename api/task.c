@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "runtime/debug.h"
+#include "runtime/job.h"
 #include "runtime/runtime.h"
 #include "runtime/self.h"
 #include "runtime/wait.h"
@@ -131,7 +132,7 @@ int pirn_set_value(void *value, void (*drop)(void *value))
 {
     struct pirn_task *t = pirn_current_task();
     if (t == NULL)
-        return pirn_misuse("pirn_set_value", -EPERM);
+        return pirn_job_set_value(value, drop);
     struct task_extra *e = pirn_task_extra(t);
     if (e == NULL)
         return -ENOMEM;
@@ -162,10 +163,10 @@ int pirn_local_new(pirn_local *ret_key)
 int pirn_local_set(pirn_local key, void *value)
 {
     struct pirn_task *t = pirn_current_task();
-    if (t == NULL)
-        return pirn_misuse("pirn_local_set", -EPERM);
     if (key.index >= LOCALS_MAX)
         return -EINVAL;
+    if (t == NULL)
+        return pirn_job_set_local(key.index, value);
     struct task_extra *e = pirn_task_extra(t);
     if (e == NULL)
         return -ENOMEM;
@@ -178,5 +179,6 @@ void *pirn_local_get(pirn_local key)
 {
     struct pirn_task *t = pirn_current_task();
     struct task_extra *e = t != NULL ? task_extra(t) : NULL;
-    return e != NULL && key.index < LOCALS_MAX ? e->locals[key.index] : NULL;
+    void **locals = e != NULL ? e->locals : t == NULL ? pirn_job_locals() : NULL;
+    return locals != NULL && key.index < LOCALS_MAX ? locals[key.index] : NULL;
 }

@@ -22,21 +22,27 @@ void pirn_object_init(struct object *o, pirn_kind kind, const struct object_ops 
     o->home = pirn_runtime_current();
 }
 
+/* Under the lock, if it has not ended. */
+static void end(struct object *o, int status, void *value, void (*drop)(void *value),
+                struct wakeups *wakeups)
+{
+    struct waiter *waiter;
+    atomic_store_explicit(&o->base.status, status, memory_order_relaxed);
+    o->value = value;
+    o->value_drop = drop;
+    /* release: pairs with the acquire in awaitable_has_ended */
+    atomic_store_explicit(&o->base.ended, 1, memory_order_release);
+    while ((waiter = pirn_waiter_pop(&o->base.joiners)) != NULL)
+        pirn_waiter_claim(waiter, wakeups);
+}
+
 int pirn_object_settle_into(struct object *o, int status, void *value, void (*drop)(void *value),
                             struct wakeups *wakeups)
 {
-    struct waiter *waiter;
     lock_take(&o->base.lock);
     bool late = awaitable_has_ended(&o->base);
-    if (!late) {
-        atomic_store_explicit(&o->base.status, status, memory_order_relaxed);
-        o->value = value;
-        o->value_drop = drop;
-        /* release: pairs with the acquire in awaitable_has_ended */
-        atomic_store_explicit(&o->base.ended, 1, memory_order_release);
-        while ((waiter = pirn_waiter_pop(&o->base.joiners)) != NULL)
-            pirn_waiter_claim(waiter, wakeups);
-    }
+    if (!late)
+        end(o, status, value, drop, wakeups);
     lock_drop(&o->base.lock);
     return late ? -EALREADY : 0;
 }
@@ -77,9 +83,32 @@ static void dispose(struct object *o)
         atomic_load_explicit(&o->base.seen, memory_order_relaxed) == 0)
         pirn_registry_report(o->home, "a %s ended with %d (%s) and nobody looked",
                              kind_name(&o->base), status, strerrordesc_np(-status));
+    if (o->base.kind == PIRN_KIND_JOB) { /* who settled it may not have dropped the lock yet */
+        lock_take(&o->base.lock);
+        lock_drop(&o->base.lock);
+    }
     if (o->value_drop != NULL)
         o->value_drop(o->value);
     o->ops->free(o);
+}
+
+int pirn_object_settle_and_unref(struct object *o, int status, void *value,
+                                 void (*drop)(void *value))
+{
+    struct wakeups wakeups = WAKEUPS_INIT;
+    bool last = false;
+    lock_take(&o->base.lock);
+    bool late = awaitable_has_ended(&o->base);
+    if (!late) {
+        /* acq_rel: as in pirn_awaitable_unref; before the end, and the lock keeps it from being freed */
+        last = atomic_fetch_sub_explicit(&o->base.refs, 1, memory_order_acq_rel) == 1;
+        end(o, status, value, drop, &wakeups);
+    }
+    lock_drop(&o->base.lock);
+    pirn_wakeups_run(&wakeups);
+    if (last)
+        dispose(o);
+    return late ? -EALREADY : 0;
 }
 
 void pirn_awaitable_unref(struct pirn_awaitable *a)

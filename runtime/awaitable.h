@@ -84,6 +84,10 @@ void pirn_object_init(struct object *o, pirn_kind kind, const struct object_ops 
 int pirn_object_settle(struct object *o, int status, void *value, void (*drop)(void *value));
 int pirn_object_settle_into(struct object *o, int status, void *value, void (*drop)(void *value),
                             struct wakeups *wakeups);
+/* The same for a job, and the caller's reference goes if that is 0: before anybody can find that it has
+ * ended. So its value is dropped by who gives up the last handle, and not a moment later here. */
+int pirn_object_settle_and_unref(struct object *o, int status, void *value,
+                                 void (*drop)(void *value));
 
 /* Of any kind. */
 void pirn_awaitable_ref(struct pirn_awaitable *a);

@@ -83,7 +83,9 @@ static bool link_to(struct wait *w, struct pirn_awaitable *a)
 static int wait_for_end(struct wait *w, struct pirn_awaitable *a, int *ret_status, int64_t deadline)
 {
     bool passed_on = false;
-    const char *what = a->kind == PIRN_KIND_FUTURE ? "future" : "await";
+    const char *what = a->kind == PIRN_KIND_FUTURE ? "future"
+                       : a->kind == PIRN_KIND_JOB  ? "job"
+                                                   : "await";
     while (link_to(w, a)) {
         int rc = pirn_wait_park_edge(w, what, deadline);
         if (rc == 0)

@@ -49,6 +49,7 @@
 
 #include "io/clock.h"
 #include "io/sys.h"
+#include "runtime/crew.h"
 #include "runtime/debug.h"
 #include "runtime/registry.h"
 #include "runtime/runtime.h"
@@ -141,7 +142,7 @@ static bool pinned_sleep(struct pirn_runtime *rt, struct census *c)
 static bool pool_sleeps(struct pirn_runtime *rt, struct census *c)
 {
     unsigned threads;
-    bool idle = pirn_blocking_is_idle(rt, &threads);
+    bool idle = pirn_crew_is_idle(rt->blocking, &threads);
     c->threads += threads;
     return idle;
 }

@@ -26,7 +26,7 @@
 #include "sched/inject.h"
 
 struct task_slab;
-struct blocking_pool;
+struct crew;
 
 /* Which inject queue: what the sentinel runs; what it runs on trial only (woken, but known to keep
  * workers busy); what it never runs (not yet started). */
@@ -120,7 +120,7 @@ struct pirn_runtime {
     _Atomic uint32_t pinned_threads;
     _Atomic uint32_t pinned_at_work; /* of those, not in a wait; a futex while pausing */
     _Atomic uint32_t pinned_timed;   /* in a wait with a deadline, which no port knows */
-    struct blocking_pool *blocking;
+    struct crew *blocking;
     struct pirn_runtime *next_runtime;       /* the registry's */
     struct pirn_awaitable *awaited;          /* under run_mutex: what a SIGINT cancels */
     bool sigint_served;                      /* under run_mutex */
@@ -239,8 +239,6 @@ int pirn_pinned_start(struct pirn_task *t);
 /* blocking.c */
 int pirn_blocking_init(struct pirn_runtime *rt);
 void pirn_blocking_destroy(struct pirn_runtime *rt);
-unsigned pirn_blocking_threads(struct pirn_runtime *rt);
-bool pirn_blocking_is_idle(struct pirn_runtime *rt, unsigned *ret_threads);
 
 /* dump.c */
 void pirn_dump_to(struct pirn_runtime *rt, FILE *out);

@@ -13,11 +13,13 @@
 
 struct worker;
 struct pirn_task;
+struct job;
 
 struct self {
     struct worker *worker;    /* this thread is a worker or a spare; NULL otherwise */
     struct pirn_task *pinned; /* this thread belongs to a pinned task */
     struct cell cell;         /* a plain thread's waits */
+    struct job *job;          /* of a thread pool, that this thread runs */
     bool interruptible;       /* inside a run: a stop ends its wait as a cancel would (runtime.c) */
     bool reporting;           /* inside a report hook */
 };

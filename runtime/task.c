@@ -21,6 +21,7 @@
 
 #include "io/sys.h"
 #include "runtime/debug.h"
+#include "runtime/job.h"
 #include "runtime/runtime.h"
 #include "runtime/self.h"
 #include "runtime/strand.h"
@@ -116,12 +117,15 @@ void pirn_task_name_raw(const struct pirn_task *t, char *buf, size_t size)
 static int inherit(struct pirn_task *t, struct pirn_task *parent)
 {
     struct task_extra *from = parent != NULL ? task_extra(parent) : NULL;
-    if (from == NULL || !from->has_locals)
+    void **locals = parent == NULL ? pirn_job_locals() : NULL;
+    if (from != NULL && from->has_locals)
+        locals = from->locals;
+    if (locals == NULL)
         return 0;
     struct task_extra *e = pirn_task_extra(t);
     if (e == NULL)
         return -ENOMEM;
-    memcpy(e->locals, from->locals, sizeof(e->locals));
+    memcpy(e->locals, locals, sizeof(e->locals));
     e->has_locals = true;
     return 0;
 }

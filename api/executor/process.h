@@ -5,7 +5,7 @@
  *   process_server.c   what runs in the helper and in the workers
  *   process_job.c      a job: submitted, carried to a worker and back, given up
  *   process_pool.c     the pool, and the thread that carries
- *   process_call.c     the public call
+ *   process_call.c     the public calls
  *
  * How a job gets to its worker: over a Unix stream socket of the worker's own, one job at a time.
  * The request is a struct process_request and in_len bytes; the worker reads all of it, calls, and
@@ -20,6 +20,8 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+
+#include "runtime/awaitable.h"
 
 /* ---- The helper -------------------------------------------------------------------------- */
 
@@ -59,30 +61,26 @@ enum job_state {
     JOB_GIVEN_UP, /* while it was queued: it never begins */
 };
 
-/* One reference is the submitter's, one the pool's, until it has told the end. */
+/* An awaitable. One reference is the submitter's, one the pool's, until it has told the end. */
 struct process_job {
+    struct object base;       /* first: a handle is a job */
     struct process_job *next; /* under the pool's lock, while queued */
-    _Atomic uint32_t refs;
-    _Atomic uint32_t state; /* from QUEUED on by whoever gets there first */
-    pirn_future *done;      /* set by the pool: 0, or why there is no answer */
+    _Atomic uint32_t state;   /* from QUEUED on by whoever gets there first */
     struct process_request request;
-    struct process_reply reply; /* and out: the carrier's until done is set */
+    struct process_reply reply; /* and out: the carrier's until it has ended */
+    pirn_process_result result; /* its value, if there is an answer */
     char *in;  /* the copy; the carrier's from BEGUN on, and who gives up frees it */
     char *out; /* out_cap bytes */
 };
 
-/* A job of the pool, queued. 0, and a reference in *ret_job; -EINVAL, -ENOMEM, -EPIPE, -ESHUTDOWN.
- * [anywhere; does not suspend] Wait for it with pirn_future_await(job->done), then look at reply and
- * out, or give it up; and release it in either case. */
-int pirn_process_submit(struct process_job **ret_job, pirn_process_pool *pool, pirn_process_fn fn,
-                        const void *in, size_t in_len, size_t out_cap);
-/* Nobody wants its answer. True: it had not begun, and never will. */
-bool pirn_process_job_give_up(struct process_job *job);
+/* 0, and a reference in *ret_job; -EINVAL, -ENOMEM. */
+int pirn_process_job_new(struct process_job **ret_job, pirn_process_fn fn, const void *in,
+                         size_t in_len, size_t out_cap);
+/* Queues it: 0, -EPIPE, -ESHUTDOWN. [anywhere; does not suspend] */
+int pirn_process_enqueue(pirn_process_pool *pool, struct process_job *job);
 void pirn_process_job_release(struct process_job *job);
 
 /* For the pool. */
-int pirn_process_job_new(struct process_job **ret_job, pirn_process_fn fn, const void *in,
-                         size_t in_len, size_t out_cap);
 bool pirn_process_job_begin(struct process_job *job); /* false: it has been given up */
 void pirn_process_job_end(struct process_job *job, int rc);
 

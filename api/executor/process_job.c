@@ -2,8 +2,8 @@
  * A job of a process pool: what it takes along and brings back, and how it is carried.
  *
  * It is on the heap, with a copy of its input and room for its output, so that a caller that gives up
- * can leave at once, whatever the worker is doing. Two references: the submitter's, and the pool's,
- * until it has told the end. One word decides whether a job begins or has been given up before.
+ * can leave at once, whatever the worker is doing. One word decides whether a job begins or has been
+ * given up before; whether its answer or a cancel was first is decided like every settling.
  *
  * Rejected: that the calling coroutine writes and reads the worker's socket itself. One that is
  * cancelled would leave half a request behind, or an answer that nobody reads, and somebody would have
@@ -16,22 +16,50 @@
 
 #include "api/executor/process.h"
 #include "io/sys.h"
-#include "runtime/awaitable.h"
+
+/* relaxed: what the winner goes on to touch came to it by the pool's lock, or is its own */
+static bool leave_queue(struct process_job *job, enum job_state to)
+{
+    uint32_t queued = JOB_QUEUED;
+    return atomic_compare_exchange_strong_explicit(&job->state, &queued, to, memory_order_relaxed,
+                                                   memory_order_relaxed);
+}
+
+static int cancel(struct object *o, const char *reason)
+{
+    struct process_job *job = (struct process_job *)(void *)o;
+    (void)reason;
+    if (leave_queue(job, JOB_GIVEN_UP)) {
+        free(job->in); /* it may lie in the queue for long */
+        free(job->out);
+        job->in = job->out = NULL;
+    }
+    return pirn_object_settle(o, -ECANCELED, NULL, NULL);
+}
+
+static void free_job(struct object *o)
+{
+    struct process_job *job = (struct process_job *)(void *)o;
+    free(job->in);
+    free(job->out);
+    free(job);
+}
 
 int pirn_process_job_new(struct process_job **ret_job, pirn_process_fn fn, const void *in,
                          size_t in_len, size_t out_cap)
 {
+    static const struct object_ops ops = {cancel, free_job, false};
     if (in_len > SSIZE_MAX || out_cap > SSIZE_MAX)
         return -EINVAL;
     struct process_job *job = calloc(1, sizeof(*job));
     if (job == NULL)
         return -ENOMEM;
+    pirn_object_init(&job->base, PIRN_KIND_JOB, &ops);
     job->in = malloc(in_len + 1);
     job->out = malloc(out_cap + 1); /* untouched until there is something to put there */
-    atomic_init(&job->refs, 1);
     atomic_init(&job->state, JOB_QUEUED);
     job->request = (struct process_request){(uint64_t)(uintptr_t)fn, in_len, out_cap};
-    if (job->in == NULL || job->out == NULL || pirn_future_new(&job->done) != 0) {
+    if (job->in == NULL || job->out == NULL) {
         pirn_process_job_release(job);
         return -ENOMEM;
     }
@@ -43,22 +71,7 @@ int pirn_process_job_new(struct process_job **ret_job, pirn_process_fn fn, const
 
 void pirn_process_job_release(struct process_job *job)
 {
-    /* acq_rel: everybody's last use comes before the free */
-    if (atomic_fetch_sub_explicit(&job->refs, 1, memory_order_acq_rel) != 1)
-        return;
-    if (job->done != NULL)
-        pirn_release(job->done);
-    free(job->in);
-    free(job->out);
-    free(job);
-}
-
-/* relaxed: what the winner goes on to touch came to it by the pool's lock, or is its own */
-static bool leave_queue(struct process_job *job, enum job_state to)
-{
-    uint32_t queued = JOB_QUEUED;
-    return atomic_compare_exchange_strong_explicit(&job->state, &queued, to, memory_order_relaxed,
-                                                   memory_order_relaxed);
+    pirn_awaitable_unref(&job->base.base);
 }
 
 bool pirn_process_job_begin(struct process_job *job)
@@ -66,22 +79,12 @@ bool pirn_process_job_begin(struct process_job *job)
     return leave_queue(job, JOB_BEGUN);
 }
 
-bool pirn_process_job_give_up(struct process_job *job)
-{
-    /* How it ends is no news to anybody. */
-    atomic_store_explicit(&job->done->seen, 1, memory_order_relaxed);
-    if (!leave_queue(job, JOB_GIVEN_UP))
-        return false;
-    free(job->in); /* it may lie in the queue for long */
-    free(job->out);
-    job->in = job->out = NULL;
-    return true;
-}
-
 void pirn_process_job_end(struct process_job *job, int rc)
 {
-    pirn_future_set(job->done, rc, NULL);
-    pirn_process_job_release(job);
+    int status = rc == 0 ? job->reply.status : rc;
+    job->result = (pirn_process_result){job->reply.out_len, job->out};
+    if (pirn_object_settle_and_unref(&job->base, status, rc == 0 ? &job->result : NULL, NULL) != 0)
+        pirn_process_job_release(job); /* it was cancelled */
 }
 
 /* ---- To the worker and back -------------------------------------------------------------- */

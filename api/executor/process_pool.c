@@ -58,19 +58,14 @@ static void call_carrier(pirn_process_pool *pool) /* under the lock */
     while (sys_write(pool->call_fd, &one, sizeof(one)) == -EINTR) {}
 }
 
-int pirn_process_submit(struct process_job **ret_job, pirn_process_pool *pool, pirn_process_fn fn,
-                        const void *in, size_t in_len, size_t out_cap)
+int pirn_process_enqueue(pirn_process_pool *pool, struct process_job *job)
 {
-    struct process_job *job;
     if (pool->pid != getpid())
         return -ESHUTDOWN;
-    int rc = pirn_process_job_new(&job, fn, in, in_len, out_cap);
-    if (rc != 0)
-        return rc;
     pthread_mutex_lock(&pool->lock);
-    rc = pool->closing ? -ESHUTDOWN : pool->broken ? -EPIPE : 0;
+    int rc = pool->closing ? -ESHUTDOWN : pool->broken ? -EPIPE : 0;
     if (rc == 0) {
-        atomic_fetch_add_explicit(&job->refs, 1, memory_order_relaxed);
+        pirn_awaitable_ref(&job->base.base);
         if (pool->first == NULL)
             pool->first = job;
         else
@@ -79,10 +74,6 @@ int pirn_process_submit(struct process_job **ret_job, pirn_process_pool *pool, p
         call_carrier(pool);
     }
     pthread_mutex_unlock(&pool->lock);
-    if (rc != 0)
-        pirn_process_job_release(job);
-    else
-        *ret_job = job;
     return rc;
 }
 

@@ -254,16 +254,17 @@ PIRN_API uint64_t pirn_id(const pirn_task *task);
 PIRN_API int pirn_name(const pirn_task *task, char *ret_name, size_t size); /* copies; 0 */
 PIRN_API int pirn_set_name(pirn_task *task, const char *name);              /* copied; -ENOMEM */
 
-/* A pointer the current task leaves for its awaiters (pirn_value); drop(value), if given, is called
- * when the last reference goes. [coroutine] -EPERM, -ENOMEM */
+/* A pointer the current task, or job of a thread pool, leaves for its awaiters (pirn_value); drop(value),
+ * if given, is called when the last reference goes. [coroutine, job] -EPERM, -ENOMEM */
 PIRN_API int pirn_set_value(void *value, void (*drop)(void *value));
 
-/* Task-locals: pointers by key, copied (the pointer, not what it points to) at spawn. */
+/* Task-locals: pointers by key, copied (the pointer, not what it points to) at spawn; and when a job is
+ * submitted to a thread pool, which then has locals of its own. */
 typedef struct pirn_local {
     unsigned index;
 } pirn_local;
 PIRN_API int pirn_local_new(pirn_local *ret_key);         /* [anywhere] -EAGAIN: 32 at most */
-PIRN_API int pirn_local_set(pirn_local key, void *value); /* [coroutine] -ENOMEM */
+PIRN_API int pirn_local_set(pirn_local key, void *value); /* [coroutine, job] -ENOMEM */
 PIRN_API void *pirn_local_get(pirn_local key);            /* NULL when unset */
 
 /* ---- Awaitables: tasks, futures, jobs, combinations ---------------------------------------- */
@@ -512,7 +513,7 @@ PIRN_API int pirn_close(int fd);
  * Runs fn(arg) on a pool thread that never submits I/O, and waits for it. [coroutine; suspends] A
  * job still queued at the deadline or a cancel never runs (-ETIMEDOUT, -ECANCELED); one that has
  * begun is waited for. Returns 0 with fn's result in *ret_status; -EAGAIN when no thread can be
- * had.
+ * had, -ENOMEM. What it is inside is told in pirn/executor.h, which has pools of the program's own.
  */
 PIRN_API PIRN_MUST_USE int pirn_blocking(pirn_fn fn, void *arg, int *ret_status,
                                          pirn_time deadline);

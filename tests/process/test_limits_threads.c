@@ -132,6 +132,8 @@ static int run_out_of_threads(void *arg)
     set_soft_limit(RLIMIT_NPROC, 1);
     CHECK_EQ(pirn_spawn_with(&task, &pinned, seven, NULL), -EAGAIN);
     CHECK_EQ(pirn_blocking(seven, NULL, &status, pirn_after_s(20)), -EAGAIN);
+    CHECK_EQ(pirn_to_thread(seven, NULL, &status, pirn_after_s(20)), -EAGAIN);
+    CHECK_EQ(pirn_thread_pool_submit(NULL, &task, seven, NULL), -EAGAIN);
     CHECK_EQ(status, 12345);
     check_still_alive(&l);
     get_stuck(2);
@@ -143,6 +145,10 @@ static int run_out_of_threads(void *arg)
     CHECK_EQ(status, 7);
     status = 0;
     CHECK_OK(pirn_blocking(seven, NULL, &status, pirn_after_s(20)));
+    CHECK_EQ(status, 7);
+    CHECK_OK(pirn_to_thread(seven, NULL, &status, pirn_after_s(20)));
+    CHECK_OK(pirn_thread_pool_submit(NULL, &task, seven, NULL));
+    CHECK_OK(pirn_join(task, &status, pirn_after_s(20)));
     CHECK_EQ(status, 7);
 
     atomic_store(&l.stop, true);

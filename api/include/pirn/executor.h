@@ -10,6 +10,116 @@
 #error "include <pirn.h>"
 #endif
 
+/* ---- Jobs ------------------------------------------------------------------------------- */
+
+/*
+ * A call of a function elsewhere: on a thread of a pool, or in a process. It is an awaitable like any
+ * other: awaited, joined, cancelled, given done callbacks, by anybody, with a runtime or without one. It
+ * goes on when its handle is released.
+ *
+ * Cancelled (by pirn_cancel, or because its only awaiter was), it ends at once, with -ECANCELED. If it
+ * was still queued it never runs. One that runs goes on to its end, for there is no way to stop it; its
+ * argument stays until then, and the value it leaves is dropped. A deadline of an await leaves it alone.
+ *
+ * Once a job has said its end the pool has no reference to it any more: the value is dropped where the
+ * last handle is released.
+ */
+typedef pirn_awaitable pirn_job;
+
+/* ---- Thread pools ------------------------------------------------------------------------ */
+
+/*
+ * Threads for calls that block, or that compute and must not share a worker. For what pirn does itself
+ * (I/O, sleeping), coroutines cost less: here each wait has a thread of its own.
+ *
+ * Jobs are begun in the order in which they were submitted. A thread is started when a job finds none
+ * idle, up to the pool's number, and ends when it has been idle for ten seconds. What a job is inside:
+ *
+ *   a plain thread   it may call what is marked [anywhere], and wait; it is no coroutine
+ *   pirn_set_value   leaves a value for pirn_value
+ *   pirn_local_get   finds the task-locals of who submitted it, as they were then; what it sets is its own
+ *   signals          blocked, but for those of faults; what it executes inherits that
+ *
+ * A job that waits for another job of its pool waits for ever if all threads do so. At the end of the
+ * program jobs are not waited for; close the pool.
+ *
+ * NULL for a pool is the default pool of the program: made when first used, with min(32, CPUs granted
+ * + 4) threads, or the one set by pirn_thread_pool_set_default. A fork's child has one of its own; the
+ * other pools of its parent give it -ESHUTDOWN. (After Python's ThreadPoolExecutor.)
+ */
+typedef struct pirn_thread_pool pirn_thread_pool;
+
+/* A pool of up to so many threads (0: as the default pool; 1024 at most). No thread is started yet. The
+ * caller owns the reference. [anywhere] -EINVAL, -ENOMEM */
+PIRN_API PIRN_MUST_USE int pirn_thread_pool_new(pirn_thread_pool **ret_pool, int threads);
+PIRN_API pirn_thread_pool *pirn_thread_pool_retain(pirn_thread_pool *pool); /* [anywhere] */
+/* Gives up the caller's reference. With the last one the pool ends by itself, once it is through with
+ * its jobs. Nobody waits for that; pirn_thread_pool_close does. [anywhere] */
+PIRN_API void pirn_thread_pool_release(pirn_thread_pool *pool);
+
+/*
+ * Refuses new jobs (-ESHUTDOWN, for whoever has another reference), waits for those that run or are
+ * queued and for the threads to be through, and gives up the caller's reference, always: the deadline,
+ * or a cancel of the caller, cancels the queued jobs and is then reported: -ETIMEDOUT, -ECANCELED. Jobs
+ * that run go on then, and what they say is heard as ever. Else 0. NULL: the default pool is closed; who
+ * uses it next gets a new one. [anywhere; suspends]
+ * -EDEADLK: a job of the pool called; -ESHUTDOWN: in a fork's child. Then nothing is done. (-ESHUTDOWN
+ * from a coroutine whose runtime's grace is over is like a cancel.)
+ */
+PIRN_API int pirn_thread_pool_close(pirn_thread_pool *pool, pirn_time deadline);
+
+/* From now on NULL means this pool, which is given a reference; NULL: a new one, when it is needed. The
+ * former default pool goes on, released. [anywhere] */
+PIRN_API void pirn_thread_pool_set_default(pirn_thread_pool *pool);
+
+typedef struct pirn_job_config {
+    size_t size; /* sizeof(pirn_job_config), set by PIRN_JOB_INIT */
+    /* Called once when the job is done with arg, run or not, by whoever that is (a canceller, say). Not
+     * if the submit failed, but for -ESHUTDOWN. It must not suspend. */
+    void (*arg_drop)(void *arg);
+} pirn_job_config;
+
+#define PIRN_JOB_INIT \
+    { \
+        sizeof(pirn_job_config), NULL \
+    }
+
+/*
+ * Has a thread of the pool call fn(arg); what that returns is the job's status. *ret_job is a reference
+ * the caller owns; NULL: nobody waits, and an error is reported if a coroutine submitted it. config may
+ * be NULL. [anywhere; does not suspend]
+ * -EINVAL, -ENOMEM, -EAGAIN (there is no thread, and none can be started), -ESHUTDOWN: the pool is
+ * being closed, or its parent's of a fork's child; arg has been dropped then, else it is the caller's.
+ */
+PIRN_API PIRN_MUST_USE int pirn_thread_pool_submit(pirn_thread_pool *pool, pirn_job **ret_job,
+                                                   pirn_fn fn, void *arg);
+PIRN_API PIRN_MUST_USE int pirn_thread_pool_submit_with(pirn_thread_pool *pool, pirn_job **ret_job,
+                                                        const pirn_job_config *config, pirn_fn fn,
+                                                        void *arg);
+
+/* In a job: true once it has been cancelled, and nobody wants it any more. Else false. [anywhere] */
+PIRN_API bool pirn_job_is_cancelled(void);
+
+/*
+ * Runs fn(arg) on the default pool and waits for it: asyncio's to_thread, but arg may be on the caller's
+ * stack. A job still queued at the deadline or a cancel never runs (-ETIMEDOUT, -ECANCELED); one that
+ * has begun is waited for, and the cancel stays pending. Who would rather leave it alone submits it and
+ * awaits it. [anywhere; suspends] 0, with fn's result in *ret_status; -EINVAL, -ENOMEM, -EAGAIN,
+ * -ESHUTDOWN (the pool was closed by force, it never ran). As pirn_blocking, which has the runtime's own
+ * pool.
+ */
+PIRN_API int pirn_to_thread(pirn_fn fn, void *arg, int *ret_status, pirn_time deadline);
+
+/*
+ * fn(i, arg) for 0 <= i < n, begun in that order, on as many threads as the pool has to spare; returns
+ * when all are done: 0, or the first failure (< 0), after which none is begun. The deadline or a cancel
+ * stops it likewise (-ETIMEDOUT, -ECANCELED); those that have begun are waited for. [anywhere; suspends]
+ * And what pirn_to_thread returns. (Python's Executor.map.)
+ */
+PIRN_API PIRN_MUST_USE int pirn_thread_pool_map(pirn_thread_pool *pool, size_t n,
+                                                int (*fn)(size_t i, void *arg), void *arg,
+                                                pirn_time deadline);
+
 /* ---- Process pools ---------------------------------------------------------------------- */
 
 /*
@@ -48,10 +158,26 @@ PIRN_API PIRN_MUST_USE int pirn_process_helper_start(void);
  */
 PIRN_API PIRN_MUST_USE int pirn_process_pool_new(pirn_process_pool **ret_pool, int workers);
 
+/* What a job that has come to its end leaves (pirn_value): its result, aligned for any type. */
+typedef struct pirn_process_result {
+    size_t len;
+    const void *bytes;
+} pirn_process_result;
+
 /*
- * Has a worker call fn with a copy of the in_len bytes at in, and waits. Jobs are begun in the order
- * of the calls. [anywhere; suspends] 0: *ret_out_len bytes of result have been copied to out, fn's
- * status is in *ret_status (both may be NULL). Else nothing has been written:
+ * Has a worker call fn with a copy of the in_len bytes at in. Jobs are begun in the order of the calls.
+ * *ret_job is a reference the caller owns; NULL: nobody waits. What fn returns is the job's status, and
+ * the job's value a const pirn_process_result * with at most out_cap bytes, which lives as long as the
+ * job. If there is no value, the status is an error of the pool: -EPIPE, -ENOMEM, -EMSGSIZE as below, or
+ * -ECANCELED. [anywhere; does not suspend] -EINVAL, -ENOMEM, -EPIPE (the pool is broken), -ESHUTDOWN.
+ */
+PIRN_API PIRN_MUST_USE int pirn_process_submit(pirn_process_pool *pool, pirn_job **ret_job,
+                                               pirn_process_fn fn, const void *in, size_t in_len,
+                                               size_t out_cap);
+
+/*
+ * The same, and waits. [anywhere; suspends] 0: *ret_out_len bytes of result have been copied to out,
+ * fn's status is in *ret_status (both may be NULL). Else nothing has been written:
  * -ECANCELED, -ETIMEDOUT   at once, in every case. A job that had not begun never will; one that has
  *                          runs to its end, and what it says is thrown away
  * -EPIPE                   the worker has died with the job, or one had died before: then the pool is

@@ -1,0 +1,269 @@
+/*
+ * Crews; see crew.h.
+ *
+ * Under the mutex: the queue, the counts, stopping, and who waits for the end. Work is done without it.
+ * Threads are started when work finds none idle, up to the limit, and end after ten idle seconds. They
+ * hear no signals, which are for the program's threads, but those of its own faults.
+ *
+ * The last thread to leave a stopped crew tells who waits; the crew's memory goes with the last
+ * reference, which may be that thread's. Threads are detached: there need not be anybody to join them.
+ */
+#include "runtime/crew.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "io/clock.h"
+#include "io/sys.h"
+#include "runtime/wait.h"
+
+enum {
+    IDLE_S = 10
+};
+
+struct crew {
+    _Atomic uint32_t refs; /* anybody; the last one frees (acq_rel) */
+    pthread_mutex_t mutex; /* guards: */
+    pthread_cond_t news;   /* work, or stopping */
+    struct work *first, *last;
+    unsigned queued, threads, idle;
+    bool stopping;
+    struct waiter *waiters; /* for the last thread's end */
+
+    unsigned limit; /* constant, as are: */
+    const char *name;
+    pid_t pid;
+};
+
+int pirn_crew_new(struct crew **ret_crew, unsigned threads, const char *name)
+{
+    pthread_condattr_t attr;
+    struct crew *crew = calloc(1, sizeof(*crew));
+    if (crew == NULL)
+        return -ENOMEM;
+    atomic_init(&crew->refs, 1);
+    pthread_mutex_init(&crew->mutex, NULL);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&crew->news, &attr);
+    pthread_condattr_destroy(&attr);
+    crew->limit = threads;
+    crew->name = name;
+    crew->pid = getpid();
+    *ret_crew = crew;
+    return 0;
+}
+
+void pirn_crew_ref(struct crew *crew)
+{
+    atomic_fetch_add_explicit(&crew->refs, 1, memory_order_relaxed);
+}
+
+void pirn_crew_unref(struct crew *crew)
+{
+    /* acq_rel: everybody's last use comes before the free */
+    if (atomic_fetch_sub_explicit(&crew->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    if (crew->pid ==
+        getpid()) { /* else its threads of then may be waiting there, for all we know */
+        pthread_cond_destroy(&crew->news);
+        pthread_mutex_destroy(&crew->mutex);
+    }
+    free(crew);
+}
+
+/* ---- The queue; under the mutex ------------------------------------------------------------ */
+
+static void append(struct crew *crew, struct work *work)
+{
+    work->next = NULL;
+    work->prev = crew->last;
+    if (crew->last != NULL)
+        crew->last->next = work;
+    else
+        crew->first = work;
+    crew->last = work;
+    work->queued = true;
+    crew->queued++;
+}
+
+static bool take(struct crew *crew, struct work *work)
+{
+    if (!work->queued)
+        return false;
+    if (work->prev != NULL)
+        work->prev->next = work->next;
+    else
+        crew->first = work->next;
+    if (work->next != NULL)
+        work->next->prev = work->prev;
+    else
+        crew->last = work->prev;
+    work->queued = false;
+    crew->queued--;
+    return true;
+}
+
+/* ---- The threads --------------------------------------------------------------------------- */
+
+/* False when it is time to go. */
+static bool wait_for_work(struct crew *crew)
+{
+    struct timespec until = clock_timespec(clock_now() + (int64_t)IDLE_S * 1000000000);
+    int rc = 0;
+    crew->idle++;
+    while (crew->first == NULL && !crew->stopping && rc == 0)
+        rc = pthread_cond_timedwait(&crew->news, &crew->mutex, &until);
+    crew->idle--;
+    return crew->first != NULL;
+}
+
+static void *crew_main(void *arg)
+{
+    struct crew *crew = arg;
+    struct wakeups wakeups = WAKEUPS_INIT;
+    struct waiter *waiter;
+    sys_prctl(PR_SET_NAME, (unsigned long)(uintptr_t)crew->name);
+    pthread_mutex_lock(&crew->mutex);
+    while (crew->first != NULL || wait_for_work(crew)) {
+        struct work *work = crew->first;
+        take(crew, work);
+        pthread_mutex_unlock(&crew->mutex);
+        work->run(work);
+        pthread_mutex_lock(&crew->mutex);
+    }
+    crew->threads--;
+    while (crew->stopping && crew->threads == 0 &&
+           (waiter = pirn_waiter_pop(&crew->waiters)) != NULL)
+        pirn_waiter_claim(waiter, &wakeups);
+    pthread_mutex_unlock(&crew->mutex);
+    pirn_wakeups_run(&wakeups);
+    pirn_crew_unref(crew);
+    return NULL;
+}
+
+static int start_thread(struct crew *crew)
+{
+    pthread_attr_t attr;
+    pthread_t thread;
+    sigset_t blocked, before;
+    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS};
+    sigfillset(&blocked);
+    for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
+        sigdelset(&blocked, faults[i]);
+    pthread_attr_init(&attr);
+    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    pirn_crew_ref(crew);
+    sys_sigprocmask(SIG_SETMASK, &blocked, &before);
+    int rc = sys_pthread_create(&thread, &attr, crew_main, crew);
+    sys_sigprocmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attr);
+    if (rc == 0)
+        crew->threads++;
+    else
+        pirn_crew_unref(crew);
+    return rc;
+}
+
+/* Under the mutex, after an append: somebody to do it. */
+static int have_thread(struct crew *crew)
+{
+    if (crew->idle < crew->queued && crew->threads < crew->limit)
+        start_thread(crew);
+    else
+        pthread_cond_signal(&crew->news);
+    return crew->threads != 0 ? 0 : -EAGAIN; /* fewer threads than wanted will do */
+}
+
+/* ---- What others ask ----------------------------------------------------------------------- */
+
+int pirn_crew_submit(struct crew *crew, struct work *work)
+{
+    if (crew->pid != getpid())
+        return -ESHUTDOWN;
+    pthread_mutex_lock(&crew->mutex);
+    int rc = crew->stopping ? -ESHUTDOWN : 0;
+    if (rc == 0) {
+        append(crew, work);
+        rc = have_thread(crew);
+        if (rc != 0)
+            take(crew, work);
+    }
+    pthread_mutex_unlock(&crew->mutex);
+    return rc;
+}
+
+bool pirn_crew_withdraw(struct crew *crew, struct work *work)
+{
+    if (crew->pid != getpid())
+        return false;
+    pthread_mutex_lock(&crew->mutex);
+    bool taken = take(crew, work);
+    pthread_mutex_unlock(&crew->mutex);
+    return taken;
+}
+
+struct work *pirn_crew_withdraw_any(struct crew *crew)
+{
+    if (crew->pid != getpid())
+        return NULL;
+    pthread_mutex_lock(&crew->mutex);
+    struct work *work = crew->first;
+    if (work != NULL)
+        take(crew, work);
+    pthread_mutex_unlock(&crew->mutex);
+    return work;
+}
+
+void pirn_crew_stop(struct crew *crew)
+{
+    if (crew->pid != getpid())
+        return;
+    pthread_mutex_lock(&crew->mutex);
+    crew->stopping = true;
+    pthread_cond_broadcast(&crew->news);
+    pthread_mutex_unlock(&crew->mutex);
+}
+
+int pirn_crew_wait(struct crew *crew, int64_t deadline)
+{
+    struct wait w;
+    if (crew->pid != getpid())
+        return -ESHUTDOWN;
+    int rc = pirn_wait_enter(&w);
+    if (rc != 0)
+        return rc;
+    pthread_mutex_lock(&crew->mutex);
+    bool over = crew->threads == 0;
+    if (!over)
+        pirn_wait_link(&w, &crew->waiters);
+    pthread_mutex_unlock(&crew->mutex);
+    if (over)
+        return 0;
+    rc = pirn_wait_park(&w, "pool", deadline);
+    pthread_mutex_lock(&crew->mutex);
+    pirn_waiter_unlink(&crew->waiters, w.waiter);
+    pthread_mutex_unlock(&crew->mutex);
+    return rc;
+}
+
+unsigned pirn_crew_threads(struct crew *crew)
+{
+    pthread_mutex_lock(&crew->mutex);
+    unsigned n = crew->threads;
+    pthread_mutex_unlock(&crew->mutex);
+    return n;
+}
+
+bool pirn_crew_is_idle(struct crew *crew, unsigned *ret_threads)
+{
+    pthread_mutex_lock(&crew->mutex);
+    *ret_threads = crew->threads;
+    bool idle = crew->first == NULL && crew->idle == crew->threads;
+    pthread_mutex_unlock(&crew->mutex);
+    return idle;
+}
