@@ -115,7 +115,7 @@ void pirn_debug_left(struct pirn_task *t, void *rt)
 
 /* ---- Misuse ---- */
 
-int pirn_misuse(const char *call, int rc)
+void pirn_misuse_tell(const char *call, int rc)
 {
     struct pirn_task *t = pirn_current_task();
     if (t != NULL && t->rt->debug) {
@@ -128,5 +128,4 @@ int pirn_misuse(const char *call, int rc)
         fprintf(stderr, "pirn: thread %d misused %s: %s (%s)\n", gettid(), call,
                 strerrorname_np(-rc), strerrordesc_np(-rc));
     }
-    return rc;
 }

@@ -48,6 +48,12 @@ void pirn_debug_left(struct pirn_task *t, void *rt); /* for pirn_task_each */
 /* The public call was refused with rc, for a reason that is a mistake of the caller's: says so, in
  * debug mode. Returns rc. On a plain thread the line goes to stderr: it belongs to no runtime. Not
  * under a lock. */
-__attribute__((cold)) int pirn_misuse(const char *call, int rc);
+__attribute__((cold)) void pirn_misuse_tell(const char *call, int rc);
+
+static inline int pirn_misuse(const char *call, int rc)
+{
+    pirn_misuse_tell(call, rc);
+    return rc;
+}
 
 #endif

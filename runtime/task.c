@@ -68,51 +68,6 @@ struct task_extra *pirn_task_extra(struct pirn_task *t)
     }
 }
 
-int pirn_task_set_name(struct pirn_task *t, const char *name)
-{
-    struct task_extra *e = pirn_task_extra(t);
-    if (e == NULL)
-        return -ENOMEM;
-    lock_take(&t->base.lock);
-    memset(e->name, 0, sizeof(e->name));
-    strncpy(e->name, name, sizeof(e->name) - 1);
-    lock_drop(&t->base.lock);
-    return 0;
-}
-
-void pirn_task_name(struct pirn_task *t, char *buf, size_t size)
-{
-    lock_take(&t->base.lock);
-    pirn_task_name_raw(t, buf, size);
-    lock_drop(&t->base.lock);
-}
-
-void pirn_task_name_raw(const struct pirn_task *t, char *buf, size_t size)
-{
-    struct task_extra *e = task_extra(t);
-    if (size == 0)
-        return;
-    if (e != NULL && e->name[0] != '\0') {
-        size_t n = strnlen(e->name, NAME_MAX_BYTES - 1);
-        n = n < size ? n : size - 1;
-        memcpy(buf, e->name, n);
-        buf[n] = '\0';
-        return;
-    }
-    char digits[24], *d = digits + sizeof(digits);
-    uint64_t id = t->id;
-    *--d = '\0';
-    do
-        *--d = (char)('0' + id % 10);
-    while ((id /= 10) != 0);
-    size_t n = 0;
-    for (const char *s = "task-"; *s != '\0' && n + 1 < size; s++)
-        buf[n++] = *s;
-    for (; *d != '\0' && n + 1 < size; d++)
-        buf[n++] = *d;
-    buf[n] = '\0';
-}
-
 /* Task-locals are copied, the pointers, not what they point to. */
 static int inherit(struct pirn_task *t, struct pirn_task *parent)
 {
@@ -256,7 +211,7 @@ static int spawn(struct pirn_runtime *rt, struct pirn_awaitable **ret_task,
     /* One reference for the runtime, one for the caller if it wants one. Release: what walks over
      * all descriptors acquires by it. From now on others may have one, too. */
     atomic_store_explicit(&t->base.refs, ret_task != NULL ? 2 : 1, memory_order_release);
-    if (t->owner != NULL) {
+    if (how != NULL && t->owner != NULL) {
         t->owner->adopt(t);
         *how->ret_adopted = true;
     }

@@ -49,7 +49,7 @@ struct timeout {
     struct lock lock;
     uint8_t state; /* enum state */
     struct inside *inside;
-};
+} __attribute__((may_alias)); /* the program sees words of another type */
 
 _Static_assert(sizeof(struct timeout) <= sizeof(pirn_timeout), "the public struct is too small");
 
@@ -76,6 +76,14 @@ static struct inside *look_inside(pirn_timeout *timeout)
         atomic_fetch_add_explicit(&in->refs, 1, memory_order_relaxed);
     lock_drop(&of(timeout)->lock);
     return in;
+}
+
+static enum state state_of(pirn_timeout *timeout)
+{
+    lock_take(&of(timeout)->lock);
+    enum state state = of(timeout)->state;
+    lock_drop(&of(timeout)->lock);
+    return state;
 }
 
 static void become(pirn_timeout *timeout, enum state state, struct inside *in)
@@ -143,7 +151,7 @@ int pirn_timeout_enter(pirn_timeout *timeout, pirn_time deadline)
     struct pirn_task *t = pirn_current_task();
     if (t == NULL)
         return pirn_misuse("pirn_timeout_enter", -EPERM);
-    if (timeout == NULL || of(timeout)->state != FRESH)
+    if (timeout == NULL || state_of(timeout) != FRESH)
         return pirn_misuse("pirn_timeout_enter", -EINVAL);
     struct inside *in = make(deadline.ns);
     if (in == NULL)

@@ -59,7 +59,7 @@ int pirn_process_call(pirn_process_pool *pool, pirn_process_fn fn, const void *i
     } else if (result == NULL) {
         rc = status;
     } else {
-        if (result->len != 0)
+        if (out != NULL)
             memcpy(out, result->bytes, result->len);
         if (ret_out_len != NULL)
             *ret_out_len = result->len;
