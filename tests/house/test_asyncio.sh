@@ -1,6 +1,7 @@
 #!/bin/sh
 # api/asyncio.md: its C programs build and print what it says, and so do the Python programs beside
 # them, where there is a Python 3.13 (PYTHON, or python3); and it names everything of asyncio.
+# serial
 set -eu
 document=$SOURCE_DIR/api/asyncio.md
 work=$(mktemp -d)
