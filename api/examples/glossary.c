@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+static int number = 41; /* not on a stack that could go before a child does */
+
 /* A coroutine is a function like this one. It waits where it likes, and its worker runs others. */
 static int coroutine(void *arg)
 {
@@ -17,8 +19,7 @@ static int coroutine(void *arg)
 /* Called, it is a call: the caller waits for it (asyncio's `await coroutine(41)`). */
 static int await(void)
 {
-    int before = 41;
-    int rc = coroutine(&before);
+    int rc = coroutine(&number);
     if (rc >= 0)
         printf("await: %d\n", rc);
     return rc < 0 ? rc : 0;
@@ -28,11 +29,12 @@ static int await(void)
 static int coroutine_object(void)
 {
     pirn_task *object;
-    int before = 1, status;
-    int rc = pirn_coroutine_new(&object, NULL, coroutine, &before);
+    int status;
+    number = 1;
+    int rc = pirn_coroutine_new(&object, NULL, coroutine, &number);
     if (rc < 0)
         return rc;
-    before = 41; /* it has not looked yet */
+    number = 41; /* it has not looked yet */
     rc = pirn_await(object, &status, PIRN_NEVER);
     if (rc == 0)
         printf("coroutine object: %d\n", status);
@@ -44,8 +46,8 @@ static int coroutine_object(void)
 static int task(void)
 {
     pirn_task *child;
-    int before = 41, status;
-    int rc = pirn_spawn(&child, coroutine, &before);
+    int status;
+    int rc = pirn_spawn(&child, coroutine, &number);
     if (rc == 0)
         rc = pirn_join(child, &status, PIRN_NEVER);
     if (rc == 0)
@@ -88,8 +90,7 @@ static void heard(pirn_awaitable *ended, void *user)
 static int callback(void)
 {
     pirn_task *child;
-    int before = 41;
-    int rc = pirn_spawn(&child, coroutine, &before);
+    int rc = pirn_spawn(&child, coroutine, &number);
     if (rc < 0)
         return rc;
     rc = pirn_add_done_callback(child, NULL, heard, (void *)"it has ended");
@@ -102,8 +103,8 @@ static int callback(void)
 static int cancel(void)
 {
     pirn_task *child;
-    int before = 41, status;
-    int rc = pirn_spawn(&child, coroutine, &before);
+    int status;
+    int rc = pirn_spawn(&child, coroutine, &number);
     if (rc < 0)
         return rc;
     pirn_cancel(child, "shown in a glossary");
@@ -127,11 +128,11 @@ static int all(void *arg)
 static int loop(void)
 {
     pirn_runtime *runtime;
-    int before = 41, status;
+    int status;
     int rc = pirn_runtime_new(&runtime, NULL);
     if (rc < 0)
         return rc;
-    rc = pirn_runtime_run_until_complete(runtime, coroutine, &before, &status);
+    rc = pirn_runtime_run_until_complete(runtime, coroutine, &number, &status);
     if (rc == 0)
         printf("loop: %d\n", status);
     if (rc == 0)
