@@ -114,9 +114,34 @@ static int cancel(void)
     return rc;
 }
 
+static int count(pirn_generator *self, void *arg)
+{
+    const int *from = arg;
+    int rc = 0;
+    for (int i = *from - 1; rc == 0 && i <= *from + 1; i++)
+        rc = pirn_generator_yield(self, &i);
+    return rc;
+}
+
+/* Hands out values one by one, and keeps its place in between. */
+static int generator(void)
+{
+    pirn_generator *numbers;
+    int value, rc = pirn_generator_new(&numbers, sizeof(value), count, &number);
+    if (rc < 0)
+        return rc;
+    printf("generator:");
+    while ((rc = pirn_generator_next(numbers, &value, PIRN_NEVER)) == 1)
+        printf(" %d", value);
+    printf("\n");
+    pirn_generator_close(numbers);
+    return rc;
+}
+
 static int all(void *arg)
 {
-    static int (*const words[])(void) = {await, coroutine_object, task, future, cancel, callback};
+    static int (*const words[])(void) = {await,  coroutine_object, task,    future,
+                                         cancel, generator,        callback};
     int rc = 0;
     (void)arg;
     for (size_t i = 0; rc == 0 && i < sizeof(words) / sizeof(words[0]); i++)

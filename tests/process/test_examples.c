@@ -136,7 +136,8 @@ static void glossary(void)
 
     CHECK_OK(RUN(text, "glossary"));
     CHECK_OK(strcmp(text, "loop: 42\nawait: 42\ncoroutine object: 42\ntask: 42\nfuture: 42\n"
-                          "cancel: it ended with -ECANCELED\ncallback: it has ended, 42\n"));
+                          "cancel: it ended with -ECANCELED\ngenerator: 40 41 42\n"
+                          "callback: it has ended, 42\n"));
 }
 
 static void sleepers(void)
