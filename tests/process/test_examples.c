@@ -130,6 +130,16 @@ static void hello(void)
     CHECK_OK(strcmp(text, "hello from a coroutine, world\nit said 42\n"));
 }
 
+static void glossary(void)
+{
+    char text[4096];
+
+    CHECK_OK(RUN(text, "glossary"));
+    CHECK_OK(strcmp(text, "loop: 42\nawait: 42\ncoroutine object: 42\ntask: 42\nfuture: 42\n"
+                          "cancel: it ended with -ECANCELED\ngenerator: 40 41 42\n"
+                          "callback: it has ended, 42\n"));
+}
+
 static void sleepers(void)
 {
     int64_t begun = support_now(), took;
@@ -340,6 +350,7 @@ int main(void)
     alarm(280);
     embed();
     hello();
+    glossary();
     sleepers();
     upper_server_and_client();
     echo_serves();
