@@ -11,8 +11,7 @@
 
 static int cancel(struct object *o, const char *reason)
 {
-    (void)reason;
-    return pirn_object_settle(o, -ECANCELED, NULL, NULL);
+    return pirn_object_settle_cancelled(o, reason);
 }
 
 static void free_future(struct object *o)

@@ -47,6 +47,20 @@ int pirn_object_settle_into(struct object *o, int status, void *value, void (*dr
     return late ? -EALREADY : 0;
 }
 
+int pirn_object_settle_cancelled(struct object *o, const char *reason)
+{
+    struct wakeups wakeups = WAKEUPS_INIT;
+    lock_take(&o->base.lock);
+    bool late = awaitable_has_ended(&o->base);
+    if (!late) {
+        atomic_store_explicit(&o->reason, reason, memory_order_relaxed);
+        end(o, -ECANCELED, NULL, NULL, &wakeups);
+    }
+    lock_drop(&o->base.lock);
+    pirn_wakeups_run(&wakeups);
+    return late ? -EALREADY : 0;
+}
+
 int pirn_object_settle(struct object *o, int status, void *value, void (*drop)(void *value))
 {
     struct wakeups wakeups = WAKEUPS_INIT;
@@ -128,7 +142,8 @@ int pirn_awaitable_cancel(struct pirn_awaitable *a, const char *reason)
     struct object *o = object_of(a);
     if (awaitable_has_ended(a))
         return -EALREADY;
-    atomic_store_explicit(&o->reason, reason, memory_order_relaxed);
+    if (!o->ops->stays) /* a future sets it as it ends */
+        atomic_store_explicit(&o->reason, reason, memory_order_relaxed);
     return o->ops->cancel(o, reason);
 }
 

@@ -88,6 +88,8 @@ int pirn_object_settle_into(struct object *o, int status, void *value, void (*dr
  * ended. So its value is dropped by who gives up the last handle, and not a moment later here. */
 int pirn_object_settle_and_unref(struct object *o, int status, void *value,
                                  void (*drop)(void *value));
+/* It was cancelled, for that reason. */
+int pirn_object_settle_cancelled(struct object *o, const char *reason);
 
 /* Of any kind. */
 void pirn_awaitable_ref(struct pirn_awaitable *a);
