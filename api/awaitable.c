@@ -43,16 +43,15 @@ static int release_task(struct pirn_task *t)
     /* Those and one more are left of a live task: this one. Another holder may give up its own
      * at the same time; then the last of them is told. */
     uint32_t refs = atomic_load_explicit(&t->base.refs, memory_order_relaxed);
-    if ((refs & ~AWAITABLE_JOINED) <= others + 1 && (t->flags & TASK_TIMED) == 0 &&
-        pirn_task_withdraw(t)) { /* nobody is left to begin it */
-        if (t->rt->debug)
-            pirn_debug_never_awaited(t);
-        pirn_task_unref(t);
-        return 0;
-    }
     do {
-        if ((refs & ~AWAITABLE_JOINED) <= others + 1 && !task_has_ended(t))
-            return pirn_misuse("pirn_release", -EBUSY);
+        if ((refs & ~AWAITABLE_JOINED) <= others + 1 && !task_has_ended(t)) {
+            if ((t->flags & TASK_TIMED) != 0 || !pirn_task_withdraw(t))
+                return pirn_misuse("pirn_release", -EBUSY);
+            if (t->rt->debug)
+                pirn_debug_never_awaited(t);
+            pirn_task_unref(t); /* nobody is left to begin it */
+            return 0;
+        }
         if (refs == 1)
             break;
     } while (!atomic_compare_exchange_weak_explicit(&t->base.refs, &refs, refs - 1,

@@ -18,7 +18,9 @@ static int prepare(pirn_task **ret_task, const pirn_spawn_config *config, pirn_f
 int pirn_coroutine_new(pirn_task **ret_task, const pirn_spawn_config *config, pirn_fn fn, void *arg)
 {
     int rc = prepare(ret_task, config, fn, arg, TASK_PREPARED, __builtin_return_address(0));
-    if (rc == -ESHUTDOWN && config != NULL && config->arg_drop != NULL)
+    if (rc == 0)
+        pirn_task_prepare(task_of(*ret_task));
+    else if (rc == -ESHUTDOWN && config != NULL && config->arg_drop != NULL)
         config->arg_drop(arg); /* as pirn_spawn_with does it */
     return rc;
 }
@@ -60,7 +62,7 @@ int pirn_call_at(pirn_runtime *runtime, pirn_task **ret_handle, pirn_fn fn, void
         prepare(&task, &config, fn, arg, TASK_PREPARED | TASK_TIMED, __builtin_return_address(0));
     if (rc != 0)
         return rc;
-    rc = when.ns != INT64_MAX ? pirn_task_launch_at(task_of(task), when.ns) : 0;
+    rc = pirn_task_prepare_at(task_of(task), when.ns);
     if (rc != 0) {
         pirn_task_discard(task_of(task));
         return rc;

@@ -49,7 +49,9 @@ const char *pirn_cancel_reason(void)
 int pirn_shield_enter(void)
 {
     struct pirn_task *t = pirn_current_task();
-    return t != NULL ? pirn_task_shield(t) : pirn_misuse("pirn_shield_enter", -EPERM);
+    if (t == NULL)
+        return pirn_misuse("pirn_shield_enter", -EPERM);
+    return cell_depth(cell_load(&t->cell)) < SHIELDS_MAX ? pirn_task_shield(t) : -EINVAL;
 }
 
 int pirn_shield_leave(void)
@@ -90,6 +92,8 @@ struct taken {
 static void take_one(struct pirn_task *t, void *arg)
 {
     struct taken *taken = arg;
+    if ((t->flags & TASK_CALLBACKS) != 0 && !task_has_started(t))
+        return; /* no task of the program's */
     if ((size_t)taken->count < taken->room)
         taken->tasks[taken->count] = pirn_retain(&t->base);
     taken->count++;

@@ -4,17 +4,20 @@
  * one too late, and never two of one awaitable at a time.
  *
  * The runner is made when the first callback is added, so that settling cannot fail for want of
- * memory: a task that has not begun, parked, its waiter in the awaitable's list like that of anybody
- * who awaits. Settling wakes it. It takes the callbacks from the list one by one, under the
+ * memory: a task that has not begun, its waiter in the awaitable's list like that of anybody who
+ * awaits; only once it is there the runner is parked (prepare.c). Settling wakes it. It takes the callbacks from the list one by one, under the
  * awaitable's lock, and closes the list when it finds none; a callback added after that gets a new
  * list and runner. What has been taken runs; what is still listed can be removed.
  *
- * A runner whose awaitable never ends is cancelled when its runtime shuts down; one that has been
- * woken by then is not: callbacks that are due run before pirn_run returns.
+ * Each callback sees the task-locals of who added it, as they were then (asyncio's contexts).
+ *
+ * Shutdown cancels no runner. When only such are left whose awaitables have not ended, it withdraws
+ * them (runtime.c): so callbacks that are due run before pirn_run returns.
  */
 #include <errno.h>
 #include <pirn.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "runtime/awaitable.h"
 #include "runtime/runtime.h"
@@ -25,6 +28,7 @@ struct callback {
     struct callback *next;
     void (*fn)(pirn_awaitable *awaitable, void *user);
     void *user;
+    void **locals; /* of who added it; NULL: none */
 };
 
 struct callbacks {
@@ -37,6 +41,44 @@ static struct callbacks **place_of(struct pirn_awaitable *a)
 {
     struct pirn_task *t = task_of(a);
     return t != NULL ? &task_extra(t)->callbacks : &object_of(a)->callbacks;
+}
+
+static void forget(struct callback *callback)
+{
+    free(callback->locals);
+    free(callback);
+}
+
+/* NULL: no memory. */
+static struct callback *new_callback(void (*fn)(struct pirn_awaitable *, void *), void *user)
+{
+    struct pirn_task *me = pirn_current_task();
+    struct task_extra *e = me != NULL ? task_extra(me) : NULL;
+    struct callback *callback = malloc(sizeof(*callback));
+    if (callback == NULL)
+        return NULL;
+    *callback = (struct callback){NULL, fn, user, NULL};
+    if (e == NULL || !e->has_locals)
+        return callback;
+    callback->locals = malloc(sizeof(e->locals));
+    if (callback->locals == NULL) {
+        free(callback);
+        return NULL;
+    }
+    memcpy(callback->locals, e->locals, sizeof(e->locals));
+    return callback;
+}
+
+static void call(struct pirn_task *runner, struct pirn_awaitable *a, struct callback *callback)
+{
+    struct task_extra *e = task_extra(runner); /* there: it has a name */
+    e->has_locals = callback->locals != NULL;
+    if (e->has_locals)
+        memcpy(e->locals, callback->locals, sizeof(e->locals));
+    else
+        memset(e->locals, 0, sizeof(e->locals));
+    callback->fn(a, callback->user);
+    forget(callback);
 }
 
 static int run(void *arg)
@@ -55,8 +97,7 @@ static int run(void *arg)
         lock_drop(&a->lock);
         if (next == NULL)
             return 0;
-        next->fn(a, next->user);
-        free(next);
+        call(c->runner, a, next);
     }
 }
 
@@ -72,7 +113,7 @@ static void drop(void *arg)
     lock_drop(&a->lock);
     for (struct callback *next; c->first != NULL; c->first = next) {
         next = c->first->next;
-        free(c->first);
+        forget(c->first);
     }
     pirn_awaitable_unref(a);
     free(c);
@@ -108,51 +149,55 @@ static void append(struct callbacks *c, struct callback *callback)
     c->end = &callback->next;
 }
 
-/* Under the lock: c is a's list from now on. True: a has ended, so that its runner is to be woken. */
-static bool install(struct pirn_awaitable *a, struct callbacks *c, struct wakeups *wakeups)
+/* Under the lock: c is a's list from now on. If a has ended, the runner is claimed for it. */
+static void install(struct pirn_awaitable *a, struct callbacks *c)
 {
+    struct wakeups none = WAKEUPS_INIT; /* it is not parked */
     struct waiter *w = &c->runner->waiter;
     *place_of(a) = c;
     w->cell = &c->runner->cell;
     w->gen = cell_gen(cell_load(w->cell));
     w->observes = true;
-    return !pirn_awaitable_link(a, w) && pirn_waiter_claim(w, wakeups);
+    if (!pirn_awaitable_link(a, w))
+        pirn_waiter_claim(w, &none);
 }
 
 int pirn_callback_add(struct pirn_awaitable *a, struct pirn_runtime *rt,
                       void (*fn)(pirn_awaitable *, void *), void *user)
 {
-    struct callback *callback = malloc(sizeof(*callback));
     struct callbacks *fresh = NULL;
-    struct wakeups wakeups = WAKEUPS_INIT;
+    struct pirn_task *runner = NULL;
     bool added = false;
     int rc = 0;
-    if (callback == NULL || (task_of(a) != NULL && pirn_task_extra(task_of(a)) == NULL)) {
-        free(callback);
+    if (task_of(a) != NULL && pirn_task_extra(task_of(a)) == NULL)
         return -ENOMEM;
-    }
-    *callback = (struct callback){NULL, fn, user};
+    struct callback *callback = new_callback(fn, user);
+    if (callback == NULL)
+        return -ENOMEM;
     while (!added && rc == 0) {
+        bool used = false;
         lock_take(&a->lock);
-        if (*place_of(a) == NULL && fresh != NULL) {
-            install(a, fresh, &wakeups);
-            append(fresh, callback);
-            added = true;
-            pirn_task_unref(fresh->runner);
-            fresh = NULL;
-        } else if (*place_of(a) != NULL) {
+        if (*place_of(a) != NULL) {
             append(*place_of(a), callback);
             added = true;
+        } else if (fresh != NULL) {
+            append(fresh, callback);
+            install(a, fresh);
+            added = used = true;
         }
         lock_drop(&a->lock);
-        if (!added && fresh == NULL)
-            fresh = make(a, rt, &rc);
+        if (used) {
+            pirn_task_prepare(runner);
+            pirn_task_unref(runner);
+            runner = NULL;
+        } else if (!added && fresh == NULL && (fresh = make(a, rt, &rc)) != NULL) {
+            runner = fresh->runner;
+        }
     }
-    pirn_wakeups_run(&wakeups);
     if (!added)
-        free(callback);
-    if (fresh != NULL)
-        pirn_task_discard(fresh->runner);
+        forget(callback);
+    if (runner != NULL)
+        pirn_task_discard(runner);
     return rc;
 }
 
@@ -180,7 +225,7 @@ int pirn_callback_remove(struct pirn_awaitable *a, void (*fn)(pirn_awaitable *, 
     lock_drop(&a->lock);
     while (removed != NULL) {
         struct callback *next = removed->next;
-        free(removed);
+        forget(removed);
         removed = next;
     }
     return n;

@@ -3,7 +3,7 @@
  * waits on a pirn object, and every hook (something that is to happen when what it waits for comes).
  *
  *   63..32  gen      names the wait: the next one has the next number
- *   23..16  depth    how many shields the task is inside
+ *   27..16  depth    how many shields the task is inside
  *   15..8   reason   why the wait before this gen ended (enum wake)
  *    5      REQUESTED  somebody has asked the task to end, and it has not been told
  *    4      PASSED   the pending cancel was passed on to the child this task runs (in_place.c)
@@ -62,7 +62,7 @@ enum {
     CELL_PASSED = 1u << 4,
     CELL_REQUESTED = 1u << 5,
     CELL_DEPTH_ONE = 1u << 16,
-    CELL_DEPTH = 0xffu << 16
+    CELL_DEPTH = 0xfffu << 16 /* more than programs get (SHIELDS_MAX): the runtime has its own */
 };
 
 enum cell_kind {

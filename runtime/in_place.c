@@ -56,7 +56,7 @@ static int take_back(struct pirn_task *me, struct pirn_task *t, int status)
     int rc = 0;
     lock_take(&t->base.lock); /* who has found t here is through with it */
     if ((cell_load(&me->cell) & CELL_PASSED) != 0) {
-        if (status != -ECANCELED && (cell_load(&t->cell) & CELL_CANCEL) != 0)
+        if (status != -ECANCELED && (cell_load(&t->cell) & CELL_REQUESTED) != 0)
             atomic_fetch_and_explicit(&me->cell.word, ~(uint64_t)CELL_PASSED, memory_order_relaxed);
         else if (pirn_cell_take_passed(&me->cell) && status == -ECANCELED)
             rc = -ECANCELED;
@@ -91,7 +91,9 @@ bool pirn_task_run_in_place(struct wait *wait, struct pirn_task *t, int *ret_sta
         pirn_task_pass_cancel(me, &found, &gen) != NULL)
         pirn_task_unref(t); /* and it need not be woken: it has not begun */
 
-    int status = task_take_cancel(t) ? -ECANCELED : task_clean_up(t, t->fn(t->arg));
+    int status = pirn_task_begins(t);
+    if (status == 0)
+        status = task_clean_up(t, t->fn(t->arg));
     pirn_task_drop_arg(t);
 
     w = pirn_self()->worker; /* it may be another by now */

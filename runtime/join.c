@@ -30,7 +30,8 @@ static int answer(struct wait *w, struct pirn_awaitable *a, int *ret_status, boo
     atomic_store_explicit(&a->seen, 1, memory_order_relaxed);
     if (passed_on && status == -ECANCELED)
         return -ECANCELED;
-    if (passed_on && a->kind == PIRN_KIND_TASK && (cell_load(&task_of(a)->cell) & CELL_CANCEL) != 0)
+    if (passed_on && a->kind == PIRN_KIND_TASK &&
+        (cell_load(&task_of(a)->cell) & CELL_REQUESTED) != 0)
         pirn_wait_keep_cancel(w);
     if (ret_status != NULL)
         *ret_status = status;

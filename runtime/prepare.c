@@ -1,10 +1,17 @@
 /*
  * Tasks that exist before they begin: coroutine objects, calls to be made later, runners of callbacks.
  *
- * Such a task is parked from the start: its cell says PARKED and CANCELLABLE, though there is no stack
- * yet. Whoever claims it makes it run: the one that launches it (WAKE_OBJECT), its deadline in a port
- * (WAKE_TIMEOUT), the end of an awaitable in whose list its waiter is; or a cancel, and then it ends
- * without having begun (pirn_task_begins). So there is one judge, the same as for every wait.
+ * Such a task is parked before it has run: its cell says PARKED and CANCELLABLE, though there is no
+ * stack yet. Whoever claims it makes it run: the one that launches it (WAKE_OBJECT), its deadline in a
+ * port (WAKE_TIMEOUT), the end of an awaitable in whose list its waiter is; or a cancel, and then it
+ * ends without having begun (pirn_task_begins). So there is one judge, the same as for every wait.
+ *
+ *   1. it is spawned: it counts as live, can be found and be cancelled, and nothing begins it
+ *   2. what is to wake it is set up: its deadline, its waiter's place in a list
+ *   3. it is parked; or has been claimed by now, and is made to run
+ *
+ * Rejected: to park it when it is spawned. A cancel that found it then could end it while its maker
+ * was still at step 2, and the deadline would have gone off in another task's descriptor.
  */
 #include <errno.h>
 
@@ -13,10 +20,26 @@
 #include "runtime/task.h"
 #include "runtime/wait.h"
 
+static void park(struct pirn_task *t, uint32_t gen)
+{
+    uint64_t word;
+    atomic_store_explicit(&t->what, "start", memory_order_relaxed);
+    if (!pirn_cell_park(&t->cell, gen, CELL_CANCELLABLE, &word))
+        pirn_wake_cell(&t->cell); /* what it was to wait for came first, or a cancel */
+}
+
 void pirn_task_prepare(struct pirn_task *t)
 {
-    atomic_fetch_or_explicit(&t->cell.word, CELL_PARKED | CELL_CANCELLABLE, memory_order_relaxed);
-    atomic_store_explicit(&t->what, "start", memory_order_relaxed);
+    park(t, cell_gen(cell_load(&t->cell)));
+}
+
+int pirn_task_prepare_at(struct pirn_task *t, int64_t when)
+{
+    uint32_t gen = cell_gen(cell_load(&t->cell));
+    int rc = when != INT64_MAX ? pirn_arm_anywhere(t->rt, &t->op, gen, when) : 0;
+    if (rc == 0)
+        park(t, gen);
+    return rc;
 }
 
 static bool claim(struct pirn_task *t, enum wake reason)
@@ -49,13 +72,9 @@ bool pirn_task_withdraw(struct pirn_task *t)
 
 void pirn_task_discard(struct pirn_task *t)
 {
+    pirn_task_prepare(t);
     pirn_task_withdraw(t);
     pirn_task_unref(t);
-}
-
-int pirn_task_launch_at(struct pirn_task *t, int64_t when)
-{
-    return pirn_arm_anywhere(t->rt, &t->op, cell_gen(cell_load(&t->cell)), when);
 }
 
 int pirn_task_begins(struct pirn_task *t)

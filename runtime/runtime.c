@@ -10,7 +10,8 @@
  * The end
  *   1. closing: outsiders cannot spawn any more; every task left is cancelled once; if the runtime is
  *      paused it goes on for this
- *   2. they have the grace to clean up, with calls that work
+ *   2. they have the grace to clean up, with calls that work; done callbacks of what ends so run too,
+ *      and those that are still waiting when nothing else is left are dropped
  *   3. failing: every wait fails with -ESHUTDOWN, again and again for a moment
  *   4. tasks that are still there are named; their workers cannot be joined, so everything is left
  *      as it is and the answer is -EBUSY
@@ -38,10 +39,28 @@ enum {
 static void cancel_one(struct pirn_task *t, void *arg)
 {
     (void)arg;
+    if (!t->late && (t->flags & TASK_CALLBACKS) == 0)
+        pirn_wait_cancel(t, "shutdown");
+}
+
+/* Callbacks of what has not ended yet. */
+static bool is_idle(const struct pirn_task *t)
+{
+    return (t->flags & TASK_CALLBACKS) != 0 && !task_has_started(t) &&
+           (cell_load(&t->cell) & CELL_PARKED) != 0;
+}
+
+static void look_for_busy(struct pirn_task *t, void *arg)
+{
+    bool *ret_busy = arg;
+    *ret_busy = *ret_busy || !is_idle(t);
+}
+
+static void withdraw_one(struct pirn_task *t, void *arg)
+{
+    (void)arg;
     if ((t->flags & TASK_CALLBACKS) != 0)
         pirn_task_withdraw(t);
-    else if (!t->late)
-        pirn_wait_cancel(t, "shutdown");
 }
 
 static void fail_one(struct pirn_task *t, void *arg)
@@ -71,6 +90,22 @@ static bool wait_for_tasks(struct pirn_runtime *rt, int64_t until)
     }
 }
 
+/* Gives what is left time to end. Callbacks wait for it as long as anybody may still make them due. */
+static bool let_end(struct pirn_runtime *rt, int64_t until)
+{
+    for (int64_t slice = 100000;; slice = slice < FAIL_FOR_MS * 1000000LL ? 2 * slice : slice) {
+        int64_t now = clock_now();
+        bool busy = false;
+        if (wait_for_tasks(rt, until - now > slice ? now + slice : until))
+            return true;
+        pirn_task_each(rt, look_for_busy, &busy);
+        if (!busy)
+            pirn_task_each(rt, withdraw_one, NULL);
+        if (clock_now() >= until)
+            return false;
+    }
+}
+
 static bool end_tasks(struct pirn_runtime *rt)
 {
     int64_t grace = rt->config.grace.ns != 0 ? rt->config.grace.ns : DEFAULT_GRACE_S * 1000000000LL;
@@ -85,8 +120,7 @@ static bool end_tasks(struct pirn_runtime *rt)
     pirn_task_each(rt, cancel_one, NULL);
     if (rt_phase(rt) == PHASE_PAUSE)
         pirn_resume(rt);
-    if (wait_for_tasks(rt, clock_now() + (grace < 10000000 ? grace : 10000000)) ||
-        wait_for_tasks(rt, clock_now() + grace))
+    if (let_end(rt, clock_now() + grace))
         return true;
     atomic_store_explicit(&rt->failing, 1, memory_order_seq_cst);
     for (int i = 0; i < FAIL_FOR_MS / 10; i++) {

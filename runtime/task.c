@@ -203,10 +203,8 @@ static int spawn(struct pirn_runtime *rt, struct pirn_awaitable **ret_task,
         rc = pirn_strand_bind(t, config, parent);
     if (rc == 0 && config->name != NULL)
         rc = pirn_task_set_name(t, config->name);
-    if (how != NULL && (how->flags & TASK_PREPARED) != 0) {
+    if (how != NULL)
         t->flags |= how->flags;
-        pirn_task_prepare(t);
-    }
     t->owner = rc == 0 && how != NULL ? how->owner : NULL;
     /* One reference for the runtime, one for the caller if it wants one. Release: what walks over
      * all descriptors acquires by it. From now on others may have one, too. */

@@ -61,6 +61,7 @@ enum {
 };
 
 enum {
+    SHIELDS_MAX = 255,
     LOCALS_MAX = 32,
     NAME_MAX_BYTES = 32
 };
@@ -179,7 +180,8 @@ static inline bool task_is_heavy(const struct pirn_task *t)
 /* In flags, beside those of the public header. */
 enum {
     TASK_TIMED = 1u << 5,    /* prepared, to be launched by its deadline alone */
-    TASK_PREPARED = 1u << 6, /* begins when it is launched, not when it is made */
+    TASK_PREPARED = 1u << 6, /* begins when it is launched, not when it is made; whoever spawned it
+                                must park it (prepare.c) */
     TASK_CALLBACKS = 1u << 7 /* once launched, not cancelled by shutdown */
 };
 
@@ -192,13 +194,14 @@ struct spawn_how {
 int pirn_task_spawn(struct pirn_awaitable **ret_task, const pirn_spawn_config *config, pirn_fn fn,
                     void *arg, const struct spawn_how *how, void *site);
 
-/* prepare.c: parks a new task until it is launched; launches it, now or at a time; ends it before it
- * began (all of these: false if it has begun, or ended), and gives up the caller's reference. */
+/* prepare.c: parks a new TASK_PREPARED task until it is launched, or its time comes (-ENOMEM: it is not
+ * parked); launches it; ends it before it began (both: false if it has begun, or ended); ends one
+ * that has not been parked yet, and gives up the caller's reference. */
 void pirn_task_prepare(struct pirn_task *t);
+int pirn_task_prepare_at(struct pirn_task *t, int64_t when);
 bool pirn_task_launch(struct pirn_task *t);
 /* Somebody is going to wait for it: a coroutine object that has not begun begins. */
 void pirn_task_begin_awaited(struct pirn_awaitable *a);
-int pirn_task_launch_at(struct pirn_task *t, int64_t when); /* -ENOMEM */
 bool pirn_task_withdraw(struct pirn_task *t);
 void pirn_task_discard(struct pirn_task *t);
 /* Whoever is about to run a task for the first time asks: 0, or what it ends with instead. */
