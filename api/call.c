@@ -19,7 +19,7 @@ int pirn_coroutine_new(pirn_task **ret_task, const pirn_spawn_config *config, pi
 {
     int rc = prepare(ret_task, config, fn, arg, TASK_PREPARED, __builtin_return_address(0));
     if (rc == 0)
-        pirn_task_prepare(task_of(*ret_task));
+        pirn_task_prepare_at(task_of(*ret_task), INT64_MAX);
     else if (rc == -ESHUTDOWN && config != NULL && config->arg_drop != NULL)
         config->arg_drop(arg); /* as pirn_spawn_with does it */
     return rc;

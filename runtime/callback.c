@@ -187,7 +187,7 @@ int pirn_callback_add(struct pirn_awaitable *a, struct pirn_runtime *rt,
         }
         lock_drop(&a->lock);
         if (used) {
-            pirn_task_prepare(runner);
+            pirn_task_prepare(runner, runner->waiter.gen);
             pirn_task_unref(runner);
             runner = NULL;
         } else if (!added && fresh == NULL && (fresh = make(a, rt, &rc)) != NULL) {

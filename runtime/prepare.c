@@ -20,7 +20,7 @@
 #include "runtime/task.h"
 #include "runtime/wait.h"
 
-static void park(struct pirn_task *t, uint32_t gen)
+void pirn_task_prepare(struct pirn_task *t, uint32_t gen)
 {
     uint64_t word;
     atomic_store_explicit(&t->what, "start", memory_order_relaxed);
@@ -28,17 +28,12 @@ static void park(struct pirn_task *t, uint32_t gen)
         pirn_wake_cell(&t->cell); /* what it was to wait for came first, or a cancel */
 }
 
-void pirn_task_prepare(struct pirn_task *t)
-{
-    park(t, cell_gen(cell_load(&t->cell)));
-}
-
 int pirn_task_prepare_at(struct pirn_task *t, int64_t when)
 {
     uint32_t gen = cell_gen(cell_load(&t->cell));
     int rc = when != INT64_MAX ? pirn_arm_anywhere(t->rt, &t->op, gen, when) : 0;
     if (rc == 0)
-        park(t, gen);
+        pirn_task_prepare(t, gen);
     return rc;
 }
 
@@ -72,7 +67,7 @@ bool pirn_task_withdraw(struct pirn_task *t)
 
 void pirn_task_discard(struct pirn_task *t)
 {
-    pirn_task_prepare(t);
+    pirn_task_prepare(t, cell_gen(cell_load(&t->cell)));
     pirn_task_withdraw(t);
     pirn_task_unref(t);
 }
