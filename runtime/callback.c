@@ -204,6 +204,7 @@ int pirn_callback_add(struct pirn_awaitable *a, struct pirn_runtime *rt,
 int pirn_callback_remove(struct pirn_awaitable *a, void (*fn)(pirn_awaitable *, void *), void *user)
 {
     struct callback *removed = NULL;
+    struct pirn_task *runner = NULL;
     int n = 0;
     lock_take(&a->lock);
     bool any = task_of(a) == NULL || task_extra(task_of(a)) != NULL;
@@ -222,7 +223,17 @@ int pirn_callback_remove(struct pirn_awaitable *a, void (*fn)(pirn_awaitable *, 
     }
     if (link != NULL)
         c->end = link;
+    if (n != 0 && c->first == NULL && c->runner->waiter.linked) { /* nothing to wait for any more */
+        runner = c->runner;
+        pirn_awaitable_ref(&runner->base);
+        pirn_waiter_unlink(&a->joiners, &runner->waiter);
+        *place_of(a) = NULL;
+    }
     lock_drop(&a->lock);
+    if (runner != NULL) {
+        pirn_task_withdraw(runner);
+        pirn_task_unref(runner);
+    }
     while (removed != NULL) {
         struct callback *next = removed->next;
         forget(removed);

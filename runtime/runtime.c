@@ -11,7 +11,7 @@
  *   1. closing: outsiders cannot spawn any more; every task left is cancelled once; if the runtime is
  *      paused it goes on for this
  *   2. they have the grace to clean up, with calls that work; done callbacks of what ends so run too,
- *      and those that are still waiting when nothing else is left are dropped
+ *      and what still waits to begin when nothing else is left never does
  *   3. failing: every wait fails with -ESHUTDOWN, again and again for a moment
  *   4. tasks that are still there are named; their workers cannot be joined, so everything is left
  *      as it is and the answer is -EBUSY
@@ -43,10 +43,10 @@ static void cancel_one(struct pirn_task *t, void *arg)
         pirn_wait_cancel(t, "shutdown");
 }
 
-/* Callbacks of what has not ended yet. */
+/* Waits to begin: callbacks of what has not ended yet; what a clean-up has prepared for later. */
 static bool is_idle(const struct pirn_task *t)
 {
-    return (t->flags & TASK_CALLBACKS) != 0 && !task_has_started(t) &&
+    return (t->flags & TASK_PREPARED) != 0 && !task_has_started(t) &&
            (cell_load(&t->cell) & CELL_PARKED) != 0;
 }
 
@@ -59,8 +59,7 @@ static void look_for_busy(struct pirn_task *t, void *arg)
 static void withdraw_one(struct pirn_task *t, void *arg)
 {
     (void)arg;
-    if ((t->flags & TASK_CALLBACKS) != 0)
-        pirn_task_withdraw(t);
+    pirn_task_withdraw(t);
 }
 
 static void fail_one(struct pirn_task *t, void *arg)
@@ -90,7 +89,7 @@ static bool wait_for_tasks(struct pirn_runtime *rt, int64_t until)
     }
 }
 
-/* Gives what is left time to end. Callbacks wait for it as long as anybody may still make them due. */
+/* Gives what is left time to end. Who waits to begin waits for it, as long as anybody may make it. */
 static bool let_end(struct pirn_runtime *rt, int64_t until)
 {
     for (int64_t slice = 100000;; slice = slice < FAIL_FOR_MS * 1000000LL ? 2 * slice : slice) {

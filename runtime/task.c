@@ -176,7 +176,6 @@ static void fill(struct pirn_task *t, const pirn_spawn_config *config, pirn_fn f
     t->arg_drop = config->arg_drop;
     t->stack_size = (uint32_t)config->stack_size;
     t->flags = (uint8_t)config->flags;
-    t->late = atomic_load_explicit(&t->rt->closing, memory_order_relaxed) != 0;
     t->cell.kind = (config->flags & PIRN_PINNED) != 0 ? CELL_THREAD : CELL_TASK;
 }
 
@@ -196,6 +195,8 @@ static int spawn(struct pirn_runtime *rt, struct pirn_awaitable **ret_task,
         return -ENOMEM;
     }
     fill(t, config, fn, arg);
+    t->late = parent != NULL && parent->rt == rt &&
+              atomic_load_explicit(&rt->closing, memory_order_relaxed) != 0;
     t->id = new_id(rt, w);
     t->site = site;
     rc = inherit(t, parent);

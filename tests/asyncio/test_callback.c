@@ -2,7 +2,7 @@
  * Done callbacks: each registration once, in order, one at a time, later than who settles or adds; and
  * taken back.
  */
-#include "tests/support.h"
+#include "tests/asyncio/rounds.h"
 
 enum {
     MANY = 8
@@ -330,10 +330,11 @@ static void *settler(void *arg)
 
 static int remove_and_settle(void *arg)
 {
-    int rounds = *(int *)arg, removed = 0;
+    int rounds = *(int *)arg, removed = 0, i = 0;
+    int64_t began = support_now();
     struct duel d = {.meet = {.n = 2}, .runtime = pirn_runtime_current()};
     pthread_t thread = support_thread(settler, &d);
-    for (int i = 0; i < rounds; i++) {
+    for (; rounds_go_on(began, i, rounds); i++) {
         struct mine *m[3];
         int n = 0;
         d.future = new_future();
@@ -368,22 +369,44 @@ static int remove_and_settle(void *arg)
     atomic_store(&d.over, 1);
     support_meet(&d.meet);
     support_thread_join(thread);
-    if (rounds >= 1000) {
-        CHECK_GE(removed, 3 * rounds / 100);
-        CHECK_LE(removed, 3 * rounds - 3 * rounds / 100);
-    }
+    rounds_saw_both(removed, 3 * i);
     return 0;
 }
 
 START_TEST(a45_removed_ones_do_not_run)
 {
-    int rounds = support_rounds(10000);
+    int rounds = support_rounds(10000) / 3;
     FOR_WORKERS(w)
     CHECK_OK(support_run(w, remove_and_settle, &rounds));
 }
 END_TEST
 
 /* ---- Neighbours -------------------------------------------------------------------------- */
+
+/* Once the last one is removed, nothing is left of it. */
+static int taken_back(void)
+{
+    atomic_int ran = 0;
+    for (int i = 0; i < 10; i++) {
+        pirn_future *future = new_future();
+        CHECK_OK(pirn_add_done_callback(future, NULL, count, &ran));
+        CHECK_OK(pirn_add_done_callback(future, NULL, count, &ran));
+        CHECK_EQ(pirn_remove_done_callback(future, count, &ran), 2);
+        if (i % 2 == 0) { /* and another may be added */
+            CHECK_OK(pirn_add_done_callback(future, NULL, count, &ran));
+            CHECK_OK(pirn_future_set(future, 0, NULL));
+        }
+        pirn_release(future);
+    }
+    support_until(&ran, 5);
+    pirn_stats stats = {.size = sizeof(stats)};
+    do {
+        CHECK_OK(pirn_sleep(pirn_after_us(200)));
+        CHECK_OK(pirn_stats_get(NULL, &stats));
+    } while (stats.tasks_live > 1);
+    CHECK_EQ(atomic_load(&ran), 5);
+    return 0;
+}
 
 static int refused(void *arg)
 {
@@ -399,7 +422,7 @@ static int refused(void *arg)
     CHECK_OK(pirn_cancel(future, NULL));
     support_until(&ran, 1);
     pirn_release(future);
-    return 0;
+    return taken_back();
 }
 
 START_TEST(a43_refused)
