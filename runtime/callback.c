@@ -20,6 +20,7 @@
 #include <string.h>
 
 #include "runtime/awaitable.h"
+#include "runtime/job.h"
 #include "runtime/runtime.h"
 #include "runtime/task.h"
 #include "runtime/wait.h"
@@ -54,18 +55,19 @@ static struct callback *new_callback(void (*fn)(struct pirn_awaitable *, void *)
 {
     struct pirn_task *me = pirn_current_task();
     struct task_extra *e = me != NULL ? task_extra(me) : NULL;
+    void **locals = me == NULL ? pirn_job_locals() : e != NULL && e->has_locals ? e->locals : NULL;
     struct callback *callback = malloc(sizeof(*callback));
     if (callback == NULL)
         return NULL;
     *callback = (struct callback){NULL, fn, user, NULL};
-    if (e == NULL || !e->has_locals)
+    if (locals == NULL)
         return callback;
     callback->locals = malloc(sizeof(e->locals));
     if (callback->locals == NULL) {
         free(callback);
         return NULL;
     }
-    memcpy(callback->locals, e->locals, sizeof(e->locals));
+    memcpy(callback->locals, locals, sizeof(e->locals));
     return callback;
 }
 

@@ -26,7 +26,9 @@
  *   Where      [coroutine]  only inside a coroutine, else -EPERM
  *              [anywhere]   coroutines of any runtime and plain threads; a call that waits
  *                           suspends the coroutine, or blocks the plain thread
- *   [suspends] the coroutine may go on on another thread afterwards (unless it is pinned).
+ *   [suspends] the coroutine may go on on another thread afterwards (unless it is pinned). The rounding
+ *              mode and other floating-point controls are the thread's, like its signal mask and
+ *              its thread-locals: who changes one puts it back before such a call.
  */
 #ifndef PIRN_H
 #define PIRN_H
@@ -258,8 +260,8 @@ PIRN_API int pirn_set_name(pirn_task *task, const char *name);              /* c
  * if given, is called when the last reference goes. [coroutine, job] -EPERM, -ENOMEM */
 PIRN_API int pirn_set_value(void *value, void (*drop)(void *value));
 
-/* Task-locals: pointers by key, copied (the pointer, not what it points to) at spawn; and when a job is
- * submitted to a thread pool, which then has locals of its own. */
+/* Task-locals: pointers by key, copied (the pointer, not what it points to) at spawn; when a job is
+ * submitted to a thread pool, which then has locals of its own; and when a done callback is added. */
 typedef struct pirn_local {
     unsigned index;
 } pirn_local;

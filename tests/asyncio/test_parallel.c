@@ -1,0 +1,488 @@
+/*
+ * Coroutines side by side: progress beside loops and blockers, moves between threads, memory seen.
+ */
+#include "tests/support.h"
+
+#include <fenv.h>
+#include <math.h>
+#include <sched.h>
+
+static int give(void *arg)
+{
+    return (int)(intptr_t)arg;
+}
+
+/* ---- A13, A14 ---------------------------------------------------------------------------- */
+
+struct looping {
+    atomic_int over, turns;
+};
+
+static int yields(void *arg)
+{
+    struct looping *l = arg;
+    while (!atomic_load(&l->over)) {
+        CHECK_OK(pirn_yield());
+        atomic_fetch_add(&l->turns, 1);
+    }
+    return 0;
+}
+
+static int beside_yielders(void *arg)
+{
+    struct looping l = {0};
+    pirn_task *loops[8];
+    int fds[2];
+    char byte;
+    (void)arg;
+    support_pair(fds);
+    for (int i = 0; i < 8; i++)
+        loops[i] = support_spawn(yields, &l);
+    for (int i = 0; i < 20; i++) {
+        int before = atomic_load(&l.turns);
+        CHECK_OK(pirn_sleep(pirn_after_us(200)));
+        CHECK_EQ(pirn_send(fds[0], "x", 1, 0, PIRN_NEVER), 1);
+        CHECK_EQ(pirn_recv(fds[1], &byte, 1, 0, PIRN_NEVER), 1);
+        CHECK_EQ(support_join(support_spawn(give, (void *)1)), 1);
+        CHECK_OK(pirn_yield());
+        support_until(&l.turns, before + 1); /* and they do, too */
+    }
+    atomic_store(&l.over, 1);
+    for (int i = 0; i < 8; i++)
+        CHECK_OK(support_join(loops[i]));
+    CHECK_OK(pirn_close(fds[0]));
+    CHECK_OK(pirn_close(fds[1]));
+    return 0;
+}
+
+START_TEST(a13_all_make_progress_beside_a_yielder)
+{
+    FOR_WORKERS(w)
+    CHECK_OK(support_run(w, beside_yielders, NULL));
+}
+END_TEST
+
+static int sets(void *arg)
+{
+    atomic_store((atomic_int *)arg, 1);
+    return 0;
+}
+
+static int sleep_about(void *arg)
+{
+    static const int64_t none[] = {0, -1, INT64_MIN + 1};
+    (void)arg;
+    for (int i = 0; i < 50; i++) {
+        int64_t d = support_between(1, 500) * US, before = support_now();
+        CHECK_OK(pirn_sleep(pirn_after_ns(d)));
+        CHECK_GE(support_now() - before, d); /* never early */
+    }
+    for (int i = 0; i < 3; i++) { /* none at all: others get their turn, and it comes back */
+        atomic_int ran = 0;
+        pirn_task *task = support_spawn(sets, &ran);
+        while (atomic_load(&ran) == 0)
+            CHECK_OK(pirn_sleep(pirn_after_ns(none[i])));
+        CHECK_OK(support_join(task));
+    }
+    /* What is no number, or too large for a time, is made one when the time is made. */
+    CHECK_OK(pirn_sleep(pirn_after_s((double)NAN)));
+    CHECK_OK(pirn_sleep(pirn_after_s(-(double)INFINITY)));
+    CHECK_EQ(pirn_after_s((double)INFINITY).ns, PIRN_NEVER.ns);
+    CHECK_EQ(pirn_sleep_on((pirn_clock)77, PIRN_NOW), -EINVAL);
+    CHECK_OK(pirn_cancel(pirn_current(), NULL));
+    CHECK_EQ(pirn_sleep(PIRN_NOW), -ECANCELED);
+    return 0;
+}
+
+START_TEST(a14_sleeps)
+{
+    FOR_WORKERS(w)
+    CHECK_OK(support_run(w, sleep_about, NULL));
+}
+END_TEST
+
+/* ---- A21 --------------------------------------------------------------------------------- */
+
+struct blocker {
+    int fds[2];
+    atomic_int *blocked;
+};
+
+static int blocks(void *arg)
+{
+    struct blocker *b = arg;
+    char byte;
+    atomic_fetch_add(b->blocked, 1);
+    CHECK_EQ(read(b->fds[0], &byte, 1), 1); /* the thread with it */
+    return 0;
+}
+
+/* As many blockers as workers, and one more: all that goes on is on spare threads. */
+static int beside_blockers(void *arg)
+{
+    int n = *(int *)arg + 1;
+    struct blocker blockers[5];
+    pirn_task *tasks[5];
+    atomic_int blocked = 0;
+    for (int i = 0; i < n; i++) {
+        support_pipe(blockers[i].fds);
+        blockers[i].blocked = &blocked;
+        tasks[i] = support_spawn(blocks, &blockers[i]);
+    }
+    support_until(&blocked, n);
+    for (int i = 0; i < 20; i++) {
+        CHECK_OK(pirn_sleep(pirn_after_us(100)));
+        CHECK_EQ(support_join(support_spawn(give, (void *)1)), 1);
+    }
+    for (int i = 0; i < n; i++) { /* only now they may go on */
+        CHECK_EQ(write(blockers[i].fds[1], "x", 1), 1);
+        CHECK_OK(support_join(tasks[i]));
+        CHECK_OK(pirn_close(blockers[i].fds[0]));
+        CHECK_OK(pirn_close(blockers[i].fds[1]));
+    }
+    return 0;
+}
+
+START_TEST(a21_others_run_beside_blockers)
+{
+    FOR_WORKERS(w)
+    CHECK_OK(support_run(w, beside_blockers, &w));
+}
+END_TEST
+
+/* ---- A24 --------------------------------------------------------------------------------- */
+
+struct mover {
+    pirn_local key;
+    atomic_int *moves, *over;
+};
+
+static int moves(void *arg)
+{
+    struct mover *m = arg;
+    pirn_task *self = pirn_current();
+    pirn_mutex mutex = PIRN_MUTEX_INIT;
+    uint64_t id = pirn_id(self);
+    pid_t last = gettid();
+    CHECK_OK(pirn_local_set(m->key, &mutex));
+    CHECK_OK(pirn_mutex_lock(&mutex, PIRN_NEVER));
+    while (!atomic_load(m->over)) {
+        support_spin(support_between(0, 50 * US));
+        if (support_between(0, 3) == 0)
+            CHECK_OK(pirn_sleep(pirn_after_us(20)));
+        else
+            CHECK_OK(pirn_yield());
+        if (gettid() != last)
+            atomic_fetch_add(m->moves, 1);
+        last = gettid();
+        CHECK(pirn_current() == self);
+        CHECK_EQ(pirn_id(pirn_current()), id);
+        CHECK(pirn_local_get(m->key) == &mutex);
+        CHECK_EQ(pirn_mutex_lock(&mutex, PIRN_NEVER), -EDEADLK); /* it is still mine */
+    }
+    CHECK_OK(pirn_mutex_unlock(&mutex));
+    return 0;
+}
+
+static int move_about(void *arg)
+{
+    static pirn_local key;
+    static bool have_key;
+    int n = *(int *)arg;
+    atomic_int moved = 0, over = 0;
+    pirn_task *tasks[8];
+    if (!have_key)
+        CHECK_OK(pirn_local_new(&key));
+    have_key = true;
+    struct mover m = {key, &moved, &over};
+    for (int i = 0; i < 8; i++)
+        tasks[i] = support_spawn(moves, &m);
+    CHECK_OK(pirn_sleep(pirn_after_ms(10)));
+    if (n > 1)
+        support_until(&moved, 20);
+    atomic_store(&over, 1);
+    for (int i = 0; i < 8; i++)
+        CHECK_OK(support_join(tasks[i]));
+    return 0;
+}
+
+START_TEST(a24_another_thread_the_same_task)
+{
+    FOR_WORKERS(w)
+    CHECK_OK(support_run(w, move_about, &w));
+}
+END_TEST
+
+/* ---- A26 --------------------------------------------------------------------------------- */
+
+static double third(void)
+{
+    volatile double one = 1.0, three = 3.0;
+    return one / three;
+}
+
+/* Puts the mode back before it suspends, as it has to: nobody sees it. */
+static int rounds_up(void *arg)
+{
+    double nearest = *(double *)arg;
+    for (int i = 0; i < 200; i++) {
+        CHECK_EQ(fegetround(), FE_TONEAREST);
+        CHECK(!(third() < nearest) && !(third() > nearest));
+        CHECK_OK(fesetround(FE_UPWARD));
+        CHECK(third() > nearest);
+        CHECK_OK(fesetround(FE_TONEAREST));
+        CHECK_OK(pirn_yield());
+    }
+    return 0;
+}
+
+/* A pinned task has a thread to itself, and its mode. */
+static int rounds_up_pinned(void *arg)
+{
+    double nearest = *(double *)arg;
+    CHECK_OK(fesetround(FE_UPWARD));
+    for (int i = 0; i < 20; i++) {
+        CHECK_OK(pirn_sleep(pirn_after_us(50)));
+        CHECK_EQ(fegetround(), FE_UPWARD);
+        CHECK(third() > nearest);
+    }
+    return 0;
+}
+
+static int round_about(void *arg)
+{
+    double nearest = third();
+    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    pirn_task *tasks[6], *pinned;
+    (void)arg;
+    config.flags = PIRN_PINNED;
+    CHECK_OK(pirn_spawn_with(&pinned, &config, rounds_up_pinned, &nearest));
+    for (int i = 0; i < 6; i++)
+        tasks[i] = support_spawn(rounds_up, &nearest);
+    for (int i = 0; i < 6; i++)
+        CHECK_OK(support_join(tasks[i]));
+    return support_join(pinned);
+}
+
+START_TEST(a26_rounding_modes)
+{
+    FOR_WORKERS(w)
+    CHECK_OK(support_run(w, round_about, NULL));
+}
+END_TEST
+
+/* ---- A27 --------------------------------------------------------------------------------- */
+
+enum way {
+    BY_SPAWN,
+    BY_END,
+    BY_FUTURE,
+    BY_CALLBACK,
+    BY_MUTEX,
+    BY_SEMAPHORE,
+    BY_EVENT,
+    BY_QUEUE,
+    BY_CHANNEL,
+    BY_START,
+    BY_CALL,
+    WAYS
+};
+
+struct parcel {
+    enum way way;
+    int plain[8];
+    pirn_future *future;
+    pirn_mutex mutex;
+    pirn_semaphore semaphore;
+    pirn_event event;
+    pirn_queue *queue;
+    pirn_channel *channel;
+    atomic_int read, locked;
+};
+
+static int unpack(void *arg)
+{
+    struct parcel *p = arg;
+    for (int i = 0; i < 8; i++)
+        CHECK_EQ(p->plain[i], i + 27);
+    atomic_fetch_add(&p->read, 1);
+    return 27;
+}
+
+static void pack(struct parcel *p)
+{
+    for (int i = 0; i < 8; i++)
+        p->plain[i] = i + 27;
+}
+
+static int packs(void *arg)
+{
+    pack(arg);
+    return 27;
+}
+
+static void unpack_when_done(pirn_awaitable *awaitable, void *user)
+{
+    (void)awaitable;
+    unpack(user);
+}
+
+static int receive(void *arg)
+{
+    struct parcel *p = arg;
+    int item = 0;
+    switch (p->way) {
+    case BY_FUTURE:
+        CHECK_OK(pirn_await(p->future, NULL, PIRN_NEVER));
+        break;
+    case BY_MUTEX:
+        CHECK_OK(pirn_mutex_lock(&p->mutex, PIRN_NEVER));
+        CHECK_OK(pirn_mutex_unlock(&p->mutex));
+        break;
+    case BY_SEMAPHORE:
+        CHECK_OK(pirn_semaphore_acquire(&p->semaphore, PIRN_NEVER));
+        break;
+    case BY_EVENT:
+        CHECK_OK(pirn_event_wait(&p->event, PIRN_NEVER));
+        break;
+    case BY_QUEUE:
+        CHECK_OK(pirn_queue_get(p->queue, &item, PIRN_NEVER));
+        break;
+    default:
+        CHECK_EQ(pirn_channel_recv(p->channel, &item, PIRN_NEVER), 1);
+    }
+    return unpack(p);
+}
+
+static void *receive_on_thread(void *arg)
+{
+    receive(arg);
+    return NULL;
+}
+
+static void send_by(struct parcel *p)
+{
+    int item = 1;
+    pack(p);
+    switch (p->way) {
+    case BY_FUTURE:
+        CHECK_OK(pirn_future_set(p->future, 0, NULL));
+        break;
+    case BY_MUTEX:
+        CHECK_OK(pirn_mutex_unlock(&p->mutex));
+        break;
+    case BY_SEMAPHORE:
+        CHECK_OK(pirn_semaphore_release(&p->semaphore, 2));
+        break;
+    case BY_EVENT:
+        CHECK_OK(pirn_event_set(&p->event));
+        break;
+    case BY_QUEUE:
+        for (int i = 0; i < 2; i++)
+            CHECK_OK(pirn_queue_put(p->queue, &item, PIRN_NEVER));
+        break;
+    default:
+        for (int i = 0; i < 2; i++)
+            CHECK_OK(pirn_channel_send(p->channel, &item, PIRN_NEVER));
+    }
+}
+
+static void send_parcel(enum way way)
+{
+    struct parcel p = {.way = way, .mutex = PIRN_MUTEX_INIT, .event = PIRN_EVENT_INIT};
+    pirn_queue_config queue = PIRN_QUEUE_INIT;
+    pirn_task *task;
+    queue.elem_size = sizeof(int);
+    CHECK_OK(pirn_semaphore_init(&p.semaphore, 0));
+    CHECK_OK(pirn_future_new(&p.future));
+    CHECK_OK(pirn_queue_new(&p.queue, &queue));
+    CHECK_OK(pirn_channel_new(&p.channel, sizeof(int), 1, NULL));
+    if (way == BY_SPAWN || way == BY_START || way == BY_CALL) {
+        pack(&p);
+        if (way == BY_SPAWN)
+            task = support_spawn(unpack, &p);
+        else if (way == BY_CALL)
+            CHECK_OK(pirn_call_at(NULL, &task, unpack, &p, pirn_after_us(50)));
+        else
+            CHECK_OK(pirn_coroutine_new(&task, NULL, unpack, &p));
+        CHECK_EQ(support_join(task), 27);
+    } else if (way == BY_END) {
+        CHECK_EQ(support_join(support_spawn(packs, &p)), 27);
+        unpack(&p);
+    } else if (way == BY_CALLBACK) {
+        CHECK_OK(pirn_add_done_callback(p.future, NULL, unpack_when_done, &p));
+        pack(&p);
+        CHECK_OK(pirn_future_set(p.future, 0, NULL));
+        support_until(&p.read, 1);
+    } else {
+        if (way == BY_MUTEX)
+            CHECK_OK(pirn_mutex_lock(&p.mutex, PIRN_NEVER));
+        pthread_t thread = support_thread(receive_on_thread, &p);
+        task = support_spawn(receive, &p);
+        if (support_between(0, 1) != 0)
+            CHECK_OK(pirn_sleep(pirn_after_us(100)));
+        send_by(&p);
+        CHECK_EQ(support_join(task), 27);
+        support_until(&p.read, 2); /* not to block the worker it may need */
+        support_thread_join(thread);
+    }
+    pirn_queue_release(p.queue);
+    pirn_channel_release(p.channel);
+    CHECK_OK(pirn_release(p.future));
+}
+
+static int send_all(void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < support_rounds(30); i++)
+        for (int way = 0; way < WAYS; way++)
+            send_parcel((enum way)way);
+    return 0;
+}
+
+START_TEST(a27_what_was_written_before_is_seen)
+{
+    FOR_WORKERS(w)
+    CHECK_OK(support_run(w, send_all, NULL));
+}
+END_TEST
+
+/* ---- A28 --------------------------------------------------------------------------------- */
+
+static int counts(void *arg)
+{
+    atomic_fetch_add((atomic_int *)arg, 1);
+    return 0;
+}
+
+static int spawn_without_a_pause(void *arg)
+{
+    enum {
+        CHILDREN = 10000
+    };
+    int workers = *(int *)arg;
+    pirn_task **tasks = calloc(CHILDREN, sizeof(pirn_task *));
+    atomic_int ran = 0;
+    CHECK(tasks);
+    for (int i = 0; i < CHILDREN; i++)
+        tasks[i] = support_spawn(counts, &ran);
+    while (workers > 1 && atomic_load(&ran) == 0) /* this coroutine does not give way */
+        support_spin(10 * US);
+    for (int i = 0; i < CHILDREN; i++)
+        CHECK_OK(support_join(tasks[i]));
+    CHECK_EQ(atomic_load(&ran), CHILDREN);
+    free(tasks);
+    return 0;
+}
+
+START_TEST(a28_idle_workers_take_some)
+{
+    FOR_WORKERS(w)
+    for (int i = 0; i < support_rounds(10); i++)
+        CHECK_OK(support_run(w, spawn_without_a_pause, &w));
+}
+END_TEST
+
+SUPPORT_MAIN("parallel", a13_all_make_progress_beside_a_yielder, a14_sleeps,
+             a21_others_run_beside_blockers, a24_another_thread_the_same_task, a26_rounding_modes,
+             a27_what_was_written_before_is_seen, a28_idle_workers_take_some)
