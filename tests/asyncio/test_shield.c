@@ -278,9 +278,9 @@ static int inside_bounds(void *arg)
     CHECK_OK(pirn_bound_leave(&outer));
     CHECK_OK(pirn_bound_enter(&outer, me()));
     pirn_bound_hit(&outer, NULL);
-    CHECK(!bound_saw_request(&outer));
+    CHECK(!pirn_bound_saw_request(&outer));
     CHECK_OK(pirn_cancel(pirn_current(), "request"));
-    CHECK(bound_saw_request(&outer));
+    CHECK(pirn_bound_saw_request(&outer));
     CHECK_OK(pirn_bound_leave(&outer));
     CHECK_EQ(pirn_yield(), -ECANCELED);
     CHECK_OK(pirn_yield());
