@@ -1,17 +1,12 @@
 /*
- * Cancels: delivered once, counted, taken back, passed on, absorbed, forgotten.
+ * Cancels: delivered once, passed on, absorbed, forgotten. Counts: test_cancel_count.c.
  */
-#include "tests/asyncio/rounds.h"
+#include "tests/support.h"
 
 static int sleeps(void *arg)
 {
     (void)arg;
     return pirn_sleep(PIRN_NEVER);
-}
-
-static int give(void *arg)
-{
-    return (int)(intptr_t)arg;
 }
 
 /* ---- A50 --------------------------------------------------------------------------------- */
@@ -70,142 +65,6 @@ START_TEST(a50_from_anywhere)
     FOR_WORKERS(w)
     for (int i = 0; i < support_rounds(100); i++)
         CHECK_OK(support_run(w, cancel_from_everywhere, NULL));
-}
-END_TEST
-
-/* ---- A51 --------------------------------------------------------------------------------- */
-
-static int counts(void *arg)
-{
-    pirn_future *future;
-    int fds[2];
-    char byte;
-    (void)arg;
-    CHECK_EQ(pirn_cancelling(NULL), 0);
-    CHECK_EQ(pirn_uncancel(), 0);
-    for (int i = 1; i <= 5; i++) {
-        CHECK_OK(pirn_cancel(pirn_current(), NULL));
-        CHECK_EQ(pirn_cancelling(pirn_current()), i);
-    }
-    CHECK_EQ(pirn_sleep(PIRN_NEVER), -ECANCELED); /* all five at once */
-    CHECK_OK(pirn_yield());
-    CHECK_EQ(pirn_cancelling(NULL), 5); /* delivered, they still count */
-    for (int i = 4; i >= 0; i--)
-        CHECK_EQ(pirn_uncancel(), i);
-    CHECK_EQ(pirn_uncancel(), 0);
-    CHECK_OK(pirn_yield());
-    /* Taken back before it was delivered: whatever comes next completes normally. */
-    CHECK_OK(pirn_future_new(&future));
-    CHECK_OK(pirn_future_set(future, 1, NULL));
-    support_pair(fds);
-    CHECK_EQ(pirn_send(fds[0], "abcdef", 6, 0, PIRN_NEVER), 6);
-    for (int what = 0; what < 6; what++) {
-        CHECK_OK(pirn_cancel(pirn_current(), NULL));
-        CHECK_OK(pirn_cancel(pirn_current(), NULL));
-        CHECK_EQ(pirn_uncancel(), 1);
-        CHECK_EQ(pirn_uncancel(), 0);
-        if (what == 0)
-            CHECK_OK(pirn_yield());
-        else if (what == 1)
-            CHECK_OK(pirn_sleep(pirn_after_us(100)));
-        else if (what == 2)
-            CHECK_OK(pirn_await(future, NULL, PIRN_NEVER));
-        else if (what == 3)
-            CHECK_EQ(pirn_recv(fds[1], &byte, 1, 0, PIRN_NEVER), 1);
-        else if (what == 4)
-            CHECK_EQ(support_join(support_spawn(give, (void *)3)), 3);
-        else
-            CHECK_EQ(pirn_recv(fds[1], &byte, 1, 0, pirn_after_s(100)), 1);
-    }
-    /* Two, one taken back: still to come. */
-    CHECK_OK(pirn_cancel(pirn_current(), NULL));
-    CHECK_OK(pirn_cancel(pirn_current(), NULL));
-    CHECK_EQ(pirn_uncancel(), 1);
-    CHECK_EQ(pirn_yield(), -ECANCELED);
-    CHECK_OK(pirn_yield());
-    /* A new one after one that was delivered and not taken back. */
-    CHECK_OK(pirn_cancel(pirn_current(), NULL));
-    CHECK_EQ(pirn_cancelling(NULL), 2);
-    CHECK_EQ(pirn_yield(), -ECANCELED);
-    CHECK_EQ(pirn_uncancel(), 1);
-    CHECK_EQ(pirn_uncancel(), 0);
-    pirn_release(future);
-    CHECK_OK(pirn_close(fds[0]));
-    CHECK_OK(pirn_close(fds[1]));
-    return 51;
-}
-
-static int count_one(void *arg)
-{
-    CHECK_EQ(support_join(support_spawn(counts, NULL)), 51);
-    return *(int *)arg;
-}
-
-START_TEST(a51_n_cancels_one_delivery)
-{
-    pirn_future *future;
-    int status = 5;
-    CHECK_EQ(pirn_cancelling(NULL), -EPERM);
-    CHECK_EQ(pirn_uncancel(), -EPERM);
-    CHECK_OK(pirn_future_new(&future));
-    CHECK_EQ(pirn_cancelling(future), -EINVAL);
-    pirn_release(future);
-    FOR_WORKERS(w)
-    for (int i = 0; i < support_rounds(50); i++)
-        CHECK_EQ(support_run(w, count_one, &status), 5);
-}
-END_TEST
-
-/* A thread cancels k times while the task takes back whatever it finds: nothing is left over. */
-struct duel {
-    support_barrier meet;
-    pirn_task *task;
-    atomic_int done, over;
-};
-
-static void *cancels(void *arg)
-{
-    struct duel *d = arg;
-    for (;;) {
-        support_meet(&d->meet);
-        if (atomic_load(&d->over))
-            return NULL;
-        CHECK_OK(pirn_cancel(d->task, "race"));
-        CHECK_OK(pirn_cancel(d->task, "race"));
-        atomic_fetch_add(&d->done, 1);
-    }
-}
-
-static int takes_back(void *arg)
-{
-    int rounds = *(int *)arg, told = 0, i = 0;
-    int64_t began = support_now();
-    struct duel d = {.meet = {.n = 2}, .task = pirn_current()};
-    pthread_t thread = support_thread(cancels, &d);
-    for (; rounds_go_on(began, i, rounds); i++) {
-        int delivered = 0;
-        support_meet(&d.meet);
-        while (atomic_load(&d.done) <= i || pirn_cancelling(NULL) > 0) {
-            if (support_between(0, 3) == 0)
-                delivered += pirn_yield() == -ECANCELED;
-            pirn_uncancel();
-        }
-        CHECK_LE(delivered, 2);
-        CHECK_OK(pirn_yield()); /* none is left */
-        told += delivered > 0;
-    }
-    atomic_store(&d.over, 1);
-    support_meet(&d.meet);
-    support_thread_join(thread);
-    rounds_saw_both(told, i);
-    return 0;
-}
-
-START_TEST(a51_taken_back_as_they_come)
-{
-    int rounds = support_rounds(10000) / 3;
-    FOR_WORKERS(w)
-    CHECK_OK(support_run(w, takes_back, &rounds));
 }
 END_TEST
 
@@ -499,7 +358,6 @@ START_TEST(a61_the_reason_is_read)
 }
 END_TEST
 
-SUPPORT_MAIN("cancel", a50_from_anywhere, a51_n_cancels_one_delivery, a51_taken_back_as_they_come,
-             a52_once_for_each_request, a53_absorbed_is_not_cancelled, a55_its_own_cancel,
-             a56_the_value_wins, a59_recorded_as_cancelled_not_reported, a60_the_leaf_stops_first,
-             a61_the_reason_is_read)
+SUPPORT_MAIN("cancel", a50_from_anywhere, a52_once_for_each_request, a53_absorbed_is_not_cancelled,
+             a55_its_own_cancel, a56_the_value_wins, a59_recorded_as_cancelled_not_reported,
+             a60_the_leaf_stops_first, a61_the_reason_is_read)

@@ -150,6 +150,58 @@ START_TEST(a21_others_run_beside_blockers)
 }
 END_TEST
 
+/* ---- A22 --------------------------------------------------------------------------------- */
+
+struct ledger {
+    pirn_mutex mutex;
+    int balance; /* plain, under the mutex */
+};
+
+struct clerk {
+    struct ledger *ledger;
+    int step;
+};
+
+static int books(void *arg)
+{
+    struct clerk *c = arg;
+    for (int i = 0; i < support_rounds(20000); i++) {
+        CHECK_OK(pirn_mutex_lock(&c->ledger->mutex, PIRN_NEVER));
+        c->ledger->balance += c->step;
+        CHECK_OK(pirn_mutex_unlock(&c->ledger->mutex));
+    }
+    return 0;
+}
+
+static void *books_on_thread(void *arg)
+{
+    books(arg);
+    return NULL;
+}
+
+static int up_and_down(void *arg)
+{
+    struct ledger ledger = {PIRN_MUTEX_INIT, 0};
+    struct clerk up = {&ledger, 1}, down = {&ledger, -1}, more = {&ledger, 2};
+    (void)arg;
+    pthread_t thread = support_thread(books_on_thread, &more);
+    pirn_task *a = support_spawn(books, &up), *b = support_spawn(books, &down);
+    CHECK_OK(support_join(a));
+    CHECK_OK(support_join(b));
+    CHECK_OK(books(&down));
+    CHECK_OK(books(&down));
+    support_thread_join(thread);
+    CHECK_EQ(ledger.balance, 0);
+    return 0;
+}
+
+START_TEST(a22_exactly_0_under_a_mutex)
+{
+    FOR_WORKERS(w)
+    CHECK_OK(support_run(w, up_and_down, NULL));
+}
+END_TEST
+
 /* ---- A24 --------------------------------------------------------------------------------- */
 
 struct mover {
@@ -484,5 +536,6 @@ START_TEST(a28_idle_workers_take_some)
 END_TEST
 
 SUPPORT_MAIN("parallel", a13_all_make_progress_beside_a_yielder, a14_sleeps,
-             a21_others_run_beside_blockers, a24_another_thread_the_same_task, a26_rounding_modes,
+             a21_others_run_beside_blockers, a22_exactly_0_under_a_mutex,
+             a24_another_thread_the_same_task, a26_rounding_modes,
              a27_what_was_written_before_is_seen, a28_idle_workers_take_some)

@@ -1,0 +1,245 @@
+/*
+ * How often a task was cancelled, and what it takes back; and that a call which was cancelled did not
+ * happen.
+ */
+#include "tests/asyncio/rounds.h"
+
+static int give(void *arg)
+{
+    return (int)(intptr_t)arg;
+}
+
+/* ---- A51 --------------------------------------------------------------------------------- */
+
+static int counts(void *arg)
+{
+    pirn_future *future;
+    int fds[2];
+    char byte;
+    (void)arg;
+    CHECK_EQ(pirn_cancelling(NULL), 0);
+    CHECK_EQ(pirn_uncancel(), 0);
+    for (int i = 1; i <= 5; i++) {
+        CHECK_OK(pirn_cancel(pirn_current(), NULL));
+        CHECK_EQ(pirn_cancelling(pirn_current()), i);
+    }
+    CHECK_EQ(pirn_sleep(PIRN_NEVER), -ECANCELED); /* all five at once */
+    CHECK_OK(pirn_yield());
+    CHECK_EQ(pirn_cancelling(NULL), 5); /* delivered, they still count */
+    for (int i = 4; i >= 0; i--)
+        CHECK_EQ(pirn_uncancel(), i);
+    CHECK_EQ(pirn_uncancel(), 0);
+    CHECK_OK(pirn_yield());
+    /* Taken back before it was delivered: whatever comes next completes normally. */
+    CHECK_OK(pirn_future_new(&future));
+    CHECK_OK(pirn_future_set(future, 1, NULL));
+    support_pair(fds);
+    CHECK_EQ(pirn_send(fds[0], "abcdef", 6, 0, PIRN_NEVER), 6);
+    for (int what = 0; what < 6; what++) {
+        CHECK_OK(pirn_cancel(pirn_current(), NULL));
+        CHECK_OK(pirn_cancel(pirn_current(), NULL));
+        CHECK_EQ(pirn_uncancel(), 1);
+        CHECK_EQ(pirn_uncancel(), 0);
+        if (what == 0)
+            CHECK_OK(pirn_yield());
+        else if (what == 1)
+            CHECK_OK(pirn_sleep(pirn_after_us(100)));
+        else if (what == 2)
+            CHECK_OK(pirn_await(future, NULL, PIRN_NEVER));
+        else if (what == 3)
+            CHECK_EQ(pirn_recv(fds[1], &byte, 1, 0, PIRN_NEVER), 1);
+        else if (what == 4)
+            CHECK_EQ(support_join(support_spawn(give, (void *)3)), 3);
+        else
+            CHECK_EQ(pirn_recv(fds[1], &byte, 1, 0, pirn_after_s(100)), 1);
+    }
+    /* Two, one taken back: still to come. */
+    CHECK_OK(pirn_cancel(pirn_current(), NULL));
+    CHECK_OK(pirn_cancel(pirn_current(), NULL));
+    CHECK_EQ(pirn_uncancel(), 1);
+    CHECK_EQ(pirn_yield(), -ECANCELED);
+    CHECK_OK(pirn_yield());
+    /* A new one after one that was delivered and not taken back. */
+    CHECK_OK(pirn_cancel(pirn_current(), NULL));
+    CHECK_EQ(pirn_cancelling(NULL), 2);
+    CHECK_EQ(pirn_yield(), -ECANCELED);
+    CHECK_EQ(pirn_uncancel(), 1);
+    CHECK_EQ(pirn_uncancel(), 0);
+    pirn_release(future);
+    CHECK_OK(pirn_close(fds[0]));
+    CHECK_OK(pirn_close(fds[1]));
+    return 51;
+}
+
+static int count_one(void *arg)
+{
+    CHECK_EQ(support_join(support_spawn(counts, NULL)), 51);
+    return *(int *)arg;
+}
+
+START_TEST(a51_n_cancels_one_delivery)
+{
+    pirn_future *future;
+    int status = 5;
+    CHECK_EQ(pirn_cancelling(NULL), -EPERM);
+    CHECK_EQ(pirn_uncancel(), -EPERM);
+    CHECK_OK(pirn_future_new(&future));
+    CHECK_EQ(pirn_cancelling(future), -EINVAL);
+    pirn_release(future);
+    FOR_WORKERS(w)
+    for (int i = 0; i < support_rounds(50); i++)
+        CHECK_EQ(support_run(w, count_one, &status), 5);
+}
+END_TEST
+
+/* A thread cancels k times while the task takes back whatever it finds: nothing is left over. */
+struct duel {
+    support_barrier meet;
+    pirn_task *task;
+    atomic_int done, over;
+};
+
+static void *cancels(void *arg)
+{
+    struct duel *d = arg;
+    for (;;) {
+        support_meet(&d->meet);
+        if (atomic_load(&d->over))
+            return NULL;
+        CHECK_OK(pirn_cancel(d->task, "race"));
+        CHECK_OK(pirn_cancel(d->task, "race"));
+        atomic_fetch_add(&d->done, 1);
+    }
+}
+
+static int takes_back(void *arg)
+{
+    int rounds = *(int *)arg, told = 0, i = 0;
+    int64_t began = support_now();
+    struct duel d = {.meet = {.n = 2}, .task = pirn_current()};
+    pthread_t thread = support_thread(cancels, &d);
+    for (; rounds_go_on(began, i, rounds); i++) {
+        int delivered = 0;
+        support_meet(&d.meet);
+        while (atomic_load(&d.done) <= i || pirn_cancelling(NULL) > 0) {
+            if (support_between(0, 3) == 0)
+                delivered += pirn_yield() == -ECANCELED;
+            pirn_uncancel();
+        }
+        CHECK_LE(delivered, 2);
+        CHECK_OK(pirn_yield()); /* none is left */
+        told += delivered > 0;
+    }
+    atomic_store(&d.over, 1);
+    support_meet(&d.meet);
+    support_thread_join(thread);
+    rounds_saw_both(told, i);
+    return 0;
+}
+
+START_TEST(a51_taken_back_as_they_come)
+{
+    int rounds = support_rounds(10000) / 3;
+    FOR_WORKERS(w)
+    CHECK_OK(support_run(w, takes_back, &rounds));
+}
+END_TEST
+
+/* ---- A65 --------------------------------------------------------------------------------- */
+
+struct things {
+    int fds[2];
+    pirn_mutex mutex;
+    pirn_semaphore semaphore;
+    pirn_queue *queue;
+    pirn_channel *channel;
+    int what;
+    pirn_task *task;
+};
+
+enum {
+    THINGS = 5
+};
+
+static int use(struct things *t)
+{
+    int item = 0;
+    char byte;
+    switch (t->what) {
+    case 0:
+        return (int)pirn_recv(t->fds[1], &byte, 1, 0, PIRN_NEVER);
+    case 1:
+        return pirn_mutex_lock(&t->mutex, PIRN_NEVER);
+    case 2:
+        return pirn_semaphore_acquire(&t->semaphore, PIRN_NEVER);
+    case 3:
+        return pirn_queue_get(t->queue, &item, PIRN_NEVER);
+    default:
+        return pirn_channel_recv(t->channel, &item, PIRN_NEVER);
+    }
+}
+
+static int is_cancelled_in(void *arg)
+{
+    struct things *t = arg;
+    CHECK_EQ(use(t), -ECANCELED); /* while it waited */
+    CHECK_OK(pirn_cancel(pirn_current(), NULL));
+    CHECK_EQ(use(t), -ECANCELED); /* before it looked */
+    if (t->what == 1)
+        CHECK_EQ(pirn_mutex_unlock(&t->mutex), -EPERM); /* not mine */
+    return 0;
+}
+
+/* All of it is still there. */
+static int cancel_each(void *arg)
+{
+    struct things t = {.mutex = PIRN_MUTEX_INIT};
+    pirn_queue_config config = PIRN_QUEUE_INIT;
+    int item = 3;
+    char bytes[4] = {0};
+    (void)arg;
+    config.elem_size = sizeof(int);
+    support_pair(t.fds);
+    CHECK_OK(pirn_semaphore_init(&t.semaphore, 0));
+    CHECK_OK(pirn_queue_new(&t.queue, &config));
+    CHECK_OK(pirn_channel_new(&t.channel, sizeof(int), 1, NULL));
+    CHECK_OK(pirn_mutex_lock(&t.mutex, PIRN_NEVER));
+    for (t.what = 0; t.what < THINGS; t.what++) {
+        t.task = support_spawn(is_cancelled_in, &t);
+        support_until_waiting(t.task);
+        CHECK_OK(pirn_cancel(t.task, NULL));
+        CHECK_OK(support_join(t.task));
+    }
+    CHECK_EQ(pirn_send(t.fds[0], "all", 3, 0, PIRN_NEVER), 3);
+    CHECK_OK(pirn_mutex_unlock(&t.mutex));
+    CHECK_OK(pirn_semaphore_release(&t.semaphore, 1));
+    CHECK_OK(pirn_queue_put(t.queue, &item, PIRN_NEVER));
+    CHECK_OK(pirn_channel_send(t.channel, &item, PIRN_NEVER));
+    for (t.what = 0; t.what < THINGS; t.what++) { /* nor is it taken where it is to be had */
+        CHECK_OK(pirn_cancel(pirn_current(), NULL));
+        CHECK_EQ(use(&t), -ECANCELED);
+    }
+    CHECK_EQ(pirn_recv(t.fds[1], bytes, 4, 0, PIRN_NEVER), 3);
+    CHECK(strcmp(bytes, "all") == 0);
+    CHECK(!pirn_mutex_is_locked(&t.mutex));
+    CHECK_OK(pirn_mutex_try_lock(&t.mutex));
+    CHECK_OK(pirn_mutex_unlock(&t.mutex));
+    CHECK_EQ(pirn_semaphore_value(&t.semaphore), 1);
+    CHECK_EQ(pirn_queue_size(t.queue), 1);
+    CHECK_EQ(pirn_channel_size(t.channel), 1);
+    pirn_queue_release(t.queue);
+    pirn_channel_release(t.channel);
+    CHECK_OK(pirn_close(t.fds[0]));
+    return pirn_close(t.fds[1]);
+}
+
+START_TEST(a65_cancelled_did_not_happen)
+{
+    FOR_WORKERS(w)
+    for (int i = 0; i < support_rounds(50); i++)
+        CHECK_OK(support_run(w, cancel_each, NULL));
+}
+END_TEST
+
+SUPPORT_MAIN("cancel_count", a51_n_cancels_one_delivery, a51_taken_back_as_they_come,
+             a65_cancelled_did_not_happen)
