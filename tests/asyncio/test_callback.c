@@ -148,7 +148,7 @@ static void *set_on_thread(void *arg)
 
 static int settle_locked(void *arg)
 {
-    struct locked l = {PIRN_MUTEX_INIT, new_future(), NULL, 0};
+    struct locked l = {PIRN_MUTEX_INIT, NULL, NULL, 0};
     (void)arg;
     for (int thread = 0; thread < 2; thread++) {
         l.future = new_future();
