@@ -92,7 +92,7 @@ static const char *kind_name(const struct pirn_awaitable *a)
 static void dispose(struct object *o)
 {
     int status = atomic_load_explicit(&o->base.status, memory_order_relaxed);
-    if (awaitable_has_ended(&o->base) && status < 0 && status != -ECANCELED && o->home != NULL &&
+    if (awaitable_has_ended(&o->base) && status < 0 && status != -ECANCELED &&
         o->base.kind != PIRN_KIND_COMBINED && /* its parts speak for themselves */
         atomic_load_explicit(&o->base.seen, memory_order_relaxed) == 0)
         pirn_registry_report(o->home, "a %s ended with %d (%s) and nobody looked",

@@ -13,7 +13,7 @@ void pirn_registry_add(struct pirn_runtime *rt);
 void pirn_registry_remove(struct pirn_runtime *rt);
 void pirn_registry_forget(void); /* in a fork's child */
 
-/* A line to the report hook of a runtime that may be over by now; then to stderr. */
+/* A line to the report hook of a runtime that may be over by now; then, and for NULL, to stderr. */
 void pirn_registry_report(const struct pirn_runtime *rt, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
