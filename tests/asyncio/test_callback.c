@@ -331,7 +331,7 @@ static void *settler(void *arg)
 static int remove_and_settle(void *arg)
 {
     int rounds = *(int *)arg, removed = 0, i = 0;
-    int64_t began = support_now();
+    int64_t began = support_now(), patience = 40 * US;
     struct duel d = {.meet = {.n = 2}, .runtime = pirn_runtime_current()};
     pthread_t thread = support_thread(settler, &d);
     for (; rounds_go_on(began, i, rounds); i++) {
@@ -348,7 +348,7 @@ static int remove_and_settle(void *arg)
         }
         support_meet(&d.meet);
         CHECK_OK(pirn_add_done_callback(d.future, NULL, use, m[2]));
-        for (int64_t until = support_now() + support_between(0, 40 * US); support_now() < until;)
+        for (int64_t until = support_now() + support_between(0, patience); support_now() < until;)
             CHECK_OK(pirn_yield());
         for (int k = 0; k < 3; k++) { /* not to be looked at, but for its address */
             int one = pirn_remove_done_callback(d.future, use, m[k]);
@@ -364,6 +364,8 @@ static int remove_and_settle(void *arg)
             CHECK_OK(pirn_yield());
         CHECK_EQ(atomic_load(&d.ran) + n, 3);
         removed += n;
+        patience = n == 3 ? patience * 2 : patience / 2; /* to see both, on a busy machine too */
+        patience = patience < 5 * US ? 5 * US : patience > 4 * MS ? 4 * MS : patience;
         pirn_release(d.future);
     }
     atomic_store(&d.over, 1);
