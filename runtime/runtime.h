@@ -163,6 +163,11 @@ static inline void rt_outsider_leave(struct pirn_runtime *rt)
     atomic_fetch_sub_explicit(&rt->outsiders, 1, memory_order_release);
 }
 
+static inline bool rt_is_closing(const struct pirn_runtime *rt)
+{
+    return atomic_load_explicit(&rt->closing, memory_order_relaxed) != 0;
+}
+
 static inline _Atomic uint32_t *rt_fd_ops(struct pirn_runtime *rt, int fd)
 {
     return &rt->fd_ops[(uint32_t)fd % FD_OPS];

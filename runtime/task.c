@@ -130,8 +130,7 @@ static bool count_live(struct pirn_runtime *rt, struct worker *w)
 static void give_back_live(struct pirn_runtime *rt, uint32_t n)
 {
     /* release: the last task's writes are seen by who waits in pirn_run (acquire) */
-    if (atomic_fetch_sub_explicit(&rt->live, n, memory_order_release) == n &&
-        atomic_load_explicit(&rt->closing, memory_order_relaxed) != 0)
+    if (atomic_fetch_sub_explicit(&rt->live, n, memory_order_release) == n && rt_is_closing(rt))
         sys_futex_wake(&rt->live, INT_MAX);
 }
 
@@ -169,13 +168,15 @@ uint32_t pirn_task_live(struct pirn_runtime *rt)
     return live;
 }
 
-static void fill(struct pirn_task *t, const pirn_spawn_config *config, pirn_fn fn, void *arg)
+static void fill(struct pirn_task *t, const pirn_spawn_config *config, pirn_fn fn, void *arg,
+                 const struct pirn_task *parent)
 {
     t->fn = fn;
     t->arg = arg;
     t->arg_drop = config->arg_drop;
     t->stack_size = (uint32_t)config->stack_size;
     t->flags = (uint8_t)config->flags;
+    t->late = parent != NULL && parent->rt == t->rt && rt_is_closing(t->rt);
     t->cell.kind = (config->flags & PIRN_PINNED) != 0 ? CELL_THREAD : CELL_TASK;
 }
 
@@ -194,9 +195,7 @@ static int spawn(struct pirn_runtime *rt, struct pirn_awaitable **ret_task,
         uncount_live(rt, w);
         return -ENOMEM;
     }
-    fill(t, config, fn, arg);
-    t->late = parent != NULL && parent->rt == rt &&
-              atomic_load_explicit(&rt->closing, memory_order_relaxed) != 0;
+    fill(t, config, fn, arg, parent);
     t->id = new_id(rt, w);
     t->site = site;
     rc = inherit(t, parent);
@@ -293,7 +292,6 @@ static void report_unseen(struct pirn_task *t)
                 strerrordesc_np(-status));
 }
 
-/* The last reference is gone. */
 static void dispose(struct pirn_task *t)
 {
     report_unseen(t);
