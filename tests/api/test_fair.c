@@ -71,7 +71,7 @@ END_TEST
 struct crowd {
     pirn_runtime *runtime;
     atomic_long laps; /* of all together */
-    atomic_int arrived, over;
+    atomic_int brought, arrived, over;
 };
 
 static int keep_yielding(void *arg)
@@ -98,15 +98,18 @@ static void *bring_newcomer(void *arg)
     config.runtime = c->runtime;
     pirn_task *task;
     CHECK_OK(pirn_spawn_with(&task, &config, arrive, c));
+    atomic_fetch_add(&c->brought, 1);
     CHECK_OK(support_join(task));
     return NULL;
 }
 
-/* More yielders than a queue holds: a task from outside and one from among them get a turn. */
+/* More yielders than a queue holds: a task from outside and one from among them get a turn, soon after
+ * both are there (when the thread gets to run is the system's business). */
 static int newcomers(void *arg)
 {
     enum {
-        CROWD = 1000
+        CROWD = 1000,
+        MOST = 20000 /* laps, of 10 us: who has the newcomer may lose its core for a while */
     };
     static pirn_task *tasks[CROWD];
     struct crowd c = {.runtime = pirn_runtime_current()};
@@ -119,7 +122,9 @@ static int newcomers(void *arg)
         pirn_task *own = support_spawn(arrive, &c);
         while (atomic_load(&c.arrived) < 2 * i + 2) {
             CHECK_OK(pirn_yield());
-            CHECK_LE((atomic_load(&c.laps) - before) / CROWD, support_slow() ? 5000 : 1000);
+            if (atomic_load(&c.brought) <= i)
+                before = atomic_load(&c.laps);
+            CHECK_LE((atomic_load(&c.laps) - before) / CROWD, MOST);
         }
         CHECK_OK(support_join(own));
         support_thread_join(thread);
@@ -313,7 +318,8 @@ enum {
 };
 
 struct dormitory {
-    atomic_int most;
+    atomic_int
+        total; /* not the fastest's: a few on a spare are fast while the worker has no core */
     atomic_int laps[SLEEPERS];
 };
 
@@ -326,12 +332,11 @@ struct sleeper {
 static int sleep_and_work(void *arg)
 {
     struct sleeper *s = arg;
-    while (atomic_load(&s->d->most) < LAPS) {
+    while (atomic_load(&s->d->total) < LAPS * SLEEPERS) {
         CHECK_OK(pirn_sleep(pirn_after_us(10)));
         support_spin(2 * US);
-        int laps = atomic_fetch_add(&s->d->laps[s->id], 1) + 1;
-        if (laps > atomic_load(&s->d->most))
-            atomic_store(&s->d->most, laps);
+        atomic_fetch_add(&s->d->laps[s->id], 1);
+        atomic_fetch_add(&s->d->total, 1);
     }
     return 0;
 }
@@ -361,7 +366,7 @@ START_TEST(the_ready_stand_in_line)
         least = laps < least ? laps : least;
     }
     if (getenv("PIRN_TEST_VERBOSE") != NULL)
-        printf("of %d laps the last had made %d\n", LAPS, least);
+        printf("of %d laps on the average the last had made %d\n", LAPS, least);
     CHECK_GE(least, LAPS / 4);
 }
 END_TEST
