@@ -2,7 +2,7 @@
  * Row mutex: many coroutines take one mutex in turns, with about 50 ns of work inside (section) and
  * about 50 ns outside, the same number of iterations of bench/work.c for every contender.
  *
- *   tasks=64 rounds=20000 (each) inside=24 outside=24 (iterations) workers=2
+ *   tasks=64 rounds=20000 (each) inside=32 outside=32 (iterations) workers=2
  */
 #include "perf/bench/bench.h"
 #include "perf/bench/rows.h"
@@ -74,8 +74,8 @@ void bench_row_mutex(void)
     struct plan plan = {
         .tasks = bench_int("tasks", 64),
         .rounds = bench_int("rounds", 20000),
-        .inside = (uint64_t)bench_int("inside", 24),
-        .outside = (uint64_t)bench_int("outside", 24),
+        .inside = (uint64_t)bench_int("inside", 32),
+        .outside = (uint64_t)bench_int("outside", 32),
         .mutex = PIRN_MUTEX_INIT,
     };
     bench_run((int)bench_int("workers", 2), run, &plan);
