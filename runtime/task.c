@@ -313,8 +313,9 @@ void pirn_task_unref(struct pirn_task *t)
 
 static __attribute__((noinline)) void wake_joiners(struct pirn_task *t)
 {
-    struct wakeups wakeups = WAKEUPS_INIT;
+    struct wakeups wakeups;
     struct waiter *waiter;
+    wakeups_init(&wakeups);
     lock_take(&t->base.lock);
     while ((waiter = pirn_waiter_pop(&t->base.joiners)) != NULL)
         pirn_waiter_claim(waiter, &wakeups);
