@@ -5,6 +5,10 @@
  * yet. Whoever claims it makes it run: the one that launches it (WAKE_OBJECT), its deadline in a port
  * (WAKE_TIMEOUT), the end of an awaitable in whose list its waiter is; or a cancel, and then it ends
  * without having begun (pirn_task_begins). So there is one judge, the same as for every wait.
+ *
+ * A cancelled call ends right where it is cancelled (pirn_task_end_timed): it has neither begun nor a
+ * strand to wait for. Sending a million of them through the run queues, only to end, took 260 to 450 ns
+ * each, and woke the other workers for nothing.
  */
 #include <errno.h>
 
@@ -53,9 +57,38 @@ void pirn_task_discard(struct pirn_task *t)
     pirn_task_unref(t);
 }
 
+/* Whoever walks over all tasks can cancel this one before its deadline is in the port: then who ended it
+ * has found none there to take back. */
 int pirn_task_launch_at(struct pirn_task *t, int64_t when)
 {
-    return pirn_arm_anywhere(t->rt, &t->op, cell_gen(cell_load(&t->cell)), when);
+    uint32_t gen = cell_gen(cell_load(&t->cell));
+    int rc = pirn_arm_anywhere(t->rt, &t->op, gen, when);
+    atomic_thread_fence(memory_order_seq_cst); /* pairs with the one in withdraw_deadline */
+    uint64_t word = cell_load(&t->cell);
+    enum wake why = cell_reason(word);
+    if (rc == 0 && cell_gen(word) == gen + 1 && (why == WAKE_CANCEL || why == WAKE_SHUTDOWN))
+        pirn_op_disarm(&t->op); /* it never begins, so the operation is nobody else's */
+    return rc;
+}
+
+static void withdraw_deadline(struct pirn_task *t)
+{
+    atomic_thread_fence(memory_order_seq_cst); /* after the claim; see pirn_task_launch_at */
+    if (atomic_load_explicit(&t->op.port, memory_order_relaxed) != NULL)
+        pirn_op_disarm(&t->op);
+}
+
+bool pirn_task_end_timed(struct pirn_task *t)
+{
+    struct worker *w = pirn_self()->worker;
+    if ((t->flags & TASK_TIMED) == 0 || task_has_started(t) || task_is_on_strand(t))
+        return false;
+    task_set_started(t, STARTED);
+    withdraw_deadline(t);
+    atomic_store_explicit(&t->what, NULL, memory_order_relaxed);
+    pirn_task_drop_arg(t);
+    pirn_task_end(t, -ECANCELED, w, 1);
+    return true;
 }
 
 int pirn_task_begins(struct pirn_task *t)
@@ -63,8 +96,8 @@ int pirn_task_begins(struct pirn_task *t)
     if ((t->flags & TASK_PREPARED) != 0) {
         /* acquire: pairs with the release of the claim */
         enum wake why = cell_reason(atomic_load_explicit(&t->cell.word, memory_order_acquire));
-        if (atomic_load_explicit(&t->op.port, memory_order_relaxed) != NULL)
-            pirn_op_disarm(&t->op); /* its deadline may still be there */
+        if ((t->flags & TASK_TIMED) != 0)
+            withdraw_deadline(t); /* it may still be there */
         atomic_store_explicit(&t->what, NULL, memory_order_relaxed);
         if (why == WAKE_SHUTDOWN)
             return -ESHUTDOWN;

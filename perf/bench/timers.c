@@ -44,12 +44,12 @@ static int run(void *arg)
     }
     int64_t armed = bench_now(), armed_cpu = bench_cpu();
     int64_t cancelled = 0;
-    for (size_t i = 0; i < n; i++)
-        if (i % 10)
-            cancelled += pirn_cancel(tasks[i], NULL) == 0;
-    for (size_t i = 0; i < n; i++)
-        if (i % 10)
-            bench_ok(pirn_join(tasks[i], NULL, PIRN_NEVER), "join");
+    for (size_t i = 0; i < n; i++) {
+        if (i % 10 == 0)
+            continue;
+        cancelled += pirn_cancel(tasks[i], NULL) == 0;
+        bench_ok(pirn_join(tasks[i], NULL, PIRN_NEVER), "join");
+    }
     int64_t ended = bench_now(), ended_cpu = bench_cpu();
     bench_out("ns_per_arm", (double)(armed - begin) / (double)n);
     bench_out("ns_per_cancel", (double)(ended - armed) / (double)cancelled);
