@@ -77,7 +77,8 @@ int pirn_wait_cancel(struct pirn_task *t, const char *reason)
     found = pirn_cell_cancel(&t->cell, 0, true, &gen);
     lock_drop(&t->base.lock);
     pirn_wait_end(t, found, gen);
-    while ((inner = pirn_task_pass_cancel(outer, &found, &gen)) != NULL) { /* to the awaited */
+    /* To the awaited; who was parked had none. */
+    while (found != CANCEL_WOKE && (inner = pirn_task_pass_cancel(outer, &found, &gen)) != NULL) {
         pirn_wait_end(inner, found, gen);
         if (outer != t)
             pirn_task_unref(outer);
