@@ -3,6 +3,8 @@
  * plain call; no cut-off. What fork and join cost where there is nothing else to do.
  *
  *   n=30 workers=2
+ *
+ * ns a node on 2 noisy cores, single runs: 97 to 111; Go 520 to 620 beside it, Tokio 700.
  */
 #include "perf/bench/bench.h"
 #include "perf/bench/rows.h"

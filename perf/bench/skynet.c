@@ -3,6 +3,10 @@
  * over a channel, each node the sum of what its children sent.
  *
  *   leaves=1000000 (a power of ten) capacity=0 (of the channels) workers=2
+ *
+ * ns a leaf, 2 workers: 364 to 450; Go 795 to 980 beside it. On one worker a quarter of it is taking
+ * tasks from the inject queue, a list of descriptors that are in no cache any more: the tree is
+ * walked breadth first, so that a hundred thousand nodes wait at once.
  */
 #include "perf/bench/bench.h"
 #include "perf/bench/rows.h"

@@ -4,6 +4,9 @@
  * is due. Cancelled ones are joined too, so ns_per_cancel holds all that is left of them.
  *
  *   n=1000000 seconds=10 lead=4 (until the first one) workers=2
+ *
+ * ns to arm and to cancel, where fresh memory is cheap: 190 and 62; Go 361 and 46 to 90. Page faults on
+ * the descriptors are two thirds of the arming, see perf/README.md.
  */
 #include "perf/bench/bench.h"
 #include "perf/bench/rows.h"
