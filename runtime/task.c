@@ -319,8 +319,7 @@ static __attribute__((noinline)) void wake_joiners(struct pirn_task *t)
     lock_take(&t->base.lock);
     while ((waiter = pirn_waiter_pop(&t->base.joiners)) != NULL)
         pirn_waiter_claim(waiter, &wakeups);
-    atomic_fetch_and_explicit(&t->base.refs, ~AWAITABLE_JOINED,
-                              memory_order_relaxed); /* under the lock */
+    atomic_fetch_and_explicit(&t->base.refs, ~AWAITABLE_JOINED, memory_order_relaxed);
     lock_drop(&t->base.lock);
     pirn_wakeups_run(&wakeups);
 }
