@@ -133,7 +133,9 @@ def skynet(ready):
 
 
 def fib(ready):
-    yield talking("fib(30), a spawn and a call to each node", "fib", "", 4, None, ready)
+    case = Case("fib: fib(30), a spawn and a call to each node", ["ns_per_op", "cpu_ns_per_op"], ready)
+    yield (case.own("pirn", "fib").peers(["go", "tokio"], "fib")
+           .factor(4, None, than="go").factor(4, None, metric="cpu_ns_per_op", than="go"))
 
 
 def pingpong(ready):

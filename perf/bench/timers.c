@@ -5,8 +5,9 @@
  *
  *   n=1000000 seconds=10 lead=4 (until the first one) workers=2
  *
- * ns to arm and to cancel, where fresh memory is cheap: 190 and 62; Go 361 and 46 to 90. Page faults on
- * the descriptors are two thirds of the arming, see perf/README.md.
+ * ns to arm and to cancel, medians of 5 in turns on a busy machine: 486 and 212; Go 640 and 175. The
+ * best of 9 runs: 191 and 62; Go 361 and 46. Page faults on the descriptors are most of the arming,
+ * see perf/README.md.
  */
 #include "perf/bench/bench.h"
 #include "perf/bench/rows.h"
