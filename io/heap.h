@@ -3,8 +3,8 @@
  * operation. Where an operation stands is kept by that number in an array of its own, so that sifting
  * never touches operations: with a million of them each would be a cache miss, and the next locked
  * instruction waits for a store that misses. In the row `timers` (a million armed, 90% cancelled) a
- * cancel takes 98 to 106 ns in all; 152 to 184 with the places in the operations (few runs, not in turns). (A kernel timeout per sleep costs
- * 3.6 ms to cancel at 100,000: a list scan.)
+ * cancel takes 98 to 106 ns in all; 152 to 184 with the places in the operations (few runs, not in
+ * turns). (A kernel timeout per sleep costs 3.6 ms to cancel at 100,000: a list scan.)
  *
  * All under the port's lock.
  */

@@ -133,7 +133,8 @@ def skynet(ready):
 
 
 def fib(ready):
-    case = Case("fib: fib(30), a spawn and a call to each node", ["ns_per_op", "cpu_ns_per_op"], ready)
+    case = Case("fib: fib(30), a spawn and a call to each node", ["ns_per_op", "cpu_ns_per_op"],
+                ready)
     yield (case.own("pirn", "fib").peers(["go", "tokio"], "fib")
            .factor(4, None, than="go").factor(4, None, metric="cpu_ns_per_op", than="go"))
 
