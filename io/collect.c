@@ -118,7 +118,7 @@ static void collect_completions(struct port *p, struct op_list *done)
 static void expire_deadlines(struct port *p, int64_t now, struct op_list *done)
 {
     while (pirn_heap_first(&p->heap) <= now) {
-        struct op *op = p->heap.slots[0].op;
+        struct op *op = pirn_heap_first_op(&p->heap);
         pirn_heap_remove(&p->heap, op);
         switch ((enum op_state)op->state) {
         case OP_TIMER:

@@ -1,6 +1,6 @@
 /*
  * The deadline heap; see heap.h. Invariant: slots[(i-1)/4].deadline <= slots[i].deadline, and
- * slots[i].op->heap_index == i + 1.
+ * places[slots[i].name - 1] == i.
  */
 #include "io/heap.h"
 
@@ -10,7 +10,7 @@
 static void put(struct heap *h, uint32_t i, struct heap_slot s)
 {
     h->slots[i] = s;
-    s.op->heap_index = i + 1;
+    h->places[s.name - 1] = i;
 }
 
 static void sift_up(struct heap *h, uint32_t i, struct heap_slot s)
@@ -50,28 +50,44 @@ int pirn_heap_reserve(struct heap *h, const struct mem *mem)
     uint32_t capacity = h->capacity != 0 ? h->capacity * 2 : 64;
     if (capacity < h->capacity)
         return -ENOMEM;
-    struct heap_slot *slots = mem_alloc(mem, capacity * sizeof(*slots));
+    size_t each = sizeof(*h->slots) + sizeof(struct op *) + sizeof(*h->places);
+    struct heap_slot *slots = mem_alloc(mem, capacity * each);
     if (slots == NULL)
         return -ENOMEM;
-    if (h->size != 0)
+    struct op **ops = (struct op **)(void *)(slots + capacity);
+    uint32_t *places = (uint32_t *)(void *)(ops + capacity);
+    if (h->size != 0) {
         memcpy(slots, h->slots, h->size * sizeof(*slots));
+        memcpy(ops, h->ops, h->names * sizeof(struct op *));
+        memcpy(places, h->places, h->names * sizeof(*places));
+    }
     mem_free(mem, h->slots);
     h->slots = slots;
+    h->ops = ops;
+    h->places = places;
     h->capacity = capacity;
     return 0;
 }
 
 void pirn_heap_push(struct heap *h, struct op *op)
 {
-    struct heap_slot s = {op->deadline, op};
-    sift_up(h, h->size++, s);
+    uint32_t name = h->free;
+    if (name != 0)
+        h->free = h->places[name - 1];
+    else
+        name = ++h->names; /* at most as many as there are slots in use */
+    h->ops[name - 1] = op;
+    op->heap_name = name;
+    sift_up(h, h->size++, (struct heap_slot){op->deadline, name});
 }
 
 void pirn_heap_remove(struct heap *h, struct op *op)
 {
-    uint32_t i = op->heap_index - 1;
+    uint32_t name = op->heap_name, i = h->places[name - 1];
     struct heap_slot last = h->slots[--h->size];
-    op->heap_index = 0;
+    h->places[name - 1] = h->free;
+    h->free = name;
+    op->heap_name = 0;
     if (i == h->size)
         return;
     if (i > 0 && h->slots[(i - 1) / 4].deadline > last.deadline)
@@ -83,6 +99,5 @@ void pirn_heap_remove(struct heap *h, struct op *op)
 void pirn_heap_destroy(struct heap *h, const struct mem *mem)
 {
     mem_free(mem, h->slots);
-    h->slots = NULL;
-    h->size = h->capacity = 0;
+    *h = (struct heap){0};
 }

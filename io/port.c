@@ -64,7 +64,7 @@ static int begin(struct port *p, struct op *op, enum op_state state, uint32_t ge
     atomic_store_explicit(&op->gen, gen, memory_order_release);
     if (deadline != INT64_MAX) {
         pirn_heap_push(&p->heap, op);
-        if (op->heap_index == 1)
+        if (pirn_heap_is_first(&p->heap, op))
             port_publish_deadline(p);
     }
     return 0;

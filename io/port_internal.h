@@ -28,9 +28,9 @@ static inline void port_count(_Atomic uint64_t *counter, uint64_t n)
 
 static inline void port_remove_deadline(struct port *p, struct op *op)
 {
-    if (op->heap_index == 0)
+    if (op->heap_name == 0)
         return;
-    bool first = op->heap_index == 1;
+    bool first = pirn_heap_is_first(&p->heap, op);
     pirn_heap_remove(&p->heap, op);
     if (first)
         port_publish_deadline(p);

@@ -118,7 +118,39 @@ def timers(ready):
     yield (Case("timers: 1,000,000, most cancelled",
                 ["ns_per_arm", "ns_per_cancel", "lateness_p50_us", "lateness_p99_us"], ready)
            .own("pirn", "timers").peers(["go", "tokio"], "timers")
-           .factor(3, 8).factor(3, 8, metric="ns_per_cancel"))
+           .factor(3, 8).factor(3, 8, metric="ns_per_cancel")
+           .limit("lateness_p99_us", 100, None))
+
+
+def talking(title, row, more, gate, goal, ready):
+    case = Case(f"{row}: {title}", ["ns_per_op", "cpu_ns_per_op"], ready)
+    return (case.own("pirn", row, *more.split()).peers(["go", "tokio"], row, more)
+            .factor(gate, goal).factor(gate, goal, metric="cpu_ns_per_op"))
+
+
+def skynet(ready):
+    yield talking("1,000,000 leaves, 10 children to a node", "skynet", "", 4, 10, ready)
+
+
+def fib(ready):
+    case = Case("fib: fib(30), a spawn and a call to each node", ["ns_per_op", "cpu_ns_per_op"],
+                ready)
+    yield (case.own("pirn", "fib").peers(["go", "tokio"], "fib")
+           .factor(4, None, than="go").factor(4, None, metric="cpu_ns_per_op", than="go"))
+
+
+def pingpong(ready):
+    yield talking("1,000,000 round trips on one worker", "pingpong", "workers=1", 3, 6, ready)
+
+
+def mpmc(ready):
+    for capacity in (0, 1, 64, 1024):
+        yield talking(f"4 senders, 4 receivers, capacity {capacity}", "mpmc",
+                      f"capacity={capacity}", 1.5, 4, ready)
+
+
+def mutex(ready):
+    yield talking("64 coroutines, 50 ns inside, 50 ns outside", "mutex", "", 2, 4, ready)
 
 
 def idle(ready):
@@ -189,7 +221,8 @@ def scaling(ready):
            .factor(1, None).limit("ratio", 1.8, 1.95))
 
 
-ROWS = {"switch": switch, "yield": yields, "spawn": spawn, "timers": timers, "idle": idle,
+ROWS = {"switch": switch, "yield": yields, "spawn": spawn, "skynet": skynet, "fib": fib,
+        "pingpong": pingpong, "mpmc": mpmc, "mutex": mutex, "timers": timers, "idle": idle,
         "echo": echo, "mixed": mixed, "stuck": stuck, "wake": wake, "scaling": scaling}
 
 

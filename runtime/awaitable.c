@@ -63,7 +63,8 @@ int pirn_object_settle_cancelled(struct object *o, const char *reason)
 
 int pirn_object_settle(struct object *o, int status, void *value, void (*drop)(void *value))
 {
-    struct wakeups wakeups = WAKEUPS_INIT;
+    struct wakeups wakeups;
+    wakeups_init(&wakeups);
     int rc = pirn_object_settle_into(o, status, value, drop, &wakeups);
     pirn_wakeups_run(&wakeups);
     return rc;

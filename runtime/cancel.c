@@ -49,7 +49,8 @@ void pirn_wait_end(struct pirn_task *t, enum cancel_found found, uint32_t gen)
     case CANCEL_NOTED:
         break;
     case CANCEL_WOKE:
-        pirn_wake_cell(&t->cell);
+        if (!pirn_task_end_timed(t))
+            pirn_wake_cell(&t->cell);
         break;
     case CANCEL_IN_OP:
         pirn_wait_stop_op(t, gen, -ECANCELED);
@@ -63,9 +64,12 @@ int pirn_wait_cancel(struct pirn_task *t, const char *reason)
     struct pirn_task *outer = t, *inner;
     enum cancel_found found;
     uint32_t gen = 0;
+    struct worker *w = pirn_self()->worker;
+    bool outside = w == NULL || w->rt != rt; /* a worker that is in here keeps its runtime */
     if (task_has_ended(t))
         return -EALREADY;
-    rt_outsider_enter(rt);
+    if (outside)
+        rt_outsider_enter(rt);
     lock_take(&t->base.lock); /* with pirn_task_uncancel: the count and the cell agree */
     if (t->cell.cancels != UINT16_MAX)
         t->cell.cancels++;
@@ -73,7 +77,8 @@ int pirn_wait_cancel(struct pirn_task *t, const char *reason)
     found = pirn_cell_cancel(&t->cell, 0, true, &gen);
     lock_drop(&t->base.lock);
     pirn_wait_end(t, found, gen);
-    while ((inner = pirn_task_pass_cancel(outer, &found, &gen)) != NULL) { /* to the awaited */
+    /* To the awaited; who was parked had none. */
+    while (found != CANCEL_WOKE && (inner = pirn_task_pass_cancel(outer, &found, &gen)) != NULL) {
         pirn_wait_end(inner, found, gen);
         if (outer != t)
             pirn_task_unref(outer);
@@ -81,7 +86,8 @@ int pirn_wait_cancel(struct pirn_task *t, const char *reason)
     }
     if (outer != t)
         pirn_task_unref(outer);
-    rt_outsider_leave(rt);
+    if (outside)
+        rt_outsider_leave(rt);
     return 0;
 }
 

@@ -310,13 +310,13 @@ void pirn_task_unref(struct pirn_task *t)
 
 static __attribute__((noinline)) void wake_joiners(struct pirn_task *t)
 {
-    struct wakeups wakeups = WAKEUPS_INIT;
+    struct wakeups wakeups;
     struct waiter *waiter;
+    wakeups_init(&wakeups);
     lock_take(&t->base.lock);
     while ((waiter = pirn_waiter_pop(&t->base.joiners)) != NULL)
         pirn_waiter_claim(waiter, &wakeups);
-    atomic_fetch_and_explicit(&t->base.refs, ~AWAITABLE_JOINED,
-                              memory_order_relaxed); /* under the lock */
+    atomic_fetch_and_explicit(&t->base.refs, ~AWAITABLE_JOINED, memory_order_relaxed);
     lock_drop(&t->base.lock);
     pirn_wakeups_run(&wakeups);
 }

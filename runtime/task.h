@@ -204,6 +204,9 @@ bool pirn_task_launch(struct pirn_task *t);
 void pirn_task_begin_awaited(struct pirn_awaitable *a);
 bool pirn_task_withdraw(struct pirn_task *t);
 void pirn_task_discard(struct pirn_task *t);
+/* Whose wait to begin the caller has just ended with a cancel: ends here if it is a call to be made
+ * later. False: it has to be made to run, to end. */
+bool pirn_task_end_timed(struct pirn_task *t);
 /* Whoever is about to run a task for the first time asks: 0, or what it ends with instead. */
 int pirn_task_begins(struct pirn_task *t);
 

@@ -59,6 +59,14 @@ struct wakeups {
         NULL, NULL, NULL, NULL, {NULL}, 0 \
     }
 
+/* The same without the array: clearing that takes as long as an atomic operation or two. */
+static inline void wakeups_init(struct wakeups *wakeups)
+{
+    wakeups->first = wakeups->last = NULL;
+    wakeups->hooks = wakeups->last_hook = NULL;
+    wakeups->thread_count = 0;
+}
+
 /* Something to be done when what it waits for comes: by the thread that makes it come, but without
  * that object's lock, so briefly and without waiting; whom it wakes in turn it adds to wakeups. Who
  * takes one back claims its cell; if that fails, fn is about to run or running: the memory has to

@@ -96,8 +96,9 @@ static void drop_items(struct core *c, size_t first, size_t count)
 
 int pirn_channel_close(pirn_channel *channel, unsigned sides)
 {
-    struct wakeups wakeups = WAKEUPS_INIT;
+    struct wakeups wakeups;
     size_t first = 0, dropped = 0;
+    wakeups_init(&wakeups);
     if (channel == NULL || sides == 0 || (sides & ~(unsigned)PIRN_CHANNEL_BOTH) != 0)
         return -EINVAL;
     struct core *c = channel->core;

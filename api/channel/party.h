@@ -149,16 +149,18 @@ static inline void copy_item(void *to, const void *from, size_t size)
 /* What is left to do when the lock has been dropped: a copy from one party's place to the other's. */
 struct handover {
     struct wakeups wakeups;
-    struct party *peer; /* claimed; NULL: there is nothing to copy any more */
+    struct party *peer; /* claimed; NULL: there is nothing to copy, and the rest is unset */
     void *to;
     const void *from;
     size_t size;
     int peer_result;
 };
-#define HANDOVER_INIT \
-    { \
-        WAKEUPS_INIT, NULL, NULL, NULL, 0, 0 \
-    }
+
+static inline void handover_init(struct handover *h)
+{
+    wakeups_init(&h->wakeups);
+    h->peer = NULL;
+}
 
 /* After the lock. Touches no object. */
 static inline void handover_finish(struct handover *h)

@@ -90,13 +90,14 @@ int pirn_channel_send(pirn_channel *channel, const void *item, pirn_time deadlin
 {
     struct wait w;
     struct party me;
-    struct handover h = HANDOVER_INIT;
+    struct handover h;
     if (channel == NULL || lacks_item(channel, item))
         return -EINVAL;
     int rc = pirn_wait_enter(&w);
     if (rc != 0)
         return rc;
     struct core *c = channel->core;
+    handover_init(&h);
     lock_take(&c->lock);
     rc = pirn_channel_offer(channel, item, &h);
     if (rc == -EAGAIN) {
@@ -114,13 +115,14 @@ int pirn_channel_recv(pirn_channel *channel, void *ret_item, pirn_time deadline)
 {
     struct wait w;
     struct party me;
-    struct handover h = HANDOVER_INIT;
+    struct handover h;
     if (channel == NULL || lacks_item(channel, ret_item))
         return -EINVAL;
     int rc = pirn_wait_enter(&w);
     if (rc != 0)
         return rc;
     struct core *c = channel->core;
+    handover_init(&h);
     lock_take(&c->lock);
     rc = pirn_channel_take(channel, ret_item, &h);
     if (rc == -EAGAIN) {
@@ -136,10 +138,11 @@ int pirn_channel_recv(pirn_channel *channel, void *ret_item, pirn_time deadline)
 
 int pirn_channel_try_send(pirn_channel *channel, const void *item)
 {
-    struct handover h = HANDOVER_INIT;
+    struct handover h;
     if (channel == NULL || lacks_item(channel, item))
         return -EINVAL;
     struct core *c = channel->core;
+    handover_init(&h);
     lock_take(&c->lock);
     int rc = pirn_channel_offer(channel, item, &h);
     lock_drop(&c->lock);
@@ -149,10 +152,11 @@ int pirn_channel_try_send(pirn_channel *channel, const void *item)
 
 int pirn_channel_try_recv(pirn_channel *channel, void *ret_item)
 {
-    struct handover h = HANDOVER_INIT;
+    struct handover h;
     if (channel == NULL || lacks_item(channel, ret_item))
         return -EINVAL;
     struct core *c = channel->core;
+    handover_init(&h);
     lock_take(&c->lock);
     int rc = pirn_channel_take(channel, ret_item, &h);
     lock_drop(&c->lock);

@@ -221,13 +221,14 @@ static int find_come(pirn_case *cases, size_t n)
 int pirn_select(pirn_case *cases, size_t n, pirn_time deadline)
 {
     struct wait w;
-    struct handover h = HANDOVER_INIT;
+    struct handover h;
     if (!are_valid(cases, n))
         return -EINVAL;
     int rc = pirn_wait_enter(&w);
     if (rc != 0)
         return rc;
     pirn_case *first = put_in_order(cases, n);
+    handover_init(&h);
     lock_all(first);
     int i = attempt_all(cases, n, first, &h);
     if (i < 0)
@@ -252,10 +253,11 @@ int pirn_select(pirn_case *cases, size_t n, pirn_time deadline)
 
 int pirn_select_try(pirn_case *cases, size_t n)
 {
-    struct handover h = HANDOVER_INIT;
+    struct handover h;
     if (!are_valid(cases, n))
         return -EINVAL;
     pirn_case *first = put_in_order(cases, n);
+    handover_init(&h);
     lock_all(first);
     int i = attempt_all(cases, n, first, &h);
     unlock_all(first);

@@ -118,7 +118,8 @@ static void report_open(struct pirn_task *t)
 static void on_end(struct pirn_task *t)
 {
     pirn_generator *g = (pirn_generator *)(void *)t->owner;
-    struct wakeups wakeups = WAKEUPS_INIT;
+    struct wakeups wakeups;
+    wakeups_init(&wakeups);
     lock_take(&g->lock);
     struct pirn_task *task = g->task, *last_puller = g->last_puller;
     bool alone = g->consumer == NULL;
@@ -196,8 +197,9 @@ static int told_to_close(struct wait *w)
 int pirn_generator_yield(pirn_generator *generator, const void *value)
 {
     struct wait w;
-    struct wakeups wakeups = WAKEUPS_INIT;
+    struct wakeups wakeups;
     pirn_generator *g = generator;
+    wakeups_init(&wakeups);
     if (g == NULL || (value == NULL && g->value_size != 0))
         return -EINVAL;
     if (!pirn_generator_is_body(g))

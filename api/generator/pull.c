@@ -19,9 +19,10 @@ static int answer_end(pirn_generator *g)
 /* Steps 1 and 2: 1, or 0 if the pull has to wait, or what it returns, with *ret_done. */
 static int begin_pull(pirn_generator *g, struct wait *w, void *ret_value, bool *ret_done)
 {
-    struct wakeups wakeups = WAKEUPS_INIT;
+    struct wakeups wakeups;
     struct pirn_task *before = NULL;
     int rc = 0;
+    wakeups_init(&wakeups);
     *ret_done = true;
     lock_take(&g->lock);
     if (g->pulling) {
@@ -127,9 +128,10 @@ static bool wait_end(pirn_generator *g)
 
 static void end_body(pirn_generator *g, struct pirn_task *task)
 {
-    struct wakeups wakeups = WAKEUPS_INIT;
+    struct wakeups wakeups;
     struct pirn_task *me = pirn_current_task();
     pirn_wait_cancel(task, "its generator is closed");
+    wakeups_init(&wakeups);
     lock_take(&g->lock);
     g->closing = true;
     struct waiter *body = pirn_waiter_pop(&g->body);

@@ -96,7 +96,8 @@ static void tell_joiners(pirn_queue *q, struct wakeups *wakeups)
 
 int pirn_queue_task_done(pirn_queue *queue)
 {
-    struct wakeups wakeups = WAKEUPS_INIT;
+    struct wakeups wakeups;
+    wakeups_init(&wakeups);
     if (queue == NULL)
         return -EINVAL;
     lock_take(&queue->lock);
@@ -139,7 +140,8 @@ int pirn_queue_join(pirn_queue *queue, pirn_time deadline)
 /* The items are out of everybody's reach and counted as done before they are dropped. */
 static void discard(pirn_queue *q)
 {
-    struct wakeups wakeups = WAKEUPS_INIT;
+    struct wakeups wakeups;
+    wakeups_init(&wakeups);
     lock_take(&q->lock);
     struct store left = q->store;
     q->store.first = q->store.last = NULL;
@@ -158,7 +160,8 @@ static void discard(pirn_queue *q)
 
 int pirn_queue_shutdown(pirn_queue *queue, pirn_queue_end how)
 {
-    struct wakeups wakeups = WAKEUPS_INIT;
+    struct wakeups wakeups;
+    wakeups_init(&wakeups);
     if (queue == NULL || (how != PIRN_QUEUE_DRAIN && how != PIRN_QUEUE_DISCARD))
         return -EINVAL;
     lock_take(&queue->lock);

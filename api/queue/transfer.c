@@ -60,9 +60,10 @@ static int offer(pirn_queue *q, const void *item, int64_t key, struct item **nod
  * NULL. */
 static int put(pirn_queue *q, const void *item, struct putter *me, struct wait *w)
 {
-    struct handover h = HANDOVER_INIT;
+    struct handover h;
     struct item *node = NULL;
     int rc;
+    handover_init(&h);
     for (;;) {
         lock_take(&q->lock);
         rc = offer(q, item, me->key, &node, &h);
@@ -139,8 +140,9 @@ static int take(pirn_queue *q, void *ret_item, struct wakeups *wakeups, struct i
 
 static int get(pirn_queue *q, void *ret_item, struct party *me, struct wait *w)
 {
-    struct wakeups wakeups = WAKEUPS_INIT;
+    struct wakeups wakeups;
     struct item *node = NULL;
+    wakeups_init(&wakeups);
     lock_take(&q->lock);
     int rc = take(q, ret_item, &wakeups, &node);
     if (rc == -EAGAIN && w != NULL)

@@ -115,7 +115,7 @@ int pirn_barrier_wait(pirn_barrier *barrier, pirn_time deadline)
         sync_drop(&b->s, state + SYNC_ONE);
         return wait_for_others(b, &w, &me, deadline.ns);
     }
-    sync_wakeups(&wakeups);
+    wakeups_init(&wakeups);
     end_round(b, 0, &wakeups);
     sync_drop(&b->s, 0);
     pirn_wakeups_run(&wakeups);
@@ -127,7 +127,7 @@ static int disturb(struct barrier *b, uint64_t state)
     struct wakeups wakeups;
     if (b == NULL || b->parties < 1)
         return -EINVAL;
-    sync_wakeups(&wakeups);
+    wakeups_init(&wakeups);
     sync_take(&b->s);
     end_round(b, -EPIPE, &wakeups);
     sync_drop(&b->s, state);

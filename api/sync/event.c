@@ -37,7 +37,7 @@ int pirn_event_set(pirn_event *event)
     struct wakeups wakeups;
     if (e == NULL)
         return -EINVAL;
-    sync_wakeups(&wakeups);
+    wakeups_init(&wakeups);
     sync_take(&e->s);
     pirn_sync_claim_all(&e->s, &wakeups);
     sync_drop(&e->s, SET);

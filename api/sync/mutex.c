@@ -79,7 +79,7 @@ int pirn_mutex_try_lock(pirn_mutex *mutex)
 __attribute__((noinline)) void pirn_mutex_hand_over(struct mutex *m)
 {
     struct wakeups wakeups;
-    sync_wakeups(&wakeups);
+    wakeups_init(&wakeups);
     sync_take(&m->s);
     /* Whoever is claimed here settles before it returns: then it reads itself as the owner. */
     sync_drop(&m->s, pirn_sync_claim_first(&m->s, &wakeups));

@@ -45,7 +45,7 @@ static int run(struct once *o, pirn_fn fn, void *arg)
 {
     struct wakeups wakeups;
     int status = fn(arg);
-    sync_wakeups(&wakeups);
+    wakeups_init(&wakeups);
     sync_take(&o->s);
     if (status >= 0) {
         o->status = status;

@@ -58,7 +58,7 @@ static void grant_and_drop(struct rwlock *l, uint64_t state)
 {
     struct wakeups wakeups;
     struct waiter *first;
-    sync_wakeups(&wakeups);
+    wakeups_init(&wakeups);
     while ((first = l->s.waiters) != NULL) {
         uint64_t cell = (uintptr_t)first->cell; /* they may be gone once they are claimed */
         bool writes = ((struct candidate *)(void *)first)->writes;

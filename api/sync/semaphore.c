@@ -93,7 +93,7 @@ static int check(const struct semaphore *sem, uint64_t free, int n)
 static int release_slowly(struct semaphore *sem, int n)
 {
     struct wakeups wakeups;
-    sync_wakeups(&wakeups);
+    wakeups_init(&wakeups);
     uint64_t free = sync_take(&sem->s);
     int rc = check(sem, free, n);
     if (rc == 0) {

@@ -113,12 +113,4 @@ static inline bool sync_is_over(const struct waiter *waiter)
     return cell_gen(cell_load(waiter->cell)) != waiter->gen;
 }
 
-/* WAKEUPS_INIT without the threads' array, which is as good unset: these calls are short. */
-static inline void sync_wakeups(struct wakeups *wakeups)
-{
-    wakeups->first = wakeups->last = NULL;
-    wakeups->hooks = wakeups->last_hook = NULL;
-    wakeups->thread_count = 0;
-}
-
 #endif

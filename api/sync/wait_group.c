@@ -39,7 +39,7 @@ static int64_t sum(uint64_t word, int n)
 static int add_slowly(struct wait_group *g, int n)
 {
     struct wakeups wakeups;
-    sync_wakeups(&wakeups);
+    wakeups_init(&wakeups);
     uint64_t state = sync_take(&g->s);
     int64_t next = sum(state, n);
     if (next == 0)

@@ -5,6 +5,11 @@
 void bench_row_switch(void);
 void bench_row_yield(void);
 void bench_row_spawn(void);
+void bench_row_skynet(void);
+void bench_row_fib(void);
+void bench_row_pingpong(void);
+void bench_row_mpmc(void);
+void bench_row_mutex(void);
 void bench_row_timers(void);
 void bench_row_idle(void);
 void bench_row_echo(void);

@@ -70,8 +70,8 @@ func spawn() {
 
 func timers() {
 	n, span := number("n", 1000000), time.Duration(number("seconds", 10))*time.Second
-	begin := time.Now()
-	first := begin.Add(time.Duration(number("lead", 10)) * time.Second)
+	begin, used := time.Now(), cpuTime()
+	first := begin.Add(time.Duration(number("lead", 4)) * time.Second)
 	late := make([]time.Duration, 0, n)
 	var lock sync.Mutex
 	all := make([]*time.Timer, n)
@@ -84,17 +84,21 @@ func timers() {
 			lock.Unlock()
 		})
 	}
-	armed := time.Now()
+	armed, armedCPU := time.Now(), cpuTime()
 	cancelled := 0
 	for i := range all {
 		if i%10 != 0 && all[i].Stop() {
 			cancelled++
 		}
 	}
+	ended, endedCPU := time.Now(), cpuTime()
 	out("ns_per_arm", float64(armed.Sub(begin).Nanoseconds())/float64(n))
-	out("ns_per_cancel", float64(time.Since(armed).Nanoseconds())/float64(cancelled))
+	out("ns_per_cancel", float64(ended.Sub(armed).Nanoseconds())/float64(cancelled))
+	out("cpu_ns_per_arm", (armedCPU-used)*1e9/float64(n))
+	out("cpu_ns_per_cancel", (endedCPU-armedCPU)*1e9/float64(cancelled))
 	time.Sleep(time.Until(first.Add(span + 200*time.Millisecond)))
 	lock.Lock()
+	expect(ended.Before(first) && cancelled+len(late) == n, "timers are missing")
 	outSamples("lateness", late)
 }
 

@@ -4,6 +4,7 @@
 mod net;
 mod rows;
 mod stuck;
+mod sync;
 
 use std::future::Future;
 use std::time::Duration;
@@ -89,6 +90,11 @@ fn main() {
         "serve" => run(workers, net::serve()),
         "mixed" => run(workers, stuck::mixed()),
         "stuck" => run(workers, stuck::stuck()),
+        "fib" => run(workers, sync::fib()),
+        "skynet" => run(workers, sync::skynet()),
+        "pingpong" => run(number("workers", 1), sync::pingpong()),
+        "mpmc" => run(workers, sync::mpmc()),
+        "mutex" => run(workers, sync::mutex()),
         _ => {
             eprintln!("usage: peer ROW [key=value ...]");
             std::process::exit(2);

@@ -7,14 +7,14 @@ fn variant(name: &str) -> bool {
     text("variant").as_deref() == Some(name)
 }
 
-struct PerOp(Instant, f64);
+pub struct PerOp(Instant, f64);
 
 impl PerOp {
-    fn begin() -> Self {
+    pub fn begin() -> Self {
         PerOp(Instant::now(), cpu_time())
     }
 
-    fn end(self, ops: u64) {
+    pub fn end(self, ops: u64) {
         out("ns_per_op", self.0.elapsed().as_nanos() as f64 / ops as f64);
         out("cpu_ns_per_op", (cpu_time() - self.1) * 1e9 / ops as f64);
     }
@@ -59,7 +59,7 @@ pub async fn timers() {
     let n = number("n", 1_000_000);
     let span = Duration::from_secs(number("seconds", 10));
     let begin = Instant::now();
-    let first = begin + Duration::from_secs(number("lead", 10));
+    let first = begin + Duration::from_secs(number("lead", 4));
     let all: Vec<_> = (0..n)
         .map(|i| {
             let until = first + span.mul_f64((i * 7919 % n) as f64 / n as f64);
