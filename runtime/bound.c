@@ -8,10 +8,13 @@
 #include "runtime/runtime.h"
 #include "runtime/wait.h"
 
-static unsigned requests(struct pirn_task *t)
+/* told: less one if any has yet to be told. (Those that wait together are told as one.) */
+static unsigned requests(struct pirn_task *t, bool told)
 {
-    lock_take(&t->base.lock);
+    lock_take(&t->base.lock); /* with pirn_wait_cancel: the count and the cell agree */
     unsigned cancels = t->cell.cancels;
+    if (told && cancels != 0 && (cell_load(&t->cell) & CELL_REQUESTED) != 0)
+        cancels--;
     lock_drop(&t->base.lock);
     return cancels;
 }
@@ -26,7 +29,7 @@ int pirn_bound_enter(struct bound *b, struct pirn_task *t)
     b->closed = false;
     b->task = t;
     b->depth = cell_depth(cell_load(&t->cell));
-    b->cancels = requests(t);
+    b->cancels = requests(t, true);
     b->outer = e->bounds;
     e->bounds = b;
     return 0;
@@ -34,7 +37,7 @@ int pirn_bound_enter(struct bound *b, struct pirn_task *t)
 
 bool pirn_bound_saw_request(const struct bound *b)
 {
-    return requests(b->task) > b->cancels;
+    return cell_depth(cell_load(&b->task->cell)) == 0 && requests(b->task, false) > b->cancels;
 }
 
 bool pirn_task_relevel(struct pirn_task *t)
@@ -93,17 +96,24 @@ void pirn_bound_abandon(struct pirn_task *t)
 void pirn_bound_hit(struct bound *b, const char *reason)
 {
     struct pirn_task *t = b->task;
+    struct pirn_runtime *rt = NULL;
     enum cancel_found found = CANCEL_NOTED;
     uint32_t gen = 0;
     lock_take(&b->lock);
     if (!b->closed && !bound_is_hit(b)) {
+        rt = t->rt;
+        rt_outsider_enter(rt); /* not closed: the task has not ended, nor its runtime */
         atomic_store_explicit(&t->cancel_reason, reason, memory_order_relaxed);
         atomic_store_explicit(&b->hit, 1, memory_order_relaxed); /* the swap releases it */
         found = pirn_cell_cancel(&t->cell, b->depth, false, &gen);
     }
     lock_drop(&b->lock);
-    /* A task that was woken is ours until it runs; a stop that comes late fits no operation. */
+    if (rt == NULL)
+        return;
+    /* A task that was woken is ours until it runs; a stop that comes late fits no operation. The
+     * runtime stays for us, if not the task: after the lock it may leave the bound, and end. */
     pirn_wait_end(t, found, gen);
+    rt_outsider_leave(rt);
 }
 
 bool pirn_task_take_cancel_slow(struct pirn_task *t)

@@ -28,7 +28,7 @@ struct bound {
     struct pirn_task *task;
     struct lock lock;
     unsigned depth;   /* shields it was entered under */
-    unsigned cancels; /* requests until then */
+    unsigned cancels; /* requests it had been told of by then */
     _Atomic uint8_t hit;
     bool closed;
 };
@@ -47,7 +47,8 @@ static inline bool bound_is_hit(const struct bound *b)
     return atomic_load_explicit(&b->hit, memory_order_relaxed) != 0;
 }
 
-/* The task: has it been asked to end since it entered? */
+/* The task: has it been asked to end inside? That is, told there, or about to be; but what a shield
+ * hides has not come yet. A request that was still to be told when it entered counts. */
 bool pirn_bound_saw_request(const struct bound *b);
 
 #endif

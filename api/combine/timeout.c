@@ -198,9 +198,11 @@ int pirn_timeout_leave(pirn_timeout *timeout, int status)
     pthread_mutex_unlock(&in->mutex);
     unref(in);
     unref(in); /* the entered timeout's */
-    if (status == -ECANCELED && expired && !asked && !pirn_task_relevel(t))
-        return -ETIMEDOUT;
-    return status;
+    if (status != -ECANCELED || !expired)
+        return status;
+    if (asked)
+        task_take_cancel(t); /* the request has been told now, if it was not before */
+    return asked || pirn_task_relevel(t) ? status : -ETIMEDOUT;
 }
 
 int pirn_timeout_reschedule(pirn_timeout *timeout, pirn_time deadline)

@@ -106,8 +106,8 @@ typedef struct pirn_timeout {
  * -EPERM (a plain thread), -EINVAL (it has been entered before), -ENOMEM. */
 PIRN_API PIRN_MUST_USE int pirn_timeout_enter(pirn_timeout *timeout, pirn_time deadline);
 /* status: how it went inside. Returns it, but for -ECANCELED because of this timeout -ETIMEDOUT; if
- * the task has also been asked to end meanwhile, or a timeout or scope around it has been cancelled
- * too, -ECANCELED stays. -EPERM: another task entered it. -EINVAL: it is not entered; or it is not the
+ * the task has also been asked to end meanwhile (told now, if not inside; but not what a shield hides),
+ * or a timeout or scope around it has been cancelled too, -ECANCELED stays. -EPERM: another task entered it. -EINVAL: it is not entered; or it is not the
  * innermost of what the task is inside of. [coroutine; does not suspend] */
 PIRN_API int pirn_timeout_leave(pirn_timeout *timeout, int status);
 /* Another time for it, or PIRN_NEVER. 0; -EINVAL: it has come, or is not entered. -ENOMEM: it
