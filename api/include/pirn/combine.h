@@ -54,9 +54,10 @@ enum {
 /*
  * An awaitable of n others, which it keeps references to. It ends with 0 when all have ended; or with
  * the status of the first that fails, or is cancelled, while the others go on; with PIRN_COLLECT
- * always when all have. What each said is had from the items, by their places. Cancelling it cancels
- * all of them. Of none it has ended at once. Gathers nest. [anywhere; does not suspend] -EINVAL,
- * -EDEADLK, -ENOMEM.
+ * always when all have. What each said is had from the items, by their places; who has looked at it
+ * has looked at them. Cancelling it cancels all of them, each once; if it ends when all have, it has
+ * been cancelled then, whatever they say. Of none it has ended at once. Gathers nest, to any depth.
+ * [anywhere; does not suspend] -EINVAL, -EDEADLK, -ENOMEM.
  */
 PIRN_API PIRN_MUST_USE int pirn_gather(pirn_awaitable **ret_gather, pirn_awaitable *const *items,
                                        size_t n, unsigned flags);
