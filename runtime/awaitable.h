@@ -100,6 +100,11 @@ void *pirn_awaitable_value(const struct pirn_awaitable *a); /* NULL until it has
 /* join.c: waits for its end. join: a reference of the caller's goes if that is 0. */
 int pirn_awaitable_await(struct pirn_awaitable *a, int *ret_status, int64_t deadline, bool join);
 
+/* The same once *w has been entered (pirn_wait_enter: 0). */
+struct wait;
+int pirn_awaitable_await_entered(struct wait *w, struct pirn_awaitable *a, int *ret_status,
+                                 int64_t deadline, bool join);
+
 /* Links a waiter to a's end, whose lock is held: false if a has ended. */
 bool pirn_awaitable_link(struct pirn_awaitable *a, struct waiter *waiter);
 

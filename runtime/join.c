@@ -81,9 +81,16 @@ static bool link_to(struct wait *w, struct pirn_awaitable *a)
     return linked;
 }
 
+/* Awaits that lead back to the awaiter, in whatever way, would pass a cancel round for ever: after so
+ * many in one await it is the awaiter's own. */
+enum {
+    PASSES_MAX = 100
+};
+
 static int wait_for_end(struct wait *w, struct pirn_awaitable *a, int *ret_status, int64_t deadline)
 {
     bool passed_on = false;
+    int passes = 0;
     const char *what = a->kind == PIRN_KIND_FUTURE ? "future"
                        : a->kind == PIRN_KIND_JOB  ? "job"
                                                    : "await";
@@ -96,7 +103,7 @@ static int wait_for_end(struct wait *w, struct pirn_awaitable *a, int *ret_statu
         lock_drop(&a->lock);
         if (rc != -ECANCELED || w->task == NULL)
             return passed_on ? -ECANCELED : rc;
-        rc = pass_on(w, a);
+        rc = ++passes <= PASSES_MAX ? pass_on(w, a) : -EBUSY;
         if (rc == -EBUSY)
             return -ECANCELED;
         if (rc == 0)
@@ -106,6 +113,21 @@ static int wait_for_end(struct wait *w, struct pirn_awaitable *a, int *ret_statu
         pirn_wait_renew(w);
     }
     return answer(w, a, ret_status, passed_on);
+}
+
+int pirn_awaitable_await_entered(struct wait *w, struct pirn_awaitable *a, int *ret_status,
+                                 int64_t deadline, bool join)
+{
+    struct pirn_task *t = task_of(a);
+    int rc;
+    if (t != NULL && deadline == INT64_MAX && pirn_task_run_in_place(w, t, ret_status, join, &rc))
+        return rc;
+    rc = wait_for_end(w, a, ret_status, deadline);
+    if (w->task != NULL)
+        pirn_task_relevel(w->task);
+    if (rc == 0 && join)
+        pirn_awaitable_unref(a);
+    return rc;
 }
 
 int pirn_awaitable_await(struct pirn_awaitable *a, int *ret_status, int64_t deadline, bool join)
@@ -130,12 +152,5 @@ int pirn_awaitable_await(struct pirn_awaitable *a, int *ret_status, int64_t dead
         pass_on(&w, a); /* as if it had come a moment later */
     if (rc != 0)
         return rc;
-    if (t != NULL && deadline == INT64_MAX && pirn_task_run_in_place(&w, t, ret_status, join, &rc))
-        return rc;
-    rc = wait_for_end(&w, a, ret_status, deadline);
-    if (w.task != NULL)
-        pirn_task_relevel(w.task);
-    if (rc == 0 && join)
-        pirn_awaitable_unref(a);
-    return rc;
+    return pirn_awaitable_await_entered(&w, a, ret_status, deadline, join);
 }

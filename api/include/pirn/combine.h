@@ -76,7 +76,7 @@ PIRN_API PIRN_MUST_USE int pirn_shield(pirn_awaitable **ret_outer, pirn_awaitabl
  * awaitable is cancelled too, and has ended before this returns -ETIMEDOUT or -ECANCELED. If it ends
  * with a value for all that, the value wins over the deadline (as asyncio has it). One that has ended
  * gives its value whatever the deadline; with a deadline in the past, a coroutine that has not begun
- * never does. [anywhere; suspends]
+ * never does. Past the grace of a shutdown -ESHUTDOWN, likewise. [anywhere; suspends]
  */
 PIRN_API PIRN_MUST_USE int pirn_wait_for(pirn_awaitable *awaitable, int *ret_status,
                                          pirn_time deadline);
