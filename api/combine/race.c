@@ -2,7 +2,7 @@
  * race and map: many coroutines for one call, which ends when they have.
  *
  * race takes its tasks in the order in which they end. map has at most `limit` runners, each of which
- * takes the next number: a task per runner, not one per number. Either, when its caller is cancelled
+ * takes the next number: a task per runner, not one per number, which is cleaned up after each. Either, when its caller is cancelled
  * or out of time, cancels what it has started and waits for the ends behind a shield.
  */
 #include <errno.h>
@@ -43,6 +43,19 @@ static int status_of(const pirn_awaitable *a)
     return atomic_load_explicit(&a->status, memory_order_relaxed);
 }
 
+/* Before anything is begun: a coroutine, not cancelled, with room for n tasks? */
+static int prepare(const char *call, size_t n, pirn_task ***ret_tasks)
+{
+    struct wait w;
+    if (pirn_current_task() == NULL)
+        return pirn_misuse(call, -EPERM);
+    int rc = pirn_wait_enter(&w);
+    if (rc != 0)
+        return rc;
+    *ret_tasks = n < SIZE_MAX / sizeof(**ret_tasks) ? malloc((n + 1) * sizeof(**ret_tasks)) : NULL;
+    return *ret_tasks != NULL ? 0 : -ENOMEM;
+}
+
 /* ---- race ---- */
 
 /* Takes them as they end: 0 and who has succeeded, or nobody, and how the first one failed. */
@@ -67,15 +80,14 @@ int pirn_race(const pirn_call *calls, size_t n, size_t *ret_winner, pirn_task **
 {
     pirn_task *winner = NULL;
     pirn_completions *ends = NULL;
+    pirn_task **tasks;
     size_t started = 0;
-    int rc = 0, first = 0;
+    int first = 0;
     if (calls == NULL || n == 0)
         return -EINVAL;
-    if (pirn_current_task() == NULL)
-        return pirn_misuse("pirn_race", -EPERM);
-    pirn_task **tasks = malloc(n * sizeof(tasks[0]));
-    if (tasks == NULL)
-        return -ENOMEM;
+    int rc = prepare("pirn_race", n, &tasks);
+    if (rc != 0)
+        return rc;
     for (; rc == 0 && started < n; started += rc == 0)
         rc = pirn_spawn(&tasks[started], calls[started].fn, calls[started].arg);
     if (rc == 0)
@@ -111,14 +123,27 @@ struct map {
 static int run_numbers(void *arg)
 {
     struct map *m = arg;
+    struct pirn_task *me = pirn_current_task();
     size_t i;
     int status;
     while ((i = atomic_fetch_add_explicit(&m->next, 1, memory_order_relaxed)) < m->n) {
-        status = m->fn(i, m->arg);
+        status = task_clean_up(me, m->fn(i, m->arg));
         if (m->statuses != NULL)
             m->statuses[i] = status;
     }
     return 0;
+}
+
+/* All runners have ended: 0, or why there are numbers that none has taken. A runner that has never
+ * run (it was cancelled, or had no stack) takes none. */
+static int left_over(struct map *m, pirn_task *const *tasks, size_t n)
+{
+    int rc = 0;
+    if (atomic_load_explicit(&m->next, memory_order_relaxed) >= m->n)
+        return 0;
+    for (size_t i = 0; i < n && rc == 0; i++)
+        rc = status_of(tasks[i]);
+    return rc;
 }
 
 int pirn_map(size_t n, size_t limit, int (*fn)(size_t i, void *arg), void *arg, int *ret_statuses,
@@ -126,27 +151,25 @@ int pirn_map(size_t n, size_t limit, int (*fn)(size_t i, void *arg), void *arg, 
 {
     struct map m = {fn, arg, ret_statuses, n, 0};
     size_t runners = limit == 0 || limit > n ? n : limit, started = 0, done = 0;
-    int rc = 0;
+    pirn_task **tasks;
     if (fn == NULL || n > SIZE_MAX / 2)
         return -EINVAL;
-    if (pirn_current_task() == NULL)
-        return pirn_misuse("pirn_map", -EPERM);
+    int rc = prepare("pirn_map", runners, &tasks);
+    if (rc != 0)
+        return rc;
     for (size_t i = 0; i < n && ret_statuses != NULL; i++)
         ret_statuses[i] = -ECANCELED;
-    if (n == 0)
-        return 0;
-    pirn_task **tasks = malloc(runners * sizeof(tasks[0]));
-    if (tasks == NULL)
-        return -ENOMEM;
     for (; rc == 0 && started < runners; started += rc == 0)
         rc = pirn_spawn(&tasks[started], run_numbers, &m);
-    if (rc == 0)
+    if (rc == 0 && n != 0)
         rc = pirn_wait(tasks, started, PIRN_ALL_COMPLETED, NULL, &done, deadline);
     if (rc == 0 && done < started)
         rc = -ETIMEDOUT;
     if (rc != 0) { /* no more numbers */
         atomic_store_explicit(&m.next, n, memory_order_relaxed);
         end_all(tasks, started, "the map has been given up");
+    } else {
+        rc = left_over(&m, tasks, started);
     }
     release_all(tasks, started);
     free(tasks);

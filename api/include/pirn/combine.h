@@ -143,8 +143,10 @@ PIRN_API PIRN_MUST_USE int pirn_race(const pirn_call *calls, size_t n, size_t *r
 /*
  * fn(i, arg) for 0 <= i < n as coroutines, at most limit of them at a time (0: any number).
  * ret_statuses[i] is what each returned; -ECANCELED for one that was not begun. A failure stops
- * nothing. [coroutine; suspends] 0 when all are done; -ECANCELED, -ETIMEDOUT: those under way have
- * been cancelled and have ended. -EINVAL, -EPERM, what pirn_spawn returns.
+ * nothing. One task makes many of the calls, one after another, and what a call defers runs after it;
+ * but a cancel of the task that it leaves untaken, or task-locals it sets, the next one finds.
+ * [coroutine; suspends] 0 when all are done; -ECANCELED, -ETIMEDOUT: those under way have been cancelled
+ * and have ended. -EINVAL, -EPERM, -ENOMEM, what pirn_spawn returns.
  */
 PIRN_API PIRN_MUST_USE int pirn_map(size_t n, size_t limit, int (*fn)(size_t i, void *arg),
                                     void *arg, int *ret_statuses, pirn_time deadline);
