@@ -141,8 +141,13 @@ static void part_ended(struct watch *w, size_t i, size_t done, struct wakeups *w
     stop_listening(g);
 }
 
+/* Gathers to be told, first come, first served: one that several lead to is there once, mostly. */
+struct told {
+    struct gather *first, **end;
+};
+
 /* Asks g to be cancelled: into the list with it. False: too late. */
-static bool list_cancel(struct gather *g, struct gather **todo)
+static bool list_cancel(struct gather *g, struct told *todo)
 {
     lock_take(&g->watch.lock);
     bool late = g->watch.done == g->watch.n;
@@ -152,15 +157,16 @@ static bool list_cancel(struct gather *g, struct gather **todo)
     /* acquire: pairs with the release of who has had it in a list. If somebody has, the two cancels
      * are one */
     if (!late && atomic_exchange_explicit(&g->listed, 1, memory_order_acquire) == 0) {
-        g->next_told = *todo;
-        *todo = g;
+        g->next_told = NULL;
+        *todo->end = g;
+        todo->end = &g->next_told;
     }
     return !late;
 }
 
 static int cancel_parts(struct object *o, const char *reason);
 
-static void cancel_part(pirn_awaitable *a, const char *reason, struct gather **todo)
+static void cancel_part(pirn_awaitable *a, const char *reason, struct told *todo)
 {
     if (!is_combined(a) || object_of(a)->ops->cancel != cancel_parts) {
         pirn_awaitable_cancel(a, reason);
@@ -179,7 +185,7 @@ static int by_address(const void *a, const void *b)
 
 /* Each part once, by place, however often it was given: a task would count the cancels. Without memory
  * for that they may be told more than once. */
-static void tell_parts(struct gather *g, const char *reason, struct gather **todo)
+static void tell_parts(struct gather *g, const char *reason, struct told *todo)
 {
     size_t n = g->watch.n, m = 0;
     pirn_awaitable *few[FEW], **parts = n <= FEW ? few : malloc(n * sizeof(parts[0]));
@@ -210,11 +216,14 @@ static void tell_parts(struct gather *g, const char *reason, struct gather **tod
 
 static int cancel_parts(struct object *o, const char *reason)
 {
-    struct gather *todo = NULL, *g;
+    struct told todo = {NULL, &todo.first};
+    struct gather *g;
     if (!list_cancel(gather_of(o), &todo))
         return -EALREADY;
-    while ((g = todo) != NULL) {
-        todo = g->next_told;
+    while ((g = todo.first) != NULL) {
+        todo.first = g->next_told;
+        if (todo.first == NULL)
+            todo.end = &todo.first;
         /* release: pairs with the next exchange */
         atomic_store_explicit(&g->listed, 0, memory_order_release);
         tell_parts(g, reason, &todo);

@@ -222,9 +222,35 @@ static int chain(void *arg)
     return 0;
 }
 
+/* Many ways lead down, one cancel. */
+static int diamonds(void *arg)
+{
+    enum {
+        DEPTH = 40
+    };
+    struct part p = {.ms = 5000, .cleanup_ms = 2};
+    pirn_task *task = start_part(&p);
+    pirn_awaitable *top = pirn_retain(task);
+    (void)arg;
+    support_until(&p.began, 1);
+    for (int i = 0; i < DEPTH; i++) {
+        pirn_awaitable *sides[2] = {gather(&top, 1, 0), gather(&top, 1, 0)};
+        pirn_awaitable *g = gather(sides, 2, 0);
+        CHECK_OK(pirn_release(top));
+        release_all(sides, 2);
+        top = g;
+    }
+    CHECK_OK(pirn_cancel(top, NULL));
+    CHECK_LE(pirn_cancelling(task), 2); /* by the two sides of the lowest */
+    CHECK_OK(pirn_join(top, NULL, PIRN_NEVER));
+    CHECK_EQ(support_join(task), -ECANCELED);
+    return 0;
+}
+
 START_TEST(a76_chain)
 {
     run_everywhere(chain);
+    run_everywhere(diamonds);
 }
 END_TEST
 
