@@ -11,7 +11,9 @@
  *                   of three runs
  *   [ ]             around lines that come in any order
  *   { | }           around sequences, separated by |, that come interleaved in any way
- *   %server NAME    runs that seed beside it, and gives the port it listens on as an argument
+ *   %server PATH A  runs another program (the path is relative to the seed's) with arguments beside it,
+ *                   and gives the seed the port on which that listens as its first argument
+ *   %args A B       more arguments
  *   %signal INT 2   sends the signal when two seconds have gone by (skipped under ThreadSanitizer,
  *                   which delivers no signals to a thread asleep in the ring)
  *   %exit 1         the exit status, 0 if nothing is said
@@ -38,6 +40,7 @@ enum {
     MAX_BLOCKS = 256,
     MAX_PARTS = 128,
     MAX_ERRORS = 16,
+    MAX_ARGS = 8,
     PATIENCE_S = 60,
     TRIES = 3 /* of a program that is only late */
 };
@@ -67,7 +70,7 @@ static regex_t stderr_regex[MAX_ERRORS];
 static const char *stderr_text[MAX_ERRORS];
 static int n_stderr, exit_status, signo;
 static double signal_at;
-static char server_name[64];
+static char *server_args[MAX_ARGS + 1], *seed_args[MAX_ARGS + 1];
 static bool race;
 
 /* ---- Reading the expectation ------------------------------------------------------------- */
@@ -95,12 +98,28 @@ static void add_line(char *text, double min, double max)
     }
 }
 
+static void split(char *text, char **args)
+{
+    int n = 0;
+    for (char *word; (word = strsep(&text, " ")) != NULL;) {
+        CHECK(n < MAX_ARGS);
+        args[n++] = word;
+    }
+}
+
 static void directive(char *text)
 {
     char name[8];
-    if (sscanf(text, "%%server %63s", server_name) == 1 ||
-        sscanf(text, "%%exit %d", &exit_status) == 1)
+    if (sscanf(text, "%%exit %d", &exit_status) == 1)
         return;
+    if (strncmp(text, "%server ", 8) == 0) {
+        split(text + 8, server_args);
+        return;
+    }
+    if (strncmp(text, "%args ", 6) == 0) {
+        split(text + 6, seed_args);
+        return;
+    }
     if (sscanf(text, "%%signal %7s %lf", name, &signal_at) == 2) {
         signo = strcmp(name, "INT") == 0 ? SIGINT : 0;
         CHECK(signo != 0);
@@ -331,7 +350,8 @@ static bool compare_stderr(void)
 
 /* ---- Running ----------------------------------------------------------------------------- */
 
-static pid_t start(const char *path, const char *arg, int *ret_out, int *ret_err)
+/* Its standard error goes where ours does, unless ret_err says otherwise. */
+static pid_t start(const char *path, char *const *args, int *ret_out, int *ret_err)
 {
     int to_out[2], to_err[2];
     support_pipe(to_out);
@@ -345,7 +365,7 @@ static pid_t start(const char *path, const char *arg, int *ret_out, int *ret_err
         if (ret_err != NULL)
             dup2(to_err[1], STDERR_FILENO);
         alarm(PATIENCE_S); /* survives the exec */
-        execl(path, path, arg, (char *)NULL);
+        execv(path, args);
         _exit(127);
     }
     close(to_out[1]);
@@ -357,19 +377,19 @@ static pid_t start(const char *path, const char *arg, int *ret_out, int *ret_err
     return pid;
 }
 
-/* Another seed, from the same folder; it says on its first line where it listens. */
+/* It says on its first line where it listens. */
 static pid_t start_server(const char *program, char port[8], FILE **ret_output)
 {
     char path[4096], text[256];
     int fd;
     snprintf(path, sizeof(path), "%.*s/%s", (int)(strrchr(program, '/') - program), program,
-             server_name);
-    pid_t pid = start(path, "0", &fd, NULL);
+             server_args[0]);
+    pid_t pid = start(path, server_args, &fd, NULL);
     *ret_output = fdopen(fd, "r");
     CHECK(*ret_output != NULL);
     if (fgets(text, sizeof(text), *ret_output) == NULL ||
         sscanf(text, "listening on 127.0.0.1:%7s", port) != 1)
-        support_fail(__FILE__, __LINE__, __func__, "%s does not say where it listens", server_name);
+        support_fail(__FILE__, __LINE__, __func__, "%s does not say where it listens", path);
     return pid;
 }
 
@@ -434,7 +454,8 @@ static bool compare_exit(int status, int w)
 static bool check(const char *program, int w)
 {
     int second_ms = support_slow() ? 200 : 100, out_fd, err_fd;
-    char text[16], port[8];
+    char text[16], port[8], *args[MAX_ARGS + 3];
+    int n = 0;
     FILE *server_output = NULL;
     pid_t server = -1;
 
@@ -442,12 +463,18 @@ static bool check(const char *program, int w)
     CHECK_OK(setenv("SEED_SECOND_MS", text, 1));
     snprintf(text, sizeof(text), "%d", w);
     CHECK_OK(setenv("PIRN_WORKERS", text, 1));
-    if (server_name[0] != '\0')
+    args[n++] = (char *)program;
+    if (server_args[0] != NULL) {
         server = start_server(program, port, &server_output);
+        args[n++] = port;
+    }
+    for (int i = 0; seed_args[i] != NULL; i++)
+        args[n++] = seed_args[i];
+    args[n] = NULL;
 
     memset(&out, 0, sizeof(out));
     memset(&err, 0, sizeof(err));
-    pid_t pid = start(program, server != -1 ? port : NULL, &out_fd, &err_fd);
+    pid_t pid = start(program, args, &out_fd, &err_fd);
     out.fd = out_fd;
     err.fd = err_fd;
     late = false;
