@@ -404,14 +404,13 @@ static void stop_server(pid_t pid, FILE *from)
 }
 
 /* Reads both streams to their ends and returns what waitpid said. */
-static int watch(pid_t pid, double second_ns)
+static int watch(pid_t pid, int64_t begun, double second_ns)
 {
     struct pollfd fds[2] = {{.fd = out.fd, .events = POLLIN}, {.fd = err.fd, .events = POLLIN}};
-    int64_t start = support_now();
     bool sent = signo == 0;
     int status;
     while (fds[0].fd >= 0 || fds[1].fd >= 0) {
-        double now = (double)(support_now() - start) / second_ns;
+        double now = (double)(support_now() - begun) / second_ns;
         int left_ms = sent ? -1 : (int)((signal_at - now) * second_ns / 1e6) + 1;
         if (!sent && now >= signal_at) {
             CHECK_OK(kill(pid, signo));
@@ -419,7 +418,7 @@ static int watch(pid_t pid, double second_ns)
             continue;
         }
         CHECK(poll(fds, 2, left_ms) >= 0 || errno == EINTR);
-        now = (double)(support_now() - start) / second_ns;
+        now = (double)(support_now() - begun) / second_ns;
         if (fds[0].revents != 0 && !take(&out, now))
             fds[0].fd = -1;
         if (fds[1].revents != 0 && !take(&err, now))
@@ -474,11 +473,12 @@ static bool check(const char *program, int w)
 
     memset(&out, 0, sizeof(out));
     memset(&err, 0, sizeof(err));
+    int64_t begun = support_now();
     pid_t pid = start(program, args, &out_fd, &err_fd);
     out.fd = out_fd;
     err.fd = err_fd;
     late = false;
-    bool good = compare_exit(watch(pid, second_ms * 1e6), w);
+    bool good = compare_exit(watch(pid, begun, second_ms * 1e6), w);
     if (server != -1)
         stop_server(server, server_output);
     printf("%s on %d workers: %s\n", strrchr(program, '/') + 1, w, good ? "as expected" : "WRONG");
