@@ -16,6 +16,7 @@
  *   %args A B       more arguments
  *   %signal INT 2   sends the signal when two seconds have gone by (skipped under ThreadSanitizer,
  *                   which delivers no signals to a thread asleep in the ring)
+ *   %env NAME=VALUE in its environment
  *   %exit 1         the exit status, 0 if nothing is said
  *   %stderr regex   some line of stderr matches; without any, stderr is silent
  *   %race           with ThreadSanitizer: the program has a data race, which is found if W > 1
@@ -114,6 +115,10 @@ static void directive(char *text)
         return;
     if (strncmp(text, "%server ", 8) == 0) {
         split(text + 8, server_args);
+        return;
+    }
+    if (strncmp(text, "%env ", 5) == 0) {
+        CHECK_OK(putenv(text + 5));
         return;
     }
     if (strncmp(text, "%args ", 6) == 0) {

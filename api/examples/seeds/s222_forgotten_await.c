@@ -4,7 +4,7 @@
  *
  * In C the slip is rare: to await a function is to call it, and a plain pirn_sleep() does sleep. What can
  * be forgotten is a coroutine object. The compiler warns that the result of making one is not looked at
- * (which is why this program is built with -Wno-unused-result).
+ * (this program is built with -Wno-unused-result), and debug mode (PIRN_DEBUG=1) names the coroutine.
  */
 #include "seeds.h"
 
