@@ -3,7 +3,8 @@
  *
  * A seed is a program of a Python asyncio tutorial, told in C. SEED_SECOND_MS in the environment says
  * how long a second of its is (1000 ms), PIRN_WORKERS how many workers run it. Beside each program lies
- * what it prints and when: tests/seeds/check_seed.c explains that format, and checks it.
+ * what it prints and when: tests/seeds/expectation.h explains that format, and CTest checks it
+ * (seed/sNNN).
  */
 #ifndef PIRN_SEEDS_H
 #define PIRN_SEEDS_H
