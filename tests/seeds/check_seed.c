@@ -183,7 +183,7 @@ int main(int argc, char **argv)
     CHECK_EQ(argc, 3);
     CHECK(strchr(argv[1], '/') != NULL);
     expectation_read(argv[2], &expected);
-    if (expected.signo != 0 && support_tsan())
+    if ((expected.signo != 0 || expected.no_tsan) && support_tsan())
         return 77;
     FOR_WORKERS(w)
     {

@@ -101,6 +101,8 @@ static void directive(char *text, expectation *e)
         compile(&stderr_regex[n_stderr++], text + 8);
     } else if (strcmp(text, "%race") == 0) {
         e->race = true;
+    } else if (strcmp(text, "%no-tsan") == 0) {
+        e->no_tsan = true;
     } else {
         support_fail(__FILE__, __LINE__, __func__, "not understood: %s", text);
     }

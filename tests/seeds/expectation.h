@@ -18,6 +18,7 @@
  *   %env NAME=VALUE in its environment
  *   %exit 1         the exit status, 0 if nothing is said
  *   %stderr regex   some line of stderr matches; without any, stderr is silent
+ *   %no-tsan        skipped under ThreadSanitizer
  *   %race           with ThreadSanitizer: the program has a data race, which is found if W > 1
  *   # ...           nothing; nor does an empty line
  *
@@ -50,7 +51,7 @@ typedef struct expectation {
     int signo; /* 0: none */
     double signal_at;
     int exit_status;
-    bool race;
+    bool no_tsan, race;
 } expectation;
 
 /* Once in a program. What cannot be read or understood ends it. */
