@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 /* Lines are seen as they come, also through a pipe. */
 __attribute__((constructor)) static inline void seed_line_by_line(void)
@@ -37,6 +38,15 @@ static inline pirn_time after(double seconds)
 static inline double since(pirn_time start)
 {
     return (double)(pirn_now().ns - start.ns) / seed_second_ns();
+}
+
+/* time.sleep: blocks the thread, whatever runs on it. */
+static inline void block(double seconds)
+{
+    int64_t ns = (int64_t)(seconds * seed_second_ns());
+    struct timespec span = {ns / 1000000000, ns % 1000000000};
+    while (nanosleep(&span, &span) < 0) /* a signal came */
+        ;
 }
 
 /* For calls that do not fail in a program of this size: returns what they return, or ends the program,
