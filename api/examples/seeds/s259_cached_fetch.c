@@ -31,7 +31,7 @@ static int get_html(const char *url, const char **ret_page)
         return 0;
     }
     int err = request(url, ret_page);
-    if (err < 0)
+    if (err != 0)
         return err;
     cached_url = url;
     cached_page = *ret_page;
@@ -48,7 +48,7 @@ static int parse_html(void *arg)
     const struct job *job = arg;
     const char *page;
     int err = get_html(job->url, &page);
-    if (err < 0)
+    if (err != 0)
         return err;
     printf("from the network ==> %s\n", page);
     return job->queue != NULL ? pirn_queue_put(job->queue, &page, PIRN_NEVER) : 0;
@@ -59,7 +59,7 @@ static int use_html(void *arg)
     const struct job *job = arg;
     const char *page;
     int err = pirn_queue_get(job->queue, &page, PIRN_NEVER);
-    if (err < 0)
+    if (err != 0)
         return err;
     printf("from the queue ==> %s\n", page);
     return 0;
