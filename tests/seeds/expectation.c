@@ -122,18 +122,19 @@ static void begin_block(void)
 
 void expectation_read(const char *path, expectation *e)
 {
+    static char whole[1 << 16]; /* what is read stays here */
     FILE *f = fopen(path, "r");
-    char *text = NULL;
-    size_t size = 0;
-    ssize_t n;
+    size_t used, n;
     double min = 0, max = 0, group_min = 0, group_max = 0;
     char group = 0; /* the bracket that is open */
 
     CHECK(f != NULL);
     memset(e, 0, sizeof(*e));
-    while ((n = getline(&text, &size, f)) > 0) {
-        if (text[n - 1] == '\n')
-            text[--n] = '\0';
+    used = fread(whole, 1, sizeof(whole) - 1, f);
+    CHECK(feof(f) && fclose(f) == 0);
+    whole[used] = '\0';
+    for (char *next = whole, *text; (text = strsep(&next, "\n")) != NULL;) {
+        n = strlen(text);
         char first = n == 1 || text[0] == '%' || text[0] == '#' ? text[0] : 'x';
         if (n == 0 || first == '#') {
             continue;
@@ -141,7 +142,7 @@ void expectation_read(const char *path, expectation *e)
             max = 0;
             CHECK_GE(sscanf(text, "@ %lf .. %lf", &min, &max), 1);
         } else if (first == '%') {
-            directive(strdup(text), e);
+            directive(text, e);
         } else if (first == '[' || first == '{') {
             CHECK_EQ(group, 0);
             group = first;
@@ -164,15 +165,13 @@ void expectation_read(const char *path, expectation *e)
                 begin_block();
             if (group != '{')
                 begin_part();
-            add_line(strdup(text), min, max);
+            add_line(text, min, max);
             parts[n_parts - 1].end = n_lines;
             if (group == 0)
                 blocks[n_blocks - 1].end = n_parts;
         }
     }
     CHECK_EQ(group, 0);
-    free(text);
-    fclose(f);
 }
 
 /* ---- Comparing --------------------------------------------------------------------------- */
