@@ -182,6 +182,7 @@ int main(int argc, char **argv)
     bool good = true;
     CHECK_EQ(argc, 3);
     CHECK(strchr(argv[1], '/') != NULL);
+    CHECK_OK(unsetenv("PIRN_DEBUG")); /* it would be heard on stderr */
     expectation_read(argv[2], &expected);
     if ((expected.signo != 0 || expected.no_tsan) && support_tsan())
         return 77;

@@ -2,40 +2,32 @@
  * Two coroutines that overlap: each says that it starts, sleeps a second, says that it ends.
  *
  * Both starts come at once and both ends a second later, as in Python. In parallel either may be first
- * in each pair, and the thread is any worker: f1 may even end on another than it started on.
+ * in each pair, and the thread is any worker: f1 may even end on another than it started on. (Hence not
+ * pthread_self(): the compiler may keep its answer over the sleep.)
  */
-#include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "seeds.h"
 
-/* Asked of the kernel each time. gettid() would do as well, but not pthread_self(): the compiler may
- * keep its answer, and after a sleep the coroutine may be elsewhere. */
-static long thread(void)
-{
-    return syscall(SYS_gettid);
-}
-
 static int f1(void *arg)
 {
     (void)arg;
-    printf("f1 start thread %ld\n", thread());
+    printf("f1 start thread %d\n", gettid());
     int err = pirn_sleep(after(1));
     if (err < 0)
         return err;
-    printf("f1 end thread %ld\n", thread());
+    printf("f1 end thread %d\n", gettid());
     return 0;
 }
 
 static int f2(void *arg)
 {
     (void)arg;
-    printf("f2 start thread %ld\n", thread());
+    printf("f2 start thread %d\n", gettid());
     int err = pirn_sleep(after(1));
     if (err < 0)
         return err;
-    printf("f2 end thread %ld\n", thread());
+    printf("f2 end thread %d\n", gettid());
     return 0;
 }
 
