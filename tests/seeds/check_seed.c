@@ -106,11 +106,15 @@ static int watch(pid_t pid, int64_t begun, double second_ns)
     int status;
     while (fds[0].fd >= 0 || fds[1].fd >= 0) {
         double now = (double)(support_now() - begun) / second_ns;
-        int left_ms = sent ? -1 : (int)((expected.signal_at - now) * second_ns / 1e6) + 1;
-        if (!sent && now >= expected.signal_at) {
-            CHECK_OK(kill(pid, expected.signo));
-            sent = true;
-            continue;
+        int left_ms = -1;
+        if (!sent && out.n > 0) {
+            double left = out.at[0] + expected.signal_at - now;
+            left_ms = left > 0 ? (int)(left * second_ns / 1e6) + 1 : 0;
+            if (left <= 0) {
+                CHECK_OK(kill(pid, expected.signo));
+                sent = true;
+                continue;
+            }
         }
         CHECK(poll(fds, 2, left_ms) >= 0 || errno == EINTR);
         now = (double)(support_now() - begun) / second_ns;

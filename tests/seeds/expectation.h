@@ -13,7 +13,7 @@
  *   %server PATH A  runs another program (the path is relative to the seed's) with arguments beside it,
  *                   and gives the seed the port on which that listens as its first argument
  *   %args A B       more arguments
- *   %signal INT 2   sends the signal when two seconds have gone by (skipped under ThreadSanitizer,
+ *   %signal INT 2   sends the signal two seconds after the first line (skipped under ThreadSanitizer,
  *                   which delivers no signals to a thread asleep in the ring)
  *   %env NAME=VALUE in its environment
  *   %exit 1         the exit status, 0 if nothing is said
@@ -48,8 +48,8 @@ typedef struct output {
 /* How to run it; what it should print stays with expectation.c. */
 typedef struct expectation {
     char *server_args[MAX_ARGS + 1], *seed_args[MAX_ARGS + 1];
-    int signo; /* 0: none */
-    double signal_at;
+    int signo;        /* 0: none */
+    double signal_at; /* after the first line */
     int exit_status;
     bool no_tsan, race;
 } expectation;
