@@ -93,6 +93,19 @@ static int check(const pirn_config *c)
     return 0;
 }
 
+/* config->workers 0: what PIRN_WORKERS in the environment says (as GOMAXPROCS in Go), else the CPUs. */
+static unsigned default_workers(void)
+{
+    const char *value = secure_getenv("PIRN_WORKERS");
+    if (value != NULL && value[0] >= '0' && value[0] <= '9') {
+        char *end;
+        unsigned long n = strtoul(value, &end, 10);
+        if (*end == '\0' && n >= 1 && n <= WORKERS_MAX)
+            return (unsigned)n;
+    }
+    return (unsigned)pirn_cpus_granted("");
+}
+
 static struct pirn_runtime *make(const pirn_config *c)
 {
     struct mem mem = {c->alloc, c->free, c->alloc_user};
@@ -107,7 +120,7 @@ static struct pirn_runtime *make(const pirn_config *c)
     rt->pid = getpid();
     rt->debug = (c->flags & PIRN_DEBUG) != 0 || pirn_debug_in_environment();
     rt->slow_ns = c->slow_step.ns != 0 ? c->slow_step.ns : DEFAULT_SLOW_NS;
-    rt->worker_count = c->workers != 0 ? (unsigned)c->workers : (unsigned)pirn_cpus_granted("");
+    rt->worker_count = c->workers != 0 ? (unsigned)c->workers : default_workers();
     rt->max_threads =
         rt->worker_count * 3 + 1 + (unsigned)(c->max_spares != 0 ? c->max_spares : DEFAULT_SPARES);
     rt->workers = mem_alloc(&mem, rt->max_threads * sizeof(rt->workers[0]));

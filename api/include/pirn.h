@@ -98,7 +98,7 @@ enum {
 typedef struct pirn_config {
     size_t size;       /* sizeof(pirn_config), set by PIRN_CONFIG_INIT */
     unsigned flags;    /* PIRN_SIGINT_CANCELS, ...; signals are left alone unless asked */
-    int workers;       /* 0: CPUs granted by affinity and cgroups */
+    int workers;       /* 0: PIRN_WORKERS of the environment, or CPUs granted (affinity, cgroups) */
     int max_spares;    /* extra threads while workers are blocked in the kernel; 0: 64 */
     int max_tasks;     /* live tasks; a spawn beyond it gives -EAGAIN; 0: no limit */
     int max_blocking;  /* threads of the pirn_blocking pool; 0: 64 */

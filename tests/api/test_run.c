@@ -101,10 +101,38 @@ static int look_around(void *arg)
     return 0;
 }
 
+static int count_workers(void *arg)
+{
+    pirn_stats stats = {.size = sizeof(stats)};
+    CHECK_OK(pirn_stats_get(NULL, &stats));
+    *(uint64_t *)arg = stats.workers;
+    return 0;
+}
+
 START_TEST(workers_asked_for)
 {
     for (uint64_t w = 1; w <= 4; w++)
         CHECK_OK(support_run((int)w, look_around, &w));
+}
+END_TEST
+
+/* PIRN_WORKERS counts where the config leaves it open, and only if it is a number that makes sense. */
+START_TEST(s31_workers_of_the_environment)
+{
+    static const char *const senseless[] = {"", "0", "-3", "4x", "1025", "99999999999999999999"};
+    uint64_t granted = 0, w = 3;
+    CHECK_OK(unsetenv("PIRN_WORKERS"));
+    CHECK_OK(support_run(0, count_workers, &granted));
+    CHECK_GE(granted, 1);
+    CHECK_OK(setenv("PIRN_WORKERS", "3", 1));
+    CHECK_OK(support_run(0, look_around, &w));
+    w = 2;
+    CHECK_OK(support_run(2, look_around, &w));
+    for (size_t i = 0; i < sizeof(senseless) / sizeof(senseless[0]); i++) {
+        CHECK_OK(setenv("PIRN_WORKERS", senseless[i], 1));
+        CHECK_OK(support_run(0, look_around, &granted));
+    }
+    CHECK_OK(unsetenv("PIRN_WORKERS"));
 }
 END_TEST
 
@@ -203,4 +231,4 @@ START_TEST(memory_hooks)
 END_TEST
 
 SUPPORT_MAIN("run", value, refused, nested_run, many_in_a_row, worker_counts, workers_asked_for,
-             version, memory_hooks)
+             s31_workers_of_the_environment, version, memory_hooks)
