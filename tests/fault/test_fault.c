@@ -159,7 +159,8 @@ static void start(pirn_scope *scope, pirn_fn fn, int fd)
     pirn_spawn_config config = PIRN_SPAWN_INIT;
     void *arg = (void *)(intptr_t)fd;
     config.arg_drop = drop_fd;
-    if (!fine(pirn_scope_spawn_with(scope, &config, fn, arg, PIRN_NEVER)))
+    int rc = pirn_scope_spawn_with(scope, &config, fn, arg, PIRN_NEVER);
+    if (!fine(rc) && rc != -ECANCELED) /* then it has been dropped */
         drop_fd(arg);
 }
 
@@ -167,9 +168,11 @@ static int connect_pair(int listener, struct sockaddr_in *addr, int fds[2])
 {
     fds[0] = support_socket();
     int rc = pirn_connect(fds[0], (struct sockaddr *)addr, sizeof(*addr), PIRN_NEVER);
-    if (fine(rc)) {
-        while (!fine(fds[1] = pirn_accept(listener, NULL, NULL, 0, PIRN_NEVER))) {}
-        return 0;
+    if (fine(rc)) { /* -ECANCELED is the scope's, and stays, when a child has failed */
+        while (!fine(rc = fds[1] = pirn_accept(listener, NULL, NULL, 0, PIRN_NEVER)) &&
+               rc != -ECANCELED) {}
+        if (rc >= 0)
+            return 0;
     }
     close(fds[0]);
     return rc;
