@@ -8,7 +8,7 @@
 #include "tests/support.h"
 
 enum {
-    TRIES = 10
+    TRIES = 40
 };
 
 static bool two_cpus(void)
