@@ -349,5 +349,5 @@ START_TEST(s60_four_tasks_then_one)
 }
 END_TEST
 
-SUPPORT_MAIN("asyncio/srows_handles", s40_s45_s51_every_kind_of_handle, s41_value_and_status_apart,
+SUPPORT_MAIN("asyncio/handles", s40_s45_s51_every_kind_of_handle, s41_value_and_status_apart,
              s42_suspends_fifty_frames_deep, s49_printf_in_a_coroutine, s60_four_tasks_then_one)

@@ -349,5 +349,5 @@ START_TEST(s95_each_condition_has_its_code)
 }
 END_TEST
 
-SUPPORT_MAIN("asyncio/srows_calls", s9_calls_that_never_suspend,
+SUPPORT_MAIN("asyncio/conventions", s9_calls_that_never_suspend,
              s85_each_wait_times_out_under_the_same_wrapper, s95_each_condition_has_its_code)
