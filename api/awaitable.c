@@ -54,6 +54,7 @@ static int release_task(struct pirn_task *t)
         }
         if (refs == 1)
             break;
+        /* acq_rel: as in pirn_task_unref */
     } while (!atomic_compare_exchange_weak_explicit(&t->base.refs, &refs, refs - 1,
                                                     memory_order_acq_rel, memory_order_relaxed));
     if (refs == 1)

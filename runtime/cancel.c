@@ -38,6 +38,7 @@ static void stop_if_on_fd(struct pirn_task *t, void *arg)
 bool pirn_wait_stop_fd(struct pirn_runtime *rt, int fd)
 {
     struct stop_fd s = {fd, false};
+    /* seq_cst: pairs with the addition in pirn_wait_op */
     if (atomic_load_explicit(rt_fd_ops(rt, fd), memory_order_seq_cst) != 0)
         pirn_task_each(rt, stop_if_on_fd, &s);
     return s.any && rt_phase(rt) != PHASE_PAUSE;

@@ -8,8 +8,8 @@
  * (asyncio's rule): the child ends cancelled, and so does the await; or it takes the cancel for its
  * own and returns a value, and the await gives that; or it ends without having seen it, and then it
  * is pending here again. One of several awaiters just leaves, and so does an awaiter of a future,
- * which belongs to nobody. So does one that finds the cancel on entry: it has not begun to wait. And a
- * plain thread inside a run, for which a stop looks like a cancel.
+ * which belongs to nobody. One that finds the cancel on entry passes it on, too, but leaves at once: it has
+ * not begun to wait. And a plain thread inside a run just leaves: for it a stop looks like a cancel.
  *
  * What has ended is had at once, and that is no place to be cancelled (asyncio's rule), but for a
  * future: a loop over futures that are set would have no such place.
@@ -149,7 +149,7 @@ int pirn_awaitable_await(struct pirn_awaitable *a, int *ret_status, int64_t dead
     pirn_task_begin_awaited(a);
     rc = pirn_wait_enter(&w);
     if (rc == -ECANCELED && w.task != NULL)
-        pass_on(&w, a); /* as if it had come a moment later */
+        pass_on(&w, a); /* and leaves: see the head of the file */
     if (rc != 0)
         return rc;
     return pirn_awaitable_await_entered(&w, a, ret_status, deadline, join);

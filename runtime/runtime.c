@@ -121,7 +121,8 @@ static bool end_tasks(struct pirn_runtime *rt)
         pirn_resume(rt);
     if (let_end(rt, clock_now() + grace))
         return true;
-    atomic_store_explicit(&rt->failing, 1, memory_order_seq_cst);
+    /* relaxed: who has not seen it, and waits, is made to fail by the next round */
+    atomic_store_explicit(&rt->failing, 1, memory_order_relaxed);
     for (int i = 0; i < FAIL_FOR_MS / 10; i++) {
         pirn_task_each(rt, fail_one, NULL);
         if (wait_for_tasks(rt, clock_now() + 10000000))
