@@ -9,6 +9,7 @@
 #include <pirn.h>
 #include <stdlib.h>
 
+#include "api/combine/watch.h"
 #include "runtime/awaitable.h"
 #include "runtime/debug.h"
 #include "runtime/task.h"
@@ -36,11 +37,6 @@ static void release_all(pirn_task **tasks, size_t n)
         atomic_store_explicit(&tasks[i]->seen, 1, memory_order_relaxed);
         pirn_awaitable_unref(tasks[i]);
     }
-}
-
-static int status_of(const pirn_awaitable *a)
-{
-    return atomic_load_explicit(&a->status, memory_order_relaxed);
 }
 
 /* Before anything is begun: a coroutine, not cancelled, with room for n tasks? */
