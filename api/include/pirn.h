@@ -181,7 +181,7 @@ typedef struct pirn_spawn_config {
                                     -ESHUTDOWN, and -ECANCELED of a scope, when nobody will ever
                                     run it: then it has been called. It must not suspend, as all
                                     drops */
-    pirn_strand *strand; /* NULL: the spawning coroutine's, if it has one; see Strands below */
+    pirn_strand *strand; /* NULL: the spawning coroutine's, if it has one; see pirn/strand.h */
 } pirn_spawn_config;
 
 #define PIRN_SPAWN_INIT \
@@ -334,115 +334,6 @@ PIRN_API PIRN_MUST_USE int pirn_add_done_callback(pirn_awaitable *awaitable, pir
                                                   pirn_done_fn fn, void *user);
 PIRN_API int pirn_remove_done_callback(pirn_awaitable *awaitable, pirn_done_fn fn, void *user);
 
-/* ---- Strands ------------------------------------------------------------------------------- */
-
-/*
- * Coroutines on one strand never overlap: from the return of one [suspends] call to the
- * next such call a coroutine has the strand for itself, whatever worker it is on. So what its
- * members share needs no lock and no atomics, as long as nobody else touches it; what one member did
- * is seen by the next. Those that are ready take turns in the order in which they became ready; who
- * has waited, yielded or slept goes behind them. A call that need not wait does not let others in
- * (but in a loop of such calls one does now and then).
- *
- * On a strand is who was spawned with config->strand, or by a coroutine that is on it, unless
- * PIRN_OFF_STRAND says otherwise (both at once: -EINVAL). Pinned tasks are on none (with
- * config->strand: -EINVAL), nor are the calls of pirn_parallel_for and pirn_blocking. Members may be
- * of several runtimes.
- *
- * A member that computes or blocks without suspending delays its strand, and nobody else. Whose
- * deadline has come is ready when a worker finds it so: those less than about a millisecond apart may
- * change places (equal ones have no order in asyncio either).
- * (After Asio's strands; Python's asyncio is one strand for everything.)
- */
-PIRN_API PIRN_MUST_USE int pirn_strand_new(pirn_strand **ret_strand); /* -ENOMEM; [anywhere] */
-PIRN_API pirn_strand *pirn_strand_retain(pirn_strand *strand);        /* [anywhere] */
-/* The caller's reference is given up; members have references of their own. [anywhere] */
-PIRN_API void pirn_strand_release(pirn_strand *strand);
-/* The calling coroutine's strand, borrowed; NULL: it is on none, or on a plain thread. */
-PIRN_API pirn_strand *pirn_strand_current(void);
-
-/* ---- Scopes ----------------------------------------------------------------------------- */
-
-/*
- * A scope owns its children: it closes only when all have ended. The first child that fails
- * (status < 0, but not -ECANCELED) cancels the scope, and so do pirn_scope_cancel and pirn_scope_fail:
- * every child is sent a cancel, once; nobody is spawned any more; and the body, that is the opener
- * between open and wait or close, gets -ECANCELED from every [suspends] call (its own cleanup there goes
- * into a shield). A call that has come to its result gives that first. The scope's cancel ends with the
- * body: it is not in pirn_cancelling, and what follows suspends as ever.
- * (Trio's nursery; asyncio's TaskGroup, whose way it is that children are asked once.)
- *
- *     pirn_scope *scope;
- *     int rc = pirn_scope_open(&scope, 0);
- *     if (rc != 0)
- *         return rc;
- *     rc = body(scope);
- *     if (rc < 0)
- *         pirn_scope_fail(scope, rc);
- *     return pirn_scope_close(scope, PIRN_NEVER);
- */
-typedef struct pirn_scope pirn_scope;
-
-/* limit: how many children may run at once; 0: any number. Every scope must be closed, by its opener,
- * the last opened first. [coroutine; does not suspend] -EINVAL, -EPERM, -ENOMEM. */
-PIRN_API PIRN_MUST_USE int pirn_scope_open(pirn_scope **ret_scope, int limit);
-
-/* A child of the scope; with a limit, waits until fewer than that many are running. Called by the body,
- * a child, or whoever knows that the scope is not closed yet.
- * [coroutine; suspends if limited] -ETIMEDOUT, -ECANCELED (the scope is cancelled, or the caller; if
- * that was a request it has been taken: give up with pirn_scope_fail), -EINVAL (also: the wait is over),
- * and what pirn_spawn returns.
- * config->arg_drop has been called if this returns -ECANCELED or -ESHUTDOWN, and will be, once, if it
- * returns 0; after all other errors arg is still the caller's. */
-PIRN_API PIRN_MUST_USE int pirn_scope_spawn(pirn_scope *scope, pirn_fn fn, void *arg,
-                                            pirn_time deadline);
-PIRN_API PIRN_MUST_USE int pirn_scope_spawn_with(pirn_scope *scope, const pirn_spawn_config *config,
-                                                 pirn_fn fn, void *arg, pirn_time deadline);
-/* The same, with a reference the caller owns: to await the child, to cancel it alone (which is no
- * failure), to read what it left. It may be released at any time, the child is the scope's. */
-PIRN_API PIRN_MUST_USE int pirn_scope_spawn_task(pirn_scope *scope, pirn_task **ret_task,
-                                                 const pirn_spawn_config *config, pirn_fn fn,
-                                                 void *arg, pirn_time deadline);
-
-/* Cancels the scope. reason must outlive it. [anywhere, if the scope is sure not to be closed when this
- * is called; the close waits for its return] -EALREADY: the wait is over. */
-PIRN_API int pirn_scope_cancel(pirn_scope *scope, const char *reason);
-
-/* The body has failed: cancels the scope, and status is one of its failures. -ECANCELED is none; with
- * it the body passes on a cancel that it got, and the wait returns -ECANCELED if that came from outside
- * the scope. [coroutine, the opener] -EINVAL (status >= 0, or the wait is over), -EALREADY, -EPERM. */
-PIRN_API int pirn_scope_fail(pirn_scope *scope, int status);
-
-/*
- * Waits for every child, also those that children spawn meanwhile, always: a cancel of the caller, or
- * the deadline, cancels the scope, and they are waited for all the same. Returns the first failure, or
- * -ECANCELED (the caller was cancelled), or -ETIMEDOUT, or 0; children that were cancelled have not
- * failed. With a failure, a cancel of the caller since the open is not lost: it is pending afterwards.
- * The scope can be read then, and is used up. [coroutine, the opener; suspends]
- * Nothing was done: -EDEADLK (a child of the scope called it), -EPERM (not the opener), -EINVAL (it is
- * over; or a scope or timeout that was opened later is open still).
- */
-PIRN_API int pirn_scope_wait(pirn_scope *scope, pirn_time deadline);
-
-typedef struct pirn_scope_error {
-    pirn_task *task; /* who failed, or the opener; borrowed until the scope is closed */
-    uint64_t id;
-    int status;
-    char name[32];
-} pirn_scope_error;
-
-/* Stores at most n of the failures, in the order in which they happened, each once; returns how many
- * there are (so far, before the wait is over). [anywhere, while the scope is not closed] -EINVAL. */
-PIRN_API int pirn_scope_errors(pirn_scope *scope, pirn_scope_error *ret_errors, size_t n);
-
-/* pirn_scope_wait, unless that is over, and frees the scope. What it returned, and nothing was done if
- * it does nothing. [coroutine, the opener; suspends] */
-PIRN_API int pirn_scope_close(pirn_scope *scope, pirn_time deadline);
-
-/* fn(i, arg) for begin <= i < end, spread over the workers; returns when all are done, with the
- * first failure, -ECANCELED (a cancel of the caller has stopped it) or 0. [coroutine; suspends] */
-PIRN_API int pirn_parallel_for(size_t begin, size_t end, int (*fn)(size_t i, void *arg), void *arg);
-
 /* ---- Futures ---------------------------------------------------------------------------- */
 
 /* A value that will be set once, by anyone. An error nobody has looked at is reported when the last
@@ -548,6 +439,8 @@ PIRN_API int pirn_stats_get(pirn_runtime *runtime, pirn_stats *ret_stats); /* NU
 PIRN_API const char *pirn_version(void);
 
 /* clang-format off */
+#include <pirn/strand.h>
+#include <pirn/scope.h>
 #include <pirn/combine.h>
 #include <pirn/sync.h>
 #include <pirn/queue.h>
