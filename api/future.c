@@ -21,7 +21,7 @@ static void free_future(struct object *o)
 
 int pirn_future_new(pirn_future **ret_future)
 {
-    static const struct object_ops ops = {cancel, free_future, true};
+    static const struct object_ops ops = {cancel, free_future, true, NULL};
     if (ret_future == NULL)
         return -EINVAL;
     struct object *o = malloc(sizeof(*o));

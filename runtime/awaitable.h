@@ -63,6 +63,8 @@ struct object_ops {
     /* The last reference is gone. value has been dropped. */
     void (*free)(struct object *o);
     bool stays; /* when its only awaiter is cancelled: a future */
+    /* A job's, else NULL: it is no longer queued. A hint that is false at most until it has begun. */
+    bool (*has_begun)(const struct object *o);
 };
 
 static inline struct object *object_of(struct pirn_awaitable *a)

@@ -28,6 +28,7 @@ static void run(struct work *work)
     struct job *job = job_of_work(work);
     struct self *self = pirn_self();
     self->job = job;
+    atomic_store_explicit(&job->begun, true, memory_order_relaxed);
     int status = job->fn(job->arg);
     self->job = NULL;
     drop_arg(job);
@@ -57,6 +58,12 @@ static int cancel(struct object *o, const char *reason)
     return 0;
 }
 
+static bool has_begun(const struct object *o)
+{
+    const struct job *job = (const struct job *)(const void *)o;
+    return atomic_load_explicit(&job->begun, memory_order_relaxed);
+}
+
 static void free_job(struct object *o)
 {
     struct job *job = (struct job *)(void *)o;
@@ -78,8 +85,8 @@ static void **callers_locals(void)
 int pirn_job_submit(struct job **ret_job, struct crew *crew, pirn_fn fn, void *arg,
                     void (*arg_drop)(void *arg), bool attached)
 {
-    static const struct object_ops ops = {cancel, free_job, false},
-                                   attached_ops = {cancel, free_job, true};
+    static const struct object_ops ops = {cancel, free_job, false, has_begun},
+                                   attached_ops = {cancel, free_job, true, has_begun};
     void **locals = callers_locals();
     struct job *job = calloc(1, sizeof(*job));
     if (job != NULL && locals != NULL)

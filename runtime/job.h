@@ -15,6 +15,7 @@
  * work                the crew
  * value, value_drop, locals   the submitter, then the thread that runs it
  * unrun               who abandons it; read once it has ended
+ * begun               written by the thread that runs it, read by anybody (relaxed: says nothing more)
  * the others          constant
  */
 #ifndef PIRN_RUNTIME_JOB_H
@@ -33,7 +34,8 @@ struct job {
     void *value; /* pirn_set_value, until the end */
     void (*value_drop)(void *value);
     void **locals; /* LOCALS_MAX of them, or NULL: none is set */
-    bool unrun;    /* it has been taken out of the queue, and has never run */
+    _Atomic bool begun;
+    bool unrun; /* it has been taken out of the queue, and has never run */
 };
 
 /* Submits fn(arg), with a copy of the caller's task-locals. *ret_job is a reference. If it fails (-ENOMEM,

@@ -291,7 +291,7 @@ static int make(pirn_awaitable **ret, pirn_awaitable *const *items, size_t n, un
     return 0;
 }
 
-static const struct object_ops gather_ops = {cancel_parts, free_gather, false};
+static const struct object_ops gather_ops = {cancel_parts, free_gather, false, NULL};
 
 int pirn_gather(pirn_awaitable **ret_gather, pirn_awaitable *const *items, size_t n, unsigned flags)
 {
@@ -302,7 +302,7 @@ int pirn_gather(pirn_awaitable **ret_gather, pirn_awaitable *const *items, size_
 
 int pirn_shield(pirn_awaitable **ret_outer, pirn_awaitable *inner)
 {
-    static const struct object_ops ops = {leave_inner, free_gather, false};
+    static const struct object_ops ops = {leave_inner, free_gather, false, NULL};
     return make(ret_outer, &inner, 1, 0, &ops, inner_ended);
 }
 

@@ -37,6 +37,12 @@ static int cancel(struct object *o, const char *reason)
     return pirn_object_settle(o, -ECANCELED, NULL, NULL);
 }
 
+static bool has_begun(const struct object *o)
+{
+    const struct process_job *job = (const struct process_job *)(const void *)o;
+    return atomic_load_explicit(&job->state, memory_order_relaxed) == JOB_BEGUN;
+}
+
 static void free_job(struct object *o)
 {
     struct process_job *job = (struct process_job *)(void *)o;
@@ -48,7 +54,7 @@ static void free_job(struct object *o)
 int pirn_process_job_new(struct process_job **ret_job, pirn_process_fn fn, const void *in,
                          size_t in_len, size_t out_cap)
 {
-    static const struct object_ops ops = {cancel, free_job, false};
+    static const struct object_ops ops = {cancel, free_job, false, has_begun};
     if (in_len > SSIZE_MAX || out_cap > SSIZE_MAX)
         return -EINVAL;
     struct process_job *job = calloc(1, sizeof(*job));

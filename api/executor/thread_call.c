@@ -56,6 +56,13 @@ int pirn_to_thread(pirn_fn fn, void *arg, int *ret_status, pirn_time deadline)
     return rc;
 }
 
+bool pirn_job_is_running(const pirn_job *job)
+{
+    const struct object *o = (const struct object *)(const void *)job;
+    return job != NULL && job->kind == PIRN_KIND_JOB && !awaitable_has_ended(job) &&
+           o->ops->has_begun(o);
+}
+
 bool pirn_job_is_cancelled(void)
 {
     struct job *job = pirn_self()->job;

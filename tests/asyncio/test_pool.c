@@ -174,6 +174,45 @@ START_TEST(a140_jobs_are_begun_in_order)
 }
 END_TEST
 
+/* ---- S74: which run and which are queued --------------------------------------------------------- */
+
+static void four_jobs(void)
+{
+    pirn_thread_pool *pool = new_pool(2);
+    struct held h = {0};
+    pirn_job *jobs[4];
+    for (int i = 0; i < 4; i++)
+        jobs[i] = submit(pool, hold, &h);
+    support_until(&h.begun, 2);
+    for (int i = 0; i < 4; i++) {
+        CHECK_EQ(pirn_job_is_running(jobs[i]), i < 2);
+        CHECK(!pirn_done(jobs[i]));
+    }
+    CHECK_OK(pirn_cancel(jobs[0], NULL)); /* it has ended, whatever its function still does */
+    CHECK_OK(pirn_cancel(jobs[3], NULL));
+    CHECK(!pirn_job_is_running(jobs[0]));
+    CHECK(!pirn_job_is_running(jobs[3]));
+    atomic_store(&h.release, 1);
+    CHECK_OK(pirn_thread_pool_close(pool, PIRN_NEVER));
+    for (int i = 0; i < 4; i++) {
+        CHECK(!pirn_job_is_running(jobs[i]));
+        CHECK_OK(pirn_release(jobs[i]));
+    }
+    CHECK_EQ(h.ended, 3);
+    CHECK(!pirn_job_is_running(NULL));
+}
+
+START_TEST(s74_running_or_queued)
+{
+    for (int i = 0; i < support_rounds(20); i++)
+        support_everywhere(four_jobs);
+    pirn_future *future;
+    CHECK_OK(pirn_future_new(&future));
+    CHECK(!pirn_job_is_running(future));
+    pirn_release(future);
+}
+END_TEST
+
 /* ---- S107: the default pool -------------------------------------------------------------------- */
 
 static int tick(void *arg)
@@ -335,5 +374,6 @@ START_TEST(a141_to_thread_waits_for_what_has_begun)
 END_TEST
 
 SUPPORT_MAIN("pool", a140_s111_s112_values_and_codes, a140_s108_ten_jobs_on_two_threads,
-             a140_jobs_are_begun_in_order, s107_s197_default_pool, s108_a_default_pool_of_ones_own,
-             s118_completion_wakes_at_once, a141_to_thread_waits_for_what_has_begun)
+             a140_jobs_are_begun_in_order, s74_running_or_queued, s107_s197_default_pool,
+             s108_a_default_pool_of_ones_own, s118_completion_wakes_at_once,
+             a141_to_thread_waits_for_what_has_begun)

@@ -143,11 +143,14 @@ static int cancelled(void *arg)
     pirn_task *of_queued = support_spawn(await, &queued), *of_sole = support_spawn(await, &sole);
     support_until_waiting(of_queued);
     support_until_waiting(of_sole);
+    for (int i = 0; i < 4; i++)
+        CHECK_EQ(pirn_job_is_running(jobs[i]), i == 0);
     CHECK_OK(pirn_cancel(jobs[0], NULL)); /* runs; nobody hears of it any more */
     support_thread_join(thread);
     CHECK_OK(running.rc);
     CHECK_EQ(running.status, -ECANCELED);
     CHECK(pirn_value(jobs[0]) == NULL);
+    CHECK(!pirn_job_is_running(jobs[0]));
     CHECK_OK(pirn_cancel(jobs[1], "unwanted"));
     CHECK_OK(support_join(of_queued));
     CHECK_OK(queued.rc);

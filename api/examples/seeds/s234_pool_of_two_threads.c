@@ -1,11 +1,13 @@
 /*
- * Four jobs of a second on a pool of two threads, without any runtime: their handles are there at once, and
- * the jobs come in order, as many at a time as there are threads.
+ * Four jobs of a second on a pool of two threads, without any runtime: their handles are there at once, say
+ * which jobs run and which are queued, and the jobs come in order, as many at a time as there are threads.
  *
  * The handles are awaitables, whatever awaits them, and wherever. To close the pool waits for its jobs,
  * which Python does at the end of the program.
  */
 #include "seeds.h"
+
+#include <sched.h>
 
 enum {
     JOBS = 4,
@@ -22,12 +24,16 @@ static int func(void *arg)
 int main(void)
 {
     pirn_thread_pool *pool;
+    pirn_job *jobs[JOBS];
     must(pirn_thread_pool_new(&pool, THREADS));
+    for (int i = 0; i < JOBS; i++)
+        must(pirn_thread_pool_submit(pool, &jobs[i], func, (void *)(intptr_t)i));
+    while (!pirn_job_is_running(jobs[THREADS - 1])) /* a thread has to start first */
+        sched_yield();
     for (int i = 0; i < JOBS; i++) {
-        pirn_job *job;
-        must(pirn_thread_pool_submit(pool, &job, func, (void *)(intptr_t)i));
-        printf("<job at %p, %s>\n", (void *)job, pirn_done(job) ? "done" : "not done");
-        pirn_release(job);
+        printf("<job at %p, %s>\n", (void *)jobs[i],
+               pirn_job_is_running(jobs[i]) ? "running" : "pending");
+        pirn_release(jobs[i]);
     }
     return report(pirn_thread_pool_close(pool, PIRN_NEVER));
 }

@@ -26,6 +26,9 @@
  */
 typedef pirn_awaitable pirn_job;
 
+/* True while it runs: it is no longer queued, and has not ended (Future.running). [anywhere] */
+PIRN_API bool pirn_job_is_running(const pirn_job *job);
+
 /* ---- Thread pools ------------------------------------------------------------------------ */
 
 /*
