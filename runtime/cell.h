@@ -73,7 +73,8 @@ enum cell_kind {
 
 struct cell {
     _Atomic uint64_t word;
-    uint8_t kind;     /* enum cell_kind; constant while in use */
+    uint8_t kind; /* enum cell_kind; constant while in use */
+    uint8_t home; /* of a task: who parked it (a worker's index, cut); read by who has claimed it */
     uint16_t cancels; /* requests to end, less those taken back; under the task's lock */
 };
 

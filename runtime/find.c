@@ -90,7 +90,7 @@ static void look_around(struct worker *w)
     pirn_worker_serve_self(w);
     pirn_worker_serve_peers(w, false);
     /* Before it takes over anything itself: that would be for it to run. */
-    w->handed = w->slept && !w->woken && pirn_worker_hand_over(w);
+    w->handed = ((w->slept && !w->woken) || w->apart) && pirn_worker_hand_over(w);
     w->slept = false;
     for (int lane = 0; lane < LANES && !w->handed; lane++)
         take_injected(w, (enum lane)lane);
@@ -105,6 +105,11 @@ static bool may_steal_from(const struct worker *w, const struct worker *victim)
 static bool is_light(const struct node *n)
 {
     return !task_is_heavy(task_of_node((struct node *)n));
+}
+
+static bool is_fresh(const struct node *n)
+{
+    return !task_has_started(task_of_node((struct node *)n));
 }
 
 static bool is_hog(const struct node *n)
@@ -139,6 +144,16 @@ static bool is_settled(struct worker *v)
     return true;
 }
 
+/* Since a thief last asked. */
+static bool has_spawned(struct worker *v)
+{
+    uint64_t spawns = atomic_load_explicit(&v->n.spawns, memory_order_relaxed);
+    if (atomic_load_explicit(&v->eyed_spawns, memory_order_relaxed) == spawns)
+        return false;
+    atomic_store_explicit(&v->eyed_spawns, spawns, memory_order_relaxed);
+    return true;
+}
+
 /* From the first worker that has something wanted (NULL: whatever it has). */
 static unsigned steal(struct worker *w, struct node **ret_nodes, unsigned max, bool take_slots,
                       bool (*want)(const struct node *n))
@@ -150,10 +165,13 @@ static unsigned steal(struct worker *w, struct node **ret_nodes, unsigned max, b
         bool stuck = worker_stuck(v) != STUCK_NOT;
         if (!may_steal_from(w, v))
             continue;
-        bool slot = pirn_runq_slot(&v->q) != NULL && (stuck || take_slots);
+        bool together = pirn_worker_is_together(v);
+        if (together && (want != NULL || !has_spawned(v)))
+            continue;
+        bool slot = pirn_runq_slot(&v->q) != NULL && (stuck || take_slots) && !together;
         if (!slot && (!is_settled(v) || pirn_runq_size(&v->q) == 0))
             continue;
-        unsigned n = pirn_runq_steal(&v->q, ret_nodes, max, slot, want);
+        unsigned n = pirn_runq_steal(&v->q, ret_nodes, max, slot, together ? is_fresh : want);
         if (n == 0)
             continue;
         count_one(&w->n.steals);
@@ -243,7 +261,7 @@ static bool work_in_sight(struct worker *w)
     for (unsigned i = 0; i < threads; i++) {
         struct worker *v = rt_worker(w->rt, i);
         if (may_steal_from(w, v) && pirn_runq_size(&v->q) != 0 && is_settled(v) &&
-            !(handed && pirn_worker_is_calm(v, w->now)))
+            !pirn_worker_is_together(v) && !(handed && pirn_worker_is_calm(v, w->now)))
             return true;
     }
     return rt_phase(w->rt) != PHASE_RUN;
@@ -356,7 +374,7 @@ struct pirn_task *pirn_worker_find(struct worker *w)
         t = pirn_worker_next_local(w);
         if (t != NULL) {
             w->woken = false;
-            if (w->spared && !pirn_worker_is_calm(w, w->now)) {
+            if (w->spared && !pirn_worker_is_calm(w, w->now) && !pirn_worker_is_talking(w)) {
                 w->spared = false;
                 w->took = true;
             }

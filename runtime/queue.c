@@ -205,9 +205,14 @@ void pirn_worker_ready(struct pirn_task *t)
         pirn_worker_enqueue(w, t);
         return;
     }
+    w->woken_here++;
+    w->fetched += t->cell.home != (uint8_t)w->index;
     struct node *displaced = pirn_runq_push_slot(&w->q, &t->node);
     if (displaced != NULL) {
         push(w, task_of_node(displaced));
-        wake_for_local(w);
+        if (pirn_worker_is_talking(w))
+            w->spared = true;
+        else
+            wake_for_local(w);
     }
 }

@@ -132,6 +132,7 @@ static __attribute__((noinline)) void finish_other(struct worker *w)
         uint32_t gen = w->park_gen;
         unsigned how = w->park_how;
         bool on_strand = task_is_on_strand(prev);
+        prev->cell.home = (uint8_t)w->index;
         bool parked = pirn_cell_park(&prev->cell, gen, how, &word);
         if (on_strand)
             parked ? pirn_strand_parked(w, prev) : pirn_strand_yielded(w, prev);

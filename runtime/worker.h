@@ -100,21 +100,28 @@ struct worker {
     int64_t now;                   /* the clock at the last look */
     int64_t lone_wake, lone_pause; /* queue.c: when it last woke somebody for a single task */
     uint32_t fruitless_seen;
-    bool woken;                 /* and has not found anything yet */
-    _Atomic uint64_t eyed;      /* what thieves last saw of a single task here, */
-    _Atomic unsigned eyed_runs; /* and how often in a row (find.c) */
-    bool slept;                 /* in the kernel, since the last look */
-    bool handed;                /* what that brought has gone to a peer */
+    bool woken;                   /* and has not found anything yet */
+    _Atomic uint64_t eyed;        /* what thieves last saw of a single task here, */
+    _Atomic unsigned eyed_runs;   /* and how often in a row (find.c), */
+    _Atomic uint64_t eyed_spawns; /* and how many it had spawned */
+    bool slept;                   /* in the kernel, since the last look */
+    bool handed;                  /* what that brought has gone to a peer */
     bool spared; /* wakes nobody as it is calm; to be thought of again if it is not */
     int64_t stride_began;
     int64_t step_began; /* debug mode: when current was switched to */
     uint64_t stride_tick;
     int stride;
     _Atomic uint64_t pass;    /* the scheduler's looks; monitor reads it */
-    _Atomic int64_t looked;   /* `now`, for peers (pace.c, as the next three; owner) */
+    _Atomic int64_t looked;   /* `now`, for peers (pace.c, as the next four; owner) */
     _Atomic int64_t ran_long; /* when a stride last took much longer than it ought to */
     _Atomic int64_t idle_at;  /* when its queue was last empty */
     _Atomic uint32_t each_ns; /* from switch to switch, in the last stride */
+    _Atomic bool talks;       /* its tasks had better stay together */
+    bool apart;
+    int64_t talks_until;
+    unsigned woken_here; /* in this stride: tasks woken by others, */
+    unsigned fetched;    /* of those, parked by a peer, */
+    unsigned contended;  /* locks of channels and queues not had at once */
     uint32_t random;
 
     _Atomic uint32_t role, stuck;
@@ -187,10 +194,13 @@ void pirn_worker_destroy(struct worker *w);
 struct pirn_task *pirn_worker_find(struct worker *w);
 
 /* Pace (pace.c): begins a stride; will w be through with what it has in no time? Does a peer that will
- * take over w's queue? Is there a peer that is at work and has not said that it parks? */
+ * take over w's queue? Is there a peer that is at work and has not said that it parks? Do w's
+ * tasks talk to each other and are better left together? Is v to be left alone for that, by a thief? */
 void pirn_worker_begin_stride(struct worker *w);
 bool pirn_worker_is_calm(const struct worker *w, int64_t now);
 bool pirn_worker_hand_over(struct worker *w);
+bool pirn_worker_is_talking(const struct worker *w);
+bool pirn_worker_is_together(const struct worker *v);
 bool pirn_worker_has_peer_awake(const struct worker *w);
 static inline void worker_note_idle(struct worker *w)
 {

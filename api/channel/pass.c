@@ -98,7 +98,7 @@ int pirn_channel_send(pirn_channel *channel, const void *item, pirn_time deadlin
         return rc;
     struct core *c = channel->core;
     handover_init(&h);
-    lock_take(&c->lock);
+    wait_lock(&c->lock);
     rc = pirn_channel_offer(channel, item, &h);
     if (rc == -EAGAIN) {
         party_init(&me, (void *)(uintptr_t)item, channel); /* only read */
@@ -123,7 +123,7 @@ int pirn_channel_recv(pirn_channel *channel, void *ret_item, pirn_time deadline)
         return rc;
     struct core *c = channel->core;
     handover_init(&h);
-    lock_take(&c->lock);
+    wait_lock(&c->lock);
     rc = pirn_channel_take(channel, ret_item, &h);
     if (rc == -EAGAIN) {
         party_init(&me, ret_item, channel);
@@ -143,7 +143,7 @@ int pirn_channel_try_send(pirn_channel *channel, const void *item)
         return -EINVAL;
     struct core *c = channel->core;
     handover_init(&h);
-    lock_take(&c->lock);
+    wait_lock(&c->lock);
     int rc = pirn_channel_offer(channel, item, &h);
     lock_drop(&c->lock);
     handover_finish(&h);
@@ -157,7 +157,7 @@ int pirn_channel_try_recv(pirn_channel *channel, void *ret_item)
         return -EINVAL;
     struct core *c = channel->core;
     handover_init(&h);
-    lock_take(&c->lock);
+    wait_lock(&c->lock);
     int rc = pirn_channel_take(channel, ret_item, &h);
     lock_drop(&c->lock);
     handover_finish(&h);

@@ -65,7 +65,7 @@ static int put(pirn_queue *q, const void *item, struct putter *me, struct wait *
     int rc;
     handover_init(&h);
     for (;;) {
-        lock_take(&q->lock);
+        wait_lock(&q->lock);
         rc = offer(q, item, me->key, &node, &h);
         if (rc == -EAGAIN && w != NULL)
             party_link(&me->party, w, &q->putting);
@@ -143,7 +143,7 @@ static int get(pirn_queue *q, void *ret_item, struct party *me, struct wait *w)
     struct wakeups wakeups;
     struct item *node = NULL;
     wakeups_init(&wakeups);
-    lock_take(&q->lock);
+    wait_lock(&q->lock);
     int rc = take(q, ret_item, &wakeups, &node);
     if (rc == -EAGAIN && w != NULL)
         party_link(me, w, &q->getting);
