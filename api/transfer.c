@@ -128,8 +128,6 @@ ssize_t pirn_transfer_all(struct wait *w, const char *what, struct args *a, dire
             return (ssize_t)done;
         a->addr = (const char *)a->addr + got;
         a->len = n - done;
-        if (a->kind == OP_READ || a->kind == OP_WRITE)
-            a->off += a->off != UINT64_MAX ? (uint64_t)got : 0;
         pirn_wait_renew(w);
     }
 }

@@ -52,9 +52,8 @@ static bool settle(struct port *p, struct op *op)
             return false;
         }
         /* A descriptor set to O_NONBLOCK: the kernel did not wait, so wait for it by a poll. */
-        if (op->kind == OP_CONNECT
-                ? res == -EINPROGRESS
-                : res == -EAGAIN && op->kind != OP_POLL && op->kind != OP_CLOCK) {
+        if (op->kind == OP_CONNECT ? res == -EINPROGRESS
+                                   : res == -EAGAIN && op->kind <= OP_WAITING) {
             op->polling = OP_POLLING;
             requeue(p, op);
             return false;

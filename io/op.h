@@ -33,11 +33,23 @@ enum op_kind {
     OP_SENDMSG,
     OP_READ,
     OP_WRITE,
+    OP_READV,
+    OP_WRITEV,
+    OP_WAITING = OP_WRITEV, /* so far those that may have to wait for their descriptor */
     OP_OPENAT,
     OP_CLOSE,
     OP_FSYNC,
     OP_POLL,
     OP_CLOCK, /* a timeout on the wall or boot clock, kept by the kernel because clocks get set */
+    OP_NEWER, /* from here on those that an older kernel may lack: -EINVAL */
+    OP_STATX = OP_NEWER, /* addr: the path, len: the mask, off: where to */
+    OP_FALLOCATE,        /* addr: how many bytes, len: the mode */
+    OP_FTRUNCATE,        /* off: the new size; Linux 6.9 */
+    OP_RENAMEAT,         /* addr: from, off: to, len: its directory; also OP_LINKAT */
+    OP_UNLINKAT,
+    OP_MKDIRAT,   /* len: the mode; 5.15, with those that follow */
+    OP_SYMLINKAT, /* addr: what it says, off: the path */
+    OP_LINKAT,
     OP_KINDS,
     OP_ALARM = OP_KINDS /* a deadline that is nobody's wait: never given to the kernel */
 };
@@ -50,7 +62,10 @@ enum {
 enum {
     OP_POLL_FIRST = 1, /* off of a socket operation: it would block now */
     OP_MORE = 2,       /* off of a receive that is done: the socket held more */
-    OP_BLOCKS = 1      /* off of an open: it waits, so it takes a kernel helper thread */
+    OP_BLOCKS = 1,     /* off of an open: it waits, so it takes a kernel helper thread */
+    OP_LENGTHY = 1,    /* flags of a read or write: so long that the copying itself takes one */
+    OP_BUFFERED = 2,   /* no request's flag, a note of api/file/transfer.c */
+    OP_DATA = 1        /* flags of a sync: the data, and the size, but not the times */
 };
 
 enum {

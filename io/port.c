@@ -239,7 +239,7 @@ void pirn_port_wake(struct port *p)
     pirn_ring_wake(p->ring);
 }
 
-void pirn_port_thread_init(struct port *p)
+void pirn_port_thread_init(struct port *p, unsigned helpers)
 {
-    pirn_ring_limit_helpers(p->ring);
+    pirn_ring_limit_helpers(p->ring, helpers);
 }

@@ -106,7 +106,7 @@ void pirn_port_wait(struct port *p, int64_t until);
 /* Makes the owner's present or next wait return. Any thread. */
 void pirn_port_wake(struct port *p);
 
-/* Once in each thread that flushes ports. */
-void pirn_port_thread_init(struct port *p);
+/* Once in each thread that flushes ports; helpers: see pirn_ring_limit_helpers. */
+void pirn_port_thread_init(struct port *p, unsigned helpers);
 
 #endif

@@ -25,8 +25,9 @@
 #define REGISTER_SEND_MSG_RING 31 /* 6.13 */
 
 enum {
-    HELPERS = 4
-}; /* kernel threads per submitting thread for what cannot be done inline */
+    REQUEST_FTRUNCATE = 55, /* 6.9 */
+    REQUEST_UNKNOWN = 255   /* to every kernel so far */
+};
 
 static unsigned load_acquire(const unsigned *p)
 {
@@ -110,9 +111,9 @@ void pirn_ring_destroy(struct ring *r)
         sys_close(r->event_fd);
 }
 
-void pirn_ring_limit_helpers(struct ring *r)
+void pirn_ring_limit_helpers(struct ring *r, unsigned helpers)
 {
-    unsigned limits[2] = {HELPERS, HELPERS};
+    unsigned limits[2] = {helpers, helpers}; /* for files and block devices; for all else */
     sys_io_uring_register(r->uring.ring_fd, IORING_REGISTER_IOWQ_MAX_WORKERS, limits, 2);
 }
 
@@ -128,8 +129,8 @@ static struct io_uring_sqe *next_entry(struct ring *r)
 
 static unsigned poll_events(const struct op *op)
 {
-    return op->kind == OP_WRITE || op->kind == OP_SEND || op->kind == OP_SENDMSG ||
-                   op->kind == OP_CONNECT
+    return op->kind == OP_WRITE || op->kind == OP_WRITEV || op->kind == OP_SEND ||
+                   op->kind == OP_SENDMSG || op->kind == OP_CONNECT
                ? POLLOUT
                : POLLIN;
 }
@@ -137,6 +138,50 @@ static unsigned poll_events(const struct op *op)
 static uint16_t poll_first(const struct op *op)
 {
     return op->off == OP_POLL_FIRST ? IORING_RECVSEND_POLL_FIRST : 0;
+}
+
+static unsigned flags_of_transfer(const struct op *op)
+{
+    return op->flags == OP_LENGTHY ? IOSQE_ASYNC : 0;
+}
+
+/* What has to do with files only, and may be unknown to the kernel. */
+static void prepare_newer(struct io_uring_sqe *sqe, const struct op *op)
+{
+    const char *path = (const char *)(uintptr_t)op->addr;
+    void *second = (void *)(uintptr_t)op->off;
+    switch ((enum op_kind)op->kind) {
+    case OP_STATX:
+        io_uring_prep_statx(sqe, op->fd, path, (int)op->flags, op->len, second);
+        break;
+    case OP_FALLOCATE:
+        io_uring_prep_fallocate(sqe, op->fd, (int)op->len, (off_t)op->off, (off_t)op->addr);
+        break;
+    case OP_FTRUNCATE:
+        io_uring_prep_rw(REQUEST_FTRUNCATE, sqe, op->fd, NULL, 0, op->off);
+        break;
+    case OP_RENAMEAT:
+        io_uring_prep_renameat(sqe, op->fd, path, (int)op->len, second, op->flags);
+        break;
+    case OP_UNLINKAT:
+        io_uring_prep_unlinkat(sqe, op->fd, path, (int)op->flags);
+        break;
+    case OP_MKDIRAT:
+        io_uring_prep_mkdirat(sqe, op->fd, path, (mode_t)op->len);
+        break;
+    case OP_SYMLINKAT:
+        io_uring_prep_symlinkat(sqe, path, op->fd, second);
+        break;
+    case OP_LINKAT:
+        io_uring_prep_linkat(sqe, op->fd, path, (int)op->len, second, (int)op->flags);
+        break;
+    default:
+        break;
+    }
+#ifdef PIRN_HARD
+    if (pirn_fault("ring_newer") != 0) /* as if the kernel were older */
+        sqe->opcode = REQUEST_UNKNOWN;
+#endif
 }
 
 bool pirn_ring_prepare(struct ring *r, struct op *op)
@@ -170,9 +215,19 @@ bool pirn_ring_prepare(struct ring *r, struct op *op)
         break;
     case OP_READ:
         io_uring_prep_read(sqe, op->fd, addr, op->len, op->off);
+        sqe->flags |= flags_of_transfer(op);
         break;
     case OP_WRITE:
         io_uring_prep_write(sqe, op->fd, addr, op->len, op->off);
+        sqe->flags |= flags_of_transfer(op);
+        break;
+    case OP_READV:
+        io_uring_prep_readv(sqe, op->fd, addr, op->len, op->off);
+        sqe->flags |= flags_of_transfer(op);
+        break;
+    case OP_WRITEV:
+        io_uring_prep_writev(sqe, op->fd, addr, op->len, op->off);
+        sqe->flags |= flags_of_transfer(op);
         break;
     case OP_OPENAT:
         io_uring_prep_openat(sqe, op->fd, addr, (int)op->flags, (mode_t)op->len);
@@ -183,7 +238,7 @@ bool pirn_ring_prepare(struct ring *r, struct op *op)
         io_uring_prep_close(sqe, op->fd);
         break;
     case OP_FSYNC:
-        io_uring_prep_fsync(sqe, op->fd, 0);
+        io_uring_prep_fsync(sqe, op->fd, op->flags == OP_DATA ? IORING_FSYNC_DATASYNC : 0);
         break;
     case OP_CLOCK:
         /* addr and off hold the timespec; the kernel copies it when it takes the entry */
@@ -196,7 +251,8 @@ bool pirn_ring_prepare(struct ring *r, struct op *op)
         io_uring_prep_poll_add(sqe, op->fd,
                                op->polling == OP_POLLING ? poll_events(op) : op->flags);
         break;
-    case OP_KINDS:
+    default:
+        prepare_newer(sqe, op);
         break;
     }
     io_uring_sqe_set_data64(sqe, (uint64_t)(uintptr_t)op | RING_OP);

@@ -23,7 +23,6 @@
  */
 #include "io/sys.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <linux/futex.h>
@@ -32,42 +31,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "io/fault.h"
-
-#ifdef PIRN_HARD
-#define INJECT(name) \
-    do { \
-        int fault = pirn_fault(#name); \
-        if (fault) \
-            return fault; \
-    } while (0)
-#else
-#define INJECT(name) ((void)0)
-#endif
-
-#if defined(PIRN_ASAN) || defined(PIRN_TSAN)
-#define SANITIZED
-#endif
-
-/* Not inlined, and with a side effect in the compiler's eyes, for the reason given above: also
- * where the whole library is optimised as one. */
-static __attribute__((noinline)) int last_error(void)
-{
-    __asm__ volatile("");
-    return -errno;
-}
-
-/* A libc call's result, by the contract. */
-static inline ssize_t result(ssize_t r)
-{
-    return r < 0 ? last_error() : r;
-}
-
-/* The same for calls whose results fit an int. */
-static inline int result_int(long r)
-{
-    return r < 0 ? last_error() : (int)r;
-}
+#include "io/sys_internal.h"
 
 /* ---- Memory ----------------------------------------------------------------------------- */
 
@@ -204,18 +168,6 @@ int sys_eventfd(unsigned initial, int flags)
     return result_int(eventfd(initial, flags));
 }
 
-int sys_openat(int dir_fd, const char *path, int flags, mode_t mode)
-{
-    INJECT(openat);
-    return result_int(openat(dir_fd, path, flags, mode));
-}
-
-ssize_t sys_getdents64(int fd, void *buf, size_t n)
-{
-    INJECT(getdents64);
-    return result(getdents64(fd, buf, n));
-}
-
 int sys_close(int fd)
 {
     INJECT(close);
@@ -226,24 +178,6 @@ int sys_fcntl(int fd, int command, long arg)
 {
     INJECT(fcntl);
     return result_int(fcntl(fd, command, arg));
-}
-
-int sys_fstat(int fd, struct stat *ret_stat)
-{
-    INJECT(fstat);
-    return result_int(fstat(fd, ret_stat));
-}
-
-int sys_fstatat(int dir_fd, const char *path, struct stat *ret_stat, int flags)
-{
-    INJECT(fstatat);
-    return result_int(fstatat(dir_fd, path, ret_stat, flags));
-}
-
-int sys_fsync(int fd)
-{
-    INJECT(fsync);
-    return result_int(fsync(fd));
 }
 
 int sys_poll(struct pollfd *fds, nfds_t n, int timeout_ms)
@@ -268,30 +202,6 @@ ssize_t sys_write(int fd, const void *buf, size_t n)
 {
     INJECT(write);
     return result(write(fd, buf, n));
-}
-
-ssize_t sys_pread(int fd, void *buf, size_t n, off_t offset)
-{
-    INJECT(pread);
-    return result(pread(fd, buf, n, offset));
-}
-
-ssize_t sys_pwrite(int fd, const void *buf, size_t n, off_t offset)
-{
-    INJECT(pwrite);
-    return result(pwrite(fd, buf, n, offset));
-}
-
-ssize_t sys_preadv2(int fd, const struct iovec *iov, int n, off_t offset, int flags)
-{
-    INJECT(preadv2);
-    return result(preadv2(fd, iov, n, offset, flags));
-}
-
-ssize_t sys_pwritev2(int fd, const struct iovec *iov, int n, off_t offset, int flags)
-{
-    INJECT(pwritev2);
-    return result(pwritev2(fd, iov, n, offset, flags));
 }
 
 /* ---- Sockets ---------------------------------------------------------------------------- */

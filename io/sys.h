@@ -75,21 +75,37 @@ int sys_getrlimit(int resource, struct rlimit *ret_limit) SYS(getrlimit);
 
 /* Descriptors. */
 int sys_eventfd(unsigned initial, int flags) SYS(eventfd);
-int sys_openat(int dir_fd, const char *path, int flags, mode_t mode) SYS(openat);
-ssize_t sys_getdents64(int fd, void *buf, size_t n) SYS(getdents64);
 int sys_close(int fd) SYS(close);
 int sys_fcntl(int fd, int command, long arg) SYS(fcntl);
-int sys_fstat(int fd, struct stat *ret_stat) SYS(fstat);
-int sys_fstatat(int dir_fd, const char *path, struct stat *ret_stat, int flags) SYS(fstatat);
-int sys_fsync(int fd) SYS(fsync);
 int sys_poll(struct pollfd *fds, nfds_t n, int timeout_ms) SYS(poll);
 int sys_ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout) SYS(ppoll);
 ssize_t sys_read(int fd, void *buf, size_t n) SYS(read);
 ssize_t sys_write(int fd, const void *buf, size_t n) SYS(write);
+
+/* Files (sys_file.c). */
 ssize_t sys_pread(int fd, void *buf, size_t n, off_t offset) SYS(pread);
 ssize_t sys_pwrite(int fd, const void *buf, size_t n, off_t offset) SYS(pwrite);
 ssize_t sys_preadv2(int fd, const struct iovec *iov, int n, off_t offset, int flags) SYS(preadv2);
 ssize_t sys_pwritev2(int fd, const struct iovec *iov, int n, off_t offset, int flags) SYS(pwritev2);
+ssize_t sys_copy_file_range(int from, off_t *from_at, int to, off_t *to_at, size_t n)
+    SYS(copy_file_range);
+int sys_fsync(int fd) SYS(fsync);
+int sys_fdatasync(int fd) SYS(fdatasync);
+int sys_ftruncate(int fd, off_t size) SYS(ftruncate);
+int sys_fallocate(int fd, int mode, off_t offset, off_t n) SYS(fallocate);
+int sys_openat(int dir_fd, const char *path, int flags, mode_t mode) SYS(openat);
+ssize_t sys_getdents64(int fd, void *buf, size_t n) SYS(getdents64);
+int sys_fstat(int fd, struct stat *ret_stat) SYS(fstat);
+int sys_fstatat(int dir_fd, const char *path, struct stat *ret_stat, int flags) SYS(fstatat);
+int sys_statx(int dir_fd, const char *path, int flags, unsigned mask, struct statx *ret_stat)
+    SYS(statx);
+int sys_renameat2(int from_dir, const char *from, int to_dir, const char *to, unsigned flags)
+    SYS(renameat2);
+int sys_unlinkat(int dir_fd, const char *path, int flags) SYS(unlinkat);
+int sys_mkdirat(int dir_fd, const char *path, mode_t mode) SYS(mkdirat);
+int sys_linkat(int from_dir, const char *from, int to_dir, const char *to, int flags) SYS(linkat);
+int sys_symlinkat(const char *target, int dir_fd, const char *path) SYS(symlinkat);
+ssize_t sys_readlinkat(int dir_fd, const char *path, char *buf, size_t n) SYS(readlinkat);
 
 /* Sockets. */
 int sys_accept4(int fd, struct sockaddr *ret_addr, socklen_t *ret_len, int flags) SYS(accept4);

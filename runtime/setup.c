@@ -30,6 +30,15 @@ void pirn_worker_destroy(struct worker *w)
     pirn_port_destroy(&w->port);
 }
 
+unsigned pirn_worker_helpers(const struct pirn_runtime *rt)
+{
+    enum {
+        DEFAULT_HELPERS = 4
+    };
+    return rt->config.max_kernel_threads != 0 ? (unsigned)rt->config.max_kernel_threads
+                                              : DEFAULT_HELPERS;
+}
+
 /* Short slices: a thread that asks for 100 us is given the core soon after it wakes, even beside
  * spinners (EEVDF, Linux 6.12; elsewhere refused or ignored). And exact sleeps. */
 void pirn_worker_be_prompt(void)

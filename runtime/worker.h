@@ -187,6 +187,8 @@ void *pirn_worker_main(void *worker);
 /* On pirn's own threads a write to a broken pipe is -EPIPE and nothing else. */
 void pirn_worker_block_sigpipe(void);
 void pirn_worker_be_prompt(void);
+/* How many kernel threads may do its I/O. */
+unsigned pirn_worker_helpers(const struct pirn_runtime *rt);
 int pirn_worker_init(struct worker *w, struct pirn_runtime *rt, unsigned index, enum role role);
 void pirn_worker_destroy(struct worker *w);
 

@@ -110,15 +110,13 @@ typedef struct pirn_config {
     void *(*alloc)(void *user, size_t bytes); /* tasks, queues, rings; NULL: malloc */
     void (*free)(void *user, void *ptr);
     void *alloc_user;
-    pirn_time slow_step; /* debug mode: a longer step is reported; 0: 100 ms */
+    pirn_time slow_step;    /* debug mode: a longer step is reported; 0: 100 ms */
+    int max_kernel_threads; /* a worker's, for file I/O; 0: 4. See <pirn/file.h> */
 } pirn_config;
 
 #define PIRN_CONFIG_INIT \
     { \
-        sizeof(pirn_config), 0, 0, 0, 0, 0, 0, 0, {0}, NULL, NULL, NULL, NULL, NULL, \
-        { \
-            0 \
-        } \
+        sizeof(pirn_config), 0, 0, 0, 0, 0, 0, 0, {0}, NULL, NULL, NULL, NULL, NULL, {0}, 0 \
     }
 
 /*
@@ -448,6 +446,7 @@ PIRN_API const char *pirn_version(void);
 #include <pirn/executor.h>
 #include <pirn/generator.h>
 #include <pirn/loop.h>
+#include <pirn/file.h>
 /* clang-format on */
 
 #ifdef __cplusplus

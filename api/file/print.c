@@ -1,0 +1,85 @@
+/*
+ * Printing: whole texts to standard output, by turns. The turn is a mutex of pirn's, so who waits for a
+ * slow reader, or for who does, is parked and not blocked. Once the first byte may be out the text is
+ * written to its end, whatever cancels come.
+ *
+ * A fork's child has a turn of its own: its parent's may be taken, by somebody who did not come along.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/transfer.h"
+
+static pirn_mutex turn = PIRN_MUTEX_INIT;
+
+static void renew(void)
+{
+    memset(&turn, 0, sizeof(turn));
+}
+
+static void install(void)
+{
+    pthread_atfork(NULL, NULL, renew);
+}
+
+/* Not inlined: errno's address is the thread's, and the caller may change threads. */
+static __attribute__((noinline)) int flush_stdio(void)
+{
+    __asm__ volatile("");
+    return fflush(stdout) == 0 ? 0 : -errno;
+}
+
+static int write_all(const char *text, size_t n)
+{
+    int rc = flush_stdio(), fd = fileno(stdout);
+    for (size_t at = 0; rc == 0 && at < n;) {
+        ssize_t put = pirn_write(fd, text + at, n - at, PIRN_NEVER);
+        if (put <= 0)
+            rc = put < 0 ? (int)put : -EIO;
+        else
+            at += (size_t)put;
+    }
+    return rc;
+}
+
+static int write_in_turn(const char *text, size_t n)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, install);
+    int rc = pirn_mutex_lock(&turn, PIRN_NEVER);
+    if (rc != 0)
+        return rc;
+    struct pirn_task *t = pirn_current_task();
+    bool shielded = t != NULL && pirn_task_shield(t) == 0;
+    rc = write_all(text, n);
+    if (shielded)
+        pirn_task_unshield(t);
+    pirn_mutex_unlock(&turn);
+    return rc != 0 ? rc : (int)n;
+}
+
+int pirn_print(const char *format, ...)
+{
+    char small[256], *text = small;
+    va_list args;
+    va_start(args, format);
+    int n = vsnprintf(small, sizeof(small), format, args);
+    va_end(args);
+    if (n < 0)
+        return -EILSEQ;
+    if ((size_t)n >= sizeof(small)) {
+        text = malloc((size_t)n + 1);
+        if (text == NULL)
+            return -ENOMEM;
+        va_start(args, format);
+        vsnprintf(text, (size_t)n + 1, format, args);
+        va_end(args);
+    }
+    int rc = write_in_turn(text, (size_t)n);
+    if (text != small)
+        free(text);
+    return rc;
+}

@@ -1,0 +1,47 @@
+/*
+ * What the files of system calls share: faults on purpose, and errno as a result; see sys.c.
+ */
+#ifndef PIRN_IO_SYS_INTERNAL_H
+#define PIRN_IO_SYS_INTERNAL_H
+
+#include <errno.h>
+
+#include "io/fault.h"
+#include "io/sys.h"
+
+#ifdef PIRN_HARD
+#define INJECT(name) \
+    do { \
+        int fault = pirn_fault(#name); \
+        if (fault) \
+            return fault; \
+    } while (0)
+#else
+#define INJECT(name) ((void)0)
+#endif
+
+#if defined(PIRN_ASAN) || defined(PIRN_TSAN)
+#define SANITIZED
+#endif
+
+/* Not inlined, and with a side effect in the compiler's eyes, for the reason given in sys.c:
+ * also where the whole library is optimised as one. */
+static __attribute__((noinline)) int last_error(void)
+{
+    __asm__ volatile("");
+    return -errno;
+}
+
+/* A libc call's result, by the contract. */
+static inline ssize_t result(ssize_t r)
+{
+    return r < 0 ? last_error() : r;
+}
+
+/* The same for calls whose results fit an int. */
+static inline int result_int(long r)
+{
+    return r < 0 ? last_error() : (int)r;
+}
+
+#endif
