@@ -18,6 +18,8 @@
 #include "io/port_internal.h"
 #include "io/sys.h"
 
+_Atomic uint32_t pirn_port_waiting_opens;
+
 int pirn_port_init(struct port *p, const struct mem *mem, unsigned entries, unsigned completions,
                    bool (*expire)(struct op *op))
 {
@@ -79,6 +81,8 @@ int pirn_port_start(struct port *p, struct op *op, uint32_t gen, int64_t deadlin
         op->pending = 1;
         port_add(&p->backlog, 1);
         port_add(&p->inflight, 1);
+        if (port_op_waits_in_open(op))
+            atomic_fetch_add_explicit(&pirn_port_waiting_opens, 1, memory_order_relaxed);
     }
     pthread_mutex_unlock(&p->lock);
     return rc;
@@ -209,12 +213,27 @@ static void fill_if_needed(struct port *p)
     pthread_mutex_unlock(&p->lock);
 }
 
-void pirn_port_flush(struct port *p)
+/*
+ * After the filling, before the kernel is entered: the open was counted before it was queued, under the
+ * lock. (Should another thread's entering take it along just now, that one hears of it the next time.)
+ */
+static void allow_helpers(struct port *p, struct submitter *me)
+{
+    /* relaxed: see above */
+    uint32_t more = atomic_load_explicit(&pirn_port_waiting_opens, memory_order_relaxed);
+    if (__builtin_expect(more == me->more, 1))
+        return;
+    me->more = more;
+    pirn_ring_limit_helpers(p->ring, me->helpers + more);
+}
+
+void pirn_port_flush(struct port *p, struct submitter *me)
 {
     for (;;) {
         fill_if_needed(p);
         if (pirn_ring_unsubmitted(p->ring) == 0 && !pirn_ring_wants_enter(p->ring))
             return;
+        allow_helpers(p, me);
         /* EINTR, EBUSY and EAGAIN (completion queue or memory short for the moment): what was not
          * taken stays published, and the next flush offers it again. */
         if (pirn_ring_enter(p->ring) < 0)
@@ -224,11 +243,12 @@ void pirn_port_flush(struct port *p)
     }
 }
 
-void pirn_port_wait(struct port *p, int64_t until)
+void pirn_port_wait(struct port *p, struct submitter *me, int64_t until)
 {
     fill_if_needed(p);
+    allow_helpers(p, me);
     if (atomic_load_explicit(&p->backlog, memory_order_relaxed) != 0)
-        pirn_port_flush(p); /* more than one queue full */
+        pirn_port_flush(p, me); /* more than one queue full */
     pirn_ring_wait(p->ring, until);
 }
 
@@ -239,7 +259,8 @@ void pirn_port_wake(struct port *p)
     pirn_ring_wake(p->ring);
 }
 
-void pirn_port_thread_init(struct port *p, unsigned helpers)
+void pirn_port_thread_init(struct port *p, struct submitter *me, unsigned helpers)
 {
+    *me = (struct submitter){helpers, 0};
     pirn_ring_limit_helpers(p->ring, helpers);
 }

@@ -33,6 +33,14 @@
 
 struct ring;
 
+/* What a thread that flushes ports knows of its kernel threads, which belong to it and not to the ring.
+ * Its own. An open that waits (OP_BLOCKS) keeps one of them for as long, so every such thread has one more
+ * for each such open of the process: whoever submits it, it keeps nobody from his files. */
+struct submitter {
+    unsigned helpers; /* what it shall have otherwise */
+    unsigned more;    /* for opens; as the kernel was told */
+};
+
 /* Field                    written by              read by
  * queue, cancels, heap     under lock              under lock
  * next_deadline            under lock              anybody, as a hint to look again
@@ -98,15 +106,15 @@ bool pirn_port_has_backlog(const struct port *p);
 bool pirn_port_holds_back(const struct port *p);
 
 /* Gives queued operations and cancels to the kernel. */
-void pirn_port_flush(struct port *p);
+void pirn_port_flush(struct port *p, struct submitter *me);
 
 /* Flushes and waits for a completion, a wake-up, or the time. */
-void pirn_port_wait(struct port *p, int64_t until);
+void pirn_port_wait(struct port *p, struct submitter *me, int64_t until);
 
 /* Makes the owner's present or next wait return. Any thread. */
 void pirn_port_wake(struct port *p);
 
 /* Once in each thread that flushes ports; helpers: see pirn_ring_limit_helpers. */
-void pirn_port_thread_init(struct port *p, unsigned helpers);
+void pirn_port_thread_init(struct port *p, struct submitter *me, unsigned helpers);
 
 #endif

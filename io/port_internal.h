@@ -36,12 +36,23 @@ static inline void port_remove_deadline(struct port *p, struct op *op)
         port_publish_deadline(p);
 }
 
+/* Opens under way, or queued, that wait for somebody. Anybody; see allow_helpers. */
+extern _Atomic uint32_t pirn_port_waiting_opens;
+
+static inline bool port_op_waits_in_open(const struct op *op)
+{
+    return op->kind == OP_OPENAT && op->off == OP_BLOCKS;
+}
+
 /* Under the lock: the operation is over. */
 static inline void port_finish(struct port *p, struct op *op, int res)
 {
     port_remove_deadline(p, op);
-    if (op->state != OP_TIMER)
+    if (op->state != OP_TIMER) {
         port_add(&p->inflight, -1);
+        if (port_op_waits_in_open(op))
+            atomic_fetch_sub_explicit(&pirn_port_waiting_opens, 1, memory_order_relaxed);
+    }
     op->res = res;
     op->state = OP_IDLE;
     /* A stop that comes too late must not look at a later use of the struct, which may be in another

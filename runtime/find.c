@@ -284,7 +284,7 @@ static void park_sentinel(struct worker *w)
     atomic_thread_fence(memory_order_seq_cst);
     if (!anything_injected(w) && !pirn_port_is_due(&w->port, w->now) && rt_phase(rt) == PHASE_RUN) {
         count_one(&w->n.parks);
-        pirn_port_wait(&w->port, until);
+        pirn_port_wait(&w->port, &w->submitter, until);
     }
     atomic_store_explicit(&w->parker.state, PARKER_AWAKE, memory_order_relaxed);
     atomic_store_explicit(&rt->sentinel_until, INT64_MIN, memory_order_relaxed);
@@ -305,7 +305,7 @@ static void park(struct worker *w)
         int64_t until = pirn_worker_wake_time(w);
         if (pirn_parker_enter(&w->parker)) {
             count_one(&w->n.parks);
-            pirn_port_wait(&w->port, until);
+            pirn_port_wait(&w->port, &w->submitter, until);
             w->slept = true;
         }
     }
@@ -344,7 +344,7 @@ static bool retire(struct worker *w)
         int64_t until = atomic_load_explicit(&w->port.next_deadline, memory_order_relaxed);
         if (!w->lingered && until > w->now + LINGER_NS)
             until = w->now + LINGER_NS;
-        pirn_port_wait(&w->port, until);
+        pirn_port_wait(&w->port, &w->submitter, until);
         if (w->lingered || clock_now() >= w->now + LINGER_NS) {
             w->lingered = true;
             if (leave_for_good(w))

@@ -29,13 +29,13 @@ bool pirn_worker_serve_self(struct worker *w)
     bool any = false;
     struct port *p = &w->port;
     if (pirn_port_has_backlog(p) || pirn_port_holds_back(p))
-        pirn_port_flush(p);
+        pirn_port_flush(p, &w->submitter);
     if (pirn_port_has_completions(p) ||
         atomic_load_explicit(&p->next_deadline, memory_order_relaxed) <= w->now) {
         pirn_port_collect(p, w->now, &done);
         any = tell(&done);
         if (pirn_port_has_backlog(p)) /* cancels of what has timed out */
-            pirn_port_flush(p);
+            pirn_port_flush(p, &w->submitter);
     }
     return any;
 }
@@ -49,7 +49,7 @@ static void pass_on_wake(struct worker *w, struct worker *peer)
     if (!worker_is_away(peer))
         return;
     w->foreign_requests = true;
-    pirn_port_flush(&peer->port); /* an eventfd's poll has to be armed again */
+    pirn_port_flush(&peer->port, &w->submitter); /* an eventfd's poll has to be armed again */
     pirn_port_wake(&peer->port);
 }
 
@@ -66,7 +66,7 @@ bool pirn_worker_serve(struct worker *w, struct worker *peer)
     }
     if (worker_stuck(peer) != STUCK_NOT && pirn_port_has_backlog(&peer->port)) {
         w->foreign_requests = true;
-        pirn_port_flush(&peer->port);
+        pirn_port_flush(&peer->port, &w->submitter);
     }
     return any;
 }
@@ -169,7 +169,7 @@ void pirn_worker_flush_foreign(struct pirn_runtime *rt, struct port *port)
     struct worker *w = pirn_self()->worker;
     if (w != NULL && w->rt == rt) {
         w->foreign_requests |= port != &w->port;
-        pirn_port_flush(port);
+        pirn_port_flush(port, &w->submitter);
     } else {
         call_owner((struct worker *)(void *)((char *)port - offsetof(struct worker, port)));
     }

@@ -354,7 +354,7 @@ void *pirn_worker_main(void *arg)
     atomic_store_explicit(&w->tid, gettid(), memory_order_relaxed);
     pirn_worker_be_prompt();
     pirn_overflow_thread_init();
-    pirn_port_thread_init(&w->port, pirn_worker_helpers(w->rt));
+    pirn_port_thread_init(&w->port, &w->submitter, pirn_worker_helpers(w->rt));
 #ifdef PIRN_TSAN
     w->fiber = __tsan_get_current_fiber();
 #endif

@@ -129,9 +129,10 @@ struct worker {
     unsigned index;
     _Atomic int tid; /* 0 until the thread runs */
     pthread_t thread;
-    bool lingered;         /* retired, and has waited long enough */
-    bool foreign_requests; /* has submitted in others' ports: its thread must stay */
-    bool joinable;         /* the thread was started; whoever started it, before others look */
+    struct submitter submitter; /* its thread's */
+    bool lingered;              /* retired, and has waited long enough */
+    bool foreign_requests;      /* has submitted in others' ports: its thread must stay */
+    bool joinable;              /* the thread was started; whoever started it, before others look */
     uint64_t monitor_tick, monitor_pass; /* the monitor's: as it last saw them */
     int64_t monitor_cpu;                 /* the thread's, at that look */
     unsigned monitor_idle;               /* the monitor's: looks in a row that found it parked */
