@@ -167,6 +167,16 @@ def idle(ready):
             yield case.limit("bytes_each", 4608, 2694).limit("mappings", 100, None)
 
 
+def file(ready):
+    for title, more in (("in the cache", ""), ("with O_DIRECT, 128 at a time", "variant=direct")):
+        case = Case(f"file: random reads of 4 KiB, {title}",
+                    ["ns_per_op", "cpu_ns_per_op", "reads_per_s"], ready)
+        case.own("pirn", "file", *more.split()).peers(["go", "tokio", "fio"], "file", more)
+        case.factor(1, 1.3, than="go").factor(3, 10, than="tokio")
+        yield case.factor(0.9, 1, than="fio").factor(1, None, metric="cpu_ns_per_op",
+                                                            than="fio")
+
+
 def echo(ready):
     for conns in (1, 64, 1000):
         args = ["echo", f"conns={conns}"]
@@ -222,7 +232,7 @@ def scaling(ready):
 
 
 ROWS = {"switch": switch, "yield": yields, "spawn": spawn, "skynet": skynet, "fib": fib,
-        "pingpong": pingpong, "mpmc": mpmc, "mutex": mutex, "timers": timers, "idle": idle,
+        "pingpong": pingpong, "mpmc": mpmc, "mutex": mutex, "timers": timers, "idle": idle, "file": file,
         "echo": echo, "mixed": mixed, "stuck": stuck, "wake": wake, "scaling": scaling}
 
 

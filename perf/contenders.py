@@ -85,8 +85,12 @@ def uvloop():
     return loop(python, " loop=uvloop")
 
 
+def fio():
+    return f"{sys.executable} {HERE}/peers/fio.py" if step("fio", "--version") else None
+
+
 PEERS = {"epoll": epoll, "ring": ring, "boost": boost, "go": go, "tokio": tokio,
-         "asyncio": asyncio, "uvloop": uvloop}
+         "asyncio": asyncio, "uvloop": uvloop, "fio": fio}
 
 
 def build(names):

@@ -1,6 +1,7 @@
 //! The rows for Tokio: peer ROW [key=value ...], printing key=value lines as the bench program
 //! does. Each row does the exact work of the file of its name in perf/bench.
 
+mod file;
 mod net;
 mod rows;
 mod stuck;
@@ -95,6 +96,7 @@ fn main() {
         "pingpong" => run(number("workers", 1), sync::pingpong()),
         "mpmc" => run(workers, sync::mpmc()),
         "mutex" => run(workers, sync::mutex()),
+        "file" => run(workers, file::file()),
         _ => {
             eprintln!("usage: peer ROW [key=value ...]");
             std::process::exit(2);

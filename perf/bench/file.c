@@ -1,0 +1,108 @@
+/*
+ * Row file: random reads of 4 KiB, at aligned places, from a file of its own, with so many under way at a
+ * time; each task has a buffer and a generator of its own, and reads its share.
+ *
+ *   tasks=128 reads=400000 (together) mib=256 dir=/var/tmp workers=2
+ *   variant=direct: the file is opened with O_DIRECT, reads=60000
+ *
+ * Hot, the file is in the cache: it has just been written. Every byte range that is read begins with its
+ * own number, so that what was read is looked at.
+ */
+#include "perf/bench/bench.h"
+#include "perf/bench/rows.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pirn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+    BLOCK = 4096
+};
+
+struct plan {
+    int64_t tasks, reads, blocks;
+    int fd;
+    _Atomic uint64_t seeds;
+};
+
+static int reader(void *arg)
+{
+    struct plan *plan = arg;
+    uint64_t random = ++plan->seeds * 0x9e3779b97f4a7c15u;
+    uint64_t *block = NULL;
+    if (posix_memalign((void **)&block, BLOCK, BLOCK) != 0)
+        return -ENOMEM;
+    int rc = 0;
+    for (int64_t i = 0; i < plan->reads / plan->tasks && rc == 0; i++) {
+        random = random * 6364136223846793005u + 1442695040888963407u;
+        uint64_t at = (random >> 33) % (uint64_t)plan->blocks;
+        ssize_t n = pirn_pread(plan->fd, block, BLOCK, (off_t)at * BLOCK, PIRN_NEVER);
+        if (n != BLOCK || *block != at)
+            rc = n < 0 ? (int)n : -EILSEQ;
+    }
+    free(block);
+    return rc;
+}
+
+static int run(void *arg)
+{
+    struct plan *plan = arg;
+    size_t tasks = (size_t)plan->tasks;
+    pirn_task **all = bench_alloc(tasks, sizeof(pirn_task *));
+    int64_t begin = bench_now(), cpu = bench_cpu();
+    for (size_t i = 0; i < tasks; i++)
+        bench_ok(pirn_spawn(&all[i], reader, plan), "spawn");
+    for (size_t i = 0; i < tasks; i++) {
+        int status;
+        bench_ok(pirn_join(all[i], &status, PIRN_NEVER), "join");
+        bench_ok(status, "a reader");
+    }
+    double took = (double)(bench_now() - begin), used = (double)(bench_cpu() - cpu);
+    double ops = (double)(plan->reads / plan->tasks * plan->tasks);
+    free(all);
+    bench_out("ns_per_op", took / ops);
+    bench_out("cpu_ns_per_op", used / ops);
+    bench_out("reads_per_s", ops / took * 1e9);
+    return 0;
+}
+
+/* The file has no name any more when it is returned. */
+static int make_file(const char *dir, int64_t blocks, bool direct)
+{
+    char path[256];
+    uint64_t *block = bench_alloc(1, BLOCK);
+    snprintf(path, sizeof path, "%s/bench-file-XXXXXX", dir);
+    int fd = mkstemp(path);
+    if (fd < 0)
+        bench_fail(path, errno);
+    for (int64_t i = 0; i < blocks; i++) {
+        *block = (uint64_t)i;
+        if (write(fd, block, BLOCK) != BLOCK)
+            bench_fail("write", errno);
+    }
+    fsync(fd);
+    free(block);
+    int opened = open(path, O_RDONLY | O_CLOEXEC | (direct ? O_DIRECT : 0));
+    if (opened < 0)
+        bench_fail(direct ? "O_DIRECT" : "open", errno);
+    unlink(path);
+    close(fd);
+    return opened;
+}
+
+void bench_row_file(void)
+{
+    bool direct = strcmp(bench_arg("variant", "hot"), "direct") == 0;
+    struct plan plan = {
+        .tasks = bench_int("tasks", 128),
+        .reads = bench_int("reads", direct ? 60000 : 400000),
+        .blocks = bench_int("mib", 256) * (1024 * 1024 / BLOCK),
+    };
+    plan.fd = make_file(bench_arg("dir", "/var/tmp"), plan.blocks, direct);
+    bench_run((int)bench_int("workers", 2), run, &plan);
+    close(plan.fd);
+}
