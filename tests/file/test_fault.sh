@@ -17,7 +17,8 @@ whole ring_newer:EINVAL,copy_file_range:EXDEV
 whole copy_file_range:EOPNOTSUPP:1/2
 whole copy_file_range:EINTR:1/2,getdents64:EINTR:1/3
 whole preadv2:EAGAIN:1/2,pwritev2:EAGAIN:1/2
-transfer preadv2:EOPNOTSUPP:1/2,pwritev2:EOPNOTSUPP:1/2
+transfer preadv2:EAGAIN:1/2,pwritev2:EAGAIN:1/2
+whole preadv2:EOPNOTSUPP:1/2,pwritev2:EOPNOTSUPP:1/2
 print pwritev2:EAGAIN:1/3
 END
 rm -f "${TMPDIR:-/tmp}/pirn-fault.$$"

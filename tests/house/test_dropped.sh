@@ -49,4 +49,6 @@ pirn_mutex_try_lock(mutex)
 pirn_blocking(fn, arg, NULL, PIRN_NEVER)
 pirn_accept(fd, NULL, NULL, 0, PIRN_NEVER)
 pirn_openat(fd, "x", 0, 0, PIRN_NEVER)
+pirn_dir_open(NULL, fd, "x", PIRN_NEVER)
+pirn_file_load("x", NULL, NULL, 0, PIRN_NEVER)
 END
