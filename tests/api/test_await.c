@@ -68,6 +68,7 @@ static int crowd(void *arg)
         CHECK_EQ(hasty[i].status, -12345);
     }
     support_until(&began, TASKS + THREADS);
+    support_until_waiting(tasks[1]);       /* began is not yet awaiting */
     CHECK_OK(pirn_cancel(tasks[0], NULL)); /* one of several just leaves */
     CHECK_OK(support_join(tasks[0]));
     CHECK_EQ(a[0].rc, -ECANCELED);

@@ -74,8 +74,8 @@ static int queued(void *arg)
     for (int i = 0; i < 10; i++) {
         calls[i] = (struct call){&waiting, run, PIRN_NEVER, -1, -1};
         tasks[i] = support_spawn(make_call, &calls[i]);
+        support_until_waiting(tasks[i]);
     }
-    CHECK_OK(pirn_sleep(pirn_after_ms(2)));
     for (int i = 0; i < 10; i += 2) { /* every other one gives up */
         CHECK_OK(pirn_cancel(tasks[i], NULL));
         CHECK_EQ(support_join(tasks[i]), -ECANCELED);

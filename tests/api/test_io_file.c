@@ -206,13 +206,11 @@ END_TEST
 struct opening {
     char path[64];
     int rc;
-    atomic_int began;
 };
 
 static int open_fifo(void *arg)
 {
     struct opening *o = arg;
-    atomic_store(&o->began, 1);
     o->rc = pirn_openat(AT_FDCWD, o->path, O_RDONLY | O_CLOEXEC, 0, PIRN_NEVER);
     return 0;
 }
@@ -227,8 +225,7 @@ static int fifo(void *arg)
     CHECK_OK(mkfifo(o.path, 0600));
     CHECK_EQ(pirn_openat(AT_FDCWD, o.path, O_RDONLY | O_CLOEXEC, 0, pirn_after_ms(5)), -ETIMEDOUT);
     pirn_task *task = support_spawn(open_fifo, &o);
-    support_until(&o.began, 1);
-    CHECK_OK(pirn_sleep(pirn_after_ms(2)));
+    support_until_waiting(task);
     CHECK_OK(pirn_cancel(task, NULL));
     CHECK_OK(support_join(task));
     CHECK_EQ(o.rc, -ECANCELED);

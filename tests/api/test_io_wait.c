@@ -204,13 +204,11 @@ struct waiter {
     const struct way *way;
     int fd;
     char buf[32];
-    atomic_int began;
 };
 
 static int wait_for_word(void *arg)
 {
     struct waiter *w = arg;
-    atomic_store(&w->began, 1);
     return (int)w->way->take(w->fd, w->buf, sizeof(w->buf), pirn_after_s(1000));
 }
 
@@ -228,8 +226,7 @@ static int cancel_each(void *arg)
         w.fd = ends[0];
         memset(w.buf, 0x5a, sizeof(w.buf));
         pirn_task *task = support_spawn(wait_for_word, &w);
-        support_until(&w.began, 1);
-        CHECK_OK(pirn_sleep(pirn_after_us(300)));
+        support_until_waiting(task);
         CHECK_OK(pirn_cancel(task, NULL));
         CHECK_EQ(support_join(task), -ECANCELED);
         support_send_all(ends[1], word, sizeof(word)); /* nobody eats it */

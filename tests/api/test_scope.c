@@ -149,6 +149,7 @@ static int limit_full(void *arg)
     open_scope(&f.scope, 2);
     add(&f, patient);
     add(&f, patient);
+    support_until(&f.started, 2);
     CHECK_EQ(pirn_scope_spawn(f.scope, brief, &f, PIRN_NOW), -ETIMEDOUT);
     pirn_time until = pirn_after_ms(5);
     CHECK_EQ(pirn_scope_spawn(f.scope, brief, &f, until), -ETIMEDOUT);

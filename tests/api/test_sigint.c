@@ -58,6 +58,8 @@ static int not_asked(void *arg)
 {
     (void)arg;
     kill(getpid(), SIGINT);
+    while (own_handler_ran == 0) /* on whatever thread */
+        CHECK_OK(pirn_sleep(pirn_after_ms(1)));
     CHECK_OK(pirn_sleep(pirn_after_ms(20)));
     return 0;
 }
