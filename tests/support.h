@@ -80,14 +80,15 @@ int support_join(pirn_task *task);
 /* Waits (coroutine or plain thread) until *value is at least that. */
 void support_until(atomic_int *value, int at_least);
 
-/* Waits until the task is inside a waiting call (of what it has begun, not of what it will). */
+/* Waits until the task is inside a waiting call (of what it has begun, not of what it will), or has
+ * ended. */
 void support_until_waiting(pirn_task *task);
 
 typedef struct support_census {
     int fds, threads;
 } support_census;
 support_census support_count(void);
-/* Fails if there are more than then; threads get a moment to go. */
+/* Fails if there are more than then; threads get a minute to go. */
 void support_no_more_than(support_census before);
 long support_resident(void); /* bytes of memory in use by this process */
 
@@ -107,6 +108,22 @@ typedef struct support_barrier {
     atomic_int arrived, round;
 } support_barrier;
 void support_meet(support_barrier *barrier);
+
+/*
+ * How late the machine itself is, beside what is measured: whatever a control has seen is added to an
+ * upper bound. It adds up what a thread of its own comes late by (beyond 1 ms) that sleeps 1 ms at a time,
+ * and how long threads of this process waited for a core. On a machine with a core to spare that is next
+ * to nothing.
+ */
+typedef struct support_control {
+    pthread_t thread;
+    atomic_int over;
+    _Atomic int64_t late; /* ns; the thread's */
+    int64_t waited;       /* for a core, before it began */
+} support_control;
+void support_control_begin(support_control *control);
+int64_t support_control_late(support_control *control); /* until now, ns */
+void support_control_end(support_control *control);
 
 /* ---- Descriptors ------------------------------------------------------------------------- */
 

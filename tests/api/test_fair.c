@@ -2,9 +2,18 @@
 /* Everyone gets a turn: yields go round, and direct switches do not delay a timer at W = 1. */
 #include "tests/support.h"
 
+#include <stdio.h>
+
 enum {
     YIELDERS = 10
 };
+
+static uint64_t steals(void)
+{
+    pirn_stats stats = {.size = sizeof(stats)};
+    CHECK_OK(pirn_stats_get(NULL, &stats));
+    return stats.steals;
+}
 
 struct race {
     atomic_long progress[YIELDERS];
@@ -39,9 +48,15 @@ static int run_laps(void *arg)
     return 0;
 }
 
+struct outcome {
+    long least;
+    bool alone; /* the worker: no spare took any of them */
+};
+
 static int yield_race(void *arg)
 {
-    long *ret_least = arg;
+    struct outcome *o = arg;
+    uint64_t before = steals();
     struct race race = {.laps = support_rounds(300000)};
     struct runner r[YIELDERS];
     pirn_task *tasks[YIELDERS];
@@ -51,18 +66,22 @@ static int yield_race(void *arg)
     }
     for (int i = 0; i < YIELDERS; i++)
         CHECK_OK(support_join(tasks[i]));
-    *ret_least = race.least;
+    *o = (struct outcome){race.least, steals() == before};
     return 0;
 }
 
-/* On a quiet machine they are even to the lap. A worker that loses its core to another process keeps
- * one of them back while the rest run on, so not every race has to be fair. */
+/* Even to the lap. But a worker that loses its core to another process keeps one of them back while the
+ * rest run on, on a spare: such a race says nothing, and there is another. */
 START_TEST(yields_go_round)
 {
-    long least = 0, enough = support_rounds(300000) / (support_slow() ? 10 : 2);
-    for (int i = 0; i < 20 && least < enough; i++)
-        CHECK_OK(support_run(1, yield_race, &least));
-    CHECK_GE(least, enough);
+    long enough = support_rounds(300000) / (support_slow() ? 10 : 2);
+    struct outcome o = {0, false};
+    for (int i = 0; i < 20 && !o.alone; i++) {
+        CHECK_OK(support_run(1, yield_race, &o));
+        CHECK(o.least >= enough || !o.alone);
+    }
+    if (!o.alone)
+        printf("the worker never kept its core: nothing is known of its fairness\n");
 }
 END_TEST
 
@@ -202,6 +221,8 @@ static int timer_beside_pingpong(void *arg)
     };
     int64_t late[TICKS];
     struct table t = {.over = 0};
+    support_control control;
+    support_control_begin(&control);
     atomic_init(&t.ball[0], new_future());
     atomic_init(&t.ball[1], new_future());
     pirn_task *a = support_spawn(ping, &t), *b = support_spawn(pong, &t);
@@ -218,9 +239,11 @@ static int timer_beside_pingpong(void *arg)
     CHECK_OK(support_join(b));
     qsort(late, TICKS, sizeof(late[0]), by_size);
     if (support_timing()) {
-        CHECK_LE(late[TICKS / 2], MS);
-        CHECK_LE(late[TICKS * 95 / 100], 15 * MS);
+        int64_t machine = support_control_late(&control);
+        CHECK_LE(late[TICKS / 2], MS + machine);
+        CHECK_LE(late[TICKS * 95 / 100], 15 * MS + machine);
     }
+    support_control_end(&control);
     return 0;
 }
 
@@ -318,9 +341,8 @@ enum {
 };
 
 struct dormitory {
-    atomic_int
-        total; /* not the fastest's: a few on a spare are fast while the worker has no core */
-    atomic_int laps[SLEEPERS];
+    atomic_int total, laps[SLEEPERS];
+    bool alone; /* the worker, as above */
 };
 
 struct sleeper {
@@ -346,12 +368,14 @@ static int crowd_of_ready(void *arg)
     struct dormitory *d = arg;
     struct sleeper sleepers[SLEEPERS];
     pirn_task *tasks[SLEEPERS];
+    uint64_t before = steals();
     for (int i = 0; i < SLEEPERS; i++) {
         sleepers[i] = (struct sleeper){d, i};
         tasks[i] = support_spawn(sleep_and_work, &sleepers[i]);
     }
     for (int i = 0; i < SLEEPERS; i++)
         CHECK_OK(support_join(tasks[i]));
+    d->alone = steals() == before;
     return 0;
 }
 
@@ -359,15 +383,19 @@ static int crowd_of_ready(void *arg)
 START_TEST(the_ready_stand_in_line)
 {
     static struct dormitory d;
-    int least = LAPS;
-    CHECK_OK(support_run(1, crowd_of_ready, &d));
-    for (int i = 0; i < SLEEPERS; i++) {
-        int laps = atomic_load(&d.laps[i]);
-        least = laps < least ? laps : least;
+    for (int i = 0; i < 20 && !d.alone; i++) {
+        int least = LAPS;
+        memset(&d, 0, sizeof(d));
+        CHECK_OK(support_run(1, crowd_of_ready, &d));
+        for (int k = 0; k < SLEEPERS; k++) {
+            int laps = atomic_load(&d.laps[k]);
+            least = laps < least ? laps : least;
+        }
+        if (getenv("PIRN_TEST_VERBOSE") != NULL)
+            printf("of %d laps on the average the last had made %d%s\n", LAPS, least,
+                   d.alone ? "" : ", beside a spare");
+        CHECK(least >= LAPS / 4 || !d.alone);
     }
-    if (getenv("PIRN_TEST_VERBOSE") != NULL)
-        printf("of %d laps on the average the last had made %d\n", LAPS, least);
-    CHECK_GE(least, LAPS / 4);
 }
 END_TEST
 

@@ -90,6 +90,7 @@ struct sleeper {
     pirn_time until;
     int rc;
     int64_t woke, lateness;
+    pid_t thread; /* on which it woke */
 };
 
 static int sleep_until(void *arg)
@@ -98,10 +99,12 @@ static int sleep_until(void *arg)
     s->rc = pirn_sleep_on(s->clock, s->until);
     s->woke = pirn_clock_now(s->clock).ns;
     s->lateness = s->woke - s->until.ns;
+    s->thread = gettid();
     return 0;
 }
 
-/* At W = 1 sleepers with deadlines 1 ms apart wake in the order of their deadlines. */
+/* At W = 1 sleepers with deadlines 1 ms apart wake in the order of their deadlines. A worker may lose its
+ * core with one of them in hand; then a spare goes on with the next, and of the two nothing can be said. */
 static int order(void *arg)
 {
     (void)arg;
@@ -113,7 +116,7 @@ static int order(void *arg)
     pirn_time base = pirn_after_ms(5);
     for (int i = 0; i < N; i++) {
         int place = i * 17 % N;
-        s[place] = (struct sleeper){PIRN_CLOCK_MONOTONIC, {base.ns + place * MS}, -1, 0, 0};
+        s[place] = (struct sleeper){PIRN_CLOCK_MONOTONIC, {base.ns + place * MS}, -1, 0, 0, 0};
         tasks[place] = support_spawn(sleep_until, &s[place]);
     }
     for (int i = 0; i < N; i++)
@@ -121,8 +124,8 @@ static int order(void *arg)
     for (int i = 0; i < N; i++) {
         CHECK_OK(s[i].rc);
         CHECK_GE(s[i].lateness, 0);
-        if (i && !support_slow()) /* hard mode shuffles what is ready together */
-            CHECK_GE(s[i].woke, s[i - 1].woke);
+        for (int k = 0; k < i && !support_slow(); k++) /* hard mode shuffles what is ready together */
+            CHECK(s[k].woke <= s[i].woke || s[k].thread != s[i].thread);
     }
     return 0;
 }
@@ -210,6 +213,8 @@ static int many(void *arg)
     struct sleeper *s = calloc((size_t)n, sizeof(*s));
     pirn_task **tasks = calloc((size_t)n, sizeof(*tasks));
     CHECK(s && tasks);
+    support_control control;
+    support_control_begin(&control);
     pirn_clock kinds[] = {PIRN_CLOCK_MONOTONIC, PIRN_CLOCK_MONOTONIC, PIRN_CLOCK_MONOTONIC,
                           PIRN_CLOCK_BOOT};
     for (int i = 0; i < n; i++) {
@@ -227,9 +232,11 @@ static int many(void *arg)
         fprintf(stderr, "lateness: median %ld us, most %ld us\n", (long)(s[n / 2].lateness / US),
                 (long)(s[n - 1].lateness / US));
     if (support_timing()) {
-        CHECK_LE(s[n / 2].lateness, 2 * MS);
-        CHECK_LE(s[n - 1].lateness, 300 * MS);
+        int64_t late = support_control_late(&control);
+        CHECK_LE(s[n / 2].lateness, 2 * MS + late);
+        CHECK_LE(s[n - 1].lateness, 300 * MS + late);
     }
+    support_control_end(&control);
     free(s);
     free(tasks);
     return 0;
@@ -247,15 +254,18 @@ static int lone(void *arg)
 {
     (void)arg;
     struct sleeper s[200];
+    support_control control;
+    support_control_begin(&control);
     for (int i = 0; i < 200; i++) {
-        s[i] = (struct sleeper){PIRN_CLOCK_MONOTONIC, pirn_after_ms(1), -1, 0, 0};
+        s[i] = (struct sleeper){PIRN_CLOCK_MONOTONIC, pirn_after_ms(1), -1, 0, 0, 0};
         sleep_until(&s[i]);
         CHECK_OK(s[i].rc);
         CHECK_GE(s[i].lateness, 0);
     }
     qsort(s, 200, sizeof(s[0]), by_lateness);
     if (support_timing())
-        CHECK_LE(s[100].lateness, MS);
+        CHECK_LE(s[100].lateness, MS + support_control_late(&control));
+    support_control_end(&control);
     return 0;
 }
 

@@ -170,7 +170,8 @@ void support_until(atomic_int *value, int at_least)
 void support_until_waiting(pirn_task *task)
 {
     struct pirn_task *t = task_of(task);
-    while ((atomic_load(&t->cell.word) & CELL_PARKED) == 0 && atomic_load(&t->inner) == NULL)
+    while ((atomic_load(&t->cell.word) & CELL_PARKED) == 0 && atomic_load(&t->inner) == NULL &&
+           !pirn_done(task))
         pirn_sleep(pirn_after_us(200));
 }
 
@@ -193,7 +194,7 @@ support_census support_count(void)
 void support_no_more_than(support_census before)
 {
     support_census now = support_count();
-    for (int i = 0; i < 500 && (now.threads > before.threads || now.fds > before.fds); i++) {
+    for (int i = 0; i < 6000 && (now.threads > before.threads || now.fds > before.fds); i++) {
         support_pause_ms(10);
         now = support_count();
     }
