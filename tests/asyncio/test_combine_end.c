@@ -133,14 +133,14 @@ END_TEST
 static int sleeps_long(void *arg)
 {
     (void)arg;
-    return pirn_sleep(pirn_after_s(10));
+    return pirn_sleep(PIRN_NEVER);
 }
 
-static atomic_int cleaned;
+static atomic_int cleaned, sleeps_again;
 
 static void combines(void *arg, int status)
 {
-    struct part quick = {.ms = 1, .status = 3}, slow = {.ms = 5000};
+    struct part quick = {.ms = 1, .status = 3}, slow = {.ms = FOR_EVER};
     pirn_call calls[2] = {{run_part, &quick}, {run_part, &slow}};
     size_t winner = 9;
     int statuses[5], rc;
@@ -169,6 +169,7 @@ static int cancelled_twice(void *arg)
     CHECK_OK(pirn_timeout_enter(&t, PIRN_NOW));
     int rc = sleeps_long(arg);
     CHECK_EQ(pirn_timeout_leave(&t, rc), -ETIMEDOUT);
+    atomic_store(&sleeps_again, 1);
     rc = sleeps_long(arg);
     CHECK_OK(pirn_cancel(pirn_current(), NULL)); /* pending during the cleanup */
     return rc;
@@ -185,8 +186,10 @@ static int in_cleanup(void *arg)
         config.flags = i == 1 ? PIRN_PINNED : 0;
         config.strand = i == 2 ? strand : NULL;
         atomic_store(&cleaned, 0);
+        atomic_store(&sleeps_again, 0);
         CHECK_OK(pirn_spawn_with(&task, &config, cancelled_twice, NULL));
-        CHECK_OK(pirn_sleep(pirn_after_ms(2)));
+        support_until(&sleeps_again, 1);
+        support_until_waiting(task);
         CHECK_OK(pirn_cancel(task, NULL));
         int status = support_join(task);
         CHECK_EQ(status, -ECANCELED);
@@ -283,10 +286,13 @@ END_TEST
 /* ---- Past the grace --------------------------------------------------------------------------------- */
 
 /* It does not take the cancel, and looks at its starter's frame to the last. */
+static atomic_int stubborn_ones;
+
 static int stubborn(void *arg)
 {
     atomic_int *frame = arg;
     CHECK_OK(pirn_shield_enter());
+    atomic_fetch_add(&stubborn_ones, 1);
     int rc = pirn_sleep(pirn_after_s(100)); /* past the grace it fails */
     CHECK_EQ(rc, -ESHUTDOWN);
     support_pause_ms(5);
@@ -329,8 +335,10 @@ static int uses_frame(void *arg)
 
 static int leaves_it(void *arg)
 {
+    atomic_store(&stubborn_ones, 0);
     pirn_task *task = support_spawn(uses_frame, arg);
-    CHECK_OK(pirn_sleep(pirn_after_ms(3)));
+    support_until(&stubborn_ones, *(int *)arg == 2 ? 1 : 2);
+    support_until_waiting(task);
     return pirn_detach(task);
 }
 

@@ -21,7 +21,7 @@ static int returns(void *arg)
 /* A task given twice is asked once to end. */
 static int twice_the_same(void *arg)
 {
-    struct part p = {.ms = 5000, .cleanup_ms = 2}, q = {.ms = 5000};
+    struct part p = {.ms = FOR_EVER, .cleanup_ms = 2}, q = {.ms = FOR_EVER};
     pirn_task *task = start_part(&p), *other = start_part(&q);
     pirn_awaitable *items[] = {task, other, task, task};
     (void)arg;
@@ -52,7 +52,7 @@ static int tallies(size_t i, void *arg)
 
 static int pending_at_the_call(void *arg)
 {
-    struct part p = {.ms = 5000, .cleanup_ms = 2}, late = {.ms = 5000};
+    struct part p = {.ms = FOR_EVER, .cleanup_ms = 2}, late = {.ms = FOR_EVER};
     atomic_int calls = 0;
     pirn_call call = {run_part, &p};
     (void)arg;
@@ -109,7 +109,7 @@ static int asks_itself(void *arg)
 {
     (void)arg;
     CHECK_OK(pirn_cancel(pirn_current(), NULL));
-    return pirn_sleep(pirn_after_s(10));
+    return pirn_sleep(PIRN_NEVER);
 }
 
 /* What a shield hides has not come yet. */
@@ -228,7 +228,7 @@ static int diamonds(void *arg)
     enum {
         DEPTH = 40
     };
-    struct part p = {.ms = 5000, .cleanup_ms = 2};
+    struct part p = {.ms = FOR_EVER, .cleanup_ms = 2};
     pirn_task *task = start_part(&p);
     pirn_awaitable *top = pirn_retain(task);
     (void)arg;
@@ -258,7 +258,7 @@ END_TEST
 
 static int all_shields(void *arg)
 {
-    struct part p = {.ms = 5000, .cleanup_ms = 3};
+    struct part p = {.ms = FOR_EVER, .cleanup_ms = 3};
     int n = 0;
     (void)arg;
     pirn_task *task = start_part(&p);
@@ -364,8 +364,10 @@ static int cancels_others(void *arg)
         n = pirn_tasks(tasks, 16);
         CHECK_LE(n, 16);
         for (int i = 0; i < n; i++) {
-            if (tasks[i] != pirn_current() && tasks[i] != arg)
-                CHECK_OK(pirn_cancel(tasks[i], NULL));
+            if (tasks[i] != pirn_current() && tasks[i] != arg) {
+                int rc = pirn_cancel(tasks[i], NULL);
+                CHECK(rc == 0 || rc == -EALREADY); /* a spare ran it, while we had no core */
+            }
             CHECK_OK(pirn_detach(tasks[i]));
         }
         CHECK_OK(pirn_yield());

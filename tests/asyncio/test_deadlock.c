@@ -32,6 +32,8 @@ START_TEST(a172_reported_once)
         while (lines_with(&c, "waits for ever") < 2)
             child_read(&c, 10);
         CHECK_OK(kill(c.pid, SIGUSR2));
+        while (lines_with(&c, " waiting future at ") < 2)
+            child_read(&c, 10);
         child_read(&c, 200);
         child_end(&c, true);
         CHECK_EQ(lines_with(&c, "2 tasks live"), 1); /* the dump */

@@ -12,7 +12,10 @@ struct hope {
 static int sets(void *arg)
 {
     struct hope *h = arg;
-    return pirn_future_set(h->future, 0, NULL);
+    pirn_future *future = h->future; /* a reference of ours: who waits goes on as soon as it is set */
+    int rc = pirn_future_set(future, 0, NULL);
+    pirn_release(future);
+    return rc;
 }
 
 /* start(h) makes something happen, in a while, that sets the future. */
@@ -25,6 +28,7 @@ static int waits_in_hope(void *arg)
 {
     struct hopeful *h = arg;
     h->hope.runtime = pirn_runtime_current();
+    pirn_retain(h->hope.future);
     h->start(&h->hope);
     return waits_for(h->hope.future);
 }
@@ -263,6 +267,7 @@ static int nearly_quiet(void *arg)
     int64_t until = support_now() + *(int *)arg * MS;
     for (int round = 0; support_now() < until; round++) {
         struct hope h = {new_future(), NULL, -1};
+        pirn_retain(h.future);
         if (round % 4 == 0)
             CHECK_OK(pthread_detach(support_thread(thread_round, &h)));
         else if (round % 4 == 1)
@@ -270,7 +275,7 @@ static int nearly_quiet(void *arg)
         else
             CHECK_OK(pirn_detach(support_spawn(round % 4 == 2 ? job_round : timer_round, &h)));
         CHECK_OK(waits_for(h.future));
-        CHECK_OK(pirn_sleep(pirn_after_us(support_between(0, 500)))); /* they are through with h */
+        CHECK_OK(pirn_sleep(pirn_after_us(support_between(0, 500))));
         CHECK_OK(pirn_release(h.future));
     }
     return 0;

@@ -65,12 +65,14 @@ START_TEST(a171_slow_steps_are_named)
         support_report report = SUPPORT_REPORT_INIT;
         pirn_config config = debugging(w, &report);
         config.slow_step.ns = SLOW_MS * MS;
+        int64_t began = support_now();
         CHECK_OK(support_run_with(&config, slow_family, NULL));
+        int64_t took = support_now() - began;
         CHECK_GE(support_reported(&report, "between"), 3); /* a step lost to others is slow, too */
         CHECK_GE(support_reported(&report, "at-the-end"), 1);
         CHECK_GE(support_reported(&report, "suspending"), 4);
-        if (support_timing())
-            CHECK_LE(support_reported(&report, "between"), 6);
+        /* One after the other: they cannot have taken longer than all of it, as quick ones would. */
+        CHECK_LE(support_reported(&report, "between") * SLOW_MS * MS, took);
     }
 }
 END_TEST
@@ -108,9 +110,11 @@ START_TEST(s163_a_step_of_200_ms)
 {
     support_report report = SUPPORT_REPORT_INIT;
     pirn_config config = debugging(2, &report);
-    config.slow_step.ns = 0; /* the default */
+    config.slow_step.ns = 0; /* the default, 100 ms */
+    int64_t began = support_now();
     CHECK_OK(support_run_with(&config, busy_family, NULL));
-    CHECK_EQ(support_reported(&report, "busy"), 1);
+    CHECK_GE(support_reported(&report, "busy"), 1);
+    CHECK_LE(support_reported(&report, "busy") * 100 * MS, support_now() - began);
     CHECK_GE(strtol(strstr(report.text, " ran ") + 5, NULL, 10), 200);
 }
 END_TEST
@@ -130,8 +134,11 @@ START_TEST(s21_environment)
             CHECK_OK(setenv("PIRN_DEBUG", cases[i].value, 1));
         else
             CHECK_OK(unsetenv("PIRN_DEBUG"));
+        int64_t began = support_now();
         CHECK_OK(support_run_with(&config, busy_family, NULL));
-        CHECK_EQ(support_reported(&report, "busy"), cases[i].lines);
+        int lines = support_reported(&report, "busy"); /* a step lost to others is slow, too */
+        CHECK(lines >= cases[i].lines && (lines == 0 || cases[i].lines > 0));
+        CHECK_LE(lines * 150 * MS, support_now() - began);
     }
 }
 END_TEST
@@ -198,9 +205,12 @@ START_TEST(a171_never_awaited)
 }
 END_TEST
 
+static atomic_int slept;
+
 static int sleeps_if_awaited(void *arg)
 {
     (void)arg;
+    atomic_fetch_add(&slept, 1);
     return pirn_sleep(pirn_after_ms(1000));
 }
 
@@ -219,10 +229,9 @@ START_TEST(s44_forgotten_awaits_show)
 {
     support_report report = SUPPORT_REPORT_INIT;
     pirn_config config = debugging(2, &report);
-    int64_t began = support_now();
     CHECK_OK(support_run_with(&config, forgets_three_sleeps, NULL));
     CHECK_EQ(support_reported(&report, "awaited"), 3);
-    CHECK_LE(support_now() - began, 900 * MS); /* none of them has slept */
+    CHECK_EQ(atomic_load(&slept), 0);
 }
 END_TEST
 

@@ -76,7 +76,7 @@ END_TEST
 
 static int collect(void *arg)
 {
-    struct part parts[3] = {{.ms = 4, .status = 1}, {.ms = 1, .status = -EIO}, {.ms = 2000}};
+    struct part parts[3] = {{.ms = 4, .status = 1}, {.ms = 1, .status = -EIO}, {.ms = FOR_EVER}};
     pirn_task *tasks[3];
     int status;
     (void)arg;
@@ -139,7 +139,7 @@ END_TEST
 
 static int one_is_cancelled(void *arg)
 {
-    struct part parts[2] = {{.ms = 10, .status = 1}, {.ms = 2000}};
+    struct part parts[2] = {{.ms = 10, .status = 1}, {.ms = FOR_EVER}};
     pirn_task *tasks[2] = {start_part(&parts[0]), start_part(&parts[1])};
     int status;
     (void)arg;
@@ -175,7 +175,7 @@ static int awaits(void *arg)
 
 static int nested(void *arg)
 {
-    struct part parts[4] = {{.ms = 5000}, {.ms = 5000}, {.ms = 5000}, {.ms = 5000}};
+    struct part parts[4] = {{.ms = FOR_EVER}, {.ms = FOR_EVER}, {.ms = FOR_EVER}, {.ms = FOR_EVER}};
     pirn_task *tasks[4];
     pirn_awaitable *pairs[2];
     for (int i = 0; i < 4; i++)

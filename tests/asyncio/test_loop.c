@@ -51,6 +51,7 @@ static void drop(void *arg)
 struct closing {
     pirn_runtime *rt;
     int seven;
+    pirn_future *gate;
 };
 
 static int close_own(void *arg)
@@ -68,7 +69,7 @@ START_TEST(a6_closed)
 {
     FOR_WORKERS(w)
     {
-        struct closing c = {new_runtime(w), 7};
+        struct closing c = {new_runtime(w), 7, NULL};
         pirn_spawn_config config = PIRN_SPAWN_INIT;
         pirn_task *task = NULL;
         int status = -12345;
@@ -132,7 +133,7 @@ static int stop_then_go_on(void *arg)
 {
     struct closing *c = arg;
     CHECK_OK(pirn_runtime_stop(c->rt));
-    int rc = pirn_sleep(pirn_after_ms(5));
+    int rc = pirn_await(c->gate, NULL, PIRN_NEVER);
     return rc != 0 ? rc : c->seven;
 }
 
@@ -140,17 +141,22 @@ START_TEST(s27_stopped_before_the_end)
 {
     FOR_WORKERS(w)
     {
-        struct closing c = {new_runtime(w), 7};
+        struct closing c = {new_runtime(w), 7, NULL};
+        CHECK_OK(pirn_future_new(&c.gate));
         pirn_task *task = spawn_in(c.rt, stop_then_go_on, &c);
         int status = -12345;
         CHECK_EQ(pirn_runtime_run_until_done(c.rt, task, &status), -EINTR);
         CHECK_EQ(status, -12345);
         CHECK_EQ(pirn_status(task), -EINPROGRESS);
+        CHECK_OK(pirn_future_set(c.gate, 0, NULL));
         CHECK_OK(pirn_runtime_run_until_done(c.rt, task, &status));
         CHECK_EQ(status, 7);
         CHECK_OK(pirn_release(task));
+        CHECK_OK(pirn_release(c.gate));
+        CHECK_OK(pirn_future_new(&c.gate));
         CHECK_EQ(pirn_runtime_run_until_complete(c.rt, stop_then_go_on, &c, &status), -EINTR);
         CHECK_OK(pirn_runtime_free(c.rt)); /* and that one ends here */
+        CHECK_OK(pirn_release(c.gate));
     }
 }
 END_TEST
@@ -373,13 +379,19 @@ START_TEST(a8_what_is_queued_runs_once)
 }
 END_TEST
 
+static int sleep_an_hour_and_count(void *arg)
+{
+    int rc = pirn_sleep(pirn_after_s(3600));
+    return rc != 0 ? rc : count(arg);
+}
+
 START_TEST(s103_stop_before_the_run)
 {
     FOR_WORKERS(w)
     {
         pirn_runtime *rt = new_runtime(w);
         atomic_int fired = 0;
-        CHECK_OK(pirn_detach(spawn_in(rt, sleep_then_count, &fired)));
+        CHECK_OK(pirn_detach(spawn_in(rt, sleep_an_hour_and_count, &fired)));
         CHECK_OK(pirn_runtime_stop(rt));
         CHECK_OK(pirn_runtime_run_forever(rt)); /* and does not wait for the timer */
         CHECK_EQ(atomic_load(&fired), 0);

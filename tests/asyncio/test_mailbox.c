@@ -240,7 +240,7 @@ END_TEST
 
 struct held {
     pirn_mailbox *mb;
-    atomic_int began, let_go, ended;
+    atomic_int began, let_go, ended, gave_up;
 };
 
 static int hold(void *arg)
@@ -272,6 +272,7 @@ static int call_queued(void *arg)
 {
     struct held *h = arg;
     CHECK_EQ(pirn_mailbox_call(h->mb, never, NULL, NULL, pirn_after_ms(1)), -ETIMEDOUT);
+    atomic_store(&h->gave_up, 1);
     return pirn_mailbox_call(h->mb, never, NULL, NULL, PIRN_NEVER);
 }
 
@@ -281,8 +282,8 @@ static int cancel_both(void *arg)
     pirn_task *running = support_spawn(call_hold, h);
     support_until(&h->began, 1);
     pirn_task *queued = support_spawn(call_queued, h);
+    support_until(&h->gave_up, 1); /* the first call of its two */
     support_until_waiting(queued);
-    CHECK_OK(pirn_sleep(pirn_after_ms(3)));
     CHECK_OK(pirn_cancel(queued, NULL));
     CHECK_OK(pirn_cancel(running, NULL));
     CHECK_EQ(support_join(queued), -ECANCELED);

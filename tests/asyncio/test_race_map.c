@@ -13,15 +13,29 @@ static void count_drop(void *value)
     atomic_fetch_add(&drops, 1);
 }
 
+/* As run_part, once the other one has failed. */
+struct second {
+    struct part part, *after;
+};
+
+static int run_second(void *arg)
+{
+    struct second *s = arg;
+    support_until(&s->after->ended, 1);
+    return run_part(&s->part);
+}
+
 static int winner_is_first(void *arg)
 {
     static int values[4];
     struct part parts[4] = {
         {.ms = 1, .status = -EIO},
-        {.ms = 4, .status = 7, .value = &values[1], .drop = count_drop},
-        {.ms = 5000, .cleanup_ms = 3},
+        {.ms = 0},
+        {.ms = FOR_EVER, .cleanup_ms = 3},
         /* a loser that says something all the same */
-        {.ms = 5000, .status = 8, .absorbs = true, .value = &values[3], .drop = count_drop}};
+        {.ms = FOR_EVER, .status = 8, .absorbs = true, .value = &values[3], .drop = count_drop}};
+    struct second second = {{.ms = 4, .status = 7, .value = &values[1], .drop = count_drop},
+                            &parts[0]};
     pirn_call calls[4];
     int statuses[4];
     size_t winner = 9;
@@ -29,6 +43,7 @@ static int winner_is_first(void *arg)
     (void)arg;
     for (int i = 0; i < 4; i++)
         calls[i] = (pirn_call){run_part, &parts[i]};
+    calls[1] = (pirn_call){run_second, &second};
     atomic_store(&drops, 0);
     CHECK_OK(pirn_race(calls, 4, &winner, &task, statuses, PIRN_NEVER));
     CHECK_EQ(winner, 1);
@@ -45,18 +60,43 @@ static int winner_is_first(void *arg)
     return 0;
 }
 
+/* Fails when the race has begun to wait: the first of them; the others when that has ended. */
+struct failing {
+    int status;
+    pirn_task *racer;
+    _Atomic(pirn_task *) *first;
+    bool is_first;
+};
+
+static int fails(void *arg)
+{
+    struct failing *f = arg;
+    support_until_waiting(f->racer);
+    if (f->is_first) {
+        atomic_store(f->first, pirn_retain(pirn_current()));
+        return f->status;
+    }
+    while (atomic_load(f->first) == NULL || !pirn_done(atomic_load(f->first)))
+        CHECK_OK(pirn_sleep(pirn_after_us(200)));
+    support_until_waiting(f->racer); /* it has heard of it, but for a moment */
+    CHECK_OK(pirn_sleep(pirn_after_ms(2)));
+    return f->status;
+}
+
 static int all_fail(void *arg)
 {
-    struct part parts[3] = {
-        {.ms = 4, .status = -EIO}, {.ms = 1, .status = -EPIPE}, {.ms = 8, .status = -ENOENT}};
+    _Atomic(pirn_task *) first = NULL;
+    struct failing parts[3] = {{-EIO, pirn_current(), &first, false},
+                               {-EPIPE, pirn_current(), &first, true},
+                               {-ENOENT, pirn_current(), &first, false}};
     pirn_call calls[3];
     int statuses[3];
     size_t winner = 9;
     (void)arg;
     for (int i = 0; i < 3; i++)
-        calls[i] = (pirn_call){run_part, &parts[i]};
-    int rc = pirn_race(calls, 3, &winner, NULL, statuses, PIRN_NEVER);
-    CHECK(rc == -EPIPE || support_slow() || !support_timing());
+        calls[i] = (pirn_call){fails, &parts[i]};
+    CHECK_EQ(pirn_race(calls, 3, &winner, NULL, statuses, PIRN_NEVER), -EPIPE);
+    CHECK_OK(pirn_release(atomic_load(&first)));
     CHECK_EQ(winner, 9);
     CHECK_EQ(statuses[0], -EIO);
     CHECK_EQ(statuses[1], -EPIPE);
@@ -70,7 +110,7 @@ static int all_fail(void *arg)
 
 static int stopped(void *arg)
 {
-    struct part parts[2] = {{.ms = 5000, .cleanup_ms = 3}, {.ms = 5000}};
+    struct part parts[2] = {{.ms = FOR_EVER, .cleanup_ms = 3}, {.ms = FOR_EVER}};
     pirn_call calls[2] = {{run_part, &parts[0]}, {run_part, &parts[1]}};
     (void)arg;
     CHECK_EQ(pirn_race(calls, 2, NULL, NULL, NULL, pirn_after_ms(2)), -ETIMEDOUT);
@@ -176,7 +216,7 @@ static int bounded(void *arg)
         for (int i = 0; i < N; i++)
             CHECK_EQ(statuses[i], i == 50 ? -EIO : i);
     }
-    struct tally slow = {.ms = 5000, .fails_at = -1};
+    struct tally slow = {.ms = FOR_EVER, .fails_at = -1};
     CHECK_EQ(pirn_map(N, 5, tallied, &slow, statuses, pirn_after_ms(3)), -ETIMEDOUT);
     CHECK_LE(atomic_load(&slow.calls), 5);
     CHECK_EQ(atomic_load(&slow.running), 0);

@@ -298,7 +298,7 @@ static void *comes_while_it_waits(void *arg)
 
 static int child(void *arg)
 {
-    struct part p = {.ms = 5000, .cleanup_ms = 3};
+    struct part p = {.ms = FOR_EVER, .cleanup_ms = 3};
     int status = 77;
     (void)arg;
     struct awaiting a = {pirn_current(), entered(PIRN_NEVER)};

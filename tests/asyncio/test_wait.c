@@ -153,7 +153,7 @@ static int first_failure(void *arg)
     struct part parts[4] = {{.ms = 1, .status = 3},
                             {.ms = 2, .status = -ECANCELED},
                             {.ms = 6, .status = -EIO},
-                            {.ms = 2000}};
+                            {.ms = FOR_EVER}};
     pirn_task *tasks[4];
     bool done[4];
     (void)arg;

@@ -7,7 +7,7 @@
 
 static int too_slow(void *arg)
 {
-    struct part p = {.ms = 5000, .cleanup_ms = 5};
+    struct part p = {.ms = FOR_EVER, .cleanup_ms = 5};
     int status = 77;
     (void)arg;
     pirn_task *task = start_part(&p);
@@ -16,7 +16,7 @@ static int too_slow(void *arg)
     CHECK_EQ(atomic_load(&p.ended), 1);
     CHECK_EQ(status, 77);
     CHECK_EQ(support_join(task), -ECANCELED);
-    struct part absorbs = {.ms = 5000, .status = 42, .absorbs = true};
+    struct part absorbs = {.ms = FOR_EVER, .status = 42, .absorbs = true};
     task = start_part(&absorbs); /* if it ends with a value, that is had */
     CHECK_OK(pirn_wait_for(task, &status, pirn_after_ms(2)));
     CHECK_EQ(status, 42);
@@ -59,7 +59,7 @@ END_TEST
 
 static int no_time(void *arg)
 {
-    struct part p = {.status = 4}, slow = {.ms = 5000}, never = {.ms = 0};
+    struct part p = {.status = 4}, slow = {.ms = FOR_EVER}, never = {.ms = 0};
     int status = 77;
     pirn_task *task = start_part(&p);
     (void)arg;
@@ -101,7 +101,7 @@ static int waits_for(void *arg)
 
 static int waiter_is_cancelled(void *arg)
 {
-    struct part p = {.ms = 5000, .cleanup_ms = 5}, plain = {.ms = 1, .status = 6};
+    struct part p = {.ms = FOR_EVER, .cleanup_ms = 5}, plain = {.ms = 1, .status = 6};
     int status;
     pirn_task *task = start_part(&plain);
     (void)arg;
