@@ -9,7 +9,7 @@
 #include <sched.h>
 #include <stdio.h>
 
-/* Waits until the thread that has stored its id in *tid is asleep in what it does next. */
+/* Waits until the thread that has stored its id in *tid is asleep in what it does next, or gone. */
 static inline void sync_until_asleep(atomic_int *tid)
 {
     char path[64], state = 0;
@@ -17,8 +17,10 @@ static inline void sync_until_asleep(atomic_int *tid)
     snprintf(path, sizeof(path), "/proc/self/task/%d/stat", atomic_load(tid));
     while (state != 'S') {
         FILE *file = fopen(path, "re");
-        CHECK(file);
-        CHECK_EQ(fscanf(file, "%*d (%*[^)]) %c", &state), 1);
+        if (file == NULL)
+            return;
+        if (fscanf(file, "%*d (%*[^)]) %c", &state) != 1)
+            state = 'S';
         fclose(file);
         CHECK_OK(pirn_sleep(pirn_after_us(200)));
     }
@@ -71,7 +73,7 @@ static inline void *sync_call_on_thread(void *arg)
     return NULL;
 }
 
-/* Starts it, and waits until it waits. */
+/* Starts it, and waits until it waits (or is through: its deadline may have come). */
 static inline void sync_start(struct caller *c, bool thread)
 {
     c->rc = c->at = -12345;

@@ -9,7 +9,7 @@ enum {
 
 struct items {
     atomic_int seen[N];
-    atomic_int count, inside, peak, release, wrong_order;
+    atomic_int count, inside, peak, release, wrong_order, failed;
     int fails_at;
 };
 
@@ -25,6 +25,13 @@ static int visit(size_t i, void *arg)
     if (i % 16 == 0)
         support_pause_ms(1);
     atomic_fetch_sub(&items->inside, 1);
+    if ((int)i == items->fails_at)
+        atomic_store(&items->failed, 1);
+    if (items->fails_at >= 0 && (int)i > items->fails_at) { /* not to be through before it is told */
+        while (!atomic_load(&items->failed))
+            support_pause_ms(1);
+        support_pause_ms(2);
+    }
     return (int)i == items->fails_at ? -EDOM : (int)i;
 }
 

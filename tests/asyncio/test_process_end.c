@@ -116,12 +116,20 @@ static int shoot(void *arg)
         struct request r[4], who = request(pool, add_up, 0);
         pirn_task *tasks[4];
         call(&who);
+        if (i % 4 == 1) { /* and a worker that is gone */
+            CHECK_OK(kill(who.pid, SIGKILL));
+            until_gone(who.pid);
+        }
         for (int k = 0; k < 4; k++) {
             r[k] = request(pool, add_up, k);
             tasks[k] = support_spawn(call, &r[k]);
         }
-        support_spin(support_between(0, i % 3 == 2 ? 3 * MS : 150 * US));
-        CHECK_OK(kill(who.pid, SIGKILL));
+        for (int k = 0; k < 4 && i % 4 == 0; k++) /* so that each is seen: answers, */
+            CHECK_OK(pirn_await(tasks[k], NULL, PIRN_NEVER));
+        if (i % 4 != 1)
+            support_spin(support_between(0, i % 3 == 2 ? 3 * MS : 150 * US));
+        if (i % 4 != 1)
+            CHECK_OK(kill(who.pid, SIGKILL));
         for (int k = 0; k < 4; k++) {
             CHECK_OK(support_join(tasks[k]));
             CHECK(r[k].rc == 0 || r[k].rc == -EPIPE);
@@ -260,8 +268,9 @@ static void end_with_the_program(void)
         while (atomic_load(&page->pids[0]) == 0)
             support_pause_ms(1);
         if (fork() == 0) { /* this one keeps all descriptors open */
-            for (int i = 0; i < 10000 && !atomic_load(&page->release); i++)
+            for (int i = 0; i < 100000 && !atomic_load(&page->release); i++)
                 support_pause_ms(1);
+            atomic_store(&page->begun, 0);
             _exit(0);
         }
         kill(getpid(), SIGKILL);
@@ -269,13 +278,13 @@ static void end_with_the_program(void)
     int status = 0;
     CHECK_EQ(waitpid(child, &status, 0), child);
     CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
-    for (int i = 0; i < 5000 && !is_gone(atomic_load(&page->pids[0])); i++)
+    for (int i = 0; i < 60000 && !is_gone(atomic_load(&page->pids[0])); i++)
         support_pause_ms(1);
     CHECK(is_gone(atomic_load(&page->pids[0])));
     atomic_store(&page->release, 1);
-    support_pause_ms(20);
+    while (atomic_load(&page->begun) != 0) /* the last one goes, too */
+        support_pause_ms(1);
     atomic_store(&page->release, 0);
-    atomic_store(&page->begun, 0);
     atomic_store(&page->pids[0], 0);
 }
 

@@ -58,13 +58,15 @@ static void everywhere_on_strand(pirn_fn fn, int rounds)
 struct timer {
     pirn_time at;
     const char *name;
+    int64_t said;
 };
 
 static int fire(void *arg)
 {
     struct timer *t = arg;
     CHECK_OK(pirn_sleep(t->at));
-    CHECK_GE(pirn_now().ns, t->at.ns);
+    t->said = pirn_now().ns;
+    CHECK_GE(t->said, t->at.ns);
     say(t->name);
     return 0;
 }
@@ -83,14 +85,22 @@ static int fire_together(void *arg)
 
 static int timers(void *arg)
 {
-    (void)arg;
-    int64_t base = pirn_now().ns, step = (support_slow() ? 300 : 100) * MS;
-    struct timer t[3] = {{{base + 2 * step}, "2"}, {{base + step}, "1"}, {{base + 3 * step}, "3"}};
     pirn_task *task[16];
-    for (int i = 0; i < 3; i++)
-        task[i] = support_spawn(fire, &t[i]);
-    for (int i = 0; i < 3; i++)
-        CHECK_OK(support_join(task[i]));
+    (void)arg;
+    for (int64_t step = 30 * MS;; step *= 2) {
+        int64_t base = pirn_now().ns;
+        struct timer t[3] = {{{base + 2 * step}, "2", 0},
+                             {{base + step}, "1", 0},
+                             {{base + 3 * step}, "3", 0}};
+        for (int i = 0; i < 3; i++)
+            task[i] = support_spawn(fire, &t[i]);
+        for (int i = 0; i < 3; i++)
+            CHECK_OK(support_join(task[i]));
+        if (t[1].said < t[0].at.ns && t[0].said < t[2].at.ns)
+            break;
+        text_used = 0; /* one came when the next one's time had come too: a machine as slow as that */
+        text[0] = '\0';
+    }
     expect_said("123");
     pirn_time at = pirn_after_ms(5);
     for (int i = 0; i < 16; i++)

@@ -240,27 +240,28 @@ static int stopped(void *arg)
     CHECK_EQ(atomic_load(&c.done), 0);
     unlock(&r);
     CHECK_EQ(sync_finish(&c), -ECANCELED);
-    for (int thread = 0; thread < 2; thread++) { /* timed out, the same */
-        c.deadline = pirn_after_ms(20);
-        sync_start(&c, thread != 0);
-        lock(&r);
-        CHECK_OK(pirn_sleep(pirn_after_ms(25)));
-        CHECK_EQ(atomic_load(&c.done), 0);
-        unlock(&r);
-        CHECK_EQ(sync_finish(&c), -ETIMEDOUT);
-        /* Notified in time, and the deadline came while it waited for the mutex: it happened. */
-        c.deadline = pirn_after_ms(20);
-        sync_start(&c, thread != 0);
-        lock(&r);
-        if (pirn_now().ns < c.deadline.ns - 5 * MS) {
-            CHECK_OK(pirn_condition_notify(&r.changed, 1));
-            CHECK_OK(pirn_sleep(pirn_after_ms(25)));
-            CHECK_EQ(atomic_load(&c.done), 0);
+    /* Its deadline comes while we hold the mutex: the same. Or it is notified in time, and the deadline comes
+     * while it waits for the mutex: then it happened. If the time was too short for that, again. */
+    for (int how = 0; how < 4; how++) {
+        bool thread = how % 2 != 0, notifies = how / 2 != 0, in_time = false;
+        for (int64_t ms = 10; !in_time; ms *= 2) {
+            c.deadline = pirn_after_ms(ms);
+            sync_start(&c, thread);
+            lock(&r);
+            int through = r.n;
+            if (notifies)
+                CHECK_OK(pirn_condition_notify(&r.changed, 1));
+            in_time = pirn_now().ns < c.deadline.ns;
+            CHECK_OK(pirn_sleep((pirn_time){c.deadline.ns + 5 * MS}));
+            CHECK_EQ(r.n, through);
+            if (in_time)
+                CHECK_EQ(atomic_load(&c.done), 0);
             unlock(&r);
-            CHECK_OK(sync_finish(&c));
-        } else {
-            unlock(&r); /* a slow machine: no time for it */
-            sync_finish(&c);
+            int rc = sync_finish(&c);
+            CHECK(rc == -ETIMEDOUT || (rc == 0 && notifies));
+            if (in_time)
+                CHECK_EQ(rc, notifies ? 0 : -ETIMEDOUT);
+            r.n = 0; /* nobody else is about */
         }
     }
     CHECK_EQ(pirn_mutex_is_locked(&r.m), 0);

@@ -3,7 +3,7 @@
  */
 #include "tests/asyncio/sync.h"
 
-static atomic_int entered;
+static atomic_int entered, go;
 
 static int read_lock(struct caller *c)
 {
@@ -13,13 +13,13 @@ static int read_lock(struct caller *c)
     return rc;
 }
 
-/* Writes for c->id ms. */
+/* Writes until it may go on. */
 static int write_lock(struct caller *c)
 {
     int rc = pirn_rwlock_write_lock(c->object, c->deadline);
     if (rc == 0) {
         c->at = atomic_fetch_add(&entered, 1);
-        CHECK_OK(pirn_sleep(pirn_after_ms(c->id)));
+        support_until(&go, 1);
         CHECK_EQ(pirn_rwlock_try_read_lock(c->object), -EAGAIN);
         CHECK_OK(pirn_rwlock_write_unlock(c->object));
     }
@@ -91,6 +91,7 @@ static int in_order(void *arg)
     (void)arg;
     pirn_rwlock l = PIRN_RWLOCK_INIT;
     atomic_store(&entered, 0);
+    atomic_store(&go, 0);
     struct caller c[6];
     CHECK_OK(pirn_rwlock_read_lock(&l, PIRN_NEVER));
     for (int i = 0; i < 2; i++) {
@@ -100,7 +101,7 @@ static int in_order(void *arg)
     }
     for (int i = 2; i < 6; i++) {
         c[i] = (struct caller){
-            .fn = i < 4 ? write_lock : read_lock, .object = &l, .deadline = PIRN_NEVER, .id = 20};
+            .fn = i < 4 ? write_lock : read_lock, .object = &l, .deadline = PIRN_NEVER};
         sync_start(&c[i], i % 2 != 0);
     }
     CHECK_EQ(pirn_rwlock_try_read_lock(&l), -EAGAIN); /* a writer waits */
@@ -110,6 +111,7 @@ static int in_order(void *arg)
     CHECK_OK(pirn_rwlock_read_unlock(&l));            /* the last reader lets the first writer in */
     CHECK_EQ(pirn_rwlock_try_read_lock(&l), -EAGAIN); /* it stays a while */
     CHECK_EQ(pirn_rwlock_try_write_lock(&l), -EAGAIN);
+    atomic_store(&go, 1);
     for (int i = 2; i < 6; i++)
         CHECK_OK(sync_finish(&c[i]));
     CHECK_EQ(c[2].at, 2);
@@ -136,15 +138,18 @@ static int giving_up(void *arg)
     (void)arg;
     pirn_rwlock l = PIRN_RWLOCK_INIT;
     struct caller c[4];
+    int64_t ms = 20;
+    atomic_store(&go, 1);
     for (int how = 0; how < 2; how++) {
         CHECK_OK(pirn_rwlock_read_lock(&l, PIRN_NEVER));
         for (int i = 0; i < 4; i++) { /* W R W R */
             c[i] = (struct caller){
                 .fn = i % 2 == 0 ? write_lock : read_lock, .object = &l, .deadline = PIRN_NEVER};
             if (i == 0 && how == 1)
-                c[i].deadline = pirn_after_ms(20);
+                c[i].deadline = pirn_after_ms(ms);
             sync_start(&c[i], i % 2 != 0);
         }
+        bool too_soon = how == 1 && atomic_load(&c[0].done); /* before all stood in line */
         if (how == 0)
             CHECK_OK(pirn_cancel(c[0].task, NULL));
         CHECK_EQ(sync_finish(&c[0]), how == 0 ? -ECANCELED : -ETIMEDOUT);
@@ -157,6 +162,8 @@ static int giving_up(void *arg)
         CHECK_OK(pirn_rwlock_read_unlock(&l));
         CHECK_OK(pirn_rwlock_try_write_lock(&l)); /* nobody is left */
         CHECK_OK(pirn_rwlock_write_unlock(&l));
+        how -= too_soon; /* again, with longer to go */
+        ms *= 2;
     }
     return 0;
 }

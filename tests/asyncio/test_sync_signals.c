@@ -283,6 +283,7 @@ static int job(void *arg)
     CHECK_OK(pirn_semaphore_acquire(&j->limit, PIRN_NEVER));
     int now = atomic_fetch_add(&j->running, 1) + 1, peak = atomic_load(&j->peak);
     while (now > peak && !atomic_compare_exchange_weak(&j->peak, &peak, now)) {}
+    support_until(&j->peak, 3);
     CHECK_OK(pirn_sleep(pirn_after_ms(2)));
     atomic_fetch_sub(&j->running, 1);
     CHECK_OK(pirn_semaphore_release(&j->limit, 1));

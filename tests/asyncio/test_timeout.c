@@ -16,15 +16,15 @@ static int expires(void *arg)
 {
     (void)arg;
     pirn_timeout t = entered(pirn_after_ms(2));
-    CHECK_EQ(pirn_sleep(pirn_after_s(10)), -ECANCELED);
+    CHECK_EQ(pirn_sleep(pirn_after_s(1000)), -ECANCELED);
     CHECK(pirn_timeout_expired(&t));
-    CHECK_EQ(pirn_sleep(pirn_after_s(10)), -ECANCELED); /* every one, until it leaves */
+    CHECK_EQ(pirn_sleep(pirn_after_s(1000)), -ECANCELED); /* every one, until it leaves */
     CHECK_EQ(pirn_yield(), -ECANCELED);
     CHECK_EQ(pirn_timeout_leave(&t, -ECANCELED), -ETIMEDOUT);
     CHECK(pirn_timeout_expired(&t));
     CHECK_EQ(pirn_cancelling(NULL), 0);
     CHECK_OK(pirn_sleep(pirn_after_us(10)));
-    t = entered(pirn_after_s(10));
+    t = entered(pirn_after_s(1000));
     CHECK_OK(pirn_sleep(pirn_after_us(10)));
     CHECK_EQ(pirn_timeout_leave(&t, 5), 5);
     CHECK(!pirn_timeout_expired(&t));
@@ -40,13 +40,13 @@ END_TEST
 static int sleeps_long(void *arg)
 {
     (void)arg;
-    return pirn_sleep(pirn_after_s(10));
+    return pirn_sleep(pirn_after_s(1000));
 }
 
 static int inner_is_sooner(void *arg)
 {
     (void)arg;
-    pirn_timeout outer = entered(pirn_after_s(10));
+    pirn_timeout outer = entered(pirn_after_s(1000));
     CHECK_EQ(pirn_with_timeout(sleeps_long, NULL, pirn_after_ms(2)), -ETIMEDOUT);
     CHECK(!pirn_timeout_expired(&outer));
     CHECK_OK(pirn_sleep(pirn_after_us(10))); /* outer and what follows go on */
@@ -58,12 +58,12 @@ static int outer_is_sooner(void *arg)
 {
     (void)arg;
     pirn_timeout outer = entered(pirn_after_ms(2));
-    CHECK_EQ(pirn_with_timeout(sleeps_long, NULL, pirn_after_s(10)), -ECANCELED);
+    CHECK_EQ(pirn_with_timeout(sleeps_long, NULL, pirn_after_s(1000)), -ECANCELED);
     CHECK_EQ(pirn_timeout_leave(&outer, -ECANCELED), -ETIMEDOUT);
     outer = entered(pirn_after_ms(1)); /* both: each reports what came while it was the innermost */
     int rc = pirn_with_timeout(sleeps_long, NULL, pirn_after_ms(1));
     CHECK(rc == -ECANCELED || rc == -ETIMEDOUT);
-    CHECK_EQ(pirn_sleep(pirn_after_s(10)), -ECANCELED);
+    CHECK_EQ(pirn_sleep(pirn_after_s(1000)), -ECANCELED);
     CHECK_EQ(pirn_timeout_leave(&outer, -ECANCELED), -ETIMEDOUT);
     CHECK_EQ(pirn_cancelling(NULL), 0);
     return pirn_yield();
@@ -83,15 +83,15 @@ END_TEST
 static int own_error(void *arg)
 {
     (void)arg;
-    pirn_timeout t = entered(pirn_after_s(10));
+    pirn_timeout t = entered(pirn_after_s(1000));
     CHECK_EQ(pirn_timeout_leave(&t, -EIO), -EIO);
     CHECK(!pirn_timeout_expired(&t));
     t = entered(pirn_after_ms(1));
-    CHECK_EQ(pirn_sleep(pirn_after_s(10)), -ECANCELED);
+    CHECK_EQ(pirn_sleep(pirn_after_s(1000)), -ECANCELED);
     CHECK_EQ(pirn_timeout_leave(&t, -EIO), -EIO); /* raised while unwinding */
     CHECK(pirn_timeout_expired(&t));
     t = entered(pirn_after_ms(1));
-    CHECK_EQ(pirn_sleep(pirn_after_s(10)), -ECANCELED);
+    CHECK_EQ(pirn_sleep(pirn_after_s(1000)), -ECANCELED);
     CHECK_EQ(pirn_timeout_leave(&t, 3), 3); /* a result, for all that */
     return 0;
 }
@@ -136,15 +136,24 @@ static void *reschedules(void *arg)
 static int reschedule(void *arg)
 {
     (void)arg;
-    pirn_timeout t = entered(pirn_after_ms(500)), fresh = PIRN_TIMEOUT_INIT;
+    pirn_timeout t = entered(pirn_after_s(1000)), fresh = PIRN_TIMEOUT_INIT;
+    pirn_time soon, later;
     CHECK_EQ(pirn_timeout_reschedule(&fresh, PIRN_NEVER), -EINVAL);
-    CHECK_OK(pirn_timeout_reschedule(&t, PIRN_NEVER));
-    CHECK_EQ(pirn_timeout_when(&t).ns, PIRN_NEVER.ns);
-    pirn_time soon = pirn_after_ms(200), later = pirn_after_ms(220);
-    CHECK_OK(pirn_timeout_reschedule(&t, soon));
-    CHECK_OK(pirn_timeout_reschedule(&t, later));
+    for (int64_t ms = 20;; ms *= 2) { /* until it comes before its time */
+        CHECK_OK(pirn_timeout_reschedule(&t, PIRN_NEVER));
+        CHECK_EQ(pirn_timeout_when(&t).ns, PIRN_NEVER.ns);
+        soon = pirn_after_ms(ms), later = pirn_after_ms(ms + 20);
+        CHECK_OK(pirn_timeout_reschedule(&t, soon));
+        int rc = pirn_timeout_reschedule(&t, later);
+        if (rc == 0)
+            break;
+        CHECK_GE(pirn_now().ns, soon.ns);
+        CHECK_EQ(rc, -EINVAL);
+        CHECK_OK(pirn_timeout_leave(&t, 0));
+        t = entered(pirn_after_s(1000));
+    }
     CHECK_EQ(pirn_timeout_when(&t).ns, later.ns);
-    CHECK_EQ(pirn_sleep(pirn_after_s(10)), -ECANCELED);
+    CHECK_EQ(pirn_sleep(pirn_after_s(1000)), -ECANCELED);
     CHECK_GE(pirn_now().ns, later.ns);
     CHECK_EQ(pirn_timeout_reschedule(&t, PIRN_NEVER), -EINVAL); /* it has come */
     CHECK_EQ(pirn_timeout_enter(&t, PIRN_NEVER), -EINVAL);
@@ -154,12 +163,12 @@ static int reschedule(void *arg)
     CHECK_EQ(pirn_timeout_enter(&t, PIRN_NEVER), -EINVAL);
     t = entered(PIRN_NEVER);
     pthread_t thread = support_thread(reschedules, &t); /* by another thread */
-    CHECK_EQ(pirn_sleep(pirn_after_s(10)), -ECANCELED);
+    CHECK_EQ(pirn_sleep(pirn_after_s(1000)), -ECANCELED);
     support_thread_join(thread);
     CHECK_EQ(pirn_timeout_leave(&t, -ECANCELED), -ETIMEDOUT);
-    t = entered(pirn_after_s(10));
+    t = entered(pirn_after_s(1000));
     CHECK_OK(pirn_timeout_reschedule(&t, PIRN_NOW));
-    CHECK_EQ(pirn_sleep(pirn_after_s(10)), -ECANCELED);
+    CHECK_EQ(pirn_sleep(pirn_after_s(1000)), -ECANCELED);
     CHECK_EQ(pirn_timeout_leave(&t, -ECANCELED), -ETIMEDOUT);
     return 0;
 }
@@ -234,10 +243,10 @@ END_TEST
 static int cleans_up(void *arg)
 {
     atomic_int *step = arg;
-    CHECK_EQ(pirn_sleep(pirn_after_s(10)), -ECANCELED);
+    CHECK_EQ(pirn_sleep(pirn_after_s(1000)), -ECANCELED);
     CHECK_EQ(pirn_with_timeout(sleeps_long, NULL, pirn_after_ms(2)), -ETIMEDOUT);
     atomic_store(step, 1);
-    CHECK_EQ(pirn_with_timeout(sleeps_long, NULL, pirn_after_s(10)), -ECANCELED); /* a new one */
+    CHECK_EQ(pirn_with_timeout(sleeps_long, NULL, pirn_after_s(1000)), -ECANCELED); /* a new one */
     return -ECANCELED;
 }
 

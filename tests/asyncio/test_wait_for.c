@@ -11,6 +11,7 @@ static int too_slow(void *arg)
     int status = 77;
     (void)arg;
     pirn_task *task = start_part(&p);
+    support_until(&p.began, 1);
     CHECK_EQ(pirn_wait_for(task, &status, pirn_after_ms(2)), -ETIMEDOUT);
     CHECK(pirn_done(task)); /* slow cleanup included */
     CHECK_EQ(atomic_load(&p.ended), 1);
@@ -18,12 +19,13 @@ static int too_slow(void *arg)
     CHECK_EQ(support_join(task), -ECANCELED);
     struct part absorbs = {.ms = FOR_EVER, .status = 42, .absorbs = true};
     task = start_part(&absorbs); /* if it ends with a value, that is had */
+    support_until(&absorbs.began, 1);
     CHECK_OK(pirn_wait_for(task, &status, pirn_after_ms(2)));
     CHECK_EQ(status, 42);
     CHECK_EQ(support_join(task), 42);
     struct part quick = {.ms = 1, .status = -EIO};
     task = start_part(&quick);
-    CHECK_OK(pirn_wait_for(task, &status, pirn_after_s(10)));
+    CHECK_OK(pirn_wait_for(task, &status, pirn_after_s(1000)));
     CHECK_EQ(status, -EIO);
     CHECK_OK(pirn_release(task));
     return 0;
@@ -110,7 +112,7 @@ static int waiter_is_cancelled(void *arg)
     CHECK_OK(pirn_release(task));
     for (int several = 0; several < 2; several++) {
         struct part inner = p;
-        struct waiter w = {start_part(&inner), pirn_after_s(10), 77};
+        struct waiter w = {start_part(&inner), pirn_after_s(1000), 77};
         struct waiter other = {w.inner, PIRN_NEVER, 0};
         pirn_task *waiter = support_spawn(waits_for, &w);
         pirn_task *second = several ? support_spawn(waits_for, &other) : NULL;

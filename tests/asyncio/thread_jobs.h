@@ -85,7 +85,7 @@ static inline int pool_threads(void)
 /* Waits until they have vanished. */
 static inline void no_pool_threads(void)
 {
-    for (int i = 0; i < 2000 && pool_threads() != 0; i++)
+    for (int i = 0; i < 60000 && pool_threads() != 0; i++)
         support_pause_ms(1);
     CHECK_EQ(pool_threads(), 0);
 }
