@@ -1,3 +1,4 @@
+/* serial */
 /*
  * The examples, run as a user would run them: what they print, what they exit with, and that the
  * servers serve, survive a lack of descriptors, and end cleanly on SIGINT.
@@ -142,23 +143,29 @@ static void glossary(void)
 
 static void sleepers(void)
 {
-    int64_t begun = support_now(), took;
+    int64_t begun = support_now(), took, late;
     char text[4096], *line;
-    int i, ms = 0;
+    int i, ms = 0, seen = 0;
+    support_control control;
 
+    support_control_begin(&control);
     CHECK_OK(RUN(text, "sleepers"));
     took = (support_now() - begun) / MS;
+    late = support_control_late(&control) / MS;
+    support_control_end(&control);
     line = text;
-    for (i = 1; i <= 10; i++) { /* the shortest sleep is over first */
+    for (i = 1; i <= 10; i++) { /* the shortest sleep is over first, on a machine that lets it */
         CHECK_EQ(sscanf(line, "slept %d ms\n", &ms), 1);
-        CHECK_EQ(ms, 50 * i);
+        CHECK(ms == 50 * i || late >= 25);
+        CHECK(ms % 50 == 0 && ms >= 50 && ms <= 500 && (seen & 1 << ms / 50) == 0);
+        seen |= 1 << ms / 50;
         line = strchr(line, '\n') + 1;
     }
     CHECK_EQ(sscanf(line, "all together: %d ms\n", &ms), 1);
     CHECK_GE(ms, 500);
     CHECK_LE(ms, took);
     if (support_timing())
-        CHECK_LE(ms, 1500); /* one after the other they would take 2750 */
+        CHECK_LE(ms, 1500 + late); /* one after the other they would take 2750 */
 }
 
 static void upper_server_and_client(void)

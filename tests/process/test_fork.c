@@ -86,7 +86,7 @@ static void child_of_coroutine(load *l)
     pirn_task *task;
     int status;
 
-    alarm(30);
+    alarm(60);
     there.runtime = l->runtime;
     CHECK_EITHER(pirn_spawn(&task, seven, NULL), -ESHUTDOWN, -EPERM);
     CHECK_EITHER(pirn_spawn_with(&task, &there, seven, NULL), -ESHUTDOWN, -EPERM);
@@ -102,7 +102,7 @@ static void child_of_thread(load *l)
     pirn_spawn_config there = PIRN_SPAWN_INIT;
     pirn_task *task;
 
-    alarm(30);
+    alarm(60);
     there.runtime = l->runtime;
     CHECK_EITHER(pirn_spawn_with(&task, &there, seven, NULL), -ESHUTDOWN, -EPERM);
     CHECK_EQ(pirn_run(own_main, NULL), 5);
@@ -139,7 +139,7 @@ static void check_undisturbed(load *l)
 {
     int ticks = atomic_load(&l->ticks), trips = atomic_load(&l->trips), i;
 
-    for (i = 0; i < 500; i++) {
+    for (i = 0; i < 6000; i++) {
         if (atomic_load(&l->ticks) > ticks && atomic_load(&l->trips) > trips)
             return;
         CHECK_OK(pirn_sleep(pirn_after_ms(10)));

@@ -58,12 +58,14 @@ static int debugged_main(void *arg)
 
     (void)arg;
     support_pipe(fds);
-    support_spawn_named("sleepy", sleeper, NULL);
-    support_spawn_named("bookworm", reader, &fds[0]);
+    pirn_task *sleepy = support_spawn_named("sleepy", sleeper, NULL);
+    pirn_task *bookworm = support_spawn_named("bookworm", reader, &fds[0]);
     config.name = "nailed-down";
     config.flags = PIRN_PINNED;
     CHECK_OK(pirn_spawn_with(&task, &config, pinned, NULL));
-    CHECK_OK(pirn_sleep(pirn_after_ms(50)));
+    support_until_waiting(sleepy);
+    support_until_waiting(bookworm);
+    support_until_waiting(task);
     CHECK_EQ(write(told, "x", 1), 1);
     for (;;) /* main is on a worker when gdb looks */
         support_spin(MS);

@@ -89,7 +89,7 @@ static void check_still_alive(life *l)
     int ticks = atomic_load(&l->ticks), trips = atomic_load(&l->trips), i;
     bool ticked = false, tripped = false;
 
-    for (i = 0; i < 200 && !(ticked && tripped); i++) {
+    for (i = 0; i < 2000 && !(ticked && tripped); i++) {
         CHECK_OK(pirn_sleep(pirn_after_ms(10)));
         ticked = atomic_load(&l->ticks) > ticks;
         tripped = atomic_load(&l->trips) > trips;
