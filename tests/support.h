@@ -118,8 +118,8 @@ void support_meet(support_barrier *barrier);
 typedef struct support_control {
     pthread_t thread;
     atomic_int over;
-    _Atomic int64_t late; /* ns; the thread's */
-    int64_t waited;       /* for a core, before it began */
+    _Atomic int64_t late, worst; /* ns, the thread's: all together, at a time */
+    int64_t waited;              /* for a core, before it began */
 } support_control;
 void support_control_begin(support_control *control);
 int64_t support_control_late(support_control *control); /* until now, ns */

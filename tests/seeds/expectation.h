@@ -6,8 +6,8 @@
  *   some text       this line, exactly
  *   /regex/         a line that matches the extended regular expression as a whole
  *   @ 2             what follows comes when two seconds have gone by since the start, or later
- *   @ 2 .. 2.5      and, where time is measured (support_timing), not later than 2.5, at least in one
- *                   of three runs
+ *   @ 2 .. 2.5      and, where time is measured (support_timing), not later than 2.5 and what the
+ *                   machine was late by until then (support_control)
  *   [ ]             around lines that come in any order
  *   { | }           around sequences, separated by |, that come interleaved in any way
  *   %server PATH A  runs another program (the path is relative to the seed's) with arguments beside it,
@@ -42,7 +42,8 @@ typedef struct output {
     size_t used, line_begin;
     int fd, n;
     const char *line[MAX_LINES];
-    double at[MAX_LINES]; /* seconds since the start */
+    double at[MAX_LINES];   /* seconds since the start */
+    double late[MAX_LINES]; /* of these, the machine's */
 } output;
 
 /* How to run it; what it should print stays with expectation.c. */
@@ -57,14 +58,8 @@ typedef struct expectation {
 /* Once in a program. What cannot be read or understood ends it. */
 void expectation_read(const char *path, expectation *ret_expectation);
 
-typedef enum verdict {
-    AS_EXPECTED,
-    LATE, /* and otherwise as expected */
-    WRONG
-} verdict;
-
 /* Says on stdout what is wrong. */
-verdict expectation_compare(const output *out, const output *err);
+bool expectation_compare(const output *out, const output *err);
 
 /* Why it is wrong, and all of the output. */
 void output_complain(const char *why, const output *out, const output *err);

@@ -39,6 +39,8 @@ static void *tick(void *arg)
         late = support_now() - due;
         if (late > MS)
             atomic_fetch_add(&c->late, late);
+        if (late > atomic_load(&c->worst))
+            atomic_store(&c->worst, late);
     }
     return NULL;
 }
@@ -47,6 +49,7 @@ void support_control_begin(support_control *c)
 {
     atomic_init(&c->over, 0);
     atomic_init(&c->late, 0);
+    atomic_init(&c->worst, 0);
     c->waited = waited_for_core();
     c->thread = support_thread(tick, c);
 }

@@ -3,6 +3,8 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 
 void support_pair(int ret_pair[2])
 {
@@ -62,17 +64,31 @@ void support_send_all(int fd, const void *buf, size_t n)
     }
 }
 
+/* TCP: has it sent what the other end has not acknowledged yet? Then there will be room once more. */
+static bool is_on_its_way(int fd)
+{
+    int queued, unsent;
+    if (ioctl(fd, SIOCOUTQNSD, &unsent) != 0 || ioctl(fd, SIOCOUTQ, &queued) != 0)
+        return false; /* no TCP */
+    if (queued == unsent)
+        return false;
+    support_pause_ms(1);
+    return true;
+}
+
 size_t support_fill(int fd)
 {
     static const char zeroes[4096];
     size_t total = 0;
     int flags = fcntl(fd, F_GETFL);
     support_nonblock(fd, true);
-    for (size_t n = sizeof(zeroes); n > 0; n /= 2) { /* the last bytes one by one */
-        ssize_t got;
-        while ((got = write(fd, zeroes, n)) > 0)
-            total += (size_t)got;
-    }
+    do {
+        for (size_t n = sizeof(zeroes); n > 0; n /= 2) { /* the last bytes one by one */
+            ssize_t got;
+            while ((got = write(fd, zeroes, n)) > 0)
+                total += (size_t)got;
+        }
+    } while (is_on_its_way(fd));
     CHECK_OK(fcntl(fd, F_SETFL, flags));
     return total;
 }
