@@ -124,7 +124,8 @@ static int order(void *arg)
     for (int i = 0; i < N; i++) {
         CHECK_OK(s[i].rc);
         CHECK_GE(s[i].lateness, 0);
-        for (int k = 0; k < i && !support_slow(); k++) /* hard mode shuffles what is ready together */
+        for (int k = 0; k < i && !support_slow();
+             k++) /* hard mode shuffles what is ready together */
             CHECK(s[k].woke <= s[i].woke || s[k].thread != s[i].thread);
     }
     return 0;

@@ -12,12 +12,12 @@ enum {
 };
 
 struct part {
-    int ms;         /* it sleeps so long */
+    int ms;            /* it sleeps so long */
     pirn_future *gate; /* or until that is set */
-    int status;     /* and returns that */
-    int cleanup_ms; /* if cancelled, it sleeps so long, shielded, and then */
-    bool absorbs;   /* returns status all the same, else -ECANCELED */
-    void *value;    /* it leaves that */
+    int status;        /* and returns that */
+    int cleanup_ms;    /* if cancelled, it sleeps so long, shielded, and then */
+    bool absorbs;      /* returns status all the same, else -ECANCELED */
+    void *value;       /* it leaves that */
     void (*drop)(void *value);
     atomic_int began, ended, cancelled;
 };
@@ -26,8 +26,8 @@ static inline int run_part(void *arg)
 {
     struct part *p = arg;
     atomic_fetch_add(&p->began, 1);
-    int rc = p->gate != NULL ? pirn_await(p->gate, NULL, PIRN_NEVER)
-                             : pirn_sleep(pirn_after_ms(p->ms));
+    int rc =
+        p->gate != NULL ? pirn_await(p->gate, NULL, PIRN_NEVER) : pirn_sleep(pirn_after_ms(p->ms));
     if (p->value != NULL)
         CHECK_OK(pirn_set_value(p->value, p->drop));
     if (rc == -ECANCELED) {

@@ -235,7 +235,8 @@ static int come_in_turn(void *arg)
     }
     for (int i = 0; i < 3; i++)
         CHECK_EQ(support_join(handles[i]), 5);
-    for (int i = 0; i < 3; i++) /* a thread that had one in hand may have lost its core to another */
+    for (int i = 0; i < 3;
+         i++) /* a thread that had one in hand may have lost its core to another */
         for (int k = 0; k < 3; k++)
             CHECK(timed[i].at.ns > timed[k].at.ns || timed[i].place <= timed[k].place ||
                   timed[i].thread != timed[k].thread);

@@ -12,7 +12,8 @@ struct hope {
 static int sets(void *arg)
 {
     struct hope *h = arg;
-    pirn_future *future = h->future; /* a reference of ours: who waits goes on as soon as it is set */
+    pirn_future *future =
+        h->future; /* a reference of ours: who waits goes on as soon as it is set */
     int rc = pirn_future_set(future, 0, NULL);
     pirn_release(future);
     return rc;

@@ -27,7 +27,8 @@ static int visit(size_t i, void *arg)
     atomic_fetch_sub(&items->inside, 1);
     if ((int)i == items->fails_at)
         atomic_store(&items->failed, 1);
-    if (items->fails_at >= 0 && (int)i > items->fails_at) { /* not to be through before it is told */
+    if (items->fails_at >= 0 &&
+        (int)i > items->fails_at) { /* not to be through before it is told */
         while (!atomic_load(&items->failed))
             support_pause_ms(1);
         support_pause_ms(2);

@@ -89,16 +89,16 @@ static int timers(void *arg)
     (void)arg;
     for (int64_t step = 30 * MS;; step *= 2) {
         int64_t base = pirn_now().ns;
-        struct timer t[3] = {{{base + 2 * step}, "2", 0},
-                             {{base + step}, "1", 0},
-                             {{base + 3 * step}, "3", 0}};
+        struct timer t[3] = {
+            {{base + 2 * step}, "2", 0}, {{base + step}, "1", 0}, {{base + 3 * step}, "3", 0}};
         for (int i = 0; i < 3; i++)
             task[i] = support_spawn(fire, &t[i]);
         for (int i = 0; i < 3; i++)
             CHECK_OK(support_join(task[i]));
         if (t[1].said < t[0].at.ns && t[0].said < t[2].at.ns)
             break;
-        text_used = 0; /* one came when the next one's time had come too: a machine as slow as that */
+        text_used =
+            0; /* one came when the next one's time had come too: a machine as slow as that */
         text[0] = '\0';
     }
     expect_said("123");

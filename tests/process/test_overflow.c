@@ -103,7 +103,7 @@ static void doomed_process(void)
     pirn_config config = PIRN_CONFIG_INIT;
 
     setrlimit(RLIMIT_CORE, &no_core);
-    alarm(30);
+    alarm(60);
     config.flags = shared->flags;
     config.workers = 1;
     pirn_run_with(&config, doomed_main, NULL, NULL);

@@ -78,19 +78,16 @@ static void check_task(struct race *r, long rc, bool happened)
 
 struct other {
     pirn_task *target, *self;
-    atomic_int began;
     int rc, status;
 };
 
 static int other_awaiter(void *arg)
 {
     struct other *o = arg;
-    atomic_store(&o->began, 1);
     o->rc = pirn_await(o->target, &o->status, PIRN_NEVER);
     return 0;
 }
 
-/* Began is not yet awaiting: it is when it has been seen to wait for a moment. */
 static void prepare_shared(struct race *r)
 {
     prepare_task(r);
@@ -99,9 +96,7 @@ static void prepare_shared(struct race *r)
     o->target = r->child;
     o->rc = UNSET;
     o->self = support_spawn(other_awaiter, o);
-    while (!atomic_load(&o->began))
-        CHECK_OK(pirn_yield());
-    CHECK_OK(pirn_sleep(pirn_after_us(100)));
+    support_until_waiting(o->self);
     r->more = o;
 }
 

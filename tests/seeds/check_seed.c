@@ -183,8 +183,7 @@ static bool check(const char *program, int w, int second_ms)
     support_control_end(&control);
     if (server != -1)
         stop_server(server, server_output);
-    printf("%s on %d workers: %s\n", strrchr(program, '/') + 1, w,
-           good ? "as expected" : "WRONG");
+    printf("%s on %d workers: %s\n", strrchr(program, '/') + 1, w, good ? "as expected" : "WRONG");
     return good;
 }
 
@@ -201,7 +200,8 @@ int main(int argc, char **argv)
     {
         int second_ms = support_slow() ? 200 : 100;
         bool fine = check(argv[1], w, second_ms);
-        while (!fine && second_ms < LONGEST_MS && atomic_load(&control.worst) > second_ms * MS / 4) {
+        while (!fine && second_ms < LONGEST_MS &&
+               atomic_load(&control.worst) > second_ms * MS / 4) {
             printf("but the machine kept everybody waiting for %d ms\n",
                    (int)(atomic_load(&control.worst) / MS));
             second_ms *= 2;
