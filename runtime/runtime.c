@@ -31,7 +31,8 @@
 
 enum {
     DEFAULT_GRACE_S = 5,
-    FAIL_FOR_MS = 200
+    SLICE_MS = 200,    /* of the grace, between two looks who is busy */
+    FAIL_FOR_MS = 1000 /* after it: on a busy machine a task may be long without a core */
 };
 
 /* ---- The end ---- */
@@ -92,7 +93,7 @@ static bool wait_for_tasks(struct pirn_runtime *rt, int64_t until)
 /* Gives what is left time to end. Who waits to begin waits for it, as long as anybody may make it. */
 static bool let_end(struct pirn_runtime *rt, int64_t until)
 {
-    for (int64_t slice = 100000;; slice = slice < FAIL_FOR_MS * 1000000LL ? 2 * slice : slice) {
+    for (int64_t slice = 100000;; slice = slice < SLICE_MS * 1000000LL ? 2 * slice : slice) {
         int64_t now = clock_now();
         bool busy = false;
         if (wait_for_tasks(rt, until - now > slice ? now + slice : until))
