@@ -159,7 +159,7 @@ static void *sets_both(void *arg)
     for (int i = 0; i < m->rounds; i++) {
         support_meet(&m->barrier);
         support_until(&m->waiting, 1);
-        support_until(&m->asked, i % 8 == 0); /* now and then there is but one outcome */
+        support_until(&m->back, i % 8 == 0); /* now and then there is but one outcome */
         support_spin(support_between(0, 5 * US));
         for (int k = 0; k < 2; k++) { /* or it has been cancelled with the whole */
             int rc = pirn_future_set(m->f[k], 0, NULL);
