@@ -15,7 +15,10 @@ int pirn_poll(int fd, unsigned events, pirn_time deadline)
     int rc = pirn_transfer_begin(&w, fd, NULL, 0);
     if (rc != 0)
         return rc;
-    int n = sys_poll(&p, 1, 0);
+    int n;
+    while ((n = sys_poll(&p, 1, 0)) ==
+           -EINTR) /* a signal can do that even to a poll that does not wait */
+        ;
     if (n < 0)
         return n;
     if (n > 0)
