@@ -107,6 +107,21 @@ int sys_linkat(int from_dir, const char *from, int to_dir, const char *to, int f
 int sys_symlinkat(const char *target, int dir_fd, const char *path) SYS(symlinkat);
 ssize_t sys_readlinkat(int dir_fd, const char *path, char *buf, size_t n) SYS(readlinkat);
 
+/* Sockets, several descriptors, files into sockets (sys_net.c). */
+int sys_socket(int family, int type, int protocol) SYS(socket);
+int sys_bind(int fd, const struct sockaddr *addr, socklen_t len) SYS(bind);
+int sys_listen(int fd, int backlog) SYS(listen);
+int sys_getsockname(int fd, struct sockaddr *ret_addr, socklen_t *ret_len) SYS(getsockname);
+int sys_getpeername(int fd, struct sockaddr *ret_addr, socklen_t *ret_len) SYS(getpeername);
+ssize_t sys_recvfrom(int fd, void *buf, size_t n, int flags, struct sockaddr *ret_addr,
+                     socklen_t *ret_len) SYS(recvfrom);
+int sys_epoll_create(void) SYS(epoll_create);
+int sys_epoll_add(int epoll_fd, int fd, unsigned events)
+    SYS(epoll_add); /* EPOLLIN is POLLIN, ... */
+ssize_t sys_sendfile(int out_fd, int in_fd, off_t *offset, size_t n) SYS(sendfile);
+/* How many pages of the file's n bytes from offset on are in memory; -ENOSYS before Linux 6.5. */
+int64_t sys_cached_pages(int fd, uint64_t offset, uint64_t n) SYS(cachestat);
+
 /* Sockets. */
 int sys_accept4(int fd, struct sockaddr *ret_addr, socklen_t *ret_len, int flags) SYS(accept4);
 int sys_connect(int fd, const struct sockaddr *addr, socklen_t len) SYS(connect);

@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 PIRN_BEGIN=$(date +%s)
 export PIRN_BEGIN
 
-packages="gcc libc6-dev cmake ninja-build pkg-config liburing-dev libck-dev check python3"
+packages="gcc libc6-dev cmake ninja-build pkg-config liburing-dev libck-dev libc-ares-dev check python3"
 missing=
 for package in $packages; do
     state=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)

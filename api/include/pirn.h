@@ -447,6 +447,7 @@ PIRN_API const char *pirn_version(void);
 #include <pirn/generator.h>
 #include <pirn/loop.h>
 #include <pirn/file.h>
+#include <pirn/net.h>
 /* clang-format on */
 
 #ifdef __cplusplus
