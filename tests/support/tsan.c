@@ -18,6 +18,8 @@
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <stdarg.h>
+#include <stdio.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
 
@@ -66,6 +68,11 @@ int pipe(int ret_fds[2])
     return pipe2(ret_fds, 0);
 }
 
+int epoll_create1(int flags)
+{
+    return (int)syscall(SYS_epoll_create1, flags);
+}
+
 int eventfd(unsigned count, int flags)
 {
     return (int)syscall(SYS_eventfd2, count, flags);
@@ -83,6 +90,19 @@ int open(const char *path, int flags, ...)
     mode_t mode = (flags & (O_CREAT | __O_TMPFILE)) != 0 ? va_arg(args, mode_t) : 0;
     va_end(args);
     return (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
+}
+
+FILE *fopen(const char *path, const char *mode) /* c-ares, of a few files of the system */
+{
+    FILE *(*libc)(const char *, const char *) =
+        (FILE * (*)(const char *, const char *)) dlsym(RTLD_NEXT, "fopen");
+    return libc(path, mode);
+}
+
+int fclose(FILE *file)
+{
+    int (*libc)(FILE *) = (int (*)(FILE *))dlsym(RTLD_NEXT, "fclose");
+    return libc(file);
 }
 
 int closedir(DIR *dir)
