@@ -144,7 +144,7 @@ static ssize_t write_quietly(const struct args *a)
 }
 
 /* Poll, then the plain call, which may block as that thread's calls do. */
-static ssize_t move_on_thread(const struct args *a, bool reads, pirn_time deadline)
+static ssize_t once_on_thread(const struct args *a, bool reads, pirn_time deadline)
 {
     for (;;) {
         /* What has positions is never worth waiting for. */
@@ -156,6 +156,22 @@ static ssize_t move_on_thread(const struct args *a, bool reads, pirn_time deadli
         ssize_t n = reads ? call(a) : write_quietly(a);
         if (n != -EINTR && n != -EAGAIN)
             return n;
+    }
+}
+
+static ssize_t move_on_thread(int fd, bool reads, struct rest r, uint64_t off, size_t total,
+                              pirn_time deadline)
+{
+    for (size_t done = 0;;) {
+        struct args a = args_of(&r, fd, reads, off, 0);
+        ssize_t got = once_on_thread(&a, reads, deadline);
+        if (got <= 0)
+            return done != 0 ? (ssize_t)done : got;
+        done += (size_t)got;
+        off += off != NO_POSITION ? (uint64_t)got : 0;
+        if (reads || done >= total)
+            return (ssize_t)done;
+        advance(&r, (size_t)got);
     }
 }
 
@@ -249,8 +265,7 @@ static ssize_t transfer(int fd, bool reads, const struct iovec *iov, int n, uint
         skip_empty(&r);
     if (w.task != NULL)
         return move(&w, fd, reads, r, off, total, deadline);
-    struct args a = args_of(&r, fd, reads, off, 0);
-    return move_on_thread(&a, reads, deadline);
+    return move_on_thread(fd, reads, r, off, total, deadline);
 }
 
 static ssize_t transfer_at(int fd, bool reads, const struct iovec *iov, int n, off_t offset,

@@ -97,20 +97,35 @@ static int send_pieces(void *arg)
 }
 
 /* A write that the pipe takes part by part goes on where it was, inside a buffer as a rule. */
+static void *send_pieces_on_thread(void *arg)
+{
+    support_nonblock(*(int *)arg, true); /* so that it takes them in parts */
+    CHECK_OK(send_pieces(arg));
+    return NULL;
+}
+
 static int pieces_through_a_pipe(void *arg)
 {
     int ends[2];
     char buf[1000];
-    (void)arg;
+    bool on_thread = arg != NULL;
+    pthread_t thread = 0;
+    pirn_task *task = NULL;
     support_pipe(ends);
-    pirn_task *task = support_spawn(send_pieces, &ends[1]);
+    if (on_thread)
+        thread = support_thread(send_pieces_on_thread, &ends[1]);
+    else
+        task = support_spawn(send_pieces, &ends[1]);
     for (int at = 0; at < PIECES * PIECE;) {
         ssize_t n = pirn_read(ends[0], buf, (size_t)support_between(1, sizeof(buf)), PIRN_NEVER);
         CHECK(n > 0);
         for (ssize_t i = 0; i < n; i++, at++)
             CHECK_EQ(buf[i], 'a' + at / PIECE);
     }
-    CHECK_OK(support_join(task));
+    if (on_thread)
+        support_thread_join(thread);
+    else
+        CHECK_OK(support_join(task));
     CHECK_OK(pirn_close(ends[0]));
     CHECK_OK(pirn_close(ends[1]));
     return 0;
@@ -119,7 +134,10 @@ static int pieces_through_a_pipe(void *arg)
 START_TEST(vectors_in_parts)
 {
     FOR_WORKERS(w)
-    CHECK_OK(support_run(w, pieces_through_a_pipe, NULL));
+    {
+        CHECK_OK(support_run(w, pieces_through_a_pipe, NULL));
+        CHECK_OK(support_run(w, pieces_through_a_pipe, ""));
+    }
 }
 END_TEST
 

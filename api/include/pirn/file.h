@@ -32,8 +32,8 @@
 /* ---- Reading, writing, space ---------------------------------------------------------------- */
 
 /*
- * As the calls of the same name. n buffers, 1024 at most (-EINVAL). Those of files move all unless
- * the file ends or something stops them; a count below says where. [anywhere; suspend]
+ * As the calls of the same name. n buffers, 1024 at most (-EINVAL). Writes, and reads of files, move all
+ * unless the file ends or something stops them; a count below says where. [anywhere; suspend]
  */
 PIRN_API ssize_t pirn_readv(int fd, const struct iovec *iov, int n, pirn_time deadline);
 PIRN_API ssize_t pirn_writev(int fd, const struct iovec *iov, int n, pirn_time deadline);
