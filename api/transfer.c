@@ -131,3 +131,25 @@ ssize_t pirn_transfer_all(struct wait *w, const char *what, struct args *a, dire
         pirn_wait_renew(w);
     }
 }
+
+ssize_t pirn_transfer_try_read(int fd, bool is_socket, void *buf, size_t n)
+{
+    struct iovec iov = {buf, clamp(n)};
+    ssize_t got;
+    do {
+        got = is_socket ? sys_recv(fd, buf, clamp(n), MSG_DONTWAIT)
+                        : soften(sys_preadv2(fd, &iov, 1, -1, RWF_NOWAIT));
+    } while (got == -EINTR);
+    return got == CANNOT_SAY ? -EAGAIN : got;
+}
+
+ssize_t pirn_transfer_try_write(int fd, bool is_socket, const struct iovec *iov, int count)
+{
+    struct msghdr msg = {.msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = (size_t)count};
+    ssize_t got;
+    do {
+        got = is_socket ? sys_sendmsg(fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL)
+                        : soften(sys_pwritev2(fd, iov, count, -1, RWF_NOWAIT));
+    } while (got == -EINTR);
+    return got == CANNOT_SAY ? -EAGAIN : got;
+}

@@ -10,7 +10,9 @@
 #ifndef PIRN_API_TRANSFER_H
 #define PIRN_API_TRANSFER_H
 
+#include <errno.h>
 #include <pirn.h>
+#include <sys/uio.h>
 
 #include "io/clock.h"
 #include "runtime/wait.h"
@@ -61,5 +63,16 @@ ssize_t pirn_transfer_one(struct wait *w, const char *what, struct args *a, dire
 /* Transfers until all bytes have moved, the end, or an error. */
 ssize_t pirn_transfer_all(struct wait *w, const char *what, struct args *a, direct_fn direct,
                           unsigned events, pirn_time deadline);
+
+/* What RWF_NOWAIT gave. Where a file does not know it there is no asking. */
+static inline ssize_t soften(ssize_t n)
+{
+    return n == -EOPNOTSUPP || n == -ENOSYS || n == -EINVAL ? CANNOT_SAY : n;
+}
+
+/* One attempt that never waits, on a blocking descriptor either. -EAGAIN: it would, or there is no
+ * asking. In a coroutine: its threads have SIGPIPE blocked. */
+ssize_t pirn_transfer_try_read(int fd, bool is_socket, void *buf, size_t n);
+ssize_t pirn_transfer_try_write(int fd, bool is_socket, const struct iovec *iov, int count);
 
 #endif

@@ -56,11 +56,6 @@ static void advance(struct rest *r, size_t moved)
 /* ---- In place ------------------------------------------------------------------------------- */
 
 /* RWF_NOWAIT: only what needs no waiting. Where a file does not know it, the ring decides. */
-static ssize_t soften(ssize_t n)
-{
-    return n == -EOPNOTSUPP || n == -ENOSYS || n == -EINVAL ? CANNOT_SAY : n;
-}
-
 static ssize_t direct_read(const struct args *a)
 {
     struct iovec iov = {(void *)(uintptr_t)a->addr, clamp(a->len)};

@@ -448,6 +448,7 @@ PIRN_API const char *pirn_version(void);
 #include <pirn/loop.h>
 #include <pirn/file.h>
 #include <pirn/net.h>
+#include <pirn/stream.h>
 /* clang-format on */
 
 #ifdef __cplusplus

@@ -1,0 +1,150 @@
+/*
+ * A descriptor as a stream's transport.
+ *
+ * The number may be another file's as soon as it is closed, so no call may begin after that, or be about
+ * to: each counts itself in and out. A close
+ *   1. sets CLOSED: whoever comes later is sent away
+ *   2. ends the operations that are under way, again and again until everybody is out: one that was
+ *      counted in before may begin its operation only now
+ *   3. closes.
+ * A coroutine of a paused runtime that is inside gets out when that runs again, and the close waits
+ * for it.
+ */
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
+#include "api/stream/stream.h"
+#include "api/transfer.h"
+#include "io/sys.h"
+#include "runtime/registry.h"
+
+#define CLOSED (1u << 31) /* in users */
+
+int pirn_descriptor_init(struct descriptor *d, int fd, bool keep)
+{
+    struct stat st;
+    int yes = 1;
+    int rc = fd >= 0 ? sys_fstat(fd, &st) : -EBADF;
+    if (rc != 0)
+        return rc;
+    *d = (struct descriptor){.fd = fd, .keep = keep};
+    d->is_socket = S_ISSOCK(st.st_mode);
+    d->is_pipe = S_ISFIFO(st.st_mode);
+    if (d->is_socket) /* writes are put together by who writes them; others have no such option */
+        sys_setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes));
+    return 0;
+}
+
+static bool enter(struct descriptor *d)
+{
+    /* acquire: pairs with the release in fd_close, of whoever was told to stay away */
+    if ((atomic_fetch_add_explicit(&d->users, 1, memory_order_acquire) & CLOSED) == 0)
+        return true;
+    atomic_fetch_sub_explicit(&d->users, 1, memory_order_relaxed);
+    return false;
+}
+
+static void leave(struct descriptor *d)
+{
+    /* release: pairs with the acquire of who closes and finds nobody inside */
+    atomic_fetch_sub_explicit(&d->users, 1, memory_order_release);
+}
+
+static ssize_t fd_read(void *self, void *buf, size_t n, pirn_time deadline)
+{
+    struct descriptor *d = self;
+    if (!enter(d))
+        return -EBADF;
+    ssize_t got =
+        d->is_socket ? pirn_recv(d->fd, buf, n, 0, deadline) : pirn_read(d->fd, buf, n, deadline);
+    leave(d);
+    return got;
+}
+
+static ssize_t fd_write(void *self, const void *buf, size_t n, pirn_time deadline)
+{
+    struct descriptor *d = self;
+    if (!enter(d))
+        return -EBADF;
+    ssize_t got =
+        d->is_socket ? pirn_send(d->fd, buf, n, 0, deadline) : pirn_write(d->fd, buf, n, deadline);
+    leave(d);
+    return got;
+}
+
+static ssize_t fd_try_read(void *self, void *buf, size_t n)
+{
+    struct descriptor *d = self;
+    if (!enter(d))
+        return -EBADF;
+    ssize_t got = pirn_transfer_try_read(d->fd, d->is_socket, buf, n);
+    leave(d);
+    return got;
+}
+
+static ssize_t fd_try_write(void *self, const struct iovec *iov, int count)
+{
+    struct descriptor *d = self;
+    if (!enter(d))
+        return -EBADF;
+    ssize_t got = pirn_transfer_try_write(d->fd, d->is_socket, iov, count);
+    leave(d);
+    return got;
+}
+
+static int fd_close(void *self)
+{
+    struct descriptor *d = self;
+    /* acq_rel: see enter and leave */
+    uint32_t users = atomic_fetch_or_explicit(&d->users, CLOSED, memory_order_acq_rel);
+    if ((users & CLOSED) != 0)
+        return 0;
+    struct pirn_task *t = pirn_current_task();
+    if (t != NULL)
+        pirn_task_shield(t);
+    /* acquire: see leave */
+    while ((atomic_load_explicit(&d->users, memory_order_acquire) & ~CLOSED) != 0) {
+        pirn_registry_stop_fd(d->fd);
+        if (pirn_sleep(pirn_after_us(50)) != 0)
+            pirn_wait_give_way(); /* in a shutdown past its grace */
+    }
+    int rc = d->keep ? 0 : pirn_close(d->fd);
+    if (t != NULL)
+        pirn_task_unshield(t);
+    return rc;
+}
+
+static int fd_end(void *self, pirn_time deadline)
+{
+    struct descriptor *d = self;
+    (void)deadline;
+    if (d->is_pipe)
+        return fd_close(d);
+    if (!d->is_socket)
+        return -EOPNOTSUPP;
+    if (!enter(d))
+        return -EBADF;
+    int rc = sys_shutdown(d->fd, SHUT_WR);
+    leave(d);
+    return rc;
+}
+
+static int fd_fd(void *self)
+{
+    struct descriptor *d = self;
+    /* relaxed: it may be closed a moment later as well */
+    return (atomic_load_explicit(&d->users, memory_order_relaxed) & CLOSED) == 0 ? d->fd : -EBADF;
+}
+
+static void fd_free(void *self)
+{
+    struct descriptor *d = self;
+    if (fd_fd(d) >= 0 && !d->keep)
+        sys_close(d->fd);
+}
+
+const pirn_transport pirn_descriptor_ops = {
+    sizeof(pirn_transport), fd_read, fd_write, fd_end, fd_close, fd_fd, fd_free, fd_try_read,
+    fd_try_write,
+};

@@ -1,0 +1,207 @@
+/*
+ * Waiting for what was written, and the end of a stream.
+ *
+ * Who waits is in one list, for less to be pending, for the right to send to be let go, or for the close:
+ * all of it is seldom, so everybody is woken and looks for himself. A wait that finds bytes pending and
+ * nobody sending (writer.c says when) sends them.
+ *
+ * A close
+ *   1. sets STREAM_CLOSING: no call begins any more
+ *   2. waits until all is sent, as far as it is let
+ *   3. fails the writing half, so that nobody waits for more, and has the transport close, which ends
+ *      what is under way
+ *   4. says that it is closed, for others who close.
+ * An abort is the same without the second step; if somebody is there already it ends that one's wait.
+ */
+#include <errno.h>
+
+#include "api/stream/stream.h"
+#include "runtime/debug.h"
+
+/* all: until nothing is pending, else until drains need not wait. */
+static int wait_sent(pirn_stream *s, struct wait *w, bool all, pirn_time deadline)
+{
+    for (;;) {
+        lock_take(&s->lock);
+        int rc = s->out.error;
+        bool over = all ? s->out.first == NULL && !s->out.sending : !s->out.paused;
+        if (rc != 0 || over) {
+            lock_drop(&s->lock);
+            return rc;
+        }
+        bool mine = !s->out.sending;
+        if (mine)
+            s->out.sending = true;
+        else
+            pirn_wait_link(w, &s->out.waiting);
+        lock_drop(&s->lock);
+        if (mine) {
+            rc = pirn_writer_send(s, all, false, deadline);
+        } else {
+            rc = pirn_wait_park(w, "drain", deadline.ns);
+            if (rc != 0) {
+                lock_take(&s->lock);
+                pirn_waiter_unlink(&s->out.waiting, w->waiter);
+                lock_drop(&s->lock);
+            }
+        }
+        if (rc != 0)
+            return rc;
+        pirn_wait_renew(w);
+    }
+}
+
+/* Somebody else closes it. */
+static int wait_closed(pirn_stream *s, struct wait *w, pirn_time deadline)
+{
+    for (;;) {
+        lock_take(&s->lock);
+        bool closed = s->out.closed;
+        if (!closed)
+            pirn_wait_link(w, &s->out.waiting);
+        lock_drop(&s->lock);
+        if (closed)
+            return 0;
+        int rc = pirn_wait_park(w, "stream close", deadline.ns);
+        if (rc != 0) {
+            lock_take(&s->lock);
+            pirn_waiter_unlink(&s->out.waiting, w->waiter);
+            lock_drop(&s->lock);
+            return rc;
+        }
+        pirn_wait_renew(w);
+    }
+}
+
+/* 0 with *w entered and a reference, or an error. */
+static int begin(pirn_stream *s, struct wait *w, const char *what)
+{
+    if (s == NULL)
+        return -EINVAL;
+    if (pirn_current_task() == NULL)
+        return pirn_misuse(what, -EPERM);
+    int rc = pirn_wait_enter(w);
+    if (rc == 0)
+        stream_ref(s);
+    return rc;
+}
+
+int pirn_stream_drain(pirn_stream *stream, pirn_time deadline)
+{
+    struct wait w;
+    int rc = begin(stream, &w, "pirn_stream_drain");
+    if (rc != 0)
+        return rc;
+    rc = pirn_stream_is_closing(stream) ? -EBADF : wait_sent(stream, &w, false, deadline);
+    pirn_stream_unref(stream, 0);
+    return rc;
+}
+
+static int end_stream(pirn_stream *s, struct wait *w, pirn_time deadline)
+{
+    lock_take(&s->lock);
+    bool before = s->out.ended;
+    s->out.ended = true;
+    lock_drop(&s->lock);
+    int rc = wait_sent(s, w, true, deadline);
+    if (before)
+        return rc;
+    if (rc == 0)
+        rc = s->ops->end != NULL ? s->ops->end(s->self, deadline) : -EOPNOTSUPP;
+    if (rc != 0) {
+        lock_take(&s->lock);
+        s->out.ended = false;
+        lock_drop(&s->lock);
+    }
+    return rc;
+}
+
+int pirn_stream_end(pirn_stream *stream, pirn_time deadline)
+{
+    struct wait w;
+    int rc = begin(stream, &w, "pirn_stream_end");
+    if (rc != 0)
+        return rc;
+    rc = pirn_stream_is_closing(stream) ? -EBADF : end_stream(stream, &w, deadline);
+    pirn_stream_unref(stream, 0);
+    return rc;
+}
+
+/* Sets STREAM_CLOSING; false: it was set. Under the lock, so that a write that is inside is seen. */
+static bool begin_close(pirn_stream *s)
+{
+    lock_take(&s->lock);
+    uint32_t old = atomic_fetch_or_explicit(&s->state, STREAM_CLOSING, memory_order_relaxed);
+    lock_drop(&s->lock);
+    return (old & STREAM_CLOSING) == 0;
+}
+
+static int finish_close(pirn_stream *s)
+{
+    struct wakeups wakeups;
+    wakeups_init(&wakeups);
+    pirn_writer_fail(s, -EBADF);
+    int rc = s->ops->close(s->self);
+    lock_take(&s->lock);
+    s->out.closed = true;
+    while (s->out.waiting != NULL)
+        pirn_waiter_claim(pirn_waiter_pop(&s->out.waiting), &wakeups);
+    lock_drop(&s->lock);
+    pirn_wakeups_run(&wakeups);
+    return rc;
+}
+
+static int flush(pirn_stream *s, struct wait *w, int entered, pirn_time deadline)
+{
+    if (entered == 0)
+        return wait_sent(s, w, true, deadline);
+    lock_take(&s->lock);
+    int rc = s->out.error;
+    bool idle = s->out.first == NULL && !s->out.sending;
+    lock_drop(&s->lock);
+    if (rc == 0 && !idle)
+        return entered; /* the rest will not be sent */
+    if (entered == -ECANCELED)
+        pirn_wait_keep_cancel(w);
+    return rc;
+}
+
+int pirn_stream_close(pirn_stream *stream, pirn_time deadline)
+{
+    struct wait w;
+    if (stream == NULL)
+        return -EINVAL;
+    if (pirn_current_task() == NULL)
+        return pirn_misuse("pirn_stream_close", -EPERM);
+    int rc = pirn_wait_enter(&w);
+    stream_ref(stream);
+    if (begin_close(stream)) {
+        rc = flush(stream, &w, rc, deadline);
+        int closed = finish_close(stream);
+        rc = rc != 0 ? rc : closed;
+    } else if (rc == 0) {
+        rc = wait_closed(stream, &w, deadline);
+    }
+    pirn_stream_unref(stream, 0);
+    return rc;
+}
+
+int pirn_stream_abort(pirn_stream *stream)
+{
+    struct wait w;
+    if (stream == NULL)
+        return -EINVAL;
+    if (pirn_current_task() == NULL)
+        return pirn_misuse("pirn_stream_abort", -EPERM);
+    stream_ref(stream);
+    int rc = 0;
+    if (begin_close(stream)) {
+        rc = finish_close(stream);
+    } else {
+        pirn_writer_fail(stream, -EBADF);
+        rc = pirn_wait_enter(&w);
+        rc = rc == 0 ? wait_closed(stream, &w, PIRN_NEVER) : rc;
+    }
+    pirn_stream_unref(stream, 0);
+    return rc;
+}

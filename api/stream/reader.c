@@ -1,0 +1,302 @@
+/*
+ * Reading what comes: into a buffer that is there only while it is of use.
+ *
+ *   1. Who waits for a quiet descriptor has FIRST bytes of buffer, or the caller's own memory if that is
+ *      large enough. Most messages fit, and then one operation has fetched them.
+ *   2. A read that filled what it was given is followed by one of four times the size, up to CHUNK.
+ *   3. Before such a large read waits, it is tried; if nothing is there the size, and an empty buffer,
+ *      go back to FIRST. So an idle stream has little, whatever it had before.
+ *
+ * A transport's read either takes bytes or reports an error, never both. Bytes in the buffer stay there
+ * until a call succeeds; read_exactly, which receives a large block in the caller's memory, puts back
+ * what had come when it is stopped.
+ *
+ * Rejected: waiting for readiness without any buffer, and receiving after that. It saves half a KiB and
+ * makes three steps of each message's one.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/stream/stream.h"
+#include "runtime/debug.h"
+
+enum {
+    FIRST = 512,
+    CHUNK = 32 * 1024,
+    DIRECT = 4096,    /* a read of so much goes past an empty buffer */
+    BLOCK = CHUNK / 2 /* the rest of an exact one, past one that is not empty */
+};
+
+int pirn_reader_begin(pirn_stream *s, bool waits)
+{
+    if (s == NULL)
+        return -EINVAL;
+    if (waits) {
+        struct wait w;
+        int rc = pirn_wait_enter(&w);
+        if (rc != 0)
+            return rc;
+    }
+    if (pirn_current_task() == NULL)
+        return pirn_misuse("a stream's read", -EPERM);
+    uint32_t state = atomic_load_explicit(&s->state, memory_order_relaxed);
+    do {
+        if ((state & STREAM_CLOSING) != 0)
+            return -EBADF;
+        if ((state & STREAM_READING) != 0)
+            return -EBUSY;
+        /* acquire: pairs with the release in pirn_stream_unref, of the reader before us */
+    } while (!atomic_compare_exchange_weak_explicit(&s->state, &state,
+                                                    (state + STREAM_REF) | STREAM_READING,
+                                                    memory_order_acquire, memory_order_relaxed));
+    return 0;
+}
+
+static void drop_buffer(pirn_stream *s)
+{
+    free(s->in.buf);
+    s->in.buf = NULL;
+    s->in.start = s->in.end = s->in.room = 0;
+}
+
+void pirn_reader_end(pirn_stream *s)
+{
+    if (stream_buffered(s) == 0 && s->in.room > FIRST)
+        drop_buffer(s);
+    pirn_stream_unref(s, STREAM_READING);
+}
+
+int pirn_reader_room(pirn_stream *s, size_t want)
+{
+    size_t used = stream_buffered(s), room = FIRST;
+    if (used == 0) {
+        s->in.start = s->in.end = 0;
+        if (s->in.room / 4 > want)
+            drop_buffer(s);
+    }
+    if (s->in.room - s->in.end >= want)
+        return 0;
+    if (s->in.room - used >= want) {
+        memmove(s->in.buf, s->in.buf + s->in.start, used);
+    } else {
+        if (want > SIZE_MAX / 4 - used)
+            return -ENOMEM;
+        while (room < used + want)
+            room *= 2;
+        char *buf = malloc(room);
+        if (buf == NULL)
+            return -ENOMEM;
+        if (used != 0)
+            memcpy(buf, s->in.buf + s->in.start, used);
+        free(s->in.buf);
+        s->in.buf = buf;
+        s->in.room = room;
+    }
+    s->in.start = 0;
+    s->in.end = used;
+    return 0;
+}
+
+/* A read asked for so much and had that: what it says about the stream. */
+static ssize_t note(pirn_stream *s, size_t asked, ssize_t n)
+{
+    if (n == 0)
+        s->in.ended = true;
+    else if (n < 0 && !pirn_stream_may_retry(n))
+        s->in.error = (int)n;
+    else if ((size_t)n == asked && s->in.chunk < CHUNK)
+        s->in.chunk *= 4;
+    else if (n > 0 && (size_t)n < asked / 4 && s->ops->try_read == NULL && s->in.chunk > FIRST)
+        s->in.chunk /= 4;
+    return n;
+}
+
+ssize_t pirn_reader_fill(pirn_stream *s, pirn_time deadline)
+{
+    ssize_t n = -EAGAIN;
+    if (s->in.ended)
+        return 0;
+    if (s->in.error != 0)
+        return s->in.error;
+    if (s->in.chunk < FIRST)
+        s->in.chunk = FIRST;
+    if (s->in.chunk > FIRST && s->ops->try_read != NULL) {
+        int rc = pirn_reader_room(s, s->in.chunk);
+        if (rc != 0)
+            return rc;
+        n = s->ops->try_read(s->self, s->in.buf + s->in.end, s->in.chunk);
+        if (n == -EAGAIN)
+            s->in.chunk = FIRST;
+    }
+    size_t asked = s->in.chunk;
+    if (n == -EAGAIN) {
+        int rc = pirn_reader_room(s, asked);
+        if (rc != 0)
+            return rc;
+        n = s->ops->read(s->self, s->in.buf + s->in.end, asked, deadline);
+    }
+    note(s, asked, n);
+    if (n > 0)
+        s->in.end += (size_t)n;
+    return n;
+}
+
+/* Into the caller's memory; nothing is buffered, or what is comes before it. */
+static ssize_t receive(pirn_stream *s, void *buf, size_t n, pirn_time deadline)
+{
+    if (s->in.ended)
+        return 0;
+    if (s->in.error != 0)
+        return s->in.error;
+    if (stream_buffered(s) == 0)
+        drop_buffer(s);
+    ssize_t got = s->ops->read(s->self, buf, n, deadline);
+    if (got == 0)
+        s->in.ended = true;
+    else if (got < 0 && !pirn_stream_may_retry(got))
+        s->in.error = (int)got;
+    return got;
+}
+
+static void take(pirn_stream *s, void *buf, size_t n)
+{
+    if (n != 0)
+        memcpy(buf, s->in.buf + s->in.start, n);
+    s->in.start += n;
+}
+
+static ssize_t read_some(pirn_stream *s, void *buf, size_t n, pirn_time deadline)
+{
+    if (n == 0)
+        return 0;
+    if (stream_buffered(s) == 0) {
+        if (n >= DIRECT)
+            return receive(s, buf, n, deadline);
+        ssize_t rc = pirn_reader_fill(s, deadline);
+        if (rc <= 0)
+            return rc;
+    }
+    if (n > stream_buffered(s))
+        n = stream_buffered(s);
+    take(s, buf, n);
+    return (ssize_t)n;
+}
+
+ssize_t pirn_stream_read(pirn_stream *stream, void *buf, size_t n, pirn_time deadline)
+{
+    if (n > SSIZE_MAX || (buf == NULL && n != 0))
+        return -EINVAL;
+    ssize_t rc = pirn_reader_begin(stream, true);
+    if (rc != 0)
+        return rc;
+    rc = read_some(stream, buf, n, deadline);
+    pirn_reader_end(stream);
+    return rc;
+}
+
+/* Bytes that were received in the caller's memory, behind those in the buffer. If there is no memory for
+ * that they are lost, and so is the stream. */
+static ssize_t put_back(pirn_stream *s, const char *data, size_t n, ssize_t why)
+{
+    if (n == 0)
+        return why;
+    if (pirn_reader_room(s, n) != 0) {
+        s->in.error = -ENOMEM;
+        return -ENOMEM;
+    }
+    memcpy(s->in.buf + s->in.end, data, n);
+    s->in.end += n;
+    return why;
+}
+
+/* What is buffered stays there until the rest has come. */
+static ssize_t read_block(pirn_stream *s, char *buf, size_t n, size_t *ret_got, pirn_time deadline)
+{
+    size_t before = stream_buffered(s), got = before;
+    while (got < n) {
+        ssize_t rc = receive(s, buf + got, n - got, deadline);
+        if (rc < 0)
+            return put_back(s, buf + before, got - before, rc);
+        if (rc == 0)
+            break;
+        got += (size_t)rc;
+    }
+    take(s, buf, before);
+    *ret_got = got;
+    return got == n ? (ssize_t)n : -ENODATA;
+}
+
+static ssize_t read_exactly(pirn_stream *s, char *buf, size_t n, size_t *ret_got,
+                            pirn_time deadline)
+{
+    while (stream_buffered(s) < n) {
+        if (n - stream_buffered(s) >= BLOCK)
+            return read_block(s, buf, n, ret_got, deadline);
+        ssize_t rc = pirn_reader_fill(s, deadline);
+        if (rc < 0)
+            return rc;
+        if (rc == 0) {
+            *ret_got = stream_buffered(s);
+            take(s, buf, *ret_got);
+            return -ENODATA;
+        }
+    }
+    take(s, buf, n);
+    *ret_got = n;
+    return (ssize_t)n;
+}
+
+ssize_t pirn_stream_read_exactly(pirn_stream *stream, void *buf, size_t n, size_t *ret_got,
+                                 pirn_time deadline)
+{
+    size_t unwanted;
+    if (n > SSIZE_MAX || (buf == NULL && n != 0))
+        return -EINVAL;
+    ssize_t rc = pirn_reader_begin(stream, true);
+    if (rc != 0)
+        return rc;
+    rc = read_exactly(stream, buf, n, ret_got != NULL ? ret_got : &unwanted, deadline);
+    pirn_reader_end(stream);
+    return rc;
+}
+
+static ssize_t peek(pirn_stream *s, const char **ret_data, size_t least, pirn_time deadline)
+{
+    while (stream_buffered(s) < least) {
+        ssize_t rc = pirn_reader_fill(s, deadline);
+        if (rc < 0)
+            return rc;
+        if (rc == 0)
+            break;
+    }
+    *ret_data = s->in.buf != NULL ? s->in.buf + s->in.start : "";
+    return (ssize_t)stream_buffered(s);
+}
+
+ssize_t pirn_stream_peek(pirn_stream *stream, const char **ret_data, size_t least,
+                         pirn_time deadline)
+{
+    if (ret_data == NULL || least > SSIZE_MAX)
+        return -EINVAL;
+    ssize_t rc = pirn_reader_begin(stream, true);
+    if (rc != 0)
+        return rc;
+    rc = peek(stream, ret_data, least, deadline);
+    pirn_stream_unref(stream, STREAM_READING);
+    return rc;
+}
+
+int pirn_stream_consume(pirn_stream *stream, size_t n)
+{
+    int rc = pirn_reader_begin(stream, false);
+    if (rc != 0)
+        return rc;
+    if (n <= stream_buffered(stream))
+        stream->in.start += n;
+    else
+        rc = -EINVAL;
+    pirn_reader_end(stream);
+    return rc;
+}
