@@ -118,7 +118,8 @@ static ssize_t script_read(void *self, void *buf, size_t n, pirn_time deadline)
     const struct step *step = &script->read[script->reads++];
     (void)deadline;
     CHECK_LE(step->n, n);
-    memcpy(buf, step->data, step->n);
+    if (step->n != 0)
+        memcpy(buf, step->data, step->n);
     return step->error != 0 ? step->error : (ssize_t)step->n;
 }
 
