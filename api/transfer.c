@@ -104,6 +104,9 @@ ssize_t pirn_transfer_one(struct wait *w, const char *what, struct args *a, dire
             return n;
         if (n == -EAGAIN && is_past(deadline))
             return -ETIMEDOUT;
+        /* What is ready for a byte need not be for all, and Linux (6.10 on) waits inline for a terminal. */
+        if (direct != NULL && n == CANNOT_SAY && (a->kind == OP_WRITE || a->kind == OP_WRITEV))
+            a->flags = OP_LENGTHY;
         if (w->task != NULL)
             return pirn_transfer_submit(w, what, a, deadline);
         int rc = pirn_transfer_wait_ready(a->fd, events, deadline);
