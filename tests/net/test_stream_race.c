@@ -129,11 +129,11 @@ static void check_large(struct race *r, long rc, bool happened)
         .complete = COMPLETE, .check = CHECK_, .rounds = ROUNDS \
     }
 static const struct race_kind kinds[] = {
-    KIND("read", call_read, send_small, check_small, 600),
-    KIND("large read", call_large_read, send_small, check_small, 600),
-    KIND("read_exactly", call_exactly, send_small, check_small, 600),
-    KIND("large read_exactly", call_large_exactly, send_large, check_large, 300),
-    KIND("read_line", call_line, send_small, check_small, 600),
+    KIND("read", call_read, send_small, check_small, 400),
+    KIND("large read", call_large_read, send_small, check_small, 400),
+    KIND("read_exactly", call_exactly, send_small, check_small, 400),
+    KIND("large read_exactly", call_large_exactly, send_large, check_large, 200),
+    KIND("read_line", call_line, send_small, check_small, 400),
 };
 
 START_TEST(a160_read_race)
