@@ -1,9 +1,10 @@
 /*
- * Reading from a stream: what comes, exact counts, lines, records, all of it (A156 to A160, S135, S137).
+ * Reading from a stream: what comes, exact counts, lines, records, all of it (A151, A156 to A160, S135,
+ * S137).
  */
 #include "tests/net/stream.h"
 
-/* ---- A156: bytes, the end, errors ---------------------------------------------------------- */
+/* ---- A156, S135: bytes, the end, errors ---------------------------------------------------------- */
 
 static int reads_and_ends(void *arg)
 {
@@ -240,6 +241,62 @@ START_TEST(a159_exactly_n_or_the_count)
 }
 END_TEST
 
+/* ---- A151: without a stream two may receive, and each byte goes to one of them ------------------- */
+
+struct shared {
+    int fd;
+    atomic_int seen[256], bytes;
+};
+
+static int receive_bytes(void *arg)
+{
+    struct shared *shared = arg;
+    unsigned char buf[8];
+    ssize_t n;
+    while ((n = pirn_recv(shared->fd, buf, sizeof(buf), 0, PIRN_NEVER)) > 0) {
+        for (ssize_t i = 0; i < n; i++)
+            atomic_fetch_add(&shared->seen[buf[i]], 1);
+        atomic_fetch_add(&shared->bytes, (int)n);
+    }
+    return (int)n;
+}
+
+static int two_receive(void *arg)
+{
+    struct shared shared = {.bytes = 0};
+    pirn_task *tasks[2];
+    int pair[2];
+    (void)arg;
+    support_pair(pair);
+    shared.fd = pair[0];
+    for (int i = 0; i < 2; i++)
+        tasks[i] = support_spawn(receive_bytes, &shared);
+    for (int i = 0; i < 256; i++) {
+        unsigned char byte = (unsigned char)i;
+        if (i % 16 == 0) /* now and then both wait */
+            for (int j = 0; j < 2; j++)
+                support_until_waiting(tasks[j]);
+        support_send_all(pair[1], &byte, 1);
+    }
+    CHECK_OK(shutdown(pair[1], SHUT_WR));
+    for (int i = 0; i < 2; i++)
+        CHECK_OK(support_join(tasks[i]));
+    CHECK_EQ(atomic_load(&shared.bytes), 256);
+    for (int i = 0; i < 256; i++)
+        CHECK_EQ(atomic_load(&shared.seen[i]), 1);
+    CHECK_OK(close(pair[0]));
+    CHECK_OK(close(pair[1]));
+    return 0;
+}
+
+START_TEST(a151_each_byte_to_one_of_two)
+{
+    FOR_WORKERS(w)
+    for (int i = 0; i < support_rounds(20); i++)
+        CHECK_OK(support_run(w, two_receive, NULL));
+}
+END_TEST
+
 /* ---- A160: one reader ------------------------------------------------------------------------ */
 
 static int read_one(void *arg)
@@ -351,6 +408,6 @@ END_TEST
 
 SUPPORT_MAIN("net/stream_read", a156_up_to_n_then_the_end, a156_bytes_first_then_the_error,
              a157_lines_up_to_the_limit, s137_three_lines_the_last_without_newline,
-             a158_records_split_anywhere, a159_exactly_n_or_the_count,
+             a158_records_split_anywhere, a159_exactly_n_or_the_count, a151_each_byte_to_one_of_two,
              a160_a_second_reader_is_sent_away, a160_a_cancelled_reader_takes_nothing,
              peek_shows_and_consume_takes)
