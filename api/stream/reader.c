@@ -4,8 +4,9 @@
  *   1. Who waits for a quiet descriptor has FIRST bytes of buffer, or the caller's own memory if that is
  *      large enough. Most messages fit, and then one operation has fetched them.
  *   2. A read that filled what it was given is followed by one of four times the size, up to CHUNK.
- *   3. Before such a large read waits, it is tried; if nothing is there the size, and an empty buffer,
- *      go back to FIRST. So an idle stream has little, whatever it had before.
+ *   3. Before such a large read waits, it is tried. If it gets less than it asked for, there is no more
+ *      now: the size, and an empty buffer, go back to FIRST. So an idle stream has little, whatever it
+ *      had before. (A transport that cannot be tried goes back in steps.)
  *
  * A transport's read either takes bytes or reports an error, never both. Bytes in the buffer stay there
  * until a call succeeds; read_exactly, which receives a large block in the caller's memory, puts back
@@ -106,10 +107,12 @@ static ssize_t note(pirn_stream *s, size_t asked, ssize_t n)
         s->in.ended = true;
     else if (n < 0 && !pirn_stream_may_retry(n))
         s->in.error = (int)n;
-    else if ((size_t)n == asked && s->in.chunk < CHUNK)
-        s->in.chunk *= 4;
-    else if (n > 0 && (size_t)n < asked / 4 && s->ops->try_read == NULL && s->in.chunk > FIRST)
-        s->in.chunk /= 4;
+    else if ((size_t)n == asked)
+        s->in.chunk = asked < CHUNK ? asked * 4 : CHUNK;
+    else if (s->ops->try_read != NULL)
+        s->in.chunk = FIRST;
+    else if ((size_t)n < asked / 4 && asked > FIRST)
+        s->in.chunk = asked / 4;
     return n;
 }
 
