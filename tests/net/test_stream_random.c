@@ -276,7 +276,9 @@ static ssize_t sink_try_write(void *self, const struct iovec *iov, int count)
     (void)count;
     if (sink_random(self, 3) == 0 || iov->iov_len == 0)
         return -EAGAIN;
-    return sink_take(self, iov->iov_base, iov->iov_len);
+    ssize_t n = sink_take(self, iov->iov_base, iov->iov_len);
+    support_spin(support_between(0, 20 * US)); /* others write meanwhile */
+    return n;
 }
 
 static ssize_t sink_read(void *self, void *buf, size_t n, pirn_time deadline)
