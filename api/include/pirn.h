@@ -447,8 +447,9 @@ PIRN_API const char *pirn_version(void);
 #include <pirn/generator.h>
 #include <pirn/loop.h>
 #include <pirn/file.h>
-#include <pirn/net.h>
 #include <pirn/stream.h>
+#include <pirn/net.h>
+#include <pirn/server.h>
 /* clang-format on */
 
 #ifdef __cplusplus

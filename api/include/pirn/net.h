@@ -130,6 +130,17 @@ PIRN_API PIRN_MUST_USE int pirn_connect_any(const pirn_address *list, size_t n,
 /* A connection to a Unix stream socket; @name: an abstract one. [anywhere; suspends] -ENAMETOOLONG, ... */
 PIRN_API PIRN_MUST_USE int pirn_connect_unix(const char *path, pirn_time deadline);
 
+/* A stream over a TCP connection to a name, which pirn_connect_host makes; both configs may be NULL. The
+ * caller owns the reference. [coroutine; suspends] What these two return. (asyncio's open_connection) */
+PIRN_API PIRN_MUST_USE int pirn_stream_connect(pirn_stream **ret_stream, const char *host,
+                                               const char *service,
+                                               const pirn_connect_config *connect_config,
+                                               const pirn_stream_config *stream_config,
+                                               pirn_time deadline);
+PIRN_API PIRN_MUST_USE int pirn_stream_connect_unix(pirn_stream **ret_stream, const char *path,
+                                                    const pirn_stream_config *config,
+                                                    pirn_time deadline);
+
 /* ---- Listening ----------------------------------------------------------------------------- */
 
 enum {

@@ -1,0 +1,110 @@
+/*
+ * Servers: a coroutine per connection.
+ *
+ * Part of <pirn.h>, which is what programs include; the conventions at its head hold here.
+ *
+ *     static int handle(pirn_stream *stream, void *user)
+ *     {
+ *         char buf[4096];
+ *         ssize_t n;
+ *         while ((n = pirn_stream_read(stream, buf, sizeof(buf), pirn_after_s(60))) > 0) {
+ *             pirn_stream_write(stream, buf, (size_t)n);
+ *             int rc = pirn_stream_drain(stream, pirn_after_s(60));
+ *             if (rc != 0)
+ *                 return rc;
+ *         }
+ *         return (int)n;
+ *     }
+ *
+ *     pirn_server *server;
+ *     int rc = pirn_server_new(&server, handle, NULL, NULL);
+ *     if (rc == 0)
+ *         rc = pirn_server_listen(server, "127.0.0.1", "8080", NULL, PIRN_NEVER);
+ *     if (rc == 0)
+ *         rc = pirn_server_serve(server); // until it is closed, or this task is cancelled
+ *     pirn_server_stop(server, pirn_after_s(10));
+ *     pirn_server_release(server);
+ *
+ * A handler's connection is closed when it returns: what was written is sent first. A handler that fails is
+ * reported, once, by the peer's address; the server goes on. Other coroutines may use the stream beside
+ * the handler if they retain it; it is closed all the same.
+ * (After asyncio's start_server and Server.)
+ */
+#ifndef PIRN_SERVER_H
+#define PIRN_SERVER_H
+
+#ifndef PIRN_H
+#error "include <pirn.h>"
+#endif
+
+typedef struct pirn_server pirn_server; /* counted by reference */
+
+/* The stream is the server's. What it returns is the status of the connection's task. [coroutine] */
+typedef int (*pirn_server_fn)(pirn_stream *stream, void *user);
+
+typedef struct pirn_server_config {
+    size_t size;       /* sizeof(pirn_server_config), set by PIRN_SERVER_INIT */
+    int limit;         /* connections at once; more wait in the backlog. 0: any number */
+    pirn_time linger;  /* how long what a handler has written may take to be sent once it has
+                         returned; 0: 30 s */
+    pirn_time grace;   /* of pirn_server_stop: for those that it has cancelled; 0: 5 s */
+    size_t stack_size; /* of a handler; 0: the runtime's default */
+    const pirn_stream_config *stream; /* copied; NULL: the defaults */
+} pirn_server_config;
+
+#define PIRN_SERVER_INIT \
+    { \
+        sizeof(pirn_server_config), 0, {0}, {0}, 0, NULL \
+    }
+
+/* A server that does not listen yet, in the caller's runtime. config may be NULL. [coroutine; does not
+ * suspend] -EINVAL, -EPERM, -ENOMEM */
+PIRN_API PIRN_MUST_USE int pirn_server_new(pirn_server **ret_server, pirn_server_fn fn, void *user,
+                                           const pirn_server_config *config);
+
+/*
+ * Listens, and accepts from now on. Any number of calls. [coroutine] -ESHUTDOWN: it is closed; -ENOMEM,
+ * -EAGAIN (max_tasks).
+ *   listen        at every address of host (NULL: the machine's; see pirn_listen), all with one port.
+ *                 Suspends for a name. -EADDRINUSE and what pirn_listen returns; then it listens at none
+ *                 of them. An address of a family the machine lacks is passed over
+ *   listen_unix   see pirn_listen_unix; the path goes when it is closed, unless it is another's by then
+ *   add           at a listening socket of the program's own: it is the server's now
+ */
+PIRN_API PIRN_MUST_USE int pirn_server_listen(pirn_server *server, const char *host,
+                                              const char *service, const pirn_listen_config *config,
+                                              pirn_time deadline);
+PIRN_API PIRN_MUST_USE int pirn_server_listen_unix(pirn_server *server, const char *path,
+                                                   const pirn_listen_config *config);
+PIRN_API PIRN_MUST_USE int pirn_server_add(pirn_server *server, int fd);
+
+/* Where it listens: the i-th address, in the order in which they were added; -ENOENT: there are not as many,
+ * or it is closed. And the first IP port. [anywhere] */
+PIRN_API int pirn_server_address(pirn_server *server, size_t i, pirn_address *ret_address);
+PIRN_API int pirn_server_port(pirn_server *server);
+
+/* Waits until it is closed: 0. A cancel of the caller closes it: -ECANCELED. [coroutine; suspends]
+ * -ESHUTDOWN: it is closed already. */
+PIRN_API int pirn_server_serve(pirn_server *server);
+
+/* Accepts no more, and no longer listens once this returns. Connections go on. Again: 0. Not cancellable.
+ * [coroutine; suspends] */
+PIRN_API int pirn_server_close(pirn_server *server);
+
+/* Waits until it is closed and every connection has ended. [anywhere; suspends] -ETIMEDOUT, -ECANCELED */
+PIRN_API int pirn_server_wait_closed(pirn_server *server, pirn_time deadline);
+
+/*
+ * Closes it and waits for the connections: 0. Those that are left at the deadline (or a cancel of the
+ * caller) are cancelled and waited for: -ETIMEDOUT (-ECANCELED). Those that do not end within
+ * config->grace either are named in a report, and left: -EBUSY. [coroutine; suspends]
+ */
+PIRN_API int pirn_server_stop(pirn_server *server, pirn_time deadline);
+
+PIRN_API int pirn_server_connections(pirn_server *server); /* now; [anywhere] */
+
+PIRN_API pirn_server *pirn_server_retain(pirn_server *server); /* [anywhere] */
+/* The last one closes it, without waiting. [anywhere; does not suspend] */
+PIRN_API void pirn_server_release(pirn_server *server);
+
+#endif

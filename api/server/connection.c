@@ -1,0 +1,145 @@
+/*
+ * A connection: one task, which calls the handler.
+ *
+ * The connection is put into the server's list, its task made, and then started. Whoever cancels all
+ * connections has waited until nothing is accepted any more, and finds their handles. What a task leaves is put in order by its arg_drop, which is called
+ * whether it ever ran or not: the stream released (what is left to send goes on), out of the list, the
+ * slot given back, whoever waits told.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "api/server/server.h"
+#include "runtime/runtime.h"
+#include "runtime/task.h"
+
+/* Under the lock, as is: */
+static void link_connection(struct connection *c, struct connection **list)
+{
+    c->next = *list;
+    c->at = list;
+    if (c->next != NULL)
+        c->next->at = &c->next;
+    *list = c;
+}
+
+static void unlink_connection(struct connection *c)
+{
+    *c->at = c->next;
+    if (c->next != NULL)
+        c->next->at = c->at;
+}
+
+static void end(void *arg)
+{
+    struct connection *c = arg;
+    pirn_server *server = c->server;
+    lock_take(&server->lock);
+    unlink_connection(c);
+    server->live--;
+    lock_drop(&server->lock);
+    pirn_stream_release(c->stream);
+    if (c->task != NULL)
+        pirn_detach(c->task);
+    free(c);
+    if (server->config.limit != 0)
+        pirn_semaphore_release(&server->slots, 1);
+    pirn_server_look(server);
+    pirn_server_unref(server);
+}
+
+static int run(void *arg)
+{
+    struct connection *c = arg;
+    int status = c->server->fn(c->stream, c->server->user);
+    if (status == -ECANCELED)
+        pirn_stream_abort(c->stream); /* nobody waits for the peer any more */
+    int rc = pirn_stream_close(c->stream, pirn_after_ns(c->server->config.linger.ns));
+    return status != 0        ? status
+           : rc == -ECANCELED ? rc
+                              : 0; /* a peer that has gone is no failure */
+}
+
+/* Into the list. */
+static void enlist(struct connection *c)
+{
+    pirn_server *server = c->server;
+    pirn_server_ref(server);
+    lock_take(&server->lock);
+    link_connection(c, &server->connections);
+    server->live++;
+    lock_drop(&server->lock);
+}
+
+static int begin(struct connection *c, const pirn_address *from)
+{
+    char name[64] = "connection";
+    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    pirn_address_text(from, name, sizeof(name));
+    config.name = name;
+    config.stack_size = c->server->config.stack_size;
+    config.arg_drop = end;
+    config.flags = PIRN_OFF_STRAND;
+    int rc = pirn_coroutine_new(&c->task, &config, run, c);
+    if (rc != 0) {
+        if (rc != -ESHUTDOWN) /* with that it has been called */
+            end(c);
+        return rc;
+    }
+    pirn_task *task = pirn_retain(c->task); /* c may be gone as soon as it is started */
+    pirn_start(task);
+    return pirn_detach(task);
+}
+
+int pirn_connection_begin(pirn_server *server, int fd, const pirn_address *from)
+{
+    struct connection *c = calloc(1, sizeof(*c));
+    int rc = c != NULL ? pirn_stream_new(&c->stream, fd, &server->stream_config) : -ENOMEM;
+    if (rc != 0) {
+        free(c);
+        pirn_close(fd);
+        if (server->config.limit != 0)
+            pirn_semaphore_release(&server->slots, 1);
+        return rc;
+    }
+    c->server = server;
+    enlist(c);
+    return begin(c, from);
+}
+
+/* Moves one from list to list: a reference to its task; NULL: there is none. */
+static pirn_task *move_one(pirn_server *server, struct connection **from, struct connection **to)
+{
+    pirn_task *task = NULL;
+    lock_take(&server->lock);
+    struct connection *c = *from;
+    if (c != NULL) {
+        unlink_connection(c);
+        link_connection(c, to);
+        task = pirn_retain(c->task);
+    }
+    lock_drop(&server->lock);
+    return task;
+}
+
+void pirn_connections_cancel(pirn_server *server, const char *reason)
+{
+    pirn_task *task;
+    while ((task = move_one(server, &server->connections, &server->cancelled)) != NULL) {
+        pirn_cancel(task, reason);
+        pirn_detach(task);
+    }
+}
+
+int pirn_connections_name(pirn_server *server)
+{
+    pirn_task *task;
+    int n = 0;
+    char name[32];
+    for (; (task = move_one(server, &server->cancelled, &server->named)) != NULL; n++) {
+        pirn_name(task, name, sizeof(name));
+        pirn_report(server->runtime, "a server is stopped, and %s goes on", name);
+        pirn_detach(task);
+    }
+    return n;
+}

@@ -1,0 +1,88 @@
+/*
+ * What the files of this folder share: a server, where it listens, its connections.
+ *
+ *   server.c      made, closed, waited for, stopped
+ *   listener.c    where it listens: addresses, paths, and the tasks that accept
+ *   connection.c  a connection's task, from its accept to its end
+ *
+ * References to the memory: one of all handles together, one of each listener, one of each connection.
+ *
+ * Field                     who may touch it
+ * handles, refs             anybody, atomically
+ * closed, listeners, last, accepting, connections, cancelled, named, live   holders of the lock
+ * slots, unheard, quiet     see their types; unheard is set once it is closed and no longer accepts, quiet
+ *                           once there are no connections either: both at most once
+ * the others                constant
+ */
+#ifndef PIRN_API_SERVER_SERVER_H
+#define PIRN_API_SERVER_SERVER_H
+
+#include <pirn.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <sys/stat.h>
+
+#include "runtime/wait.h"
+
+struct listener {
+    struct listener *next;
+    pirn_server *server; /* a reference */
+    pirn_task *task;     /* accepts; under the server's lock until it is gone: NULL */
+    bool listed;         /* in the server's list, and freed with it */
+    bool open;           /* under the server's lock */
+    int fd;
+    pirn_address address;
+    char *path; /* of a Unix socket that has one, else NULL */
+    dev_t dev;  /* of what was bound there */
+    ino_t ino;
+};
+
+struct connection {
+    struct connection *next, **at; /* under the server's lock: in a list; what points to it */
+    pirn_server *server;           /* a reference */
+    pirn_stream *stream;
+    pirn_task *task; /* a reference, given up at its end */
+};
+
+struct pirn_server {
+    _Atomic uint32_t handles, refs;
+    pirn_server_fn fn;
+    void *user;
+    pirn_runtime *runtime;
+    pirn_server_config config;
+    pirn_stream_config stream_config;
+
+    struct lock lock;
+    bool closed;
+    struct listener *listeners, *last;
+    unsigned accepting;                                 /* listeners whose task is there */
+    struct connection *connections, *cancelled, *named; /* those a stop has seen to, and reported */
+    int live;
+
+    pirn_semaphore slots; /* with a limit: what is free of it */
+    pirn_event unheard, quiet;
+};
+
+void pirn_server_ref(pirn_server *server); /* to the memory */
+void pirn_server_unref(pirn_server *server);
+
+/* After something has ended: tells who waits for that. Without the lock. */
+void pirn_server_look(pirn_server *server);
+
+/* Marks it closed and ends its accepts; true: just now. Does not wait. */
+bool pirn_server_shut(pirn_server *server);
+
+/* Begins to accept at fd, which is the server's from now on, whatever this returns; path (or NULL) is what
+ * it is bound to. */
+int pirn_listener_add(pirn_server *server, int fd, const char *path);
+
+/* A connection from `from`, which has taken one of the slots; fd is closed and the slot given back if this
+ * fails. */
+int pirn_connection_begin(pirn_server *server, int fd, const pirn_address *from);
+
+/* Cancels all connections there are now. */
+void pirn_connections_cancel(pirn_server *server, const char *reason);
+/* Reports the name of each. How many. */
+int pirn_connections_name(pirn_server *server);
+
+#endif
