@@ -17,7 +17,8 @@ enum {
     LINGER_NS = 300000000, /* how long a retired spare's thread waits for new use */
     SPIN_NS = 20000,       /* a searcher's patience, about what waking it again would cost */
     STEAL_MAX = 128,
-    INJECT_MAX = 32
+    INJECT_MAX = 32,
+    AGE_NS = 100000 /* runq.h: what is older than one to two of these goes before a brood */
 };
 
 static uint32_t next_random(struct worker *w)
@@ -64,10 +65,16 @@ static unsigned batch_of(struct worker *w, enum lane lane)
 static void take_injected(struct worker *w, enum lane lane)
 {
     struct inject *from = &w->rt->inject[lane];
-    unsigned n, room = RUNQ_CAPACITY - pirn_runq_size(&w->q);
+    unsigned n, room = RUNQ_CAPACITY - pirn_runq_ring_size(&w->q);
     unsigned max = pirn_inject_size(from) != 0 && may_take(w, lane) ? batch_of(w, lane) : 0;
     if (max == 0)
         return;
+    if (lane == LANE_FRESH &&
+        pirn_runq_brood_size(&w->q) != 0) { /* first what is in hand, mostly */
+        if (w->aged_at != w->now || w->ages % 2 == 0)
+            return;
+        max = 1;
+    }
     if (max > room)
         max = room != 0 ? room : 1;
     if (lane == LANE_LIGHT && pirn_worker_is_calm(w, w->now))
@@ -87,6 +94,11 @@ static void take_injected(struct worker *w, enum lane lane)
 static void look_around(struct worker *w)
 {
     pirn_worker_begin_stride(w);
+    if (w->now - w->aged_at >= AGE_NS) {
+        w->aged_at = w->now;
+        w->ages++;
+        pirn_runq_age(&w->q, w->ages % 2 == 0);
+    }
     pirn_worker_serve_self(w);
     pirn_worker_serve_peers(w, false);
     /* Before it takes over anything itself: that would be for it to run. */
@@ -156,7 +168,7 @@ static bool has_spawned(struct worker *v)
 
 /* From the first worker that has something wanted (NULL: whatever it has). */
 static unsigned steal(struct worker *w, struct node **ret_nodes, unsigned max, bool take_slots,
-                      bool (*want)(const struct node *n))
+                      bool (*want)(const struct node *n), bool *ret_brood)
 {
     unsigned threads = rt_threads(w->rt);
     unsigned first = next_random(w) % threads;
@@ -171,7 +183,12 @@ static unsigned steal(struct worker *w, struct node **ret_nodes, unsigned max, b
         bool slot = pirn_runq_slot(&v->q) != NULL && (stuck || take_slots) && !together;
         if (!slot && (!is_settled(v) || pirn_runq_size(&v->q) == 0))
             continue;
-        unsigned n = pirn_runq_steal(&v->q, ret_nodes, max, slot, together ? is_fresh : want);
+        unsigned n = 0;
+        if (slot || pirn_runq_ring_size(&v->q) != 0)
+            n = pirn_runq_steal(&v->q, ret_nodes, max, slot, together ? is_fresh : want);
+        *ret_brood = n == 0 && want == NULL;
+        if (*ret_brood && pirn_runq_brood_size(&v->q) != 0)
+            n = pirn_runq_steal_brood(&v->q, ret_nodes, max);
         if (n == 0)
             continue;
         count_one(&w->n.steals);
@@ -184,13 +201,16 @@ static bool steal_once(struct worker *w, bool take_slots)
 {
     struct node *nodes[STEAL_MAX];
     bool sentinel = worker_role(w) == ROLE_SENTINEL;
-    unsigned n = steal(w, nodes, STEAL_MAX, take_slots, sentinel ? is_light : NULL);
-    for (unsigned k = 0; k < n; k++)
-        pirn_worker_requeue(w, task_of_node(nodes[k]));
+    bool brood;
+    unsigned n = steal(w, nodes, STEAL_MAX, take_slots, sentinel ? is_light : NULL, &brood);
+    for (unsigned k = 0; k < n; k++) {
+        if (!brood || !pirn_runq_adopt(&w->q, nodes[k]))
+            pirn_worker_requeue(w, task_of_node(nodes[k]));
+    }
     if (n != 0 || !sentinel || atomic_load_explicit(&w->rt->trial, memory_order_relaxed) == 0)
         return n != 0;
-    n = steal(w, nodes, 1, false,
-              is_hog); /* in the ring of a stuck worker, with no other way out */
+    /* In the ring of a stuck worker, with no other way out. */
+    n = steal(w, nodes, 1, false, is_hog, &brood);
     if (n != 0 && atomic_exchange_explicit(&w->rt->trial, 0, memory_order_relaxed) != 0)
         pirn_worker_accept(w, task_of_node(nodes[0]));
     else if (n != 0)

@@ -209,7 +209,8 @@ static void take_queued(struct worker *w, struct inject *pass)
 {
     struct node *nodes[TAKE_MAX];
     unsigned n;
-    while ((n = pirn_runq_steal(&w->q, nodes, TAKE_MAX, true, NULL)) != 0) {
+    while ((n = pirn_runq_steal(&w->q, nodes, TAKE_MAX, true, NULL)) != 0 ||
+           (n = pirn_runq_steal_brood(&w->q, nodes, TAKE_MAX)) != 0) {
         for (unsigned i = 0; i < n; i++)
             pirn_inject_push(pass, nodes[i]);
     }

@@ -161,7 +161,7 @@ void pirn_worker_requeue(struct worker *w, struct pirn_task *t)
  * connections ready than the ring holds, some waited four times as long as others. */
 static bool overtakes(const struct worker *w, const struct pirn_task *t)
 {
-    unsigned size = pirn_runq_size(&w->q);
+    unsigned size = pirn_runq_ring_size(&w->q);
     return size == RUNQ_CAPACITY || (size > RUNQ_CAPACITY / 2 && lane_of(t) == LANE_LIGHT &&
                                      pirn_inject_size(&w->rt->inject[LANE_LIGHT]) != 0);
 }

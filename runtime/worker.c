@@ -69,6 +69,8 @@ static bool start(struct worker *w, struct pirn_task *t)
         return false;
     }
     task_set_started(t, STARTED);
+    w->born_tick = atomic_load_explicit(&w->tick, memory_order_relaxed);
+    w->born_tail = atomic_load_explicit(&w->q.tail, memory_order_relaxed);
     t->sp = pirn_context_make(t->stack->top, task_entry);
 #ifdef PIRN_TSAN
     t->fiber = __tsan_create_fiber(0);
@@ -298,8 +300,23 @@ int pirn_worker_yield_current(void)
     return after_yield(t);
 }
 
+static bool is_fresh(const struct node *n)
+{
+    return !task_has_started(task_of_node((struct node *)n));
+}
+
+/* Has the running task begun in this very run, and spawned? Then that comes next. */
+static inline void bring_up_brood(struct worker *w)
+{
+    if (__builtin_expect(w->born_tick == atomic_load_explicit(&w->tick, memory_order_relaxed) &&
+                             w->born_tail != atomic_load_explicit(&w->q.tail, memory_order_relaxed),
+                         0))
+        pirn_runq_bring_up(&w->q, w->born_tail, is_fresh);
+}
+
 void pirn_worker_park(struct worker *w, struct pirn_task *t, uint32_t gen, unsigned how)
 {
+    bring_up_brood(w);
     struct pirn_task *next = leave_for(w, t);
     if (next == NULL && w->budget > 0 && task_is_on_strand(t))
         pirn_strand_pass(w, t, &next);

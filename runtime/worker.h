@@ -85,6 +85,8 @@ struct worker {
     unsigned park_how;
     uint32_t park_gen;
     _Atomic uint32_t attention; /* ATTENTION_* */
+    uint32_t born_tail;         /* the ring's tail when a task last began here, */
+    uint64_t born_tick;         /* and the tick */
 
     struct runq q;
     struct port port;
@@ -108,6 +110,8 @@ struct worker {
     bool handed;                  /* what that brought has gone to a peer */
     bool spared; /* wakes nobody as it is calm; to be thought of again if it is not */
     int64_t stride_began;
+    int64_t aged_at;    /* find.c: when the queue's age was last looked at, */
+    unsigned ages;      /* and how often */
     int64_t step_began; /* debug mode: when current was switched to */
     uint64_t stride_tick;
     int stride;

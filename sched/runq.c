@@ -17,12 +17,84 @@ static uint32_t tail_of(const struct runq *q)
     return atomic_load_explicit(&q->tail, memory_order_relaxed);
 }
 
+static uint32_t low_of(const struct runq *q)
+{
+    return atomic_load_explicit(&q->brood_low, memory_order_relaxed);
+}
+
+static uint32_t high_of(const struct runq *q)
+{
+    return atomic_load_explicit(&q->brood_high, memory_order_relaxed);
+}
+
 void pirn_runq_init(struct runq *q)
 {
     pirn_biased_init(&q->lock);
     atomic_init(&q->head, 0);
     atomic_init(&q->tail, 0);
     atomic_init(&q->slot, NULL);
+    atomic_init(&q->brood_low, 0);
+    atomic_init(&q->brood_high, 0);
+    q->due = q->next_due = 0;
+}
+
+void pirn_runq_age(struct runq *q, bool oldest)
+{
+    q->due = q->next_due;
+    q->next_due = tail_of(q);
+    if (!oldest || pirn_runq_brood_size(q) == 0)
+        return;
+    biased_enter(&q->lock);
+    uint32_t low = low_of(q), tail = tail_of(q);
+    if (low != high_of(q) && tail - head_of(q) < RUNQ_CAPACITY) {
+        q->ring[tail % RUNQ_CAPACITY] = q->brood[low % BROOD_CAPACITY];
+        atomic_store_explicit(&q->tail, tail + 1, memory_order_relaxed);
+        atomic_store_explicit(&q->brood_low, low + 1, memory_order_relaxed);
+    }
+    biased_leave(&q->lock);
+}
+
+void pirn_runq_bring_up(struct runq *q, uint32_t from, bool (*want)(const struct node *n))
+{
+    biased_enter(&q->lock);
+    uint32_t tail = tail_of(q), high = high_of(q), room = BROOD_CAPACITY - (high - low_of(q));
+    bool whole = (int32_t)(from - head_of(q)) >= 0 && tail - from <= room;
+    for (uint32_t i = from; whole && i != tail; i++)
+        whole = want(q->ring[i % RUNQ_CAPACITY]);
+    if (whole) {
+        for (uint32_t i = tail; i != from; i--)
+            q->brood[high++ % BROOD_CAPACITY] = q->ring[(i - 1) % RUNQ_CAPACITY];
+        atomic_store_explicit(&q->tail, from, memory_order_relaxed);
+        atomic_store_explicit(&q->brood_high, high, memory_order_relaxed);
+    }
+    biased_leave(&q->lock);
+}
+
+bool pirn_runq_adopt(struct runq *q, struct node *n)
+{
+    biased_enter(&q->lock);
+    uint32_t high = high_of(q);
+    bool room = high - low_of(q) < BROOD_CAPACITY;
+    if (room) {
+        q->brood[high % BROOD_CAPACITY] = n;
+        atomic_store_explicit(&q->brood_high, high + 1, memory_order_relaxed);
+    }
+    biased_leave(&q->lock);
+    return room;
+}
+
+unsigned pirn_runq_steal_brood(struct runq *q, struct node **ret_nodes, unsigned max)
+{
+    if (!pirn_biased_try_thief(&q->lock))
+        return 0;
+    uint32_t low = low_of(q), n = (high_of(q) - low + 1) / 2;
+    if (n > max)
+        n = max;
+    for (uint32_t i = 0; i < n; i++)
+        ret_nodes[i] = q->brood[(low + i) % BROOD_CAPACITY];
+    atomic_store_explicit(&q->brood_low, low + n, memory_order_relaxed);
+    pirn_biased_leave_thief(&q->lock);
+    return n;
 }
 
 struct node *pirn_runq_take_half(struct runq *q, unsigned *ret_n)

@@ -2,6 +2,13 @@
  * A worker's run queue: a bounded first-in-first-out ring and a slot for the newest node, which
  * runs before the ring (it was just woken, its data is in this core's cache).
  *
+ * Broods: what a task has spawned in its first run, when it parks, is taken out of the ring and put on
+ * top of a stack, which goes before the ring: a tree of tasks is walked depth first, and few of it are
+ * alive at once (row `skynet`: 200 ns a leaf instead of 550, 15 MB instead of 170). Only what has not
+ * begun is ever in there. What has been in the ring for one to two ages (find.c: 100 us) goes before the
+ * broods, and at every second age the oldest of them goes to the end of the ring: nobody starves,
+ * however many newcomers bring newcomers.
+ *
  * Plain data under a biased lock: the owner pushes and pops for a few plain stores, thieves take
  * half of the ring at once. The slot is left to its owner until it has aged: a thief takes it only
  * when told to (Tokio's slot that nobody could steal cost a user 20x; one always open to thieves
@@ -10,7 +17,9 @@
  * Field        written                       read without the lock
  * head, tail   under lock                    as a hint (pirn_runq_size)
  * slot         under lock                    as a hint
- * ring         under lock                    never
+ * ring, brood  under lock                    never
+ * low, high    under lock                    as a hint (pirn_runq_brood_size)
+ * due, next_due  the owner                   never
  */
 #ifndef PIRN_SCHED_RUNQ_H
 #define PIRN_SCHED_RUNQ_H
@@ -25,11 +34,13 @@
 
 #ifdef PIRN_HARD
 enum {
-    RUNQ_CAPACITY = 4
+    RUNQ_CAPACITY = 4,
+    BROOD_CAPACITY = 4
 }; /* overflow at every chance */
 #else
 enum {
-    RUNQ_CAPACITY = 256
+    RUNQ_CAPACITY = 256,
+    BROOD_CAPACITY = 256
 };
 #endif
 
@@ -37,7 +48,10 @@ struct runq {
     struct biased lock;
     _Atomic uint32_t head, tail; /* count up for ever; tail - head nodes are queued */
     _Atomic(struct node *) slot;
+    _Atomic uint32_t brood_low, brood_high; /* likewise: high - low nodes, the newest at high */
+    uint32_t due, next_due;                 /* the owner's */
     struct node *ring[RUNQ_CAPACITY];
+    struct node *brood[BROOD_CAPACITY];
 };
 
 void pirn_runq_init(struct runq *q);
@@ -50,11 +64,36 @@ struct node *pirn_runq_take_half(struct runq *q, unsigned *ret_n);
 unsigned pirn_runq_steal(struct runq *q, struct node **ret_nodes, unsigned max, bool take_slot,
                          bool (*want)(const struct node *n));
 
-static inline uint32_t pirn_runq_size(const struct runq *q) /* a hint for others than the owner */
+/* These three: hints for others than the owner. */
+static inline uint32_t pirn_runq_ring_size(const struct runq *q)
 {
     return atomic_load_explicit(&q->tail, memory_order_relaxed) -
            atomic_load_explicit(&q->head, memory_order_relaxed);
 }
+
+static inline uint32_t pirn_runq_brood_size(const struct runq *q)
+{
+    return atomic_load_explicit(&q->brood_high, memory_order_relaxed) -
+           atomic_load_explicit(&q->brood_low, memory_order_relaxed);
+}
+
+static inline uint32_t pirn_runq_size(const struct runq *q)
+{
+    return pirn_runq_ring_size(q) + pirn_runq_brood_size(q);
+}
+
+/* Owner only: what is in the ring from position `from` on becomes the newest of the broods, the first
+ * of it on top; if all of that is there, there is room, and want says yes to each. */
+void pirn_runq_bring_up(struct runq *q, uint32_t from, bool (*want)(const struct node *n));
+
+/* Owner only, now and then: what was in the ring the time before is due, and the oldest of the broods,
+ * if asked for, goes to the end of the ring. */
+void pirn_runq_age(struct runq *q, bool oldest);
+
+/* Any other thread: takes the older half of the broods (at most max), oldest first. Owner only: puts one
+ * on top of the broods; false when they are full. */
+unsigned pirn_runq_steal_brood(struct runq *q, struct node **ret_nodes, unsigned max);
+bool pirn_runq_adopt(struct runq *q, struct node *n);
 
 static inline struct node *pirn_runq_slot(const struct runq *q) /* a hint */
 {
@@ -107,15 +146,21 @@ static inline void pirn_runq_rotate_end(struct runq *q, struct node *n)
     biased_leave(&q->lock);
 }
 
-/* Owner only: takes n back out if it is the newest in the ring. */
+/* Owner only: takes n back out if it is the newest in the ring, or on top of the broods. */
 static inline bool pirn_runq_take_newest(struct runq *q, const struct node *n)
 {
     biased_enter(&q->lock);
     uint32_t tail = atomic_load_explicit(&q->tail, memory_order_relaxed);
     bool found = tail != atomic_load_explicit(&q->head, memory_order_relaxed) &&
                  q->ring[(tail - 1) % RUNQ_CAPACITY] == n;
-    if (found)
+    uint32_t high = atomic_load_explicit(&q->brood_high, memory_order_relaxed);
+    if (found) {
         atomic_store_explicit(&q->tail, tail - 1, memory_order_relaxed);
+    } else if (high != atomic_load_explicit(&q->brood_low, memory_order_relaxed) &&
+               q->brood[(high - 1) % BROOD_CAPACITY] == n) {
+        atomic_store_explicit(&q->brood_high, high - 1, memory_order_relaxed);
+        found = true;
+    }
     biased_leave(&q->lock);
     return found;
 }
@@ -131,7 +176,7 @@ static inline struct node *pirn_runq_push_slot(struct runq *q, struct node *n)
 }
 
 /* Owner only: the slot first, at most SLOT_RUNS times in a row (*slot_runs counts) while others
- * queue; then the oldest of the ring. */
+ * queue; then what is due in the ring, then the top of the broods, then the oldest of the ring. */
 enum {
     SLOT_RUNS = 16
 };
@@ -140,10 +185,16 @@ static inline struct node *pirn_runq_pop(struct runq *q, unsigned *slot_runs)
     biased_enter(&q->lock);
     struct node *n = atomic_load_explicit(&q->slot, memory_order_relaxed);
     uint32_t head = atomic_load_explicit(&q->head, memory_order_relaxed);
+    uint32_t high = atomic_load_explicit(&q->brood_high, memory_order_relaxed);
     bool queued = head != atomic_load_explicit(&q->tail, memory_order_relaxed);
-    if (n != NULL && (*slot_runs < SLOT_RUNS || !queued)) {
+    bool brood = high != atomic_load_explicit(&q->brood_low, memory_order_relaxed);
+    if (n != NULL && (*slot_runs < SLOT_RUNS || !(queued || brood))) {
         atomic_store_explicit(&q->slot, NULL, memory_order_relaxed);
         ++*slot_runs;
+    } else if (brood && !(queued && (int32_t)(head - q->due) < 0)) {
+        n = q->brood[(high - 1) % BROOD_CAPACITY];
+        atomic_store_explicit(&q->brood_high, high - 1, memory_order_relaxed);
+        *slot_runs = 0;
     } else if (queued) {
         n = q->ring[head % RUNQ_CAPACITY];
         atomic_store_explicit(&q->head, head + 1, memory_order_relaxed);
