@@ -91,7 +91,7 @@ bool pirn_task_run_in_place(struct wait *wait, struct pirn_task *t, int *ret_sta
         pirn_task_pass_cancel(me, &found, &gen) != NULL)
         pirn_task_unref(t); /* and it need not be woken: it has not begun */
 
-    int status = pirn_task_begins(t);
+    int status = task_begins(t);
     if (status == 0)
         status = task_clean_up(t, t->fn(t->arg));
     pirn_task_drop_arg(t);

@@ -115,8 +115,10 @@ static int wait_for_end(struct wait *w, struct pirn_awaitable *a, int *ret_statu
     return answer(w, a, ret_status, passed_on);
 }
 
-int pirn_awaitable_await_entered(struct wait *w, struct pirn_awaitable *a, int *ret_status,
-                                 int64_t deadline, bool join)
+static inline __attribute__((always_inline)) int await_entered(struct wait *w,
+                                                               struct pirn_awaitable *a,
+                                                               int *ret_status, int64_t deadline,
+                                                               bool join)
 {
     struct pirn_task *t = task_of(a);
     int rc;
@@ -130,13 +132,19 @@ int pirn_awaitable_await_entered(struct wait *w, struct pirn_awaitable *a, int *
     return rc;
 }
 
+int pirn_awaitable_await_entered(struct wait *w, struct pirn_awaitable *a, int *ret_status,
+                                 int64_t deadline, bool join)
+{
+    return await_entered(w, a, ret_status, deadline, join);
+}
+
 int pirn_awaitable_await(struct pirn_awaitable *a, int *ret_status, int64_t deadline, bool join)
 {
     struct pirn_task *t = task_of(a);
+    struct worker *worker = pirn_self()->worker;
     struct wait w;
     int rc;
     if (awaitable_has_ended(a) && a->kind != PIRN_KIND_FUTURE) { /* no place to be cancelled */
-        struct worker *worker = pirn_self()->worker;
         if (worker != NULL && pirn_worker_charge(worker))
             pirn_worker_pause(worker);
         rc = answer(&w, a, ret_status, false);
@@ -144,13 +152,14 @@ int pirn_awaitable_await(struct pirn_awaitable *a, int *ret_status, int64_t dead
             pirn_awaitable_unref(a);
         return rc;
     }
-    if (t != NULL && t == pirn_current_task())
+    if (t != NULL && t == (worker != NULL ? worker->current : pirn_self()->pinned))
         return pirn_misuse("pirn_await", -EDEADLK);
-    pirn_task_begin_awaited(a);
+    if (t != NULL && (t->flags & TASK_PREPARED) != 0)
+        pirn_task_begin_awaited(a);
     rc = pirn_wait_enter(&w);
     if (rc == -ECANCELED && w.task != NULL)
         pass_on(&w, a); /* and leaves: see the head of the file */
     if (rc != 0)
         return rc;
-    return pirn_awaitable_await_entered(&w, a, ret_status, deadline, join);
+    return await_entered(&w, a, ret_status, deadline, join);
 }

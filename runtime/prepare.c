@@ -4,7 +4,7 @@
  * Such a task is parked before it has run: its cell says PARKED and CANCELLABLE, though there is no
  * stack yet. Whoever claims it makes it run: the one that launches it (WAKE_OBJECT), its deadline in a
  * port (WAKE_TIMEOUT), the end of an awaitable in whose list its waiter is; or a cancel, and then it
- * ends without having begun (pirn_task_begins). So there is one judge, the same as for every wait.
+ * ends without having begun (task_begins). So there is one judge, the same as for every wait.
  *
  *   1. it is spawned: it counts as live, can be found and be cancelled, and nothing begins it
  *   2. what is to wake it is set up: its deadline, its waiter's place in a list
@@ -96,18 +96,12 @@ bool pirn_task_end_timed(struct pirn_task *t)
     return true;
 }
 
-int pirn_task_begins(struct pirn_task *t)
+int pirn_task_prepared_begins(struct pirn_task *t)
 {
-    if ((t->flags & TASK_PREPARED) != 0) {
-        /* acquire: pairs with the release of the claim */
-        enum wake why = cell_reason(atomic_load_explicit(&t->cell.word, memory_order_acquire));
-        if ((t->flags & TASK_TIMED) != 0)
-            withdraw_deadline(t); /* it may still be there */
-        atomic_store_explicit(&t->what, NULL, memory_order_relaxed);
-        if (why == WAKE_SHUTDOWN)
-            return -ESHUTDOWN;
-        if (why == WAKE_CANCEL)
-            return -ECANCELED;
-    }
-    return task_take_cancel(t) ? -ECANCELED : 0;
+    /* acquire: pairs with the release of the claim */
+    enum wake why = cell_reason(atomic_load_explicit(&t->cell.word, memory_order_acquire));
+    if ((t->flags & TASK_TIMED) != 0)
+        withdraw_deadline(t); /* it may still be there */
+    atomic_store_explicit(&t->what, NULL, memory_order_relaxed);
+    return why == WAKE_SHUTDOWN ? -ESHUTDOWN : why == WAKE_CANCEL ? -ECANCELED : 0;
 }

@@ -27,6 +27,7 @@
 #include "runtime/strand.h"
 #include "runtime/task_pool.h"
 #include "runtime/wait.h"
+#include "runtime/worker.h"
 
 enum {
     ID_BATCH = 256,
@@ -85,10 +86,9 @@ static int inherit(struct pirn_task *t, struct pirn_task *parent)
     return 0;
 }
 
-static int check(const pirn_spawn_config *config, pirn_fn fn, struct pirn_runtime **ret_rt,
-                 bool *ret_outside)
+static int check(const struct self *self, const pirn_spawn_config *config, pirn_fn fn,
+                 struct pirn_runtime **ret_rt, bool *ret_outside)
 {
-    struct self *self = pirn_self();
     struct pirn_runtime *own = self->worker != NULL   ? self->worker->rt
                                : self->pinned != NULL ? self->pinned->rt
                                                       : NULL;
@@ -180,11 +180,31 @@ static void fill(struct pirn_task *t, const pirn_spawn_config *config, pirn_fn f
     t->cell.kind = (config->flags & PIRN_PINNED) != 0 ? CELL_THREAD : CELL_TASK;
 }
 
-static int spawn(struct pirn_runtime *rt, struct pirn_awaitable **ret_task,
-                 const pirn_spawn_config *config, pirn_fn fn, void *arg,
-                 const struct spawn_how *how, void *site)
+/* It cannot be: ends without ever having been queued. */
+static __attribute__((noinline)) int fail(struct pirn_task *t, struct worker *w, int rc,
+                                          bool has_handle)
 {
-    struct self *self = pirn_self();
+    struct pirn_runtime *rt = t->rt;
+    if (t->owner != NULL)
+        t->owner->on_end(t);
+    if (task_is_on_strand(t))
+        pirn_strand_unref(task_strand(t));
+    atomic_store_explicit(&t->base.seen, 1, memory_order_relaxed);
+    atomic_store_explicit(&t->base.status, rc, memory_order_relaxed);
+    atomic_store_explicit(&t->base.ended, 1, memory_order_release); /* as in pirn_task_end */
+    if (has_handle)
+        pirn_task_unref(t);
+    pirn_task_unref(t);
+    uncount_live(rt, w);
+    return rc;
+}
+
+/* Inlined where a task of a worker spawns: the way of nearly all (see perf/bench/spawn.c). */
+static inline __attribute__((always_inline)) int
+spawn(struct self *self, struct pirn_runtime *rt, struct pirn_awaitable **ret_task,
+      const pirn_spawn_config *config, pirn_fn fn, void *arg, const struct spawn_how *how,
+      void *site)
+{
     struct worker *w = self->worker != NULL && self->worker->rt == rt ? self->worker : NULL;
     struct pirn_task *parent = self->worker != NULL ? self->worker->current : self->pinned;
     int rc;
@@ -199,7 +219,7 @@ static int spawn(struct pirn_runtime *rt, struct pirn_awaitable **ret_task,
     t->id = new_id(rt, w);
     t->site = site;
     rc = inherit(t, parent);
-    if (rc == 0)
+    if (rc == 0 && (config->strand != NULL || (parent != NULL && task_is_on_strand(parent))))
         rc = pirn_strand_bind(t, config, parent);
     if (rc == 0 && config->name != NULL)
         rc = pirn_task_set_name(t, config->name);
@@ -215,32 +235,41 @@ static int spawn(struct pirn_runtime *rt, struct pirn_awaitable **ret_task,
     }
     if (rc == 0 && (t->flags & PIRN_PINNED) != 0)
         rc = pirn_pinned_start(t);
-    if (rc != 0) {
-        if (t->owner != NULL)
-            t->owner->on_end(t);
-        if (task_is_on_strand(t))
-            pirn_strand_unref(task_strand(t));
-        atomic_store_explicit(&t->base.seen, 1, memory_order_relaxed);
-        atomic_store_explicit(&t->base.status, rc, memory_order_relaxed);
-        atomic_store_explicit(&t->base.ended, 1, memory_order_release); /* as in pirn_task_end */
-        if (ret_task != NULL)
-            pirn_task_unref(t);
-        pirn_task_unref(t);
-        uncount_live(rt, w);
-        return rc;
-    }
+    if (rc != 0)
+        return fail(t, w, rc, ret_task != NULL);
     if (ret_task != NULL)
         *ret_task = &t->base;
     if (w != NULL)
         count_one(&w->n.spawns);
-    if ((t->flags & (PIRN_PINNED | TASK_PREPARED)) == 0)
+    if ((t->flags & (PIRN_PINNED | TASK_PREPARED)) != 0)
+        return 0;
+    if (w != NULL && !task_is_on_strand(t))
+        pirn_worker_enqueue(w, t);
+    else
         pirn_worker_launch(t);
     return 0;
+}
+
+static __attribute__((noinline)) int
+spawn_from_outside(struct self *self, struct pirn_runtime *rt, struct pirn_awaitable **ret_task,
+                   const pirn_spawn_config *config, pirn_fn fn, void *arg,
+                   const struct spawn_how *how, void *site)
+{
+    /* seq_cst, both: pairs with who ends the runtime: says closing, then looks at spawners. Either
+     * we see it, or our task is seen among the live. */
+    atomic_fetch_add_explicit(&rt->spawners, 1, memory_order_seq_cst);
+    int rc = atomic_load_explicit(&rt->closing, memory_order_seq_cst) != 0
+                 ? -ESHUTDOWN
+                 : spawn(self, rt, ret_task, config, fn, arg, how, site);
+    /* release: pairs with the acquire in end_tasks; our last access */
+    atomic_fetch_sub_explicit(&rt->spawners, 1, memory_order_release);
+    return rc;
 }
 
 int pirn_task_spawn(pirn_task **ret_task, const pirn_spawn_config *config, pirn_fn fn, void *arg,
                     const struct spawn_how *how, void *site)
 {
+    struct self *self = pirn_self();
     static const pirn_spawn_config plain = PIRN_SPAWN_INIT;
     struct pirn_runtime *rt = NULL;
     bool outside = false;
@@ -248,20 +277,11 @@ int pirn_task_spawn(pirn_task **ret_task, const pirn_spawn_config *config, pirn_
         config = &plain;
     int rc = ret_task == NULL && (how == NULL || how->owner == NULL)
                  ? -EINVAL
-                 : check(config, fn, &rt, &outside);
+                 : check(self, config, fn, &rt, &outside);
     if (rc != 0)
         return rc;
-    if (!outside)
-        return spawn(rt, ret_task, config, fn, arg, how, site);
-    /* seq_cst, both: pairs with who ends the runtime: says closing, then looks at spawners. Either
-     * we see it, or our task is seen among the live. */
-    atomic_fetch_add_explicit(&rt->spawners, 1, memory_order_seq_cst);
-    rc = atomic_load_explicit(&rt->closing, memory_order_seq_cst) != 0
-             ? -ESHUTDOWN
-             : spawn(rt, ret_task, config, fn, arg, how, site);
-    /* release: pairs with the acquire in end_tasks; our last access */
-    atomic_fetch_sub_explicit(&rt->spawners, 1, memory_order_release);
-    return rc;
+    return outside ? spawn_from_outside(self, rt, ret_task, config, fn, arg, how, site)
+                   : spawn(self, rt, ret_task, config, fn, arg, how, site);
 }
 
 void pirn_task_drop_arg(struct pirn_task *t)

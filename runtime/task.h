@@ -28,6 +28,7 @@
 #ifndef PIRN_RUNTIME_TASK_H
 #define PIRN_RUNTIME_TASK_H
 
+#include <errno.h>
 #include <pirn.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -207,8 +208,8 @@ void pirn_task_discard(struct pirn_task *t);
 /* Whose wait to begin the caller has just ended with a cancel: ends here if it is a call to be made
  * later. False: it has to be made to run, to end. */
 bool pirn_task_end_timed(struct pirn_task *t);
-/* Whoever is about to run a task for the first time asks: 0, or what it ends with instead. */
-int pirn_task_begins(struct pirn_task *t);
+/* What task_begins asks of a prepared task. */
+int pirn_task_prepared_begins(struct pirn_task *t);
 
 /* callback.c: a function to be called in rt when a has ended; takes it back, and says how many. */
 int pirn_callback_add(struct pirn_awaitable *a, struct pirn_runtime *rt,
@@ -250,6 +251,13 @@ static inline bool task_take_cancel(struct pirn_task *t)
 {
     return __builtin_expect((cell_load(&t->cell) & CELL_CANCEL) != 0, 0) &&
            pirn_task_take_cancel_slow(t);
+}
+
+/* Whoever is about to run a task for the first time asks: 0, or what it ends with instead. */
+static inline int task_begins(struct pirn_task *t)
+{
+    int rc = (t->flags & TASK_PREPARED) != 0 ? pirn_task_prepared_begins(t) : 0;
+    return rc != 0 ? rc : task_take_cancel(t) ? -ECANCELED : 0;
 }
 
 /* Live tasks, as far as one can tell; and a worker that finds nothing to do gives back what it has

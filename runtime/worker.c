@@ -61,7 +61,7 @@ static void end_unstarted(struct worker *w, struct pirn_task *t, int status)
 /* Binds a stack to a task that is about to run for the first time. False: it ended instead. */
 static bool start(struct worker *w, struct pirn_task *t)
 {
-    int rc = pirn_task_begins(t);
+    int rc = task_begins(t);
     if (rc == 0)
         rc = pirn_stack_get(&w->rt->stacks, &w->stacks, t->stack_size, &t->stack);
     if (rc != 0) {
