@@ -131,26 +131,28 @@ static bool is_hog(const struct node *n)
 }
 
 /* A single task of a worker that is getting along may be about to run there: it is left alone
- * until it has been seen twice with nothing having moved; or often in a row, whatever moves: then two
- * take turns there that could run side by side. */
+ * until it has been seen twice with nothing having moved; or often in a row, and the ring had moved on:
+ * then two take turns there that could run side by side. (Where it has not moved on, but ticks, each is
+ * spawned and awaited at once: in_place.c.) */
 static bool is_settled(struct worker *v)
 {
 #ifndef PIRN_HARD
     enum {
         PATIENCE = 16
     };
-    if (pirn_runq_size(&v->q) == 0)
-        atomic_store_explicit(&v->eyed_runs, 0, memory_order_relaxed);
-    uint64_t tick = atomic_load_explicit(&v->tick, memory_order_relaxed);
-    uint64_t seen = tick << 32 | atomic_load_explicit(&v->q.tail, memory_order_relaxed);
-    if (pirn_runq_size(&v->q) == 1 && worker_stuck(v) == STUCK_NOT && !worker_is_away(v) &&
-        atomic_load_explicit(&v->eyed, memory_order_relaxed) != seen) {
-        unsigned runs = atomic_load_explicit(&v->eyed_runs, memory_order_relaxed) + 1;
+    uint32_t size = pirn_runq_size(&v->q);
+    uint32_t tail = atomic_load_explicit(&v->q.tail, memory_order_relaxed);
+    uint64_t tick = atomic_load_explicit(&v->tick, memory_order_relaxed), seen = tick << 32 | tail;
+    uint64_t eyed = atomic_load_explicit(&v->eyed, memory_order_relaxed);
+    unsigned runs = atomic_load_explicit(&v->eyed_runs, memory_order_relaxed);
+    if (size == 1 && worker_stuck(v) == STUCK_NOT && !worker_is_away(v) && eyed != seen) {
         atomic_store_explicit(&v->eyed, seen, memory_order_relaxed);
-        atomic_store_explicit(&v->eyed_runs, runs, memory_order_relaxed);
+        if ((uint32_t)eyed != tail)
+            atomic_store_explicit(&v->eyed_runs, ++runs, memory_order_relaxed);
         return runs >= PATIENCE;
     }
-    atomic_store_explicit(&v->eyed_runs, 0, memory_order_relaxed);
+    if (runs != 0)
+        atomic_store_explicit(&v->eyed_runs, 0, memory_order_relaxed);
 #endif
     (void)v;
     return true;

@@ -102,12 +102,9 @@ struct worker {
     int64_t now;                   /* the clock at the last look */
     int64_t lone_wake, lone_pause; /* queue.c: when it last woke somebody for a single task */
     uint32_t fruitless_seen;
-    bool woken;                   /* and has not found anything yet */
-    _Atomic uint64_t eyed;        /* what thieves last saw of a single task here, */
-    _Atomic unsigned eyed_runs;   /* and how often in a row (find.c), */
-    _Atomic uint64_t eyed_spawns; /* and how many it had spawned */
-    bool slept;                   /* in the kernel, since the last look */
-    bool handed;                  /* what that brought has gone to a peer */
+    bool woken;  /* and has not found anything yet */
+    bool slept;  /* in the kernel, since the last look */
+    bool handed; /* what that brought has gone to a peer */
     bool spared; /* wakes nobody as it is calm; to be thought of again if it is not */
     int64_t stride_began;
     int64_t aged_at;    /* find.c: when the queue's age was last looked at, */
@@ -140,6 +137,13 @@ struct worker {
     uint64_t monitor_tick, monitor_pass; /* the monitor's: as it last saw them */
     int64_t monitor_cpu;                 /* the thread's, at that look */
     unsigned monitor_idle;               /* the monitor's: looks in a row that found it parked */
+
+    char before[64]; /* thieves write here often: on a line of its own, whatever the alignment */
+    _Atomic uint64_t eyed;        /* what they last saw of a single task here, */
+    _Atomic unsigned eyed_runs;   /* and how often in a row (find.c), */
+    _Atomic uint64_t eyed_spawns; /* and how many it had spawned */
+    char behind[64];
+
     struct worker_counters n;
 #if defined(PIRN_TSAN)
     void *fiber, *dead_fiber;
