@@ -200,10 +200,11 @@ static __attribute__((noinline)) int fail(struct pirn_task *t, struct worker *w,
 }
 
 /* Inlined where a task of a worker spawns: the way of nearly all (see perf/bench/spawn.c). */
-static inline __attribute__((always_inline)) int
-spawn(struct self *self, struct pirn_runtime *rt, struct pirn_awaitable **ret_task,
-      const pirn_spawn_config *config, pirn_fn fn, void *arg, const struct spawn_how *how,
-      void *site)
+static inline __attribute__((always_inline)) int spawn(struct self *self, struct pirn_runtime *rt,
+                                                       struct pirn_awaitable **ret_task,
+                                                       const pirn_spawn_config *config, pirn_fn fn,
+                                                       void *arg, const struct spawn_how *how,
+                                                       void *site)
 {
     struct worker *w = self->worker != NULL && self->worker->rt == rt ? self->worker : NULL;
     struct pirn_task *parent = self->worker != NULL ? self->worker->current : self->pinned;
@@ -250,10 +251,11 @@ spawn(struct self *self, struct pirn_runtime *rt, struct pirn_awaitable **ret_ta
     return 0;
 }
 
-static __attribute__((noinline)) int
-spawn_from_outside(struct self *self, struct pirn_runtime *rt, struct pirn_awaitable **ret_task,
-                   const pirn_spawn_config *config, pirn_fn fn, void *arg,
-                   const struct spawn_how *how, void *site)
+static __attribute__((noinline)) int spawn_from_outside(struct self *self, struct pirn_runtime *rt,
+                                                        struct pirn_awaitable **ret_task,
+                                                        const pirn_spawn_config *config, pirn_fn fn,
+                                                        void *arg, const struct spawn_how *how,
+                                                        void *site)
 {
     /* seq_cst, both: pairs with who ends the runtime: says closing, then looks at spawners. Either
      * we see it, or our task is seen among the live. */
