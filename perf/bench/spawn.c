@@ -8,9 +8,9 @@
  *   112, 163, 264  each child on a stack of its own, four atomic read-modify-writes at its end
  *    41,  95, 150  run in the awaiter's place, one of them, live tasks counted per worker
  *    41,  60,  70  and nobody is woken for a child that is awaited at once (runtime/queue.c)
- *    45,  62       and spawn and await have what few of them need out of line (48 before, 1 worker);
- *                  with 2 workers half of the runs had taken 120 to 160, while a thief took turns with
- *                  the spawner: now it knows a child that is awaited at once (is_settled, find.c)
+ *    46,  63       and spawn and await have what few of them need out of line (49, 74 beside it)
+ * With 2 workers either of the last two takes 120 to 160 in some minutes: a thief and the spawner then
+ * take turns, some 8,000 steals in a million. That is not solved.
  * In turns with the peers, on a slower day: 88 against Tokio 285 and Go 382.
  * Batches are bound by cache misses on 3 MB of descriptors: 194 against Go 446 and Tokio 501.
  * Prefetching the next free descriptor gave nothing.
