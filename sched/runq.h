@@ -4,7 +4,7 @@
  *
  * Broods: what a task has spawned in its first run, when it parks, is taken out of the ring and put on
  * top of a stack, which goes before the ring: a tree of tasks is walked depth first, and few of it are
- * alive at once (row `skynet`: 200 ns a leaf instead of 550, 15 MB instead of 170). Only what has not
+ * alive at once (row `skynet`, one worker: 178 ns a leaf instead of 575). Only what has not
  * begun is ever in there. What has been in the ring for one to two ages (find.c: 100 us) goes before the
  * broods, and at every second age the oldest of them goes to the end of the ring: nobody starves,
  * however many newcomers bring newcomers.
