@@ -116,9 +116,9 @@ static void collect_completions(struct port *p, struct op_list *done)
 
 static void expire_deadlines(struct port *p, int64_t now, struct op_list *done)
 {
-    while (pirn_heap_first(&p->heap) <= now) {
-        struct op *op = pirn_heap_first_op(&p->heap);
-        pirn_heap_remove(&p->heap, op);
+    while (pirn_deadlines_first(&p->deadlines) <= now) {
+        struct op *op = pirn_deadlines_first_op(&p->deadlines);
+        pirn_deadlines_remove(&p->deadlines, op);
         switch ((enum op_state)op->state) {
         case OP_TIMER:
             port_finish(p, op, 0);
@@ -148,7 +148,7 @@ static void expire_deadlines(struct port *p, int64_t now, struct op_list *done)
 static void collect_locked(struct port *p, int64_t now, struct op_list *done)
 {
     collect_completions(p, done);
-    if (pirn_heap_first(&p->heap) <= now)
+    if (pirn_deadlines_first(&p->deadlines) <= now)
         expire_deadlines(p, now, done);
 }
 

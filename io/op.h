@@ -77,7 +77,7 @@ struct op {
     struct op *next, *prev;      /* the port's queue, its cancel list, or a list of done ones */
     _Atomic(struct port *) port; /* where it was started last */
     int64_t deadline;            /* INT64_MAX: none */
-    uint32_t heap_name;          /* what the port's heap calls it; 0: not there */
+    uint32_t node;               /* its name among the port's deadlines; 0: not there */
     _Atomic uint32_t gen;        /* names this use of the struct: a stop for another is void */
     int32_t res;                 /* when done: the kernel's result, or the stop's reason */
     _Atomic int32_t fd;          /* written by the waiter; -1 while nothing is under way */

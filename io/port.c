@@ -37,7 +37,7 @@ int pirn_port_init(struct port *p, const struct mem *mem, unsigned entries, unsi
         mem_free(mem, p->ring);
         return rc;
     }
-    rc = pirn_heap_reserve(&p->heap, mem); /* the first few deadlines never want for memory */
+    rc = pirn_deadlines_init(&p->deadlines, mem);
     if (rc != 0)
         pirn_port_destroy(p);
     return rc;
@@ -47,13 +47,13 @@ void pirn_port_destroy(struct port *p)
 {
     pirn_ring_destroy(p->ring);
     mem_free(p->mem, p->ring);
-    pirn_heap_destroy(&p->heap, p->mem);
+    pirn_deadlines_destroy(&p->deadlines, p->mem);
     pthread_mutex_destroy(&p->lock);
 }
 
 static int begin(struct port *p, struct op *op, enum op_state state, uint32_t gen, int64_t deadline)
 {
-    int rc = deadline != INT64_MAX ? pirn_heap_reserve(&p->heap, p->mem) : 0;
+    int rc = deadline != INT64_MAX ? pirn_deadlines_reserve(&p->deadlines, p->mem) : 0;
     if (rc != 0)
         return rc;
     op->state = (uint8_t)state;
@@ -65,8 +65,8 @@ static int begin(struct port *p, struct op *op, enum op_state state, uint32_t ge
     /* release: who reads this gen reads the fd that goes with it */
     atomic_store_explicit(&op->gen, gen, memory_order_release);
     if (deadline != INT64_MAX) {
-        pirn_heap_push(&p->heap, op);
-        if (pirn_heap_is_first(&p->heap, op))
+        pirn_deadlines_push(&p->deadlines, op);
+        if (deadline < atomic_load_explicit(&p->next_deadline, memory_order_relaxed))
             port_publish_deadline(p);
     }
     return 0;

@@ -27,7 +27,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "io/heap.h"
+#include "io/deadlines.h"
 #include "io/mem.h"
 #include "io/op.h"
 
@@ -42,7 +42,7 @@ struct submitter {
 };
 
 /* Field                    written by              read by
- * queue, cancels, heap     under lock              under lock
+ * queue, cancels, deadlines  under lock              under lock
  * next_deadline            under lock              anybody, as a hint to look again
  * backlog                  under lock              anybody, as a hint
  * wakes                    under lock              under lock
@@ -53,7 +53,7 @@ struct port {
     const struct mem *mem;
     struct op_list queue;   /* OP_QUEUED */
     struct op_list cancels; /* OP_INFLIGHT, stopped, the cancel not yet given to the kernel */
-    struct heap heap;
+    struct deadlines deadlines;
     /* An OP_GUARD's deadline has come: true if its waiter must be told, false if it was too late.
      * Called under the lock. */
     bool (*expire)(struct op *op);

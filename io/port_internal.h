@@ -10,7 +10,7 @@
 static inline void port_publish_deadline(struct port *p)
 {
     /* relaxed: a hint; who acts on it takes the lock */
-    atomic_store_explicit(&p->next_deadline, pirn_heap_first(&p->heap), memory_order_relaxed);
+    atomic_store_explicit(&p->next_deadline, pirn_deadlines_first(&p->deadlines), memory_order_relaxed);
 }
 
 static inline void port_add(_Atomic uint32_t *counter,
@@ -28,11 +28,10 @@ static inline void port_count(_Atomic uint64_t *counter, uint64_t n)
 
 static inline void port_remove_deadline(struct port *p, struct op *op)
 {
-    if (op->heap_name == 0)
+    if (op->node == 0)
         return;
-    bool first = pirn_heap_is_first(&p->heap, op);
-    pirn_heap_remove(&p->heap, op);
-    if (first)
+    pirn_deadlines_remove(&p->deadlines, op);
+    if (op->deadline == atomic_load_explicit(&p->next_deadline, memory_order_relaxed))
         port_publish_deadline(p);
 }
 

@@ -102,7 +102,7 @@ static void reset(struct pirn_task *t, struct pirn_runtime *rt)
     atomic_store_explicit(&t->op.fd, -1, memory_order_relaxed);
     t->op.kind = 0;
     t->op.state = OP_IDLE;
-    t->op.heap_name = 0;
+    t->op.node = 0;
     t->sp = NULL;
     t->stack = NULL;
     t->base.joiners = NULL;

@@ -1,0 +1,207 @@
+/*
+ * Deadlines; see deadlines.h. A bucket's slots are a round apart, all of them at the horizon or later, and
+ * so is its `least`: the horizon does not pass it without a look.
+ */
+#include "io/deadlines.h"
+
+#include <errno.h>
+#include <string.h>
+
+enum {
+    WORD = 64
+};
+
+static int64_t slot_of(int64_t deadline)
+{
+    return deadline >> DEADLINES_SLOT_BITS;
+}
+
+static uint32_t bucket_of(int64_t slot)
+{
+    return (uint32_t)((uint64_t)slot % DEADLINES_BUCKETS);
+}
+
+int pirn_deadlines_init(struct deadlines *d, const struct mem *mem)
+{
+    *d = (struct deadlines){.draw_at = DEADLINES_DRAW_AT};
+    d->buckets = mem_alloc(mem, DEADLINES_BUCKETS * sizeof(*d->buckets));
+    int rc = d->buckets != NULL ? pirn_deadlines_grow(d, mem) : -ENOMEM;
+    if (rc != 0)
+        pirn_deadlines_destroy(d, mem);
+    return rc;
+}
+
+void pirn_deadlines_destroy(struct deadlines *d, const struct mem *mem)
+{
+    for (uint32_t i = 0; i < d->chunk_count; i++)
+        mem_free(mem, d->chunks[i]);
+    mem_free(mem, d->chunks);
+    mem_free(mem, d->buckets);
+    *d = (struct deadlines){0};
+}
+
+int pirn_deadlines_grow(struct deadlines *d, const struct mem *mem)
+{
+    if (d->chunk_count == UINT32_MAX / DEADLINES_CHUNK)
+        return -ENOMEM;
+    if (d->chunk_count == d->chunk_places) {
+        uint32_t places = d->chunk_places != 0 ? d->chunk_places * 2 : 8;
+        struct deadline_node **chunks = mem_alloc(mem, places * sizeof(*chunks));
+        if (chunks == NULL)
+            return -ENOMEM;
+        if (d->chunk_count != 0)
+            memcpy(chunks, d->chunks, d->chunk_count * sizeof(*chunks));
+        mem_free(mem, d->chunks);
+        d->chunks = chunks;
+        d->chunk_places = places;
+    }
+    struct deadline_node *chunk = mem_alloc(mem, DEADLINES_CHUNK * sizeof(*chunk));
+    if (chunk == NULL)
+        return -ENOMEM;
+    d->chunks[d->chunk_count++] = chunk;
+    return 0;
+}
+
+/* To the end of its bucket. */
+static void put_far(struct deadlines *d, uint32_t name)
+{
+    struct deadline_node *n = deadline_node(d, name);
+    uint32_t i = bucket_of(slot_of(n->deadline));
+    struct deadline_bucket *b = &d->buckets[i];
+    n->next = 0;
+    n->bucket = i + 1;
+    d->far++;
+    if ((d->used[i / WORD] >> i % WORD & 1) == 0) {
+        d->used[i / WORD] |= (uint64_t)1 << i % WORD;
+        n->prev = 0;
+        *b = (struct deadline_bucket){n->deadline, name, name};
+        return;
+    }
+    n->prev = b->last;
+    deadline_node(d, b->last)->next = name;
+    b->last = name;
+    if (n->deadline < b->least)
+        b->least = n->deadline;
+}
+
+static void take_far(struct deadlines *d, const struct deadline_node *n)
+{
+    uint32_t i = n->bucket - 1;
+    struct deadline_bucket *b = &d->buckets[i];
+    d->far--;
+    if (n->prev != 0)
+        deadline_node(d, n->prev)->next = n->next;
+    else
+        b->first = n->next;
+    if (n->next != 0)
+        deadline_node(d, n->next)->prev = n->prev;
+    else
+        b->last = n->prev;
+    if (b->first == 0)
+        d->used[i / WORD] &= ~((uint64_t)1 << i % WORD);
+}
+
+/* The earliest slot that there may be a deadline in. There are far ones. */
+static int64_t earliest_slot(const struct deadlines *d)
+{
+    int64_t earliest = INT64_MAX;
+    uint32_t begin = bucket_of(d->horizon);
+    for (uint32_t k = 0; k < DEADLINES_BUCKETS;) { /* from the horizon on, once round */
+        uint32_t i = (begin + k) % DEADLINES_BUCKETS;
+        uint64_t left = d->used[i / WORD] >> i % WORD;
+        if (left == 0) {
+            k += WORD - i % WORD;
+            continue;
+        }
+        k += (uint32_t)__builtin_ctzll(left);
+        if (k >= DEADLINES_BUCKETS)
+            break;
+        int64_t slot = slot_of(d->buckets[(begin + k) % DEADLINES_BUCKETS].least);
+        if (slot < earliest)
+            earliest = slot;
+        if (slot == d->horizon + k)
+            break; /* of this round: all others are later */
+        k++;
+    }
+    return earliest;
+}
+
+/* The heap is empty, and there are far ones. */
+static void pour(struct deadlines *d)
+{
+    while (d->root == 0) {
+        int64_t slot = earliest_slot(d), least = INT64_MAX;
+        struct deadline_bucket *b = &d->buckets[bucket_of(slot)];
+        for (uint32_t name = b->first; name != 0;) {
+            struct deadline_node *n = deadline_node(d, name);
+            uint32_t next = n->next;
+            if (next != 0)
+                __builtin_prefetch(deadline_node(d, next));
+            if (slot_of(n->deadline) == slot) {
+                take_far(d, n);
+                pirn_deadline_heap_insert(d, name);
+            } else if (n->deadline < least) {
+                least = n->deadline;
+            }
+            name = next;
+        }
+        b->least = least;
+        d->horizon = slot + 1;
+    }
+    d->draw_at = d->near * 2 > DEADLINES_DRAW_AT ? d->near * 2 : DEADLINES_DRAW_AT;
+}
+
+static void draw_back(struct deadlines *d)
+{
+    int64_t horizon = slot_of(pirn_deadlines_first(d)) + 1;
+    if (horizon < d->horizon) {
+        d->horizon = horizon;
+        for (uint32_t name = pirn_deadline_heap_take_all(d); name != 0;) {
+            struct deadline_node *n = deadline_node(d, name);
+            uint32_t next = n->next;
+            if (slot_of(n->deadline) < horizon)
+                pirn_deadline_heap_insert(d, name);
+            else
+                put_far(d, name);
+            name = next;
+        }
+    }
+    d->draw_at = d->near * 2 > DEADLINES_DRAW_AT ? d->near * 2 : DEADLINES_DRAW_AT;
+}
+
+void pirn_deadlines_push(struct deadlines *d, struct op *op)
+{
+    uint32_t name = d->free;
+    if (name != 0)
+        d->free = deadline_node(d, name)->next;
+    else
+        name = ++d->names;
+    struct deadline_node *n = deadline_node(d, name);
+    op->node = name;
+    n->op = op;
+    n->deadline = op->deadline;
+    if (d->near == 0)
+        d->horizon = slot_of(op->deadline) + 1; /* there are no others */
+    if (slot_of(op->deadline) >= d->horizon) {
+        put_far(d, name);
+        return;
+    }
+    pirn_deadline_heap_insert(d, name);
+    if (d->near >= d->draw_at)
+        draw_back(d);
+}
+
+void pirn_deadlines_remove(struct deadlines *d, struct op *op)
+{
+    uint32_t name = op->node;
+    struct deadline_node *n = deadline_node(d, name);
+    if (n->bucket != 0)
+        take_far(d, n);
+    else
+        pirn_deadline_heap_remove(d, name);
+    op->node = 0;
+    n->next = d->free;
+    d->free = name;
+    if (d->root == 0 && d->far != 0)
+        pour(d);
+}
