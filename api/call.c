@@ -9,7 +9,7 @@
 static int prepare(pirn_task **ret_task, const pirn_spawn_config *config, pirn_fn fn, void *arg,
                    uint8_t flags, void *site)
 {
-    struct spawn_how how = {NULL, NULL, flags};
+    struct spawn_how how = {.flags = flags};
     if (config != NULL && (config->flags & PIRN_PINNED) != 0)
         return -EINVAL;
     return pirn_task_spawn(ret_task, config, fn, arg, &how, site);

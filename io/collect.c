@@ -114,6 +114,24 @@ static void collect_completions(struct port *p, struct op_list *done)
     __atomic_store_n(cq->khead, head, __ATOMIC_RELEASE); /* pairs with the kernel's acquire */
 }
 
+enum {
+    CALL_RETRY_NS = 1000000
+};
+
+static void make_call(struct port *p, struct op *op, int64_t now, struct op_list *done)
+{
+    struct op *made = p->call(op);
+    if (made == op)
+        return;
+    if (made != NULL) {
+        op->state = OP_IDLE;
+        op_list_append(done, made);
+        return;
+    }
+    op->deadline = now + CALL_RETRY_NS;
+    pirn_deadlines_push(&p->deadlines, op); /* there is room: it has just been taken out */
+}
+
 static void expire_deadlines(struct port *p, int64_t now, struct op_list *done)
 {
     while (pirn_deadlines_first(&p->deadlines) <= now) {
@@ -125,6 +143,10 @@ static void expire_deadlines(struct port *p, int64_t now, struct op_list *done)
             op_list_append(done, op);
             break;
         case OP_GUARD:
+            if (op->kind == OP_CALL) {
+                make_call(p, op, now, done);
+                break;
+            }
             op->state = OP_IDLE;
             if (p->expire(op)) {
                 op->res = -ETIMEDOUT;

@@ -51,7 +51,9 @@ enum op_kind {
     OP_SYMLINKAT, /* addr: what it says, off: the path */
     OP_LINKAT,
     OP_KINDS,
-    OP_ALARM = OP_KINDS /* a deadline that is nobody's wait: never given to the kernel */
+    OP_ALARM = OP_KINDS, /* a deadline that is nobody's wait: never given to the kernel */
+    OP_CALL,             /* the same: what is to be done then is up to port->call */
+    OP_LAUNCH            /* what that has made: done from the beginning */
 };
 
 enum {

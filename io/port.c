@@ -21,11 +21,12 @@
 _Atomic uint32_t pirn_port_waiting_opens;
 
 int pirn_port_init(struct port *p, const struct mem *mem, unsigned entries, unsigned completions,
-                   bool (*expire)(struct op *op))
+                   bool (*expire)(struct op *op), struct op *(*call)(struct op *op))
 {
     memset(p, 0, sizeof(*p));
     p->mem = mem;
     p->expire = expire;
+    p->call = call;
     atomic_init(&p->next_deadline, INT64_MAX);
     p->ring = mem_alloc(mem, sizeof(*p->ring));
     if (p->ring == NULL)
@@ -95,6 +96,16 @@ int pirn_port_arm(struct port *p, struct op *op, enum op_state state, uint32_t g
     int rc = begin(p, op, state, gen, deadline);
     pthread_mutex_unlock(&p->lock);
     return rc;
+}
+
+int pirn_port_call_at(struct port *p, struct op *op, int64_t deadline)
+{
+    pthread_mutex_lock(&p->lock);
+    bool armed = op->state == OP_GUARD;
+    port_remove_deadline(p, op);
+    int rc = begin(p, op, OP_GUARD, 0, deadline); /* with the room of the one removed */
+    pthread_mutex_unlock(&p->lock);
+    return rc == 0 ? armed : rc;
 }
 
 bool pirn_op_disarm(struct op *op)

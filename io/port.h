@@ -57,6 +57,9 @@ struct port {
     /* An OP_GUARD's deadline has come: true if its waiter must be told, false if it was too late.
      * Called under the lock. */
     bool (*expire)(struct op *op);
+    /* An OP_CALL's has: an operation that is to be told in its stead; NULL: it is to be tried again a
+     * little later; op itself: it stays armed for ever. Under the lock: nobody looks at op afterwards. */
+    struct op *(*call)(struct op *op);
     _Atomic int64_t next_deadline;
     _Atomic uint32_t backlog; /* entries in queue and cancels */
     _Atomic uint32_t inflight;
@@ -66,7 +69,7 @@ struct port {
 
 /* 0 or what pirn_ring_init says; -ENOMEM. */
 int pirn_port_init(struct port *p, const struct mem *mem, unsigned entries, unsigned completions,
-                   bool (*expire)(struct op *op));
+                   bool (*expire)(struct op *op), struct op *(*call)(struct op *op));
 void pirn_port_destroy(struct port *p);
 
 /* Starts an operation whose kind and arguments are filled in; it goes to the kernel with the next
@@ -77,6 +80,10 @@ int pirn_port_start(struct port *p, struct op *op, uint32_t gen, int64_t deadlin
 /* A deadline alone: state OP_TIMER or OP_GUARD. 0 or -ENOMEM. */
 int pirn_port_arm(struct port *p, struct op *op, enum op_state state, uint32_t gen,
                   int64_t deadline);
+
+/* Arms an OP_CALL, or moves it: it is armed here, or nowhere. INT64_MAX: it never comes. 0, 1 if it was
+ * armed, or -ENOMEM. */
+int pirn_port_call_at(struct port *p, struct op *op, int64_t deadline);
 
 /* The waiter takes back its OP_GUARD; when this returns, nobody touches it any more (but for the
  * collector that has just taken one whose expire said true). True: the deadline had not come. */

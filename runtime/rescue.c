@@ -164,6 +164,24 @@ int pirn_worker_arm_foreign(struct pirn_runtime *rt, struct op *op, uint32_t gen
     return rc;
 }
 
+int pirn_worker_call_at(struct pirn_runtime *rt, struct op *op, int64_t deadline)
+{
+    struct worker *own = pirn_self()->worker, *w = own;
+    struct port *before = atomic_load_explicit(&op->port, memory_order_relaxed); /* our own store */
+    if (own == NULL || own->rt != rt)
+        w = rt_worker(rt, 0); /* any primary will do */
+    bool moved = before != NULL && before != &w->port && pirn_op_disarm(op);
+    int rc = pirn_port_call_at(&w->port, op, deadline);
+    if (w == own) {
+        tell_sentinel(w, deadline);
+    } else {
+        if (rc >= 0)
+            call_owner(w);
+        pirn_monitor_rouse(rt);
+    }
+    return rc == 0 ? moved : rc;
+}
+
 void pirn_worker_flush_foreign(struct pirn_runtime *rt, struct port *port)
 {
     struct worker *w = pirn_self()->worker;

@@ -6,6 +6,7 @@
 
 #include "io/sys.h"
 #include "runtime/runtime.h"
+#include "runtime/timer.h"
 #include "runtime/wait.h"
 #include "runtime/worker.h"
 
@@ -22,7 +23,7 @@ int pirn_worker_init(struct worker *w, struct pirn_runtime *rt, unsigned index, 
     pirn_runq_init(&w->q);
     /* A spare's ring is small: rings count against RLIMIT_MEMLOCK, per user. */
     return pirn_port_init(&w->port, &rt->mem, primary ? 256 : 32, primary ? 4096 : 256,
-                          pirn_wait_expire);
+                          pirn_wait_expire, pirn_timer_due);
 }
 
 void pirn_worker_destroy(struct worker *w)

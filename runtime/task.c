@@ -207,7 +207,10 @@ static inline __attribute__((always_inline)) int spawn(struct self *self, struct
                                                        void *site)
 {
     struct worker *w = self->worker != NULL && self->worker->rt == rt ? self->worker : NULL;
-    struct pirn_task *parent = self->worker != NULL ? self->worker->current : self->pinned;
+    bool apart = how != NULL && how->ret_apart != NULL;
+    struct pirn_task *parent = apart                  ? NULL
+                               : self->worker != NULL ? self->worker->current
+                                                      : self->pinned;
     int rc;
     if (!count_live(rt, w))
         return -EAGAIN;
@@ -242,6 +245,10 @@ static inline __attribute__((always_inline)) int spawn(struct self *self, struct
         *ret_task = &t->base;
     if (w != NULL)
         count_one(&w->n.spawns);
+    if (__builtin_expect(apart, 0)) {
+        *how->ret_apart = t;
+        return 0;
+    }
     if ((t->flags & (PIRN_PINNED | TASK_PREPARED)) != 0)
         return 0;
     if (w != NULL && !task_is_on_strand(t))
@@ -277,7 +284,7 @@ int pirn_task_spawn(pirn_task **ret_task, const pirn_spawn_config *config, pirn_
     bool outside = false;
     if (config == NULL)
         config = &plain;
-    int rc = ret_task == NULL && (how == NULL || how->owner == NULL)
+    int rc = ret_task == NULL && (how == NULL || (how->owner == NULL && how->ret_apart == NULL))
                  ? -EINVAL
                  : check(self, config, fn, &rt, &outside);
     if (rc != 0)

@@ -191,6 +191,8 @@ struct spawn_how {
     struct task_owner *owner;
     bool *ret_adopted; /* set once adopt has been called; a failure then calls on_end */
     uint8_t flags;     /* TASK_* */
+    /* It has no parent and no handle, and whoever spawns it launches it. */
+    struct pirn_task **ret_apart;
 };
 int pirn_task_spawn(struct pirn_awaitable **ret_task, const pirn_spawn_config *config, pirn_fn fn,
                     void *arg, const struct spawn_how *how, void *site);

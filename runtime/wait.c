@@ -321,6 +321,11 @@ void pirn_wait_op_done(struct op *op)
         return;
     }
     struct pirn_task *t = TASK_OF(op, op);
+    if (op->kind == OP_LAUNCH) {
+        op->kind = 0;
+        pirn_worker_launch(t);
+        return;
+    }
     /* A guard's cell has been claimed by pirn_wait_expire already; an operation's is claimed here,
      * by the one collector that got it. */
     uint32_t gen = atomic_load_explicit(&op->gen, memory_order_relaxed);

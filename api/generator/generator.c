@@ -150,7 +150,7 @@ int pirn_generator_start(pirn_generator *g)
     pirn_spawn_config config = PIRN_SPAWN_INIT;
     pirn_task *task;
     bool adopted = false;
-    struct spawn_how how = {&g->owner, &adopted, 0};
+    struct spawn_how how = {.owner = &g->owner, .ret_adopted = &adopted};
     config.runtime = g->rt;
     config.stack_size = g->stack_size;
     config.name = g->name[0] != '\0' ? g->name : NULL;

@@ -157,7 +157,7 @@ static int try_spawn(pirn_scope *s, pirn_task **ret_task, const pirn_spawn_confi
                      pirn_fn fn, void *arg, pirn_time deadline, void *site)
 {
     bool adopted = false;
-    struct spawn_how how = {&s->owner, &adopted, 0};
+    struct spawn_how how = {.owner = &s->owner, .ret_adopted = &adopted};
     int rc = take_place(s, deadline);
     if (rc != 0)
         return rc;

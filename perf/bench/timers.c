@@ -14,45 +14,85 @@
 
 #include <errno.h>
 #include <pirn.h>
+#include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct timer {
-    int64_t until, late_ns; /* written by the timer, read after the join */
+    pirn_timer timer;
+    pirn_task *task;
+    int64_t until;
+    struct rest *rest;
+};
+
+/* Those that fire; each writes one of the times. */
+struct rest {
+    atomic_size_t fired;
+    int64_t *late_ns;
 };
 
 struct plan {
     int64_t n, span_ns, lead_ns;
+    bool call_at, array;
 };
 
 static int fire(void *arg)
 {
     struct timer *self = arg;
-    self->late_ns = bench_now() - self->until;
+    int64_t late = bench_now() - self->until;
+    if (late < 0)
+        bench_fail("a timer was early", EILSEQ);
+    self->rest->late_ns[atomic_fetch_add(&self->rest->fired, 1)] = late;
     return 0;
+}
+
+static void arm(const struct plan *plan, struct timer *t)
+{
+    if (plan->call_at) {
+        bench_ok(pirn_call_at(NULL, &t->task, fire, t, (pirn_time){t->until}), "arm");
+        return;
+    }
+    bench_ok(pirn_timer_init(&t->timer, NULL, fire, t), "init");
+    bench_ok(pirn_timer_arm(&t->timer, (pirn_time){t->until}), "arm");
+}
+
+static bool cancel(const struct plan *plan, struct timer *t)
+{
+    if (!plan->call_at)
+        return pirn_timer_cancel(&t->timer) == 0;
+    bool cancelled = pirn_cancel(t->task, NULL) == 0;
+    bench_ok(pirn_join(t->task, NULL, PIRN_NEVER), "join");
+    return cancelled;
 }
 
 static int run(void *arg)
 {
     struct plan *plan = arg;
-    size_t n = (size_t)plan->n;
-    struct timer *timers = bench_alloc(n, sizeof *timers);
-    pirn_task **tasks = bench_alloc(n, sizeof(pirn_task *));
+    size_t n = (size_t)plan->n, rest_count = (n + 9) / 10;
+    struct timer **timers = bench_alloc(n, sizeof(struct timer *)), *array = NULL;
+    struct rest rest = {.late_ns = bench_alloc(rest_count + 1, sizeof(int64_t))};
+    if (plan->array)
+        array = bench_alloc(n, sizeof *array);
     int64_t begin = bench_now(), cpu = bench_cpu(), first = begin + plan->lead_ns;
     for (size_t i = 0; i < n; i++) {
         /* a permutation of 0..n-1: the order of arming is not the order of firing */
         int64_t place = (int64_t)((uint64_t)i * 7919 % (uint64_t)n);
-        timers[i].until = first + (int64_t)((double)plan->span_ns * (double)place / (double)n);
-        timers[i].late_ns = -1;
-        bench_ok(pirn_call_at(NULL, &tasks[i], fire, &timers[i], (pirn_time){timers[i].until}),
-                 "arm");
+        struct timer *t = plan->array ? &array[i] : malloc(sizeof *t);
+        if (t == NULL)
+            bench_fail("a timer", ENOMEM);
+        t->until = first + (int64_t)((double)plan->span_ns * (double)place / (double)n);
+        t->rest = &rest;
+        timers[i] = t;
+        arm(plan, t);
     }
     int64_t armed = bench_now(), armed_cpu = bench_cpu();
     int64_t cancelled = 0;
     for (size_t i = 0; i < n; i++) {
         if (i % 10 == 0)
             continue;
-        cancelled += pirn_cancel(tasks[i], NULL) == 0;
-        bench_ok(pirn_join(tasks[i], NULL, PIRN_NEVER), "join");
+        cancelled += cancel(plan, timers[i]);
+        if (!plan->array)
+            free(timers[i]);
     }
     int64_t ended = bench_now(), ended_cpu = bench_cpu();
     bench_out("ns_per_arm", (double)(armed - begin) / (double)n);
@@ -62,30 +102,36 @@ static int run(void *arg)
     if (ended > first)
         bench_fail("timers fired before all were cancelled; try a larger lead=", ETIME);
 
+    bench_ok(pirn_sleep((pirn_time){first + plan->span_ns}), "sleep");
+    while (atomic_load(&rest.fired) < rest_count && bench_now() < first + 2 * plan->span_ns)
+        bench_ok(pirn_sleep(pirn_after_ms(10)), "sleep");
+    bench_ok(pirn_sleep(pirn_after_ms(10)), "sleep"); /* for one that was cancelled and fires */
+    if (atomic_load(&rest.fired) != rest_count || cancelled + (int64_t)rest_count != plan->n)
+        bench_fail("timers are missing, or fired though cancelled", EILSEQ);
     bench_samples late = {0};
     for (size_t i = 0; i < n; i += 10) {
-        bench_ok(pirn_join(tasks[i], NULL, PIRN_NEVER), "join");
-        if (timers[i].late_ns < 0)
-            bench_fail("a timer was early, or never fired", EILSEQ);
-        bench_add(&late, timers[i].late_ns);
+        bench_add(&late, rest.late_ns[i / 10]);
+        if (plan->call_at)
+            bench_ok(pirn_join(timers[i]->task, NULL, PIRN_NEVER), "join");
+        if (!plan->array)
+            free(timers[i]);
     }
-    for (size_t i = 0; i < n; i++)
-        if (i % 10 && timers[i].late_ns != -1)
-            bench_fail("a cancelled timer fired", EILSEQ);
-    if (cancelled + (int64_t)late.count != plan->n)
-        bench_fail("timers are missing", EILSEQ);
     bench_out_samples("lateness", &late);
-    free(tasks);
+    free(array);
+    free(rest.late_ns);
     free(timers);
     return 0;
 }
 
 void bench_row_timers(void)
 {
+    const char *variant = bench_arg("variant", "each");
     struct plan plan = {
         .n = bench_int("n", 1000000),
         .span_ns = bench_int("seconds", 10) * 1000000000,
         .lead_ns = bench_int("lead", 4) * 1000000000,
+        .call_at = strcmp(variant, "call_at") == 0,
+        .array = strcmp(variant, "array") == 0,
     };
     bench_run((int)bench_int("workers", 2), run, &plan);
 }

@@ -1,0 +1,51 @@
+/*
+ * Timers as programs see them; see runtime/timer.h.
+ */
+#include <errno.h>
+#include <pirn.h>
+#include <string.h>
+
+#include "runtime/debug.h"
+#include "runtime/runtime.h"
+#include "runtime/timer.h"
+
+static struct timer *of(pirn_timer *timer)
+{
+    return (struct timer *)(void *)timer;
+}
+
+int pirn_timer_init(pirn_timer *timer, pirn_runtime *runtime, pirn_fn fn, void *arg)
+{
+    if (timer == NULL || fn == NULL)
+        return -EINVAL;
+    if (runtime == NULL)
+        runtime = pirn_runtime_current();
+    if (runtime == NULL)
+        return pirn_misuse("pirn_timer_init", -EPERM);
+    struct timer *t = of(timer);
+    memset(timer, 0, sizeof(*timer));
+    t->rt = runtime;
+    t->op.kind = OP_CALL;
+    t->op.addr = (uintptr_t)fn;
+    t->op.off = (uintptr_t)arg;
+    return 0;
+}
+
+int pirn_timer_arm(pirn_timer *timer, pirn_time when)
+{
+    if (timer == NULL || of(timer)->rt == NULL)
+        return -EINVAL;
+    if (rt_is_closing(of(timer)->rt))
+        return -ESHUTDOWN;
+    return pirn_worker_call_at(of(timer)->rt, &of(timer)->op, when.ns);
+}
+
+int pirn_timer_cancel(pirn_timer *timer)
+{
+    if (timer == NULL)
+        return -EINVAL;
+    /* relaxed: the caller's own store, or that of who armed it, whom the caller comes after */
+    if (atomic_load_explicit(&of(timer)->op.port, memory_order_relaxed) == NULL)
+        return -EALREADY;
+    return pirn_op_disarm(&of(timer)->op) ? 0 : -EALREADY;
+}
