@@ -1,0 +1,229 @@
+/* The deadlines of a port beside a list that is searched from end to end: whatever is pushed, taken out
+ * or has come, the first one is the first. */
+#include "io/deadlines.h"
+#include "tests/support.h"
+
+enum {
+    ROUNDS = 3000, /* each from another seed */
+    STEPS = 400,
+    MOST = 120
+};
+
+static int allocs_left = INT32_MAX;
+
+static void *alloc(void *user, size_t bytes)
+{
+    (void)user;
+    return allocs_left-- > 0 ? malloc(bytes) : NULL;
+}
+
+static void give_back(void *user, void *ptr)
+{
+    (void)user;
+    free(ptr);
+}
+
+static const struct mem mem = {alloc, give_back, NULL};
+
+static uint64_t next_random(uint64_t *seed)
+{
+    *seed = *seed * 6364136223846793005u + 1442695040888963407u;
+    return *seed >> 20;
+}
+
+struct model {
+    struct deadlines d;
+    struct op *ops[MOST];
+    int count;
+    int64_t now;
+    uint64_t seed;
+};
+
+static int64_t model_first(const struct model *m)
+{
+    int64_t first = INT64_MAX;
+    for (int i = 0; i < m->count; i++)
+        first = m->ops[i]->deadline < first ? m->ops[i]->deadline : first;
+    return first;
+}
+
+/* Of all lengths: some equal, some past, most near, some in hours, and some as late as can be. */
+static int64_t some_deadline(struct model *m)
+{
+    static const int64_t spans[] = {1, 1000, 3 << 20, 1 << 26, 1ll << 33, 1ll << 36, 1ll << 45};
+    uint64_t r = next_random(&m->seed);
+    if (r % 50 == 0)
+        return r % 100 ? INT64_MAX - 1 - (int64_t)(r / 100 % 3) : (int64_t)(r / 100 % 3) - 1;
+    if (r % 5 == 0 && m->count != 0)
+        return m->ops[r / 5 % (uint64_t)m->count]->deadline;
+    int64_t span = spans[r / 5 % (sizeof(spans) / sizeof(spans[0]))];
+    return m->now + (int64_t)(next_random(&m->seed) % (uint64_t)span);
+}
+
+static void push(struct model *m, int64_t deadline)
+{
+    struct op *op = calloc(1, sizeof(*op));
+    CHECK(op != NULL);
+    CHECK_OK(pirn_deadlines_reserve(&m->d, &mem));
+    op->deadline = deadline;
+    pirn_deadlines_push(&m->d, op);
+    CHECK(op->node != 0);
+    m->ops[m->count++] = op;
+}
+
+static void take_out(struct model *m, struct op *op)
+{
+    int i = 0;
+    while (m->ops[i] != op)
+        CHECK(++i < m->count);
+    m->ops[i] = m->ops[--m->count];
+    pirn_deadlines_remove(&m->d, op);
+    CHECK_EQ(op->node, 0);
+    free(op);
+}
+
+static void check(const struct model *m)
+{
+    CHECK_EQ(pirn_deadlines_first(&m->d), model_first(m));
+    CHECK_EQ(m->d.near + m->d.far, (uint32_t)m->count);
+}
+
+static void walk(uint64_t seed)
+{
+    struct model m = {.now = 1ll << 44, .seed = seed * 2 + 1};
+    unsigned grows = (unsigned)(next_random(&m.seed) % 3); /* how full it tends to be */
+    CHECK_OK(pirn_deadlines_init(&m.d, &mem));
+    for (int step = 0; step < STEPS; step++) {
+        unsigned what = (unsigned)(next_random(&m.seed) % 8);
+        if (m.count < MOST && (m.count == 0 || what < 3 + grows)) {
+            push(&m, some_deadline(&m));
+        } else if (what < 7) {
+            take_out(&m, m.ops[next_random(&m.seed) % (uint64_t)m.count]);
+        } else { /* time passes, to the next one or by a leap */
+            int64_t first = pirn_deadlines_first(&m.d);
+            m.now = next_random(&m.seed) % 2 && first < INT64_MAX / 2 && first > m.now
+                        ? first
+                        : m.now + (1 << 23);
+            while (pirn_deadlines_first(&m.d) <= m.now) {
+                CHECK_EQ(pirn_deadlines_first_op(&m.d)->deadline, model_first(&m));
+                take_out(&m, pirn_deadlines_first_op(&m.d));
+            }
+        }
+        check(&m);
+    }
+    while (m.count != 0) {
+        take_out(&m, pirn_deadlines_first_op(&m.d));
+        check(&m);
+    }
+    pirn_deadlines_destroy(&m.d, &mem);
+}
+
+START_TEST(the_first_is_the_first)
+{
+    for (int round = support_rounds(ROUNDS); round > 0; round--)
+        walk((uint64_t)round);
+}
+END_TEST
+
+/* ---- Many of them: in order, each once, and nothing large to be done at once ------------------ */
+
+enum {
+    MANY = 50000
+};
+
+static void fill(struct deadlines *d, struct op *ops, int64_t base, int64_t span)
+{
+    for (int i = 0; i < MANY; i++) {
+        CHECK_OK(pirn_deadlines_reserve(d, &mem));
+        ops[i] = (struct op){.deadline = base + (int64_t)i * 7919 % MANY * (span / MANY)};
+        pirn_deadlines_push(d, &ops[i]);
+    }
+}
+
+static void many(bool far_first)
+{
+    struct deadlines d;
+    struct op *ops = calloc(MANY, sizeof(*ops)), lone = {.deadline = INT64_MAX / 2};
+    CHECK(ops != NULL);
+    CHECK_OK(pirn_deadlines_init(&d, &mem));
+    if (far_first)
+        pirn_deadlines_push(&d, &lone);
+    fill(&d, ops, 1ll << 44, 40ll * 1000000000); /* more than two rounds of the buckets */
+    if (!far_first)
+        pirn_deadlines_push(&d, &lone);
+    CHECK_LE(d.near, DEADLINES_DRAW_AT);
+    for (int i = 0; i < MANY; i++)
+        if (i % 10)
+            pirn_deadlines_remove(&d, &ops[i]);
+    int64_t last = 0;
+    for (int n = 0; n < MANY / 10; n++) {
+        struct op *op = pirn_deadlines_first_op(&d);
+        CHECK_GE(op->deadline, last);
+        CHECK_LE(d.near, DEADLINES_DRAW_AT);
+        last = op->deadline;
+        pirn_deadlines_remove(&d, op);
+    }
+    CHECK_EQ(d.near + d.far, 1);
+    CHECK(pirn_deadlines_first_op(&d) == &lone);
+    pirn_deadlines_remove(&d, &lone);
+    CHECK_EQ(pirn_deadlines_first(&d), INT64_MAX);
+    pirn_deadlines_destroy(&d, &mem);
+    free(ops);
+}
+
+START_TEST(many_are_in_order_and_few_are_near)
+{
+    many(false);
+    many(true);
+}
+END_TEST
+
+/* Nodes are used again: a deadline that is moved a million times wants the memory of one. */
+START_TEST(nodes_are_used_again)
+{
+    struct deadlines d;
+    struct op op = {.deadline = 1};
+    CHECK_OK(pirn_deadlines_init(&d, &mem));
+    for (int i = 0; i < 1000000; i++) {
+        CHECK_OK(pirn_deadlines_reserve(&d, &mem));
+        op.deadline = (int64_t)i * 1000003;
+        pirn_deadlines_push(&d, &op);
+        CHECK_EQ(pirn_deadlines_first(&d), op.deadline);
+        pirn_deadlines_remove(&d, &op);
+    }
+    CHECK_EQ(d.names, 1);
+    pirn_deadlines_destroy(&d, &mem);
+}
+END_TEST
+
+START_TEST(without_memory_nothing_is_lost)
+{
+    struct deadlines d;
+    struct op *ops = calloc(MANY, sizeof(*ops));
+    int n = 0;
+    CHECK(ops != NULL);
+    for (int left = 0; left < 3; left++) {
+        allocs_left = left;
+        CHECK_EQ(pirn_deadlines_init(&d, &mem), -ENOMEM);
+    }
+    allocs_left = 20;
+    CHECK_OK(pirn_deadlines_init(&d, &mem));
+    while (pirn_deadlines_reserve(&d, &mem) == 0) {
+        ops[n] = (struct op){.deadline = (int64_t)(MANY - n) << 20};
+        pirn_deadlines_push(&d, &ops[n++]);
+    }
+    CHECK_GE(n, DEADLINES_CHUNK);
+    CHECK_EQ(pirn_deadlines_reserve(&d, &mem), -ENOMEM);
+    for (int i = n - 1; i >= 0; i--) { /* to the end without any more of it */
+        CHECK(pirn_deadlines_first_op(&d) == &ops[i]);
+        pirn_deadlines_remove(&d, &ops[i]);
+        CHECK_OK(pirn_deadlines_reserve(&d, &mem));
+    }
+    allocs_left = INT32_MAX;
+    pirn_deadlines_destroy(&d, &mem);
+    free(ops);
+}
+END_TEST
+
+SUPPORT_MAIN("deadlines", the_first_is_the_first, many_are_in_order_and_few_are_near,
+             nodes_are_used_again, without_memory_nothing_is_lost)
