@@ -4,7 +4,7 @@
  *
  *   near   those before the horizon: a pairing heap. What is armed becomes a child of the root, and has
  *          no children when it is cancelled soon: a link each way.
- *   far    the others, in BUCKETS lists by time: a bucket holds SLOT_BITS' worth of time (17 ms) of each
+ *   far    the others, in BUCKETS lists by time: a bucket holds SLOT_BITS' worth of time (4 ms) of each
  *          round (17 s). Nothing is sorted.
  *   pour   When the heap is empty, the earliest slot's deadlines go from their bucket to the heap, and
  *          the horizon goes behind them. So nothing happens at any time in between: an idle port sleeps
@@ -14,8 +14,8 @@
  *          horizon. When the heap has grown to twice what it was, the horizon is drawn back to its first
  *          slot, and the others leave for their buckets.
  *
- * So what the heap sorts, at each pop, is 17 ms of deadlines and a few more; and what a pour does at once is
- * one bucket of 1,024.
+ * So what the heap sorts, at each pop, is 4 ms of deadlines and a few more; and what a pour does at once is
+ * one bucket of 4,096.
  *
  * The links are of nodes, not of operations: with a million of them each neighbour would be a cache miss,
  * and a request's own links are in use already. A node is named by a number that the operation has.
@@ -83,8 +83,9 @@ void pirn_deadlines_destroy(struct deadlines *d, const struct mem *mem);
 int pirn_deadlines_grow(struct deadlines *d, const struct mem *mem);
 static inline int pirn_deadlines_reserve(struct deadlines *d, const struct mem *mem)
 {
-    return d->free != 0 || d->names < d->chunk_count * DEADLINES_CHUNK ? 0
-                                                                       : pirn_deadlines_grow(d, mem);
+    return d->free != 0 || d->names < d->chunk_count * DEADLINES_CHUNK
+               ? 0
+               : pirn_deadlines_grow(d, mem);
 }
 
 void pirn_deadlines_push(struct deadlines *d, struct op *op); /* by op->deadline; sets op->node */

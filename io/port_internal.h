@@ -10,7 +10,8 @@
 static inline void port_publish_deadline(struct port *p)
 {
     /* relaxed: a hint; who acts on it takes the lock */
-    atomic_store_explicit(&p->next_deadline, pirn_deadlines_first(&p->deadlines), memory_order_relaxed);
+    atomic_store_explicit(&p->next_deadline, pirn_deadlines_first(&p->deadlines),
+                          memory_order_relaxed);
 }
 
 static inline void port_add(_Atomic uint32_t *counter,

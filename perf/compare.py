@@ -117,7 +117,8 @@ def spawn(ready):
 def timers(ready):
     yield (Case("timers: 1,000,000, most cancelled",
                 ["ns_per_arm", "ns_per_cancel", "lateness_p50_us", "lateness_p99_us"], ready)
-           .own("pirn", "timers").peers(["go", "tokio"], "timers")
+           .own("pirn", "timers").own("pirn malloc", "timers", "variant=malloc")
+           .own("pirn call_at", "timers", "variant=call_at").peers(["go", "tokio"], "timers")
            .factor(3, 8).factor(3, 8, metric="ns_per_cancel")
            .limit("lateness_p99_us", 100, None))
 
@@ -259,12 +260,12 @@ def measure(case, rounds):
 
 def show(case, medians):
     print(f"\n{case.title}")
-    print(" " * 12 + "".join(f"{metric:>20}" for metric in case.metrics))
+    print(" " * 14 + "".join(f"{metric:>20}" for metric in case.metrics))
     for name in case.commands:
         cells = medians.get(name)
         row = "failed" if cells is None else "".join(
             f"{cells[m]:>20,.6g}" if m in cells else f"{'-':>20}" for m in case.metrics)
-        print(f"  {name:10}{row}")
+        print(f"  {name:12}{row}")
     for check in case.checks:
         print("  " + check(medians))
 

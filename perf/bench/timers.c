@@ -33,7 +33,7 @@ struct rest {
 
 struct plan {
     int64_t n, span_ns, lead_ns;
-    bool call_at, array;
+    bool call_at, embedded;
 };
 
 static int fire(void *arg)
@@ -71,13 +71,13 @@ static int run(void *arg)
     size_t n = (size_t)plan->n, rest_count = (n + 9) / 10;
     struct timer **timers = bench_alloc(n, sizeof(struct timer *)), *array = NULL;
     struct rest rest = {.late_ns = bench_alloc(rest_count + 1, sizeof(int64_t))};
-    if (plan->array)
+    if (plan->embedded)
         array = bench_alloc(n, sizeof *array);
     int64_t begin = bench_now(), cpu = bench_cpu(), first = begin + plan->lead_ns;
     for (size_t i = 0; i < n; i++) {
         /* a permutation of 0..n-1: the order of arming is not the order of firing */
         int64_t place = (int64_t)((uint64_t)i * 7919 % (uint64_t)n);
-        struct timer *t = plan->array ? &array[i] : malloc(sizeof *t);
+        struct timer *t = plan->embedded ? &array[i] : malloc(sizeof *t);
         if (t == NULL)
             bench_fail("a timer", ENOMEM);
         t->until = first + (int64_t)((double)plan->span_ns * (double)place / (double)n);
@@ -91,7 +91,7 @@ static int run(void *arg)
         if (i % 10 == 0)
             continue;
         cancelled += cancel(plan, timers[i]);
-        if (!plan->array)
+        if (!plan->embedded)
             free(timers[i]);
     }
     int64_t ended = bench_now(), ended_cpu = bench_cpu();
@@ -113,7 +113,7 @@ static int run(void *arg)
         bench_add(&late, rest.late_ns[i / 10]);
         if (plan->call_at)
             bench_ok(pirn_join(timers[i]->task, NULL, PIRN_NEVER), "join");
-        if (!plan->array)
+        if (!plan->embedded)
             free(timers[i]);
     }
     bench_out_samples("lateness", &late);
@@ -125,13 +125,13 @@ static int run(void *arg)
 
 void bench_row_timers(void)
 {
-    const char *variant = bench_arg("variant", "each");
+    const char *variant = bench_arg("variant", "embedded");
     struct plan plan = {
         .n = bench_int("n", 1000000),
         .span_ns = bench_int("seconds", 10) * 1000000000,
         .lead_ns = bench_int("lead", 4) * 1000000000,
         .call_at = strcmp(variant, "call_at") == 0,
-        .array = strcmp(variant, "array") == 0,
+        .embedded = strcmp(variant, "embedded") == 0,
     };
     bench_run((int)bench_int("workers", 2), run, &plan);
 }

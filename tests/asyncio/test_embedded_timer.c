@@ -63,7 +63,8 @@ static int basic_main(void *arg)
 START_TEST(s102_timers_armed_moved_and_cancelled)
 {
     struct timer t = {.calls = 0};
-    CHECK_EQ(pirn_timer_init(&t.timer, NULL, count, &t), -EPERM); /* a plain thread has no runtime */
+    CHECK_EQ(pirn_timer_init(&t.timer, NULL, count, &t),
+             -EPERM); /* a plain thread has no runtime */
     FOR_WORKERS(w) CHECK_EQ(support_run(w, basic_main, NULL), 0);
 }
 END_TEST
@@ -335,7 +336,7 @@ START_TEST(s102_an_armed_timer_does_not_hold_up_the_end)
 }
 END_TEST
 
-SUPPORT_MAIN("embedded_timer", s102_timers_armed_moved_and_cancelled, s102_a_timer_arms_itself_again,
-             s102_a_timer_cancelled_as_its_time_comes, s102_a_timer_moved_as_its_time_comes,
-             s102_each_timer_is_called_once_or_cancelled, s102_a_timer_waits_for_room,
-             s102_an_armed_timer_does_not_hold_up_the_end)
+SUPPORT_MAIN("embedded_timer", s102_timers_armed_moved_and_cancelled,
+             s102_a_timer_arms_itself_again, s102_a_timer_cancelled_as_its_time_comes,
+             s102_a_timer_moved_as_its_time_comes, s102_each_timer_is_called_once_or_cancelled,
+             s102_a_timer_waits_for_room, s102_an_armed_timer_does_not_hold_up_the_end)
