@@ -203,6 +203,11 @@ unsigned pirn_worker_helpers(const struct pirn_runtime *rt);
 int pirn_worker_init(struct worker *w, struct pirn_runtime *rt, unsigned index, enum role role);
 void pirn_worker_destroy(struct worker *w);
 
+/* Takes from a peer (steal.c), slots as well if told to: true if something may be in w's queue now. Has v
+ * something that w might take? */
+bool pirn_worker_steal(struct worker *w, bool take_slots);
+bool pirn_worker_is_prey(struct worker *v, const struct worker *w);
+
 /* Next task to run, or NULL at the end of the runtime (find.c). */
 struct pirn_task *pirn_worker_find(struct worker *w);
 
