@@ -140,7 +140,7 @@ struct worker {
 
     char before[64]; /* thieves write here often: on a line of its own, whatever the alignment */
     _Atomic uint64_t eyed;        /* what they last saw of a single task here, */
-    _Atomic unsigned eyed_runs;   /* and how often in a row (find.c), */
+    _Atomic unsigned eyed_runs;   /* and how often in a row (steal.c), */
     _Atomic uint64_t eyed_spawns; /* and how many it had spawned */
     char behind[64];
 
