@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/mman.h>
@@ -17,6 +18,7 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 #include <time.h>
 
 /* Their names in the object files: a static library must not define a sys_read of its own. */
@@ -38,6 +40,7 @@ struct sys_sched_attr {
     uint64_t period;
 };
 
+struct epoll_event;
 struct io_uring_params;
 
 /* Memory. sys_mmap gives 0 and *ret_addr, or -errno. */
@@ -73,7 +76,20 @@ int sys_sigprocmask(int how, const sigset_t *set, sigset_t *ret_old)
     SYS(sigprocmask); /* of the calling thread */
 int sys_getrlimit(int resource, struct rlimit *ret_limit) SYS(getrlimit);
 
+/* Processes. */
+int sys_posix_spawnp(pid_t *ret_pid, const char *file, const posix_spawn_file_actions_t *actions,
+                     const posix_spawnattr_t *attr, char *const argv[], char *const env[])
+    SYS(posix_spawnp);
+int sys_pidfd_open(pid_t pid, unsigned flags) SYS(pidfd_open);
+int sys_pidfd_send_signal(int pidfd, int signal) SYS(pidfd_send_signal);
+int sys_kill(pid_t pid, int signal) SYS(kill);
+int sys_waitid(idtype_t type, id_t id, siginfo_t *ret_info, int options) SYS(waitid);
+
 /* Descriptors. */
+int sys_pipe2(int ret_fds[2], int flags) SYS(pipe2);
+int sys_epoll_create1(int flags) SYS(epoll_create1);
+int sys_epoll_ctl(int epfd, int op, int fd, struct epoll_event *event) SYS(epoll_ctl);
+int sys_epoll_wait(int epfd, struct epoll_event *ret_events, int n, int timeout_ms) SYS(epoll_wait);
 int sys_eventfd(unsigned initial, int flags) SYS(eventfd);
 int sys_close(int fd) SYS(close);
 int sys_fcntl(int fd, int command, long arg) SYS(fcntl);

@@ -475,6 +475,7 @@ PIRN_API const char *pirn_version(void);
 #include <pirn/stream.h>
 #include <pirn/net.h>
 #include <pirn/server.h>
+#include <pirn/process.h>
 /* clang-format on */
 
 #ifdef __cplusplus

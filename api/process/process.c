@@ -1,0 +1,168 @@
+/*
+ * The handle of a child process; see process.h.
+ */
+#include "api/process/process.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "io/sys.h"
+#include "runtime/wait.h"
+
+static int note_end(pirn_process *p, const siginfo_t *info)
+{
+    p->ended = true;
+    p->lost = info == NULL;
+    if (!p->lost)
+        p->status = info->si_code == CLD_EXITED ? info->si_status : -info->si_status;
+    return p->lost ? -ECHILD : 0;
+}
+
+int pirn_process_look(pirn_process *p)
+{
+    siginfo_t info;
+    if (p->ended)
+        return p->lost ? -ECHILD : 0;
+    memset(&info, 0, sizeof(info));
+    int rc = sys_waitid(P_PIDFD, (id_t)p->pidfd, &info, WEXITED | WNOHANG);
+    if (rc == -ECHILD)
+        return note_end(p, NULL);
+    if (rc != 0)
+        return rc;
+    return info.si_pid != 0 ? note_end(p, &info) : -EINPROGRESS;
+}
+
+static int look(pirn_process *p, int *ret_status)
+{
+    pthread_mutex_lock(&p->lock);
+    int rc = pirn_process_look(p);
+    if (rc == 0 && ret_status != NULL)
+        *ret_status = p->status;
+    pthread_mutex_unlock(&p->lock);
+    return rc;
+}
+
+/* -EINVAL, -ESHUTDOWN: not a handle of this process's child. */
+static int check(const pirn_process *p)
+{
+    if (p == NULL)
+        return -EINVAL;
+    return p->owner == getpid() ? 0 : -ESHUTDOWN;
+}
+
+pid_t pirn_process_pid(const pirn_process *process)
+{
+    return process->pid;
+}
+
+int pirn_process_status(pirn_process *process, int *ret_status)
+{
+    int rc = check(process);
+    return rc == 0 ? look(process, ret_status) : rc;
+}
+
+int pirn_process_wait(pirn_process *process, int *ret_status, pirn_time deadline)
+{
+    struct wait w;
+    int rc = check(process);
+    if (rc == 0)
+        rc = pirn_wait_enter(&w);
+    if (rc != 0)
+        return rc;
+    for (;;) {
+        rc = look(process, ret_status);
+        if (rc != -EINPROGRESS)
+            return rc;
+        rc = pirn_poll(process->pidfd, POLLIN, deadline);
+        if (rc < 0)
+            return rc;
+        rc = look(process, ret_status);
+        if (rc != -EINPROGRESS)
+            return rc;
+        /* It has ended, but a debugger that traces it is told first. */
+        rc = pirn_sleep(pirn_after_ms(1));
+        if (rc != 0)
+            return rc;
+    }
+}
+
+/* ---- Signals ------------------------------------------------------------------------------- */
+
+static bool leads_group(const pirn_process *p)
+{
+    return (p->flags & (PIRN_PROCESS_NEW_GROUP | PIRN_PROCESS_NEW_SESSION)) != 0;
+}
+
+static int send_signal(pirn_process *p, int signal, bool group)
+{
+    pthread_mutex_lock(&p->lock);
+    int rc = pirn_process_look(p);
+    if (rc == 0 || rc == -ECHILD)
+        rc = -ESRCH;
+    else
+        rc = group ? sys_kill(-p->pid, signal) : sys_pidfd_send_signal(p->pidfd, signal);
+    pthread_mutex_unlock(&p->lock);
+    return rc;
+}
+
+int pirn_process_signal(pirn_process *process, int signal)
+{
+    int rc = check(process);
+    return rc == 0 ? send_signal(process, signal, false) : rc;
+}
+
+int pirn_process_signal_group(pirn_process *process, int signal)
+{
+    int rc = check(process);
+    if (rc == 0 && !leads_group(process))
+        rc = -EINVAL;
+    return rc == 0 ? send_signal(process, signal, true) : rc;
+}
+
+int pirn_process_terminate(pirn_process *process)
+{
+    return pirn_process_signal(process, SIGTERM);
+}
+
+int pirn_process_kill(pirn_process *process)
+{
+    return pirn_process_signal(process, SIGKILL);
+}
+
+/* ---- References ---------------------------------------------------------------------------- */
+
+pirn_process *pirn_process_retain(pirn_process *process)
+{
+    atomic_fetch_add_explicit(&process->refs, 1, memory_order_relaxed);
+    return process;
+}
+
+void pirn_process_free(pirn_process *p)
+{
+    if (p->pidfd >= 0)
+        sys_close(p->pidfd);
+    for (int i = 0; i < 3; i++) {
+        if (p->pipes[i] >= 0)
+            sys_close(p->pipes[i]);
+    }
+    if (p->owner == getpid()) /* else somebody may have held it at the fork */
+        pthread_mutex_destroy(&p->lock);
+    free(p);
+}
+
+void pirn_process_release(pirn_process *process)
+{
+    /* acq_rel: everybody's last use comes before the end */
+    if (process == NULL || atomic_fetch_sub_explicit(&process->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    if (process->owner != getpid()) {
+        pirn_process_free(process);
+        return;
+    }
+    if ((process->flags & PIRN_PROCESS_LEAVE) == 0)
+        send_signal(process, SIGKILL, leads_group(process));
+    pirn_orphan_adopt(process);
+}

@@ -1,0 +1,57 @@
+/*
+ * A child process behind its handle.
+ *
+ *   spawn.c        how one is started
+ *   process.c      the handle: waited for, signalled, released
+ *   orphans.c      those whose handle has gone before they have ended
+ *   communicate.c  input and output all at once
+ *
+ * Who reaps: whoever looks first. A waiter polls the pidfd, which any number may do, and then looks
+ * (pirn_process_look): under the lock waitid(P_PIDFD), which does not wait, and the status is kept. So there
+ * is no watcher, no SIGCHLD handler, and no wait for a number: a child stays a zombie until somebody
+ * looks or its handle goes. A signal looks first, and is sent under the lock: a group's number is the
+ * group's as long as its leader has not been reaped.
+ *
+ * Field               who may touch it
+ * refs                anybody, atomically; the last one releases
+ * ended, lost, status holders of the lock
+ * next                orphans.c
+ * the others          constant
+ */
+#ifndef PIRN_API_PROCESS_PROCESS_H
+#define PIRN_API_PROCESS_PROCESS_H
+
+#include <pirn.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct pirn_process {
+    _Atomic uint32_t refs;
+    pthread_mutex_t lock;
+    bool ended; /* and reaped */
+    bool lost;  /* by somebody else: there is no status */
+    int status;
+
+    pid_t pid;
+    int pidfd;   /* -1: it had been lost before there was one */
+    pid_t owner; /* whose child it is: not a fork's child's */
+    unsigned flags;
+    int pipes[3];
+    struct pirn_process *next; /* orphans.c */
+};
+
+/* Under the lock: reaps it if it has ended. 0, -ECHILD (lost), -EINPROGRESS, or why waitid could not say. */
+int pirn_process_look(pirn_process *p);
+
+/* Sends it SIGKILL unless it has ended, its group too if it leads one. */
+void pirn_process_end(pirn_process *p);
+
+/* Takes over one whose last reference is gone, and frees it once it has been reaped. */
+void pirn_orphan_adopt(pirn_process *p);
+/* Has those looked at that could not be watched, for want of memory or the like. */
+void pirn_orphans_look(void);
+void pirn_process_free(pirn_process *p);
+
+#endif
