@@ -58,6 +58,21 @@ pid_t pirn_process_pid(const pirn_process *process)
     return process->pid;
 }
 
+pirn_stream *pirn_process_in(const pirn_process *process)
+{
+    return process->streams[0];
+}
+
+pirn_stream *pirn_process_out(const pirn_process *process)
+{
+    return process->streams[1];
+}
+
+pirn_stream *pirn_process_err(const pirn_process *process)
+{
+    return process->streams[2];
+}
+
 int pirn_process_status(pirn_process *process, int *ret_status)
 {
     int rc = check(process);
@@ -144,13 +159,26 @@ void pirn_process_free(pirn_process *p)
 {
     if (p->pidfd >= 0)
         sys_close(p->pidfd);
-    for (int i = 0; i < 3; i++) {
-        if (p->pipes[i] >= 0)
-            sys_close(p->pipes[i]);
-    }
+    free(p->talk.got[0].data);
+    free(p->talk.got[1].data);
     if (p->owner == getpid()) /* else somebody may have held it at the fork */
         pthread_mutex_destroy(&p->lock);
     free(p);
+}
+
+/* The pipes are not kept until it has been reaped. */
+static void drop_pipes(pirn_process *p, bool forked)
+{
+    for (int i = 0; i < 3; i++) {
+        if (p->pipes[i] >= 0)
+            sys_close(p->pipes[i]);
+        if (p->streams[i] == NULL)
+            continue;
+        if (!forked)
+            pirn_stream_release(p->streams[i]);
+        else if (pirn_stream_fd(p->streams[i]) >= 0) /* its locks may be held for ever */
+            sys_close(pirn_stream_fd(p->streams[i]));
+    }
 }
 
 void pirn_process_release(pirn_process *process)
@@ -159,10 +187,12 @@ void pirn_process_release(pirn_process *process)
     if (process == NULL || atomic_fetch_sub_explicit(&process->refs, 1, memory_order_acq_rel) != 1)
         return;
     if (process->owner != getpid()) {
+        drop_pipes(process, true);
         pirn_process_free(process);
         return;
     }
     if ((process->flags & PIRN_PROCESS_LEAVE) == 0)
         send_signal(process, SIGKILL, leads_group(process));
+    drop_pipes(process, false);
     pirn_orphan_adopt(process);
 }

@@ -4,7 +4,7 @@
  *   spawn.c        how one is started
  *   process.c      the handle: waited for, signalled, released
  *   orphans.c      those whose handle has gone before they have ended
- *   communicate.c  input and output all at once
+ *   communicate.c  input and output all at once, and the end
  *
  * Who reaps: whoever looks first. A waiter polls the pidfd, which any number may do, and then looks
  * (pirn_process_look): under the lock waitid(P_PIDFD), which does not wait, and the status is kept. So there
@@ -16,6 +16,7 @@
  * refs                anybody, atomically; the last one releases
  * ended, lost, status holders of the lock
  * next                orphans.c
+ * busy                whoever sets it (acquire), until it clears it (release): talk is its
  * the others          constant
  */
 #ifndef PIRN_API_PROCESS_PROCESS_H
@@ -26,6 +27,15 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+
+/* What pirn_process_communicate has come to. */
+struct talk {
+    size_t given; /* bytes of the input that are the stream's now */
+    struct {
+        char *data; /* NULL: not at its end yet */
+        size_t len;
+    } got[2];
+};
 
 struct pirn_process {
     _Atomic uint32_t refs;
@@ -38,15 +48,15 @@ struct pirn_process {
     int pidfd;   /* -1: it had been lost before there was one */
     pid_t owner; /* whose child it is: not a fork's child's */
     unsigned flags;
-    int pipes[3];
+    int pipes[3];              /* until they are streams; then -1 */
+    pirn_stream *streams[3];   /* NULL: no pipe */
     struct pirn_process *next; /* orphans.c */
+    atomic_flag busy;
+    struct talk talk;
 };
 
 /* Under the lock: reaps it if it has ended. 0, -ECHILD (lost), -EINPROGRESS, or why waitid could not say. */
 int pirn_process_look(pirn_process *p);
-
-/* Sends it SIGKILL unless it has ended, its group too if it leads one. */
-void pirn_process_end(pirn_process *p);
 
 /* Takes over one whose last reference is gone, and frees it once it has been reaped. */
 void pirn_orphan_adopt(pirn_process *p);

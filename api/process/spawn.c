@@ -234,9 +234,24 @@ static int make(pirn_process **ret_process, unsigned flags)
     atomic_init(&p->refs, 1);
     pthread_mutex_init(&p->lock, NULL);
     p->pidfd = p->pipes[0] = p->pipes[1] = p->pipes[2] = -1;
+    atomic_flag_clear(&p->busy);
     p->owner = getpid();
     p->flags = flags;
     *ret_process = p;
+    return 0;
+}
+
+static int make_streams(struct launch *l)
+{
+    pirn_process *p = l->p;
+    for (int i = 0; i < STDIO; i++) {
+        if (p->pipes[i] < 0)
+            continue;
+        int rc = pirn_stream_new(&p->streams[i], p->pipes[i], l->config->streams);
+        if (rc != 0)
+            return rc;
+        p->pipes[i] = -1;
+    }
     return 0;
 }
 
@@ -252,6 +267,8 @@ static int spawn(struct wait *w, struct launch *l, int64_t deadline)
         rc = launch(l);
         begun = rc == 0;
     }
+    if (rc == 0)
+        rc = make_streams(l);
     if (rc == 0)
         return 0;
     l->p->flags &= ~(unsigned)PIRN_PROCESS_LEAVE;

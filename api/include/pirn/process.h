@@ -50,12 +50,13 @@ typedef struct pirn_process_config {
     const char *cwd;        /* where it starts; NULL: where this program is */
     const int *fds;         /* of this program, for the child to have as 3, 4, ... */
     size_t fd_count;        /* 1000 at most */
+    const pirn_stream_config *streams; /* of the pipes; NULL: the defaults */
 } pirn_process_config;
 
 #define PIRN_PROCESS_CONFIG_INIT \
     { \
         sizeof(pirn_process_config), 0, PIRN_STDIO_INHERIT, PIRN_STDIO_INHERIT, \
-            PIRN_STDIO_INHERIT, NULL, NULL, NULL, NULL, 0 \
+            PIRN_STDIO_INHERIT, NULL, NULL, NULL, NULL, 0, NULL \
     }
 
 /*
@@ -89,6 +90,12 @@ PIRN_API void pirn_process_release(pirn_process *process); /* see above; NULL: n
 
 PIRN_API pid_t pirn_process_pid(const pirn_process *process); /* [anywhere] */
 
+/* The far end of what is PIRN_STDIO_PIPE, as a stream: one to write to, and two to read from. Borrowed; the
+ * handle has a reference, and gives it up with its own end. NULL: it is something else. [anywhere] */
+PIRN_API pirn_stream *pirn_process_in(const pirn_process *process);
+PIRN_API pirn_stream *pirn_process_out(const pirn_process *process);
+PIRN_API pirn_stream *pirn_process_err(const pirn_process *process);
+
 /*
  * Waits until the child has ended. [anywhere; suspends] 0, and *ret_status is what it gave to exit (0 to
  * 255), or minus the number of the signal that ended it. Any number of callers, then and later, get the
@@ -100,6 +107,26 @@ PIRN_API PIRN_MUST_USE int pirn_process_wait(pirn_process *process, int *ret_sta
                                              pirn_time deadline);
 /* The same without waiting: -EINPROGRESS while it runs (asyncio's returncode). [anywhere] */
 PIRN_API int pirn_process_status(pirn_process *process, int *ret_status);
+
+typedef struct pirn_process_output {
+    char *out, *err; /* with a NUL behind; each is the caller's to free(3). NULL: it was no pipe */
+    size_t out_len, err_len;
+    int status; /* as of pirn_process_wait */
+} pirn_process_output;
+
+/*
+ * Writes the n bytes of input to the child and then their end, reads its output and its errors up to their
+ * ends, all at the same time, and waits until it has ended. What is no pipe is left alone. limit: how
+ * much each of the two may be; 0: anything. [coroutine; suspends] 0, and *ret_output is filled in (NULL:
+ * nobody wants it).
+ * A child that does not read its input is no error. -EMSGSIZE: one is longer than the limit. After that,
+ * -ETIMEDOUT, -ECANCELED and -ENOMEM nothing is lost, and the child goes on: called again with the same
+ * input, it goes on where it was. -ECHILD, -ESHUTDOWN as of pirn_process_wait; -EBUSY: one of the streams is
+ * being read, or somebody communicates; -EBADF: one has been closed; -EINVAL, -EPERM, -EAGAIN (max_tasks).
+ */
+PIRN_API PIRN_MUST_USE int pirn_process_communicate(pirn_process *process, const void *input,
+                                                    size_t n, pirn_process_output *ret_output,
+                                                    size_t limit, pirn_time deadline);
 
 /*
  * Sends it a signal; never another process that has got its number. [anywhere] 0, -ESRCH (it has ended),
