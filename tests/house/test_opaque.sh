@@ -13,7 +13,7 @@ compile() { # a declaration
 
 for type in pirn_awaitable pirn_task pirn_future pirn_job pirn_runtime pirn_scope pirn_strand \
     pirn_queue pirn_channel pirn_completions pirn_generator pirn_thread_pool pirn_process_pool \
-    pirn_mailbox pirn_dir pirn_stream; do
+    pirn_process pirn_mailbox pirn_dir pirn_stream; do
     compile "$type *pointer;" || {
         echo "no type $type"
         cat "$work/messages"

@@ -28,6 +28,8 @@ static int test_subprocess(void *command)
 
 int main(int argc, char **argv)
 {
-    char *command = argc > 1 ? argv[1] : "ls -l";
+    char command[1000] = "ls -l"; /* or the arguments, as one command */
+    for (int i = 1, at = 0; i < argc; i++)
+        at += snprintf(command + at, sizeof(command) - (size_t)at, "%s ", argv[i]);
     return report(pirn_run(test_subprocess, command));
 }
