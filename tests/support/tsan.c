@@ -78,6 +78,11 @@ int eventfd(unsigned count, int flags)
     return (int)syscall(SYS_eventfd2, count, flags);
 }
 
+int epoll_create1(int flags)
+{
+    return (int)syscall(SYS_epoll_create1, flags);
+}
+
 int dup(int fd)
 {
     return (int)syscall(SYS_dup, fd);
