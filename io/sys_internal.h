@@ -20,8 +20,13 @@
 #define INJECT(name) ((void)0)
 #endif
 
-#if defined(PIRN_ASAN) || defined(PIRN_TSAN)
+/* A sanitizer has to see what a system call does to memory: it looks into libc's calls. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define SANITIZED
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED
+#endif
 #endif
 
 /* Not inlined, and with a side effect in the compiler's eyes, for the reason given in sys.c:

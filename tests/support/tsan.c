@@ -68,11 +68,6 @@ int pipe(int ret_fds[2])
     return pipe2(ret_fds, 0);
 }
 
-int epoll_create1(int flags)
-{
-    return (int)syscall(SYS_epoll_create1, flags);
-}
-
 int eventfd(unsigned count, int flags)
 {
     return (int)syscall(SYS_eventfd2, count, flags);
