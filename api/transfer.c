@@ -91,6 +91,15 @@ static ssize_t receive(struct wait *w, const char *what, const struct args *a, d
     return n;
 }
 
+/* What is ready for a byte need not be for all, and Linux (6.10 on) waits inline for a terminal. Not so
+ * for a file, whose writes it hands to a thread itself, one that knows of the order of such writes. */
+static bool may_wait_inline(const struct args *a)
+{
+    struct stat st;
+    return (a->kind == OP_WRITE || a->kind == OP_WRITEV) &&
+           (sys_fstat(a->fd, &st) != 0 || !S_ISREG(st.st_mode));
+}
+
 ssize_t pirn_transfer_one(struct wait *w, const char *what, struct args *a, direct_fn direct,
                           unsigned events, pirn_time deadline)
 {
@@ -104,8 +113,7 @@ ssize_t pirn_transfer_one(struct wait *w, const char *what, struct args *a, dire
             return n;
         if (n == -EAGAIN && is_past(deadline))
             return -ETIMEDOUT;
-        /* What is ready for a byte need not be for all, and Linux (6.10 on) waits inline for a terminal. */
-        if (direct != NULL && n == CANNOT_SAY && (a->kind == OP_WRITE || a->kind == OP_WRITEV))
+        if (direct != NULL && n == CANNOT_SAY && may_wait_inline(a))
             a->flags = OP_LENGTHY;
         if (w->task != NULL)
             return pirn_transfer_submit(w, what, a, deadline);

@@ -8,7 +8,8 @@
  * goes to io_uring and the coroutine waits. What io_uring cannot begin without blocking (stat, mkdir,
  * rename, fsync, most writes, reads and writes of more than 1 MiB) it hands to threads in the kernel, at
  * most config->max_kernel_threads for each worker: more such requests at a time wait their turn. (An
- * open of a FIFO that waits for its other end has one of its own.) Directories, readlink and copies, and
+ * open of a FIFO that waits for its other end has one of its own; and what is no file, a terminal say, or
+ * is more than 1 MiB, has as many for itself.) Directories, readlink and copies, and
  * what an older kernel's io_uring lacks, run on the runtime's pool of pirn_blocking.
  *
  * Deadline and cancel. A request that has not begun is taken back: -ETIMEDOUT, -ECANCELED, and nothing has
