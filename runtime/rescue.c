@@ -166,13 +166,13 @@ int pirn_worker_arm_foreign(struct pirn_runtime *rt, struct op *op, uint32_t gen
 
 int pirn_worker_call_at(struct pirn_runtime *rt, struct op *op, int64_t deadline)
 {
-    struct worker *own = pirn_self()->worker, *w = own;
+    struct worker *own = pirn_self()->worker;
+    bool is_own = own != NULL && own->rt == rt;
+    struct worker *w = is_own ? own : rt_worker(rt, 0); /* any primary will do */
     struct port *before = atomic_load_explicit(&op->port, memory_order_relaxed); /* our own store */
-    if (own == NULL || own->rt != rt)
-        w = rt_worker(rt, 0); /* any primary will do */
     bool moved = before != NULL && before != &w->port && pirn_op_disarm(op);
     int rc = pirn_port_call_at(&w->port, op, deadline);
-    if (w == own) {
+    if (is_own) {
         tell_sentinel(w, deadline);
     } else {
         if (rc >= 0)

@@ -49,7 +49,7 @@ static struct timespec time_of(struct statx_timestamp t)
 
 int pirn_fstatat(int dir_fd, const char *path, struct stat *ret_stat, int flags, pirn_time deadline)
 {
-    struct statx x;
+    struct statx x = {0};
     if (ret_stat == NULL)
         return pirn_file_refuse(-EINVAL);
     int rc = pirn_statx(dir_fd, path, flags, STATX_BASIC_STATS, &x, deadline);

@@ -173,6 +173,8 @@ static int connect_any(const pirn_address *list, size_t n, const pirn_connect_co
                        pirn_time deadline)
 {
     struct contest c = {.list = list, .config = config, .n = n, .winner = -1};
+    if (list == NULL || n == 0 || n > INT32_MAX)
+        return -EINVAL;
     char *memory = calloc(n, 2 * sizeof(size_t) + sizeof(struct pollfd));
     if (memory == NULL)
         return -ENOMEM;
@@ -211,8 +213,6 @@ int pirn_connect_any(const pirn_address *list, size_t n, const pirn_connect_conf
     if (config == NULL)
         config = &defaults;
     int rc = enter(config);
-    if (rc == 0 && (list == NULL || n == 0 || n > INT32_MAX))
-        rc = -EINVAL;
     return rc == 0 ? connect_any(list, n, config, deadline) : rc;
 }
 

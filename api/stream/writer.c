@@ -220,10 +220,9 @@ static int refusal(const pirn_stream *s)
 
 static void add(pirn_stream *s, struct chunk *chunk, bool in_front)
 {
-    chunk->next = in_front ? s->out.first : NULL;
-    if (in_front)
-        s->out.first = chunk;
-    else if (s->out.last != NULL)
+    bool behind = !in_front && s->out.first != NULL;
+    chunk->next = behind ? NULL : s->out.first;
+    if (behind)
         s->out.last->next = chunk;
     else
         s->out.first = chunk;
