@@ -1,0 +1,344 @@
+/*
+ * Messages: what the parser library says, made into a table and a body, and what it lets pass, refused.
+ *
+ *   1. pirn_http_message_head: head.c has looked at every line; when the last is there the head is copied
+ *      to text and parsed in one piece. The library's callbacks note where names and values are; then
+ *      they are cut out with NULs
+ *   2. check_request, check_response: what the library leaves open. No message with two lengths is
+ *      accepted, or with another coding than chunked; one Host; no obs-fold
+ *   3. pirn_http_message_body: the library decodes. Its bytes of body are what on_body is told of, and
+ *      all else was framing: that is looked at here (check_framing), as the library may not be strict.
+ *      It is limited, too: a chunk for every byte, with an extension of kilobytes, would cost a lot and
+ *      never come to a body's limit
+ *   4. The library stops behind the message's last byte; what follows is the next message's
+ */
+#include "api/http/message.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+enum {
+    MAX_OVERHEAD = 16 * 1024, /* bytes of extensions and trailers in a body */
+    CHUNK_OVERHEAD = 16,      /* what a chunk may take without being counted */
+};
+
+/* ---- What the library calls --------------------------------------------------------------- */
+
+static int on_target(grammar *g, const char *at, size_t n)
+{
+    struct message *m = g->data;
+    (void)n;
+    m->target = m->text + (at - m->text);
+    return 0;
+}
+
+static int on_name(grammar *g, const char *at, size_t n)
+{
+    struct message *m = g->data;
+    (void)n;
+    if (m->stage != MESSAGE_HEAD)
+        return 0; /* a trailer */
+    if (m->field_count == m->field_cap)
+        return -1; /* more than there are lines: cannot be */
+    m->fields[m->field_count].name = at;
+    m->fields[m->field_count++].value = NULL;
+    return 0;
+}
+
+static int on_value(grammar *g, const char *at, size_t n)
+{
+    struct message *m = g->data;
+    (void)n;
+    if (m->stage != MESSAGE_HEAD)
+        return 0;
+    if (m->field_count == 0 || m->fields[m->field_count - 1].value != NULL)
+        return -1;
+    m->fields[m->field_count - 1].value = at;
+    return 0;
+}
+
+static int on_head_complete(grammar *g)
+{
+    struct message *m = g->data;
+    m->chunked = (g->flags & F_CHUNKED) != 0;
+    m->keep_alive = pirn_http_grammar_keep_alive(g);
+    return m->bodiless ? 1 : 0;
+}
+
+/* The framing up to end. */
+static bool check_framing(struct message *m, const char *end)
+{
+    m->overhead += end - m->seen;
+    for (; m->seen < end; m->seen++) {
+        switch (m->framing) {
+        case FRAMING_LINE:
+            if (*m->seen == '\r')
+                m->framing = FRAMING_LINE_LF;
+            else if (!pirn_http_is_value(m->seen, 1))
+                return false;
+            break;
+        case FRAMING_DATA_CR:
+            if (*m->seen != '\r')
+                return false;
+            m->framing = FRAMING_DATA_LF;
+            break;
+        case FRAMING_LINE_LF:
+        case FRAMING_DATA_LF:
+            if (*m->seen != '\n')
+                return false;
+            m->framing = FRAMING_LINE;
+            break;
+        }
+    }
+    return m->overhead <= MAX_OVERHEAD;
+}
+
+static int on_chunk(grammar *g)
+{
+    struct message *m = g->data;
+    m->overhead -= m->overhead < CHUNK_OVERHEAD ? m->overhead : CHUNK_OVERHEAD;
+    return 0;
+}
+
+static int on_body(grammar *g, const char *at, size_t n)
+{
+    struct message *m = g->data;
+    if (m->chunked && !check_framing(m, at))
+        return -1;
+    m->seen = at + n;
+    m->framing = FRAMING_DATA_CR;
+    m->received += (int64_t)n;
+    if (m->limits->body >= 0 && m->received > m->limits->body) {
+        m->refused = 413;
+        return -1;
+    }
+    memcpy(m->out + m->got, at, n);
+    m->got += n;
+    return 0;
+}
+
+static int on_complete(grammar *g)
+{
+    struct message *m = g->data;
+    m->complete = true;
+    return pirn_http_grammar_stop(g);
+}
+
+static const grammar_settings settings = {
+    .on_url = on_target,
+    .on_header_field = on_name,
+    .on_header_value = on_value,
+    .on_headers_complete = on_head_complete,
+    .on_chunk_header = on_chunk,
+    .on_body = on_body,
+    .on_message_complete = on_complete,
+};
+
+/* ---- Heads ------------------------------------------------------------------------------- */
+
+void pirn_http_message_init(struct message *m, bool response, const struct message_limits *limits)
+{
+    memset(m, 0, sizeof *m);
+    m->response = response;
+    m->limits = limits;
+    pirn_http_message_next(m, false);
+}
+
+void pirn_http_message_free(struct message *m)
+{
+    free(m->text);
+    free(m->fields);
+}
+
+void pirn_http_message_next(struct message *m, bool bodiless)
+{
+    memset(&m->scan, 0, sizeof m->scan);
+    m->stage = MESSAGE_HEAD;
+    m->refused = 0;
+    m->bodiless = bodiless;
+    m->keep_alive = m->chunked = m->complete = false;
+    m->field_count = 0;
+    m->target = NULL;
+    m->method = NULL;
+    m->status = m->minor = 0;
+    m->length = m->received = 0;
+    m->framing = FRAMING_LINE;
+    m->overhead = 0;
+}
+
+static int refuse(struct message *m, int status)
+{
+    m->stage = MESSAGE_BAD;
+    if (m->refused == 0)
+        m->refused = status;
+    return -EBADMSG;
+}
+
+static int make_room(struct message *m, size_t n)
+{
+    int fields = m->scan.lines; /* at most */
+    if (m->text_cap < n + 1) {
+        size_t cap = n + 1 > 1024 ? 2 * n : 1024;
+        free(m->text);
+        m->text_cap = 0;
+        m->text = malloc(cap);
+        if (m->text == NULL)
+            return -ENOMEM;
+        m->text_cap = cap;
+    }
+    if (m->field_cap < fields) {
+        int cap = fields > 16 ? 2 * fields : 16;
+        free(m->fields);
+        m->field_cap = 0;
+        m->fields = malloc((size_t)cap * sizeof *m->fields);
+        if (m->fields == NULL)
+            return -ENOMEM;
+        m->field_cap = cap;
+    }
+    return 0;
+}
+
+/* Ends each name at its colon, each value before its CR and the white space there. */
+static void cut(struct message *m)
+{
+    for (int i = 0; i < m->field_count; i++) {
+        struct message_field *field = &m->fields[i];
+        char *colon = m->text + (field->name - m->text) + strcspn(field->name, ":");
+        char *begin = colon + 1 + strspn(colon + 1, " \t");
+        char *end = begin + strcspn(begin, "\r");
+        while (end > begin && (end[-1] == ' ' || end[-1] == '\t'))
+            end--;
+        *colon = *end = '\0';
+        field->value = begin;
+    }
+    if (m->target != NULL)
+        m->target[strcspn(m->target, " ")] = '\0';
+}
+
+static int count(const struct message *m, const char *name)
+{
+    int n = 0;
+    for (int i = 0; i < m->field_count; i++)
+        n += strcasecmp(m->fields[i].name, name) == 0;
+    return n;
+}
+
+/* Lengths: at most one, of digits; and no coding but chunked. 0 or an HTTP status. */
+static int check_length(struct message *m)
+{
+    const char *length = pirn_http_message_find(m, "Content-Length");
+    const char *coding = pirn_http_message_find(m, "Transfer-Encoding");
+    if (coding != NULL) {
+        if (length != NULL || m->minor == 0 || count(m, "Transfer-Encoding") > 1)
+            return 400;
+        if (strcasecmp(coding, "chunked") != 0)
+            return 501;
+        m->length = -1;
+        return m->chunked ? 0 : 400;
+    }
+    if (length != NULL) {
+        size_t digits = strspn(length, "0123456789");
+        if (count(m, "Content-Length") > 1 || digits == 0 || digits > 18 || length[digits] != '\0')
+            return 400;
+        m->length = strtoll(length, NULL, 10);
+        return 0;
+    }
+    m->length = m->response && !m->complete ? -1 : 0;
+    return 0;
+}
+
+static int check_request(struct message *m)
+{
+    const char *host = pirn_http_message_find(m, "Host");
+    int hosts = count(m, "Host");
+    if (strcmp(m->method, "CONNECT") == 0)
+        return 501;
+    if (hosts > 1 || (hosts == 0 && m->minor > 0))
+        return 400;
+    if (host != NULL && strpbrk(host, " \t,/@?#\\") != NULL)
+        return 400;
+    if (m->limits->body >= 0 && m->length > m->limits->body)
+        return 413;
+    return 0;
+}
+
+ssize_t pirn_http_message_head(struct message *m, const char *data, size_t n)
+{
+    size_t used;
+    int status;
+    ssize_t length = pirn_http_head_scan(&m->scan, m->response, &m->limits->head, data, n);
+    if (length < 0)
+        return refuse(m, (int)-length);
+    if (length == 0)
+        return 0;
+    if (make_room(m, (size_t)length) < 0)
+        return -ENOMEM;
+    memcpy(m->text, data, (size_t)length);
+    m->text[length] = '\0';
+    pirn_http_grammar_begin(&m->grammar, &settings, m->response, m);
+    status = pirn_http_grammar_run(&m->grammar, &settings, m->text, (size_t)length, &used);
+    if (status == 0 && used != (size_t)length)
+        status = 400;
+    if (status != 0)
+        return refuse(m, status);
+    m->minor = m->grammar.http_minor;
+    m->status = m->response ? m->grammar.status_code : 0;
+    m->method = m->response ? NULL : pirn_http_grammar_method(&m->grammar);
+    cut(m);
+    status = check_length(m);
+    if (status == 0)
+        status = m->response ? 0 : check_request(m);
+    if (status == 0 && !m->response && m->target == NULL)
+        status = 400;
+    if (status != 0)
+        return refuse(m, status);
+    m->stage = m->complete ? MESSAGE_DONE : MESSAGE_BODY;
+    return length;
+}
+
+/* ---- Bodies ------------------------------------------------------------------------------ */
+
+int pirn_http_message_body(struct message *m, const char *data, size_t n, char *out, size_t *ret_used,
+                           size_t *ret_got)
+{
+    int status;
+    *ret_used = *ret_got = 0;
+    if (m->stage == MESSAGE_DONE || n == 0)
+        return 0;
+    m->out = out;
+    m->got = 0;
+    m->seen = data;
+    status = pirn_http_grammar_run(&m->grammar, &settings, data, n, ret_used);
+    if (status == 0 && m->chunked && !check_framing(m, data + *ret_used))
+        status = 400;
+    if (status != 0)
+        return refuse(m, status);
+    if (m->complete)
+        m->stage = MESSAGE_DONE;
+    *ret_got = m->got;
+    return 0;
+}
+
+int pirn_http_message_ended(struct message *m)
+{
+    size_t used;
+    if (m->stage == MESSAGE_DONE)
+        return 0;
+    if (m->stage == MESSAGE_BODY && m->response && !m->chunked && m->length < 0 &&
+        pirn_http_grammar_run(&m->grammar, &settings, NULL, 0, &used) == 0) {
+        m->stage = MESSAGE_DONE;
+        return 0;
+    }
+    refuse(m, 400);
+    return -ECONNRESET;
+}
+
+const char *pirn_http_message_find(const struct message *m, const char *name)
+{
+    for (int i = 0; i < m->field_count; i++)
+        if (strcasecmp(m->fields[i].name, name) == 0)
+            return m->fields[i].value;
+    return NULL;
+}

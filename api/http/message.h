@@ -1,0 +1,85 @@
+/* One message after the other, from bytes: a table of headers, then a body. Knows no stream. */
+#ifndef PIRN_HTTP_MESSAGE_H
+#define PIRN_HTTP_MESSAGE_H
+
+#include "api/http/grammar.h"
+#include "api/http/head.h"
+#include <sys/types.h>
+
+enum message_stage {
+    MESSAGE_HEAD,
+    MESSAGE_BODY,
+    MESSAGE_DONE,
+    MESSAGE_BAD, /* for good; see refused */
+};
+
+/* What of a chunked body is not data, byte by byte. */
+enum message_framing {
+    FRAMING_LINE,    /* a size and its extensions, a trailer */
+    FRAMING_LINE_LF, /* its CR has come */
+    FRAMING_DATA_CR, /* data has come */
+    FRAMING_DATA_LF,
+};
+
+struct message_limits {
+    struct head_limits head;
+    int64_t body; /* -1: none */
+};
+
+struct message_field {
+    const char *name, *value; /* in text */
+};
+
+struct message {
+    grammar grammar;
+    struct head_scan scan;
+    const struct message_limits *limits;
+    enum message_stage stage;
+    int refused; /* MESSAGE_BAD: the HTTP status that says why */
+    bool response;
+    bool bodiless; /* the response to a HEAD */
+    bool keep_alive;
+    bool chunked;
+    bool complete; /* the parser library has said so */
+
+    char *text; /* the head, with NULs where a name, a value ends */
+    size_t text_cap;
+    struct message_field *fields;
+    int field_count, field_cap;
+    char *target;
+    const char *method;
+    int status, minor;
+
+    int64_t length; /* of the body; -1: not known */
+    int64_t received;
+
+    /* while a piece of body is decoded */
+    char *out;
+    size_t got;
+    const char *seen; /* what is before it has been looked at */
+    enum message_framing framing;
+    int64_t overhead; /* bytes of framing beyond what chunks need */
+};
+
+void pirn_http_message_init(struct message *m, bool response, const struct message_limits *limits);
+void pirn_http_message_free(struct message *m);
+
+/* Another begins. bodiless: as m->bodiless. */
+void pirn_http_message_next(struct message *m, bool bodiless);
+
+/* The head, as far as it has come, from its beginning: its length, once all of it is there and parsed; 0:
+ * more is needed; -EBADMSG, and m->refused is set; -ENOMEM. */
+ssize_t pirn_http_message_head(struct message *m, const char *data, size_t n);
+
+/* Decodes up to n bytes of what follows the head into out, which has room for n. *ret_used of them were
+ * the message's, *ret_got bytes of body they gave. 0, or -EBADMSG, and m->refused is set. */
+int pirn_http_message_body(struct message *m, const char *data, size_t n, char *out,
+                           size_t *ret_used, size_t *ret_got);
+
+/* The peer has ended: 0, that was the body's end; or -ECONNRESET. */
+int pirn_http_message_ended(struct message *m);
+
+/* The first header of that name, whatever its case; NULL: none. */
+const char *pirn_http_message_find(const struct message *m, const char *name);
+
+#endif

@@ -1,0 +1,35 @@
+/* Bytes that grow, and the heads that are written into them. */
+#ifndef PIRN_HTTP_TEXT_H
+#define PIRN_HTTP_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct text {
+    char *data;
+    size_t used, cap;
+    bool failed; /* memory was missing: what was appended since is not there */
+};
+
+void pirn_http_text_free(struct text *t);
+/* Room for so many more bytes, at data + used. False: there is no memory. */
+bool pirn_http_text_room(struct text *t, size_t n);
+void pirn_http_text_add(struct text *t, const void *bytes, size_t n);
+void pirn_http_text_puts(struct text *t, const char *string);
+void pirn_http_text_number(struct text *t, uint64_t number);
+
+/* "name: value\r\n". -EINVAL: what is no name or no value (a CR or LF would begin another header). */
+int pirn_http_text_field(struct text *t, const char *name, const char *value);
+
+/* The size line of a chunk of n bytes. */
+void pirn_http_text_chunk(struct text *t, size_t n);
+
+/* "HTTP/1.1 200 OK\r\n". */
+void pirn_http_text_status(struct text *t, int status);
+const char *pirn_http_reason(int status);
+
+/* Decodes %XX (and '+' as a space, if it is plus) in place. False: it is badly coded, or holds a NUL. */
+bool pirn_http_decode(char *string, bool plus);
+
+#endif

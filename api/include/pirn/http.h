@@ -1,0 +1,274 @@
+/*
+ * HTTP/1.1: a server and a client, as small layers on pirn's streams.
+ *
+ * A library of its own: link libpirn-http (pkg-config pirn-http, CMake pirn::http). <pirn.h> does not
+ * include it; the conventions at the head of that hold here. Strings of a request or a response
+ * belong to it and last as long. Borrowed from Go's net/http, aiohttp and FastAPI.
+ *
+ *     static int hello(pirn_http_request *request, pirn_http_reply *reply, void *user)
+ *     {
+ *         return pirn_http_reply_text(reply, 200, pirn_http_param(request, "name"));
+ *     }
+ *
+ *     pirn_http_server_new(&server, NULL);
+ *     pirn_http_route(server, "GET", "/hello/{name}", hello, NULL, 0);
+ *     pirn_http_listen(server, "127.0.0.1", 8000);
+ *     pirn_http_serve(server);
+ *
+ * Not here: HTTP/2, upgrades (WebSocket), trailers (read and dropped), redirects, cookies, proxies,
+ * compression; paths are not normalised ("..": who serves files must look).
+ */
+#ifndef PIRN_HTTP_H
+#define PIRN_HTTP_H
+
+#include <pirn.h>
+
+typedef struct pirn_stream pirn_stream; // TEMPORARY
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct json_t; /* jansson's */
+
+/* ---- Server ----------------------------------------------------------------------------- */
+
+typedef struct pirn_http_server pirn_http_server;
+typedef struct pirn_http_request pirn_http_request; /* what a client asks */
+typedef struct pirn_http_reply pirn_http_reply;     /* what it will be told */
+
+/*
+ * What a client meets that goes beyond a limit; then the connection is closed:
+ *   max_target             414     max_head, max_headers   431     max_body    413
+ *   head_time, body_rate   408     what is no HTTP/1.x     400, 501, 505
+ * idle_time, write_time: closed without a word. A connection beyond max_connections waits in the
+ * listener's queue.
+ */
+typedef struct pirn_http_config {
+    size_t size;           /* sizeof(pirn_http_config), set by PIRN_HTTP_CONFIG_INIT */
+    size_t max_head;       /* bytes of request line and headers; 0: 16 KiB; 64 KiB at most */
+    size_t max_target;     /* bytes of the request target; 0: 8 KiB */
+    int max_headers;       /* 0: 100 */
+    int64_t max_body;      /* bytes; 0: 1 MiB; -1: any number */
+    int max_connections;   /* 0: 10,000 */
+    int body_rate;         /* bytes a second, at least, once body_time is over; 0: 240; -1: any */
+    pirn_time head_time;   /* for all of a head, from its first byte (or the connect); 0: 10 s */
+    pirn_time body_time;   /* waiting for a body that does not count; 0: 5 s */
+    pirn_time idle_time;   /* between two requests; 0: 60 s */
+    pirn_time write_time;  /* until a client has taken what was written; 0: 30 s */
+    pirn_time cancel_time; /* how long a request goes on before its client's end is looked for; 0: 50 ms */
+    pirn_time grace;       /* what pirn_http_serve gives running requests when it is cancelled; 0: 10 s */
+    void (*report)(void *user, const char *line); /* handlers that fail or do not end; NULL: stderr */
+    void *report_user;
+} pirn_http_config;
+#define PIRN_HTTP_CONFIG_INIT \
+    { \
+        sizeof(pirn_http_config), 0, 0, 0, 0, 0, 0, {0}, {0}, {0}, {0}, {0}, {0}, NULL, NULL \
+    }
+
+/* config may be NULL. The caller owns the server. [anywhere] -EINVAL, -ENOMEM */
+PIRN_API PIRN_MUST_USE int pirn_http_server_new(pirn_http_server **ret_server,
+                                                const pirn_http_config *config);
+/* [anywhere, while it does not serve] */
+PIRN_API void pirn_http_server_free(pirn_http_server *server);
+
+/*
+ * Answers a request, in the coroutine of its connection. Returns 0, or a negative errno: if nothing has
+ * been replied the client gets 500 (413 for -EMSGSIZE, 408 for -ETIME, 400 for -EBADMSG and -EINVAL);
+ * if something is under way the connection is cut off, and it is reported. Without any reply: 200,
+ * empty. When the client goes away it is cancelled; what it does then is its own affair.
+ */
+typedef int (*pirn_http_handler)(pirn_http_request *request, pirn_http_reply *reply, void *user);
+
+enum {
+    PIRN_HTTP_BLOCKING = 1u << 0, /* on a thread of the blocking pool; not cancelled, but see
+                                     pirn_http_disconnected */
+};
+
+/*
+ * pattern: a path, where {name} stands for one segment and, at the end, {name...} for all that is left.
+ * A literal segment goes before a {name}, that before a {name...}, in whatever order they were added.
+ * method "*": any. HEAD is answered by the GET handler; its body is left out. No route: 404; none for
+ * the method: 405, with Allow. pattern is copied. [anywhere, before it serves]
+ * -EINVAL, -EEXIST, -EBUSY (it serves), -ENOMEM
+ */
+PIRN_API PIRN_MUST_USE int pirn_http_route(pirn_http_server *server, const char *method,
+                                           const char *pattern, pirn_http_handler handler,
+                                           void *user, unsigned flags);
+
+/* Listens on a numeric address (NULL: any) and port (0: a free one; the answer is the port). Once for
+ * a server. [anywhere] The port; -EINVAL, -EALREADY, -EADDRINUSE, ... */
+PIRN_API PIRN_MUST_USE int pirn_http_listen(pirn_http_server *server, const char *address,
+                                            uint16_t port);
+
+/*
+ * Takes connections, each with a task of its own, until pirn_http_stop or a cancel of the caller; then
+ * ends gracefully: listens no more, closes idle connections, lets running requests finish, with
+ * Connection: close. When the grace is over the rest is cancelled; who has not ended a second later is
+ * reported by name, and waited for. A second cancel of the caller cuts the grace short.
+ * [coroutine; suspends] 0: it was stopped; -ECANCELED; -EINVAL (it does not listen), -EALREADY, and
+ * errors of accept.
+ */
+PIRN_API int pirn_http_serve(pirn_http_server *server);
+/* Asks for that end, with so long a grace (a span). [anywhere] 0 */
+PIRN_API int pirn_http_stop(pirn_http_server *server, pirn_time grace);
+
+/* One connection of another making, TLS say, served until its end. The stream stays the caller's, who
+ * releases it; it is closed. [coroutine; suspends] 0, -ENOMEM */
+PIRN_API int pirn_http_serve_stream(pirn_http_server *server, pirn_stream *stream);
+
+/* ---- What a handler is asked: [anywhere, during the handler] ------------------------------- */
+
+PIRN_API const char *pirn_http_method(const pirn_http_request *request);
+PIRN_API const char *pirn_http_target(const pirn_http_request *request); /* as it was sent */
+PIRN_API const char *pirn_http_path(const pirn_http_request *request);   /* without the query */
+/* What stands for {name} in the route, percent-decoded; NULL: there is none. */
+PIRN_API const char *pirn_http_param(const pirn_http_request *request, const char *name);
+/* The first value of that name in the query, decoded ('+' is a space); NULL: none. */
+PIRN_API const char *pirn_http_query(pirn_http_request *request, const char *name);
+/* The first header of that name, whatever its case; NULL: none. */
+PIRN_API const char *pirn_http_header(const pirn_http_request *request, const char *name);
+/* Header i: 0, -ENOENT when i is beyond the last. */
+PIRN_API int pirn_http_header_at(const pirn_http_request *request, size_t i, const char **ret_name,
+                                 const char **ret_value);
+/* The client has gone, or was given up: for handlers that are not cancelled. */
+PIRN_API bool pirn_http_disconnected(const pirn_http_request *request);
+PIRN_API pirn_stream *pirn_http_stream(const pirn_http_request *request); /* borrowed */
+
+/* The body's length, 0 if there is none, -1 if it is not known yet. */
+PIRN_API int64_t pirn_http_body_length(const pirn_http_request *request);
+/*
+ * 1 to n bytes of the body, 0 at its end. What is not read is skipped afterwards. [suspends]
+ * -EMSGSIZE: longer than max_body; -ETIME: slower than body_rate; -EBADMSG: badly coded; -ECONNRESET:
+ * it breaks off. None of these goes away. -ETIMEDOUT: the deadline, try again. -ECANCELED
+ */
+PIRN_API ssize_t pirn_http_body_read(pirn_http_request *request, void *buf, size_t n,
+                                     pirn_time deadline);
+/* All of it that is left, at most max bytes (else -EMSGSIZE), and a NUL; the caller frees it. Its length.
+ * [suspends] Also -ENOMEM. */
+PIRN_API ssize_t pirn_http_body_all(pirn_http_request *request, char **ret_body, size_t max,
+                                    pirn_time deadline);
+/* The body as JSON; the caller has the reference. [suspends] 0; also -EBADMSG: it is no JSON. */
+PIRN_API int pirn_http_body_json(pirn_http_request *request, struct json_t **ret_json, size_t max,
+                                 pirn_time deadline);
+
+/* ---- What it replies: [anywhere, during the handler] --------------------------------------- */
+
+/*
+ * Adds a header. Connection, Transfer-Encoding and Content-Length are the server's. [anywhere]
+ * -EINVAL (also a CR, an LF or another control character: no header can be smuggled in), -EALREADY
+ * (the head has gone), -ENOMEM
+ */
+PIRN_API int pirn_http_reply_header(pirn_http_reply *reply, const char *name, const char *value);
+
+/*
+ * Whole replies: copied, and sent when the handler has returned, pipelined ones together. type may be NULL.
+ * None waits. 0, -EINVAL (a status that is not 200 to 599), -EALREADY (one reply for each request),
+ * -ENOMEM. pirn_http_reply_json takes no reference; text is UTF-8.
+ */
+PIRN_API int pirn_http_reply_bytes(pirn_http_reply *reply, int status, const char *type,
+                                   const void *body, size_t n);
+PIRN_API int pirn_http_reply_text(pirn_http_reply *reply, int status, const char *text);
+PIRN_API int pirn_http_reply_json(pirn_http_reply *reply, int status, const struct json_t *json);
+
+/*
+ * A reply piece by piece: the head, with a length or (-1) without one, then chunked. -EINVAL, -EALREADY,
+ * -ENOMEM. Then writes, each of which is on its way when it returns. [write suspends] n, or -EINVAL (not
+ * begun), -EMSGSIZE (beyond the length), -ETIMEDOUT, -ECANCELED, -EPIPE, -ECONNRESET: some of it may
+ * have gone, and the connection is of no more use. What is missing of a length when the handler
+ * returns cuts the connection off.
+ */
+PIRN_API int pirn_http_reply_begin(pirn_http_reply *reply, int status, const char *type,
+                                   int64_t length);
+PIRN_API ssize_t pirn_http_reply_write(pirn_http_reply *reply, const void *buf, size_t n,
+                                       pirn_time deadline);
+
+/* ---- Client ----------------------------------------------------------------------------- */
+
+typedef struct pirn_http_client pirn_http_client; /* a pool of connections; used by many at a time */
+typedef struct pirn_http_response pirn_http_response;
+
+typedef struct pirn_http_client_config {
+    size_t size;         /* sizeof(pirn_http_client_config), set by PIRN_HTTP_CLIENT_CONFIG_INIT */
+    int max_per_host;    /* connections to one host and port, others wait; 0: 100 */
+    int max_idle;        /* kept for reuse, in all; 0: 100; -1: none */
+    pirn_time idle_time; /* how long; 0: 30 s */
+    size_t max_head;     /* of a response; 0: 32 KiB; 64 KiB at most */
+    int max_headers;     /* 0: 100 */
+    const char *agent;   /* User-Agent, copied; NULL: "pirn/<version>" */
+    /* Makes the connections instead of pirn's own, for TLS ("https"), or a test. [may suspend]. */
+    int (*connect)(void *user, pirn_stream **ret_stream, const char *scheme, const char *host,
+                   uint16_t port, pirn_time deadline);
+    void *connect_user;
+} pirn_http_client_config;
+#define PIRN_HTTP_CLIENT_CONFIG_INIT \
+    { \
+        sizeof(pirn_http_client_config), 0, 0, {0}, 0, 0, NULL, NULL, NULL \
+    }
+
+/* config may be NULL. [anywhere] -EINVAL, -ENOMEM */
+PIRN_API PIRN_MUST_USE int pirn_http_client_new(pirn_http_client **ret_client,
+                                                const pirn_http_client_config *config);
+/* Closes idle connections; those of responses go with them. No call may be under way. [anywhere] */
+PIRN_API void pirn_http_client_free(pirn_http_client *client);
+
+typedef struct pirn_http_field {
+    const char *name, *value;
+} pirn_http_field;
+
+typedef struct pirn_http_call {
+    size_t size;        /* sizeof(pirn_http_call), set by PIRN_HTTP_CALL_INIT */
+    const char *method; /* NULL: GET */
+    const char *url;    /* http://host[:port][/path][?query]; an empty path is "/" */
+    const pirn_http_field *headers;
+    size_t header_count;
+    const void *body; /* body_length bytes */
+    int64_t body_length;
+    /* Or the body in pieces: 1 to n bytes, 0 at the end, or an error that ends the call. Of body_length
+     * bytes, or, if that is -1, chunked. */
+    ssize_t (*body_read)(void *user, void *buf, size_t n, pirn_time deadline);
+    void *body_user;
+} pirn_http_call;
+#define PIRN_HTTP_CALL_INIT \
+    { \
+        sizeof(pirn_http_call), NULL, NULL, NULL, 0, NULL, 0, NULL, NULL \
+    }
+
+/*
+ * Sends a request and waits for the response's head, whatever its status. The caller owns *ret_response.
+ * A connection that was kept and turns out to be closed is replaced once, if the request may be
+ * repeated (GET, HEAD, OPTIONS, TRACE, PUT, DELETE; no body in pieces). [anywhere; suspends]
+ * -EINVAL (URL, method, header: also CR, LF), -EPROTONOSUPPORT (https without config->connect),
+ * -ETIMEDOUT, -ECANCELED: the server may have seen it; -EBADMSG (no HTTP/1.x), -EMSGSIZE (max_head),
+ * -ECONNRESET (closed before the response), -ENOMEM, and errors of looking up and connecting.
+ */
+PIRN_API PIRN_MUST_USE int pirn_http_send(pirn_http_client *client, const pirn_http_call *call,
+                                          pirn_http_response **ret_response, pirn_time deadline);
+/* The same in short. */
+PIRN_API PIRN_MUST_USE int pirn_http_get(pirn_http_client *client, const char *url,
+                                         pirn_http_response **ret_response, pirn_time deadline);
+PIRN_API PIRN_MUST_USE int pirn_http_post(pirn_http_client *client, const char *url,
+                                          const char *type, const void *body, size_t n,
+                                          pirn_http_response **ret_response, pirn_time deadline);
+
+/* [anywhere; one user at a time] */
+PIRN_API int pirn_http_response_status(const pirn_http_response *response);
+PIRN_API const char *pirn_http_response_header(const pirn_http_response *response, const char *name);
+PIRN_API int pirn_http_response_header_at(const pirn_http_response *response, size_t i,
+                                          const char **ret_name, const char **ret_value);
+PIRN_API int64_t pirn_http_response_length(const pirn_http_response *response); /* as above */
+/* As pirn_http_body_read and its kin. [suspend] -EBADMSG, -ECONNRESET, -ETIMEDOUT, -ECANCELED, ... At its
+ * end the connection goes back into the pool. */
+PIRN_API ssize_t pirn_http_response_read(pirn_http_response *response, void *buf, size_t n,
+                                         pirn_time deadline);
+PIRN_API ssize_t pirn_http_response_all(pirn_http_response *response, char **ret_body, size_t max,
+                                        pirn_time deadline);
+PIRN_API int pirn_http_response_json(pirn_http_response *response, struct json_t **ret_json,
+                                     size_t max, pirn_time deadline);
+/* Frees it; a body that was not read to its end closes the connection. NULL: nothing. */
+PIRN_API void pirn_http_response_release(pirn_http_response *response);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
