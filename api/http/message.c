@@ -114,7 +114,8 @@ static int on_body(grammar *g, const char *at, size_t n)
         m->refused = 413;
         return -1;
     }
-    memcpy(m->out + m->got, at, n);
+    if (m->out + m->got != at) /* else it is decoded where it is */
+        memmove(m->out + m->got, at, n);
     m->got += n;
     return 0;
 }
@@ -341,4 +342,14 @@ const char *pirn_http_message_find(const struct message *m, const char *name)
         if (strcasecmp(m->fields[i].name, name) == 0)
             return m->fields[i].value;
     return NULL;
+}
+
+int pirn_http_message_at(const struct message *m, size_t i, const char **ret_name,
+                         const char **ret_value)
+{
+    if (i >= (size_t)m->field_count)
+        return -ENOENT;
+    *ret_name = m->fields[i].name;
+    *ret_value = m->fields[i].value;
+    return 0;
 }

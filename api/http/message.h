@@ -81,5 +81,7 @@ int pirn_http_message_ended(struct message *m);
 
 /* The first header of that name, whatever its case; NULL: none. */
 const char *pirn_http_message_find(const struct message *m, const char *name);
+int pirn_http_message_at(const struct message *m, size_t i, const char **ret_name,
+                         const char **ret_value); /* 0, -ENOENT */
 
 #endif

@@ -1,0 +1,181 @@
+/*
+ * A connection of a server, from its first byte to its last.
+ *
+ *   1. wait for a head, parse it; what is wrong with it is replied, and the connection closed
+ *   2. run the handler; complete its reply
+ *   3. skip what it has left of the body, if that is little; go on with 1, or close
+ *
+ * A client that is still sending when the connection is closed would get a reset, and might lose the
+ * reply with it. So a reply that says it is the last is followed by the end of our side, and what comes
+ * is thrown away for a moment (linger).
+ *
+ * Between requests a connection is idle, and a server that stops may cancel it; from the first byte of
+ * one to its reply it is busy. Who changes the state by compare-and-swap decides which.
+ */
+#include "api/http/server.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    SKIP_MOST = 256 * 1024, /* of a body that nobody wants; more closes the connection */
+    LINGER_MS = 500,
+};
+
+static bool take_up(struct connection *c, int from, int to)
+{
+    /* acquire and release: what was done before one of its changes is seen after the next */
+    return atomic_compare_exchange_strong_explicit(&c->state, &from, to, memory_order_acq_rel,
+                                                   memory_order_acquire);
+}
+
+static int wait_for_head(void *arg, bool begun, pirn_time *ret_deadline)
+{
+    struct connection *c = arg;
+    const pirn_http_config *config = &c->server->config;
+    if (begun && !take_up(c, CONNECTION_IDLE, CONNECTION_BUSY))
+        return -ECANCELED;
+    *ret_deadline = pirn_after_ns(begun || c->first ? config->head_time.ns : config->idle_time.ns);
+    return 0;
+}
+
+/* What is left of a body. False: it is too much, or too slow, or broken. */
+static bool skip_body(struct connection *c)
+{
+    char scrap[8192];
+    size_t skipped = 0;
+    ssize_t n = 0;
+    if (c->request.expects)
+        return false; /* it was not asked for, and may come or not */
+    while (c->wire.in.stage != MESSAGE_DONE && skipped < SKIP_MOST) {
+        n = pirn_http_request_read(c, scrap, sizeof scrap, PIRN_NEVER);
+        if (n <= 0)
+            break;
+        skipped += (size_t)n;
+    }
+    return c->wire.in.stage == MESSAGE_DONE;
+}
+
+/* The last reply is in out: it is sent, our side ended, and the rest of what comes thrown away. */
+static void linger(struct connection *c)
+{
+    char scrap[8192];
+    pirn_time deadline = pirn_after_ns(c->server->config.write_time.ns);
+    if (pirn_http_wire_send(&c->wire, NULL, 0, deadline) < 0 ||
+        pirn_stream_end(c->wire.stream, deadline) < 0)
+        return;
+    deadline = pirn_after_ms(LINGER_MS);
+    for (size_t thrown = 0; thrown < SKIP_MOST;) {
+        ssize_t n = pirn_stream_read(c->wire.stream, scrap, sizeof scrap, deadline);
+        if (n <= 0)
+            return;
+        thrown += (size_t)n;
+    }
+}
+
+static void refuse(struct connection *c, int status)
+{
+    c->close = true;
+    pirn_http_reply_start(c);
+    pirn_http_reply_error(c, status);
+    linger(c);
+}
+
+static int head_status(struct connection *c, int err)
+{
+    if (err == -EBADMSG)
+        return c->wire.in.refused;
+    /* Of one that has said nothing there is nothing to be replied to. */
+    if (err == -ETIMEDOUT && atomic_load_explicit(&c->state, memory_order_relaxed) != CONNECTION_IDLE)
+        return 408;
+    return 0;
+}
+
+/* A request and its reply. False: that was the last. */
+static bool serve_one(struct connection *c)
+{
+    int err, status;
+    pirn_http_message_next(&c->wire.in, false);
+    err = pirn_http_wire_head(&c->wire, wait_for_head, c);
+    c->first = false;
+    if (err < 0) {
+        status = head_status(c, err);
+        if (status != 0)
+            refuse(c, status);
+        return false;
+    }
+    status = pirn_http_request_begin(c);
+    if (status != 0) {
+        refuse(c, status);
+        return false;
+    }
+    pirn_http_reply_start(c);
+    status = pirn_http_handle(c);
+    /* relaxed: the watch that sets it has been awaited */
+    if (atomic_load_explicit(&c->gone, memory_order_relaxed) || status == -ECANCELED)
+        return false;
+    if (pirn_http_reply_end(c, status) < 0)
+        return false;
+    if (!c->close && !skip_body(c))
+        c->close = true;
+    if (c->close) {
+        linger(c);
+        return false;
+    }
+    pirn_http_request_end(c);
+    return take_up(c, CONNECTION_BUSY, CONNECTION_IDLE);
+}
+
+static void enter(struct connection *c)
+{
+    struct pirn_http_server *s = c->server;
+    pthread_mutex_lock(&s->lock);
+    c->next = s->connections;
+    if (c->next != NULL)
+        c->next->prev = c;
+    s->connections = c;
+    s->count++;
+    pthread_mutex_unlock(&s->lock);
+}
+
+static void leave(struct connection *c)
+{
+    struct pirn_http_server *s = c->server;
+    pthread_mutex_lock(&s->lock);
+    if (c->prev != NULL)
+        c->prev->next = c->next;
+    else
+        s->connections = c->next;
+    if (c->next != NULL)
+        c->next->prev = c->prev;
+    if (--s->count == 0)
+        pirn_event_set(&s->empty);
+    pthread_mutex_unlock(&s->lock);
+}
+
+int pirn_http_connection_run(struct pirn_http_server *server, pirn_stream *stream)
+{
+    struct connection *c = calloc(1, sizeof *c);
+    if (c == NULL)
+        return -ENOMEM;
+    c->server = server;
+    c->task = pirn_current();
+    c->first = true;
+    c->request.connection = c;
+    c->reply.connection = c;
+    pirn_http_wire_init(&c->wire, stream, false, &server->limits);
+    enter(c);
+    /* relaxed: a stop that this does not see finds the connection in the list, idle, and cancels it */
+    if (!atomic_load_explicit(&server->stopping, memory_order_relaxed))
+        while (serve_one(c))
+            ;
+    leave(c);
+    pirn_stream_abort(stream);
+    pirn_http_request_end(c);
+    pirn_http_text_free(&c->request.path);
+    pirn_http_text_free(&c->reply.fields);
+    pirn_http_wire_free(&c->wire);
+    free(c);
+    return 0;
+}

@@ -1,0 +1,303 @@
+/*
+ * What a handler replies: whole, or piece by piece.
+ *
+ * A whole reply is written into the wire's out, head and body, and stays there until the connection
+ * would wait for the next request; so pipelined requests are answered with one write. Pieces go at once.
+ *
+ * Nothing that a handler gives becomes a line of a head but by pirn_http_text_field, which refuses line
+ * ends. What frames the message (Content-Length, Transfer-Encoding, Connection) is written here alone.
+ */
+#include "api/http/server.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+
+void pirn_http_reply_start(struct connection *c)
+{
+    struct pirn_http_reply *r = &c->reply;
+    r->stage = REPLY_NONE;
+    r->fields.used = 0;
+    r->fields.failed = false;
+    r->has_type = r->has_date = r->chunked = false;
+    r->left = 0;
+}
+
+int pirn_http_reply_header(pirn_http_reply *reply, const char *name, const char *value)
+{
+    int err;
+    if (name == NULL || value == NULL)
+        return -EINVAL;
+    if (reply->stage != REPLY_NONE)
+        return -EALREADY;
+    if (strcasecmp(name, "Connection") == 0 || strcasecmp(name, "Content-Length") == 0 ||
+        strcasecmp(name, "Transfer-Encoding") == 0)
+        return -EINVAL;
+    err = pirn_http_text_field(&reply->fields, name, value);
+    if (err == 0 && reply->fields.failed)
+        err = -ENOMEM;
+    if (err == 0) {
+        reply->has_type |= strcasecmp(name, "Content-Type") == 0;
+        reply->has_date |= strcasecmp(name, "Date") == 0;
+    }
+    return err;
+}
+
+/* ---- Heads ------------------------------------------------------------------------------- */
+
+/* Each connection formats it once a second. */
+static const char *date(struct connection *c)
+{
+    struct timespec now;
+    struct tm parts;
+    clock_gettime(CLOCK_REALTIME_COARSE, &now);
+    if (now.tv_sec != c->date_of) {
+        static const char days[] = "SunMonTueWedThuFriSat";
+        static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+        gmtime_r(&now.tv_sec, &parts);
+        snprintf(c->date, sizeof c->date, "%.3s, %02d %.3s %04d %02d:%02d:%02d GMT",
+                 days + 3 * parts.tm_wday, parts.tm_mday, months + 3 * parts.tm_mon,
+                 (parts.tm_year + 1900) % 10000, parts.tm_hour, parts.tm_min, parts.tm_sec);
+        c->date_of = now.tv_sec;
+    }
+    return c->date;
+}
+
+static bool has_body(int status)
+{
+    return status != 204 && status != 304;
+}
+
+static bool is_head(const struct connection *c)
+{
+    return c->wire.in.method != NULL && strcmp(c->wire.in.method, "HEAD") == 0;
+}
+
+/* What frames the body: length, or -1. */
+static void add_framing(struct connection *c, int status, int64_t length)
+{
+    struct text *out = &c->wire.out;
+    const struct message *in = &c->wire.in;
+    /* relaxed: a reply that is late to know of the stop is followed by a closed connection */
+    if (!in->keep_alive || c->request.expects ||
+        atomic_load_explicit(&c->server->stopping, memory_order_relaxed))
+        c->close = true;
+    if (has_body(status)) {
+        if (length >= 0) {
+            pirn_http_text_puts(out, "Content-Length: ");
+            pirn_http_text_number(out, (uint64_t)length);
+            pirn_http_text_puts(out, "\r\n");
+        } else if (in->minor > 0) {
+            pirn_http_text_puts(out, "Transfer-Encoding: chunked\r\n");
+            c->reply.chunked = true;
+        } else {
+            c->close = true; /* its end is the connection's */
+        }
+    }
+    if (c->close)
+        pirn_http_text_puts(out, "Connection: close\r\n");
+    else if (in->minor == 0)
+        pirn_http_text_puts(out, "Connection: keep-alive\r\n");
+}
+
+/* All of it, or nothing: -EINVAL, -ENOMEM. */
+static int add_head(struct connection *c, int status, const char *type, int64_t length)
+{
+    struct text *out = &c->wire.out;
+    size_t before = out->used;
+    int err = 0;
+    pirn_http_text_status(out, status);
+    if (!c->reply.has_date) {
+        pirn_http_text_puts(out, "Date: ");
+        pirn_http_text_puts(out, date(c));
+        pirn_http_text_puts(out, "\r\n");
+    }
+    if (type != NULL && !c->reply.has_type)
+        err = pirn_http_text_field(out, "Content-Type", type);
+    pirn_http_text_add(out, c->reply.fields.data, c->reply.fields.used);
+    add_framing(c, status, length);
+    pirn_http_text_puts(out, "\r\n");
+    if (err == 0 && out->failed)
+        err = -ENOMEM;
+    if (err < 0) {
+        out->used = before;
+        out->failed = false;
+        c->reply.chunked = false;
+    }
+    return err;
+}
+
+static int check(const pirn_http_reply *reply, int status)
+{
+    if (status < 200 || status > 599)
+        return -EINVAL;
+    return reply->stage == REPLY_NONE ? 0 : -EALREADY;
+}
+
+/* ---- Whole ------------------------------------------------------------------------------- */
+
+int pirn_http_reply_bytes(pirn_http_reply *reply, int status, const char *type, const void *body,
+                          size_t n)
+{
+    struct connection *c = reply->connection;
+    bool with_body = has_body(status) && !is_head(c);
+    size_t before = c->wire.out.used;
+    int err = check(reply, status);
+    if (err == 0 && body == NULL && n > 0)
+        err = -EINVAL;
+    if (err == 0)
+        err = add_head(c, status, type, (int64_t)n);
+    if (err < 0)
+        return err;
+    if (with_body)
+        pirn_http_text_add(&c->wire.out, body, n);
+    if (c->wire.out.failed) {
+        c->wire.out.used = before;
+        c->wire.out.failed = false;
+        return -ENOMEM;
+    }
+    reply->stage = REPLY_WHOLE;
+    return 0;
+}
+
+int pirn_http_reply_text(pirn_http_reply *reply, int status, const char *text)
+{
+    if (text == NULL)
+        return -EINVAL;
+    return pirn_http_reply_bytes(reply, status, "text/plain; charset=utf-8", text, strlen(text));
+}
+
+int pirn_http_reply_json(pirn_http_reply *reply, int status, const struct json_t *json)
+{
+    char *text;
+    int err;
+    if (json == NULL)
+        return -EINVAL;
+    text = json_dumps(json, JSON_COMPACT | JSON_ENCODE_ANY);
+    if (text == NULL)
+        return -ENOMEM;
+    err = pirn_http_reply_bytes(reply, status, "application/json", text, strlen(text));
+    free(text);
+    return err;
+}
+
+void pirn_http_reply_error(struct connection *c, int status)
+{
+    const char *reason = pirn_http_reason(status);
+    if (pirn_http_reply_bytes(&c->reply, status, "text/plain", reason, strlen(reason)) < 0)
+        c->close = true;
+}
+
+/* ---- Piece by piece ---------------------------------------------------------------------- */
+
+int pirn_http_reply_begin(pirn_http_reply *reply, int status, const char *type, int64_t length)
+{
+    int err = check(reply, status);
+    if (err == 0 && length < -1)
+        err = -EINVAL;
+    if (err == 0)
+        err = add_head(reply->connection, status, type, length);
+    if (err < 0)
+        return err;
+    reply->stage = REPLY_PIECES;
+    reply->left = has_body(status) ? length : 0;
+    if (is_head(reply->connection))
+        reply->left = 0;
+    return 0;
+}
+
+/* Sends what is in out, and bytes behind it, with a deadline for each stretch: a client that takes none
+ * of it for write_time is given up. */
+static int send_piece(struct connection *c, const char *bytes, size_t n, pirn_time deadline)
+{
+    int err = 0;
+    if (c->blocking) { /* on another thread: it goes when the handler has returned */
+        pirn_http_text_add(&c->wire.out, bytes, n);
+        return c->wire.out.failed ? -ENOMEM : 0;
+    }
+    do {
+        size_t part = n < 65536 ? n : 65536;
+        pirn_time slow = pirn_after_ns(c->server->config.write_time.ns);
+        err = pirn_http_wire_send(&c->wire, bytes, part, wire_sooner(deadline, slow));
+        bytes += part;
+        n -= part;
+    } while (err == 0 && n > 0);
+    return err;
+}
+
+ssize_t pirn_http_reply_write(pirn_http_reply *reply, const void *buf, size_t n, pirn_time deadline)
+{
+    struct connection *c = reply->connection;
+    struct text *out = &c->wire.out;
+    int err;
+    if (reply->stage == REPLY_CUT)
+        return -EPIPE;
+    if (reply->stage != REPLY_PIECES || (buf == NULL && n > 0))
+        return -EINVAL;
+    if (is_head(c) || n == 0)
+        return (ssize_t)n;
+    if (reply->left >= 0 && (uint64_t)reply->left < n)
+        return -EMSGSIZE;
+    if (reply->left > 0)
+        reply->left -= (int64_t)n;
+    if (reply->chunked)
+        pirn_http_text_chunk(out, n);
+    if (n < WIRE_COPY) {
+        pirn_http_text_add(out, buf, n);
+        if (reply->chunked)
+            pirn_http_text_puts(out, "\r\n");
+        err = send_piece(c, NULL, 0, deadline);
+    } else {
+        err = send_piece(c, buf, n, deadline);
+        if (reply->chunked)
+            pirn_http_text_puts(out, "\r\n"); /* goes with the next piece, or the end */
+    }
+    if (err < 0) {
+        reply->stage = REPLY_CUT;
+        return err;
+    }
+    return (ssize_t)n;
+}
+
+/* ---- Its end ----------------------------------------------------------------------------- */
+
+/* What a client is told of a handler that failed. */
+static int status_of(int err)
+{
+    switch (err) {
+    case -EMSGSIZE:
+        return 413;
+    case -ETIME:
+        return 408;
+    case -EBADMSG:
+    case -EINVAL:
+        return 400;
+    default:
+        return 500;
+    }
+}
+
+int pirn_http_reply_end(struct connection *c, int status)
+{
+    struct pirn_http_reply *r = &c->reply;
+    if (status < 0 && r->stage == REPLY_NONE) {
+        r->fields.used = 0;
+        r->has_type = false;
+        pirn_http_reply_error(c, status_of(status));
+    } else if (status < 0 && r->stage == REPLY_PIECES) {
+        r->stage = REPLY_CUT;
+    } else if (r->stage == REPLY_NONE) {
+        pirn_http_reply_bytes(r, 200, NULL, NULL, 0);
+    } else if (r->stage == REPLY_PIECES) {
+        if (r->left > 0)
+            r->stage = REPLY_CUT;
+        else if (r->chunked && !is_head(c))
+            pirn_http_text_puts(&c->wire.out, "0\r\n\r\n");
+    }
+    if (c->wire.out.failed)
+        r->stage = REPLY_CUT;
+    return r->stage == REPLY_CUT || r->stage == REPLY_NONE ? -EPIPE : 0;
+}

@@ -1,0 +1,265 @@
+/* What a handler is asked: its path, parameters, headers, and the body as it comes. */
+#include "api/http/server.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+/* The path of the target: all up to '?'. An absolute one ("http://host/path") has its host first. */
+static const char *find_path(const char *target, size_t *ret_len)
+{
+    const char *path = target;
+    if (strncasecmp(target, "http://", 7) == 0 || strncasecmp(target, "https://", 8) == 0) {
+        path = strstr(target, "://") + 3;
+        path += strcspn(path, "/?");
+    }
+    *ret_len = strcspn(path, "?#");
+    if (*ret_len == 0) {
+        *ret_len = 1;
+        return "/";
+    }
+    return path;
+}
+
+int pirn_http_request_begin(struct connection *c)
+{
+    struct pirn_http_request *r = &c->request;
+    const struct message *m = &c->wire.in;
+    const char *expect = pirn_http_message_find(m, "Expect");
+    size_t n;
+    const char *path = find_path(m->target, &n);
+    if (*path != '/' && strcmp(m->target, "*") != 0)
+        return 400;
+    if (expect != NULL && strcasecmp(expect, "100-continue") != 0)
+        return 417;
+    r->path.used = 0;
+    pirn_http_text_add(&r->path, path, n);
+    pirn_http_text_add(&r->path, "", 1);
+    pirn_http_text_add(&r->path, path, n);
+    pirn_http_text_add(&r->path, "", 1);
+    if (r->path.failed)
+        return 503;
+    r->waited = 0;
+    r->error = 0;
+    r->body_len = r->body_at = 0;
+    r->expects = expect != NULL && m->minor > 0 && m->stage == MESSAGE_BODY;
+    return pirn_http_router_find(&c->server->router, m->method, r->path.data + n + 1, &r->match) < 0
+               ? 400
+               : 0;
+}
+
+void pirn_http_request_end(struct connection *c)
+{
+    struct pirn_http_request *r = &c->request;
+    free(r->query);
+    free(r->pairs);
+    free(r->body);
+    r->query = NULL;
+    r->pairs = NULL;
+    r->body = NULL;
+    r->pair_count = 0;
+    if (r->path.cap > WIRE_COPY)
+        pirn_http_text_free(&r->path);
+}
+
+/* ---- The head ---------------------------------------------------------------------------- */
+
+const char *pirn_http_method(const pirn_http_request *request)
+{
+    return request->connection->wire.in.method;
+}
+
+const char *pirn_http_target(const pirn_http_request *request)
+{
+    return request->connection->wire.in.target;
+}
+
+const char *pirn_http_path(const pirn_http_request *request)
+{
+    return request->path.data;
+}
+
+const char *pirn_http_param(const pirn_http_request *request, const char *name)
+{
+    for (size_t i = 0; i < request->match.param_count; i++)
+        if (strcmp(request->match.params[i].name, name) == 0)
+            return request->match.params[i].value;
+    return NULL;
+}
+
+const char *pirn_http_header(const pirn_http_request *request, const char *name)
+{
+    return pirn_http_message_find(&request->connection->wire.in, name);
+}
+
+int pirn_http_header_at(const pirn_http_request *request, size_t i, const char **ret_name,
+                        const char **ret_value)
+{
+    return pirn_http_message_at(&request->connection->wire.in, i, ret_name, ret_value);
+}
+
+bool pirn_http_disconnected(const pirn_http_request *request)
+{
+    /* acquire: pairs with the release of the watch, in handler.c */
+    return atomic_load_explicit(&request->connection->gone, memory_order_acquire);
+}
+
+pirn_stream *pirn_http_stream(const pirn_http_request *request)
+{
+    return request->connection->wire.stream;
+}
+
+/* Cuts up the query: "a=b&c" into pairs. Badly coded ones are left as they came. */
+static int cut_query(pirn_http_request *request)
+{
+    const char *query = strchr(request->connection->wire.in.target, '?');
+    size_t n = 1;
+    char *rest, *pair;
+    request->query = strdup(query != NULL ? query + 1 : "");
+    if (request->query == NULL)
+        return -ENOMEM;
+    for (const char *c = request->query; *c != '\0'; c++)
+        n += *c == '&';
+    request->pairs = malloc(n * sizeof *request->pairs);
+    if (request->pairs == NULL)
+        return -ENOMEM;
+    for (pair = strtok_r(request->query, "&", &rest); pair != NULL;
+         pair = strtok_r(NULL, "&", &rest)) {
+        char *value = strchr(pair, '=');
+        if (value != NULL)
+            *value++ = '\0';
+        if (!pirn_http_decode(pair, true) || (value != NULL && !pirn_http_decode(value, true)))
+            continue;
+        request->pairs[request->pair_count++] =
+            (struct param){pair, value != NULL ? value : pair + strlen(pair)};
+    }
+    return 0;
+}
+
+const char *pirn_http_query(pirn_http_request *request, const char *name)
+{
+    if (request->pairs == NULL && cut_query(request) < 0)
+        return NULL;
+    for (size_t i = 0; i < request->pair_count; i++)
+        if (strcmp(request->pairs[i].name, name) == 0)
+            return request->pairs[i].value;
+    return NULL;
+}
+
+/* ---- The body ---------------------------------------------------------------------------- */
+
+int64_t pirn_http_body_length(const pirn_http_request *request)
+{
+    return request->body != NULL ? (int64_t)request->body_len
+                                 : request->connection->wire.in.length;
+}
+
+/* A client that waits to be asked for its body is asked. */
+static int say_continue(struct connection *c, pirn_time deadline)
+{
+    if (!c->request.expects)
+        return 0;
+    c->request.expects = false;
+    if (c->reply.stage != REPLY_NONE)
+        return 0; /* it has been told already, and may send it or not */
+    pirn_http_text_puts(&c->wire.out, "HTTP/1.1 100 Continue\r\n\r\n");
+    return pirn_http_wire_send(&c->wire, NULL, 0, deadline);
+}
+
+/*
+ * When a client has been waited for long enough: after body_time, and a second for every body_rate bytes
+ * that have come. Only waiting counts, not what the handler does between two reads.
+ */
+static pirn_time pace(const struct connection *c, pirn_time now)
+{
+    const pirn_http_config *config = &c->server->config;
+    int64_t allowed = config->body_time.ns;
+    if (config->body_rate < 0)
+        return PIRN_NEVER;
+    allowed += c->wire.in.received / config->body_rate * 1000000000;
+    return (pirn_time){now.ns + allowed - c->request.waited};
+}
+
+ssize_t pirn_http_request_read(void *connection, void *buf, size_t n, pirn_time deadline)
+{
+    struct connection *c = connection;
+    pirn_time begin, too_slow;
+    ssize_t got;
+    if (c->wire.in.stage == MESSAGE_DONE || n == 0)
+        return 0;
+    if (c->request.error < 0)
+        return c->request.error;
+    begin = pirn_now();
+    too_slow = pace(c, begin);
+    got = say_continue(c, wire_sooner(deadline, too_slow));
+    if (got == 0)
+        got = pirn_http_wire_body(&c->wire, buf, n, wire_sooner(deadline, too_slow));
+    c->request.waited += pirn_now().ns - begin.ns;
+    if (got == -ETIMEDOUT && too_slow.ns <= deadline.ns)
+        got = -ETIME;
+    if (got < 0 && got != -ETIMEDOUT && got != -ECANCELED) {
+        c->request.error = (int)got;
+        c->close = true;
+    }
+    return got;
+}
+
+int pirn_http_request_read_ahead(struct connection *c)
+{
+    struct pirn_http_request *r = &c->request;
+    ssize_t n = pirn_http_read_all(pirn_http_request_read, c, c->wire.in.length, &r->body, SIZE_MAX,
+                                   PIRN_NEVER);
+    if (n < 0)
+        return (int)n;
+    r->body_len = (size_t)n;
+    return 0;
+}
+
+ssize_t pirn_http_body_read(pirn_http_request *request, void *buf, size_t n, pirn_time deadline)
+{
+    if (buf == NULL && n > 0)
+        return -EINVAL;
+    if (request->body == NULL)
+        return pirn_http_request_read(request->connection, buf, n, deadline);
+    if (n > request->body_len - request->body_at)
+        n = request->body_len - request->body_at;
+    memcpy(buf, request->body + request->body_at, n);
+    request->body_at += n;
+    return (ssize_t)n;
+}
+
+static ssize_t read_some(void *request, void *buf, size_t n, pirn_time deadline)
+{
+    return pirn_http_body_read(request, buf, n, deadline);
+}
+
+ssize_t pirn_http_body_all(pirn_http_request *request, char **ret_body, size_t max,
+                           pirn_time deadline)
+{
+    return pirn_http_read_all(read_some, request, pirn_http_body_length(request), ret_body, max,
+                              deadline);
+}
+
+int pirn_http_parse_json(const char *text, size_t n, struct json_t **ret_json)
+{
+    json_t *json = json_loadb(text, n, JSON_DECODE_ANY, NULL);
+    if (json == NULL)
+        return -EBADMSG;
+    *ret_json = json;
+    return 0;
+}
+
+int pirn_http_body_json(pirn_http_request *request, struct json_t **ret_json, size_t max,
+                        pirn_time deadline)
+{
+    char *body;
+    ssize_t n = pirn_http_body_all(request, &body, max, deadline);
+    int err;
+    if (n < 0)
+        return (int)n;
+    err = pirn_http_parse_json(body, (size_t)n, ret_json);
+    free(body);
+    return err;
+}

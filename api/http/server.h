@@ -1,0 +1,112 @@
+/* A server's inside, and its connections'. */
+#ifndef PIRN_HTTP_SERVER_H
+#define PIRN_HTTP_SERVER_H
+
+#include "api/http/router.h"
+#include "api/http/wire.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+/* Field            who may touch it
+ * config, limits, router, listener, port   set up before it serves, constant then
+ * lock             guards connections, count, serving, grace
+ * stop, empty      anybody
+ * stopping         set once by who serves, read by connections */
+struct pirn_http_server {
+    pirn_http_config config;
+    struct message_limits limits;
+    struct router router;
+    int listener, port;
+    pthread_mutex_t lock;
+    struct connection *connections;
+    int count;
+    bool serving;
+    pirn_time grace;  /* of a stop */
+    pirn_event stop;  /* somebody wants it to end */
+    pirn_event empty; /* count is 0, since it is stopping */
+    atomic_bool stopping;
+};
+
+enum connection_state {
+    CONNECTION_IDLE,   /* nothing of a request has come */
+    CONNECTION_BUSY,   /* from a request's first byte to the end of its reply */
+    CONNECTION_CLOSING /* it was idle when the server began to stop: it takes no more */
+};
+
+enum reply_stage {
+    REPLY_NONE,
+    REPLY_WHOLE,
+    REPLY_PIECES, /* head written, pieces follow */
+    REPLY_CUT     /* the connection is of no more use */
+};
+
+struct pirn_http_reply {
+    struct connection *connection;
+    enum reply_stage stage;
+    struct text fields; /* headers of the handler's */
+    bool has_type, has_date;
+    bool chunked;
+    int64_t left; /* of a known length */
+};
+
+struct pirn_http_request {
+    struct connection *connection;
+    struct match match;
+    struct text path; /* as it came, a NUL, and cut up for the router */
+    char *query;      /* cut up; NULL: not asked for yet */
+    struct param *pairs;
+    size_t pair_count;
+    char *body; /* blocking handlers: all of it, read before */
+    size_t body_len, body_at;
+    int64_t waited; /* for the body, in ns */
+    bool expects;   /* 100-continue, and has not got it */
+    int error;      /* of the body, for good */
+};
+
+/* Field            who may touch it
+ * next, prev       under the server's lock
+ * task             constant; valid while it is in the list
+ * state            the connection, and who stops the server, by compare-and-swap
+ * gone             set by the watch, read by handlers anywhere
+ * all else         the connection; a blocking handler's thread in its place while that runs */
+struct connection {
+    struct connection *next, *prev;
+    struct pirn_http_server *server;
+    pirn_task *task;
+    _Atomic int state;
+    atomic_bool gone;
+    struct wire wire;
+    struct pirn_http_request request;
+    struct pirn_http_reply reply;
+    bool close;    /* after this reply */
+    bool first;    /* no request has come yet */
+    bool blocking; /* the handler is on a thread of the pool */
+    time_t date_of;
+    char date[40];
+    char label[96]; /* "GET /path", of the request that runs; under the server's lock */
+};
+
+/* request.c */
+int pirn_http_request_begin(struct connection *c); /* 0, or an HTTP status */
+void pirn_http_request_end(struct connection *c);
+ssize_t pirn_http_request_read(void *connection, void *buf, size_t n, pirn_time deadline);
+int pirn_http_request_read_ahead(struct connection *c); /* all of the body, for a blocking handler */
+
+/* reply.c */
+void pirn_http_reply_start(struct connection *c);
+/* The handler has returned: completes what it replied. 0, or -EPIPE: the connection must be cut. */
+int pirn_http_reply_end(struct connection *c, int status);
+void pirn_http_reply_error(struct connection *c, int status);
+
+/* handler.c: runs the handler, watched. Its status. */
+int pirn_http_handle(struct connection *c);
+
+/* server.c: a line for the report. */
+void pirn_http_report(struct pirn_http_server *server, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* connection.c: serves it until its end; the stream is closed then. */
+int pirn_http_connection_run(struct pirn_http_server *server, pirn_stream *stream);
+
+#endif

@@ -1,0 +1,172 @@
+/*
+ * One end of a connection: messages out of a stream, and bytes into it.
+ *
+ * Heads are parsed where the stream has buffered them, and so is a body that came with its head. A body
+ * of known length is otherwise received in the caller's memory and decoded in place (the parser library
+ * has nothing to do but to count). A chunked one always goes through the buffer, as nobody knows where
+ * it ends, and the next message must stay there.
+ */
+#include "api/http/wire.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/uio.h>
+
+void pirn_http_wire_init(struct wire *w, pirn_stream *stream, bool response,
+                         const struct message_limits *limits)
+{
+    memset(w, 0, sizeof *w);
+    w->stream = stream;
+    pirn_http_message_init(&w->in, response, limits);
+}
+
+void pirn_http_wire_free(struct wire *w)
+{
+    pirn_http_message_free(&w->in);
+    pirn_http_text_free(&w->out);
+}
+
+int pirn_http_wire_send(struct wire *w, const void *bytes, size_t n, pirn_time deadline)
+{
+    struct iovec iov[2] = {{w->out.data, w->out.used}, {(void *)bytes, n}};
+    ssize_t sent;
+    if (w->out.failed)
+        return -ENOMEM;
+    if (w->out.used + n == 0)
+        return 0;
+    sent = pirn_stream_writev(w->stream, iov, 2);
+    if (sent < 0)
+        return (int)sent;
+    if ((size_t)sent < w->out.used + n)
+        return -ENOMEM;
+    w->out.used = 0;
+    if (w->out.cap > 2 * WIRE_COPY)
+        pirn_http_text_free(&w->out);
+    return pirn_stream_drain(w->stream, deadline);
+}
+
+int pirn_http_wire_head(struct wire *w, wire_wait wait, void *user)
+{
+    pirn_time deadline = PIRN_NEVER;
+    bool begun = false;
+    const char *data;
+    ssize_t n, length;
+    int err;
+    w->error = 0;
+    n = pirn_stream_peek(w->stream, &data, 0, PIRN_NOW);
+    for (;;) {
+        if (n < 0)
+            return (int)n;
+        length = pirn_http_message_head(&w->in, data, (size_t)n);
+        if (length < 0)
+            return (int)length;
+        if (!begun) {
+            begun = n > 0;
+            if (length == 0 || begun) {
+                err = wait(user, begun, &deadline);
+                if (err < 0)
+                    return err;
+            }
+        }
+        if (length > 0)
+            return pirn_stream_consume(w->stream, (size_t)length);
+        err = pirn_http_wire_send(w, NULL, 0, deadline);
+        if (err < 0)
+            return err;
+        ssize_t more = pirn_stream_peek(w->stream, &data, (size_t)n + 1, deadline);
+        if (more == n)
+            return n == 0 ? -ENODATA : -ECONNRESET;
+        n = more;
+    }
+}
+
+/* ---- Bodies ------------------------------------------------------------------------------ */
+
+static int failed(struct wire *w, int err)
+{
+    w->error = err == -EBADMSG && w->in.refused == 413 ? -EMSGSIZE : err;
+    return w->error;
+}
+
+/* Decodes what is buffered, n bytes of it at most; 0: nothing came of it, or it is at its end. */
+static ssize_t take_buffered(struct wire *w, const char *data, size_t have, char *buf, size_t n)
+{
+    size_t used, got;
+    int err = pirn_http_message_body(&w->in, data, n < have ? n : have, buf, &used, &got);
+    if (err < 0)
+        return failed(w, err);
+    err = pirn_stream_consume(w->stream, used);
+    return err < 0 ? failed(w, err) : (ssize_t)got;
+}
+
+static ssize_t receive(struct wire *w, char *buf, size_t n, pirn_time deadline)
+{
+    size_t used, got;
+    ssize_t came;
+    int err;
+    if (w->in.length >= 0 && (uint64_t)(w->in.length - w->in.received) < n)
+        n = (size_t)(w->in.length - w->in.received);
+    came = pirn_stream_read(w->stream, buf, n, deadline);
+    if (came < 0)
+        return came;
+    if (came == 0) {
+        err = pirn_http_message_ended(&w->in);
+        return err < 0 ? failed(w, err) : 0;
+    }
+    err = pirn_http_message_body(&w->in, buf, (size_t)came, buf, &used, &got);
+    return err < 0 ? failed(w, err) : (ssize_t)got;
+}
+
+ssize_t pirn_http_wire_body(struct wire *w, void *buf, size_t n, pirn_time deadline)
+{
+    if (w->error < 0)
+        return w->error;
+    while (n > 0 && w->in.stage == MESSAGE_BODY) {
+        const char *data;
+        ssize_t got, have = pirn_stream_peek(w->stream, &data, w->in.chunked ? 1 : 0, deadline);
+        if (have < 0)
+            return have;
+        if (have == 0 && w->in.chunked)
+            return failed(w, pirn_http_message_ended(&w->in));
+        if (have > 0)
+            got = take_buffered(w, data, (size_t)have, buf, n);
+        else
+            got = receive(w, buf, n, deadline);
+        if (got != 0)
+            return got;
+    }
+    return w->in.stage == MESSAGE_BAD ? -EBADMSG : 0;
+}
+
+ssize_t pirn_http_read_all(wire_read read, void *user, int64_t length, char **ret_body, size_t max,
+                           pirn_time deadline)
+{
+    struct text body = {0};
+    ssize_t n;
+    if (length >= 0 && (uint64_t)length > max)
+        return -EMSGSIZE;
+    for (;;) {
+        /* A peer that promises much gets the memory as it delivers. */
+        size_t want = length >= 0 && length < 65536 ? (size_t)length - body.used + 2 : 16384;
+        if (!pirn_http_text_room(&body, want)) {
+            n = -ENOMEM;
+            break;
+        }
+        n = read(user, body.data + body.used, body.cap - body.used - 1, deadline);
+        if (n <= 0)
+            break;
+        body.used += (size_t)n;
+        if (body.used > max) {
+            n = -EMSGSIZE;
+            break;
+        }
+    }
+    if (n < 0) {
+        pirn_http_text_free(&body);
+        return n;
+    }
+    body.data[body.used] = '\0';
+    *ret_body = body.data;
+    return (ssize_t)body.used;
+}

@@ -1,0 +1,52 @@
+/* One end of a connection: messages out of a stream, and bytes into it. Both sides stand on it. */
+#ifndef PIRN_HTTP_WIRE_H
+#define PIRN_HTTP_WIRE_H
+
+#include "api/http/message.h"
+#include "api/http/text.h"
+
+#include <pirn/http.h>
+
+enum {
+    WIRE_COPY = 8 * 1024, /* what is written in pieces of less is copied together */
+};
+
+struct wire {
+    pirn_stream *stream;
+    struct message in;
+    struct text out; /* not handed to the stream yet */
+    int error;       /* of the message that comes, for good */
+};
+
+void pirn_http_wire_init(struct wire *w, pirn_stream *stream, bool response,
+                         const struct message_limits *limits);
+void pirn_http_wire_free(struct wire *w); /* not the stream */
+
+/* Called when a head is not there yet: before any byte of it has come (begun false), and once when the
+ * first has. The deadline for what follows; < 0: give up, with that. */
+typedef int (*wire_wait)(void *user, bool begun, pirn_time *ret_deadline);
+
+/* The next head, parsed. What is in out is sent before it waits. 0; -ENODATA: the peer has ended instead;
+ * -EBADMSG, see in.refused; -ECONNRESET, -ENOMEM, -ETIMEDOUT, -ECANCELED and errors of the stream. */
+int pirn_http_wire_head(struct wire *w, wire_wait wait, void *user);
+
+/* 1 to n bytes of the body, 0 at its end. Beyond errors of the stream: -EBADMSG, -EMSGSIZE, -ECONNRESET,
+ * which stay. */
+ssize_t pirn_http_wire_body(struct wire *w, void *buf, size_t n, pirn_time deadline);
+
+/* All that is left, up to max bytes, with read(user, ...): malloc, and a NUL. */
+typedef ssize_t (*wire_read)(void *user, void *buf, size_t n, pirn_time deadline);
+ssize_t pirn_http_read_all(wire_read read, void *user, int64_t length, char **ret_body, size_t max,
+                           pirn_time deadline);
+
+int pirn_http_parse_json(const char *text, size_t n, struct json_t **ret_json); /* -EBADMSG */
+
+/* Sends out, and bytes behind it (NULL: none); waits until the peer has taken most of it. */
+int pirn_http_wire_send(struct wire *w, const void *bytes, size_t n, pirn_time deadline);
+
+static inline pirn_time wire_sooner(pirn_time a, pirn_time b)
+{
+    return a.ns < b.ns ? a : b;
+}
+
+#endif
