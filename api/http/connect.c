@@ -1,0 +1,27 @@
+/* A client's new connection: by name over TCP, or as the program makes them. */
+#include "api/http/client.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <unistd.h>
+
+int pirn_http_connect(pirn_http_client *client, const struct host *host, pirn_stream **ret_stream,
+                      pirn_time deadline)
+{
+    char service[8];
+    int fd, err;
+    if (client->config.connect != NULL)
+        return client->config.connect(client->config.connect_user, ret_stream,
+                                      host->secure ? "https" : "http", host->name, host->port,
+                                      deadline);
+    if (host->secure)
+        return -EPROTONOSUPPORT;
+    snprintf(service, sizeof service, "%d", host->port);
+    fd = pirn_connect_host(host->name, service, NULL, deadline);
+    if (fd < 0)
+        return fd;
+    err = pirn_stream_new(ret_stream, fd, NULL);
+    if (err < 0)
+        close(fd);
+    return err;
+}

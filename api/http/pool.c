@@ -1,0 +1,217 @@
+/*
+ * A client's connections: how many to a host, which are kept, and for how long.
+ *
+ *   take   a place at the host (a semaphore's permit; waits). The connection kept last goes first: it is
+ *          the least likely to have been closed by the server. One that has ended meanwhile, or has said
+ *          something unasked, is closed, and the next is looked at; else a new one is made
+ *   give   kept at the end of the list, or closed; the place is free
+ *   sweep  at each take and give: the list is in the order of their age, so those that are too old are
+ *          at its beginning
+ *
+ * A host's record goes with its last user, so a client may visit any number of hosts.
+ */
+#include "api/http/client.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+/* ---- Hosts ------------------------------------------------------------------------------- */
+
+static struct host **bucket(pirn_http_client *client, const char *name, uint16_t port)
+{
+    uint32_t hash = port;
+    for (const char *c = name; *c != '\0'; c++)
+        hash = hash * 31 + (unsigned char)*c;
+    return &client->hosts[hash % (sizeof client->hosts / sizeof client->hosts[0])];
+}
+
+static struct host *host_get(pirn_http_client *client, const struct url *url)
+{
+    struct host **first = bucket(client, url->host, url->port), *host;
+    pthread_mutex_lock(&client->lock);
+    for (host = *first; host != NULL; host = host->next)
+        if (host->port == url->port && host->secure == url->secure &&
+            strcmp(host->name, url->host) == 0)
+            break;
+    if (host == NULL) {
+        host = calloc(1, sizeof *host + strlen(url->host) + 1);
+        if (host != NULL) {
+            strcpy(host->name, url->host);
+            host->port = url->port;
+            host->secure = url->secure;
+            pirn_semaphore_init(&host->places, client->config.max_per_host);
+            host->next = *first;
+            *first = host;
+        }
+    }
+    if (host != NULL)
+        host->users++;
+    pthread_mutex_unlock(&client->lock);
+    return host;
+}
+
+/* Under the lock. */
+static void host_drop(pirn_http_client *client, struct host *host)
+{
+    struct host **at = bucket(client, host->name, host->port);
+    if (--host->users > 0)
+        return;
+    while (*at != host)
+        at = &(*at)->next;
+    *at = host->next;
+    free(host);
+}
+
+/* ---- Kept connections -------------------------------------------------------------------- */
+
+/* Under the lock, which keeps its host. */
+static void unlink_kept(pirn_http_client *client, struct link *link)
+{
+    if (link->prev != NULL)
+        link->prev->next = link->next;
+    else
+        client->oldest = link->next;
+    if (link->next != NULL)
+        link->next->prev = link->prev;
+    else
+        client->newest = link->prev;
+    link->next = link->prev = NULL;
+    client->idle_count--;
+}
+
+static void close_link(struct link *link)
+{
+    pirn_stream_release(link->wire.stream);
+    pirn_http_wire_free(&link->wire);
+    free(link);
+}
+
+/* Has it not ended, and said nothing, since it was put by? */
+static bool stands(const pirn_http_client *client, struct link *link)
+{
+    const char *data;
+    char byte;
+    int fd = pirn_stream_fd(link->wire.stream);
+    ssize_t n;
+    if (pirn_stream_peek(link->wire.stream, &data, 0, PIRN_NOW) != 0)
+        return false;
+    if (fd < 0)
+        return true; /* not to be seen from here: the request will tell */
+    n = recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    /* A transport of the program's may be sent what is not HTTP (TLS's tickets). */
+    return n < 0 ? errno == EAGAIN : n > 0 && client->config.connect != NULL;
+}
+
+static struct link *take_kept(pirn_http_client *client, struct host *host)
+{
+    for (;;) {
+        struct link *link;
+        pthread_mutex_lock(&client->lock);
+        for (link = client->newest; link != NULL && link->host != host; link = link->prev)
+            ;
+        if (link != NULL) {
+            unlink_kept(client, link);
+            host->users--; /* the caller is another */
+        }
+        pthread_mutex_unlock(&client->lock);
+        if (link == NULL || stands(client, link))
+            return link;
+        close_link(link);
+    }
+}
+
+void pirn_http_pool_sweep(pirn_http_client *client, bool all)
+{
+    pirn_time now = pirn_now();
+    for (;;) {
+        struct link *link;
+        pthread_mutex_lock(&client->lock);
+        link = client->oldest;
+        if (link != NULL && !all && client->idle_count <= client->config.max_idle &&
+            now.ns - link->idle_since.ns < client->config.idle_time.ns)
+            link = NULL;
+        if (link != NULL) {
+            unlink_kept(client, link);
+            host_drop(client, link->host);
+        }
+        pthread_mutex_unlock(&client->lock);
+        if (link == NULL)
+            return;
+        close_link(link);
+    }
+}
+
+/* ---- In use ------------------------------------------------------------------------------ */
+
+static int make_link(pirn_http_client *client, struct host *host, struct link **ret_link,
+                     pirn_time deadline)
+{
+    pirn_stream *stream;
+    struct link *link = calloc(1, sizeof *link);
+    int err;
+    if (link == NULL)
+        return -ENOMEM;
+    err = pirn_http_connect(client, host, &stream, deadline);
+    if (err < 0) {
+        free(link);
+        return err;
+    }
+    link->host = host;
+    pirn_http_wire_init(&link->wire, stream, true, &client->limits);
+    *ret_link = link;
+    return 0;
+}
+
+int pirn_http_pool_take(pirn_http_client *client, const struct url *url, bool kept,
+                        struct link **ret_link, pirn_time deadline)
+{
+    struct host *host = host_get(client, url);
+    struct link *link = NULL;
+    int err;
+    if (host == NULL)
+        return -ENOMEM;
+    pirn_http_pool_sweep(client, false);
+    err = pirn_semaphore_acquire(&host->places, deadline);
+    if (err == 0) {
+        link = kept ? take_kept(client, host) : NULL;
+        if (link != NULL)
+            link->reused = true;
+        else
+            err = make_link(client, host, &link, deadline);
+        if (err == 0) {
+            *ret_link = link;
+            return 0;
+        }
+        pirn_semaphore_release(&host->places, 1);
+    }
+    pthread_mutex_lock(&client->lock);
+    host_drop(client, host);
+    pthread_mutex_unlock(&client->lock);
+    return err;
+}
+
+void pirn_http_pool_give(pirn_http_client *client, struct link *link, bool reusable)
+{
+    struct host *host = link->host;
+    pirn_semaphore_release(&host->places, 1);
+    if (reusable && client->config.max_idle > 0) {
+        link->idle_since = pirn_now();
+        pthread_mutex_lock(&client->lock);
+        link->prev = client->newest;
+        if (client->newest != NULL)
+            client->newest->next = link;
+        else
+            client->oldest = link;
+        client->newest = link;
+        client->idle_count++;
+        pthread_mutex_unlock(&client->lock);
+    } else {
+        close_link(link);
+        pthread_mutex_lock(&client->lock);
+        host_drop(client, host);
+        pthread_mutex_unlock(&client->lock);
+    }
+    pirn_http_pool_sweep(client, false);
+}

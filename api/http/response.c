@@ -1,0 +1,97 @@
+/* A response: its head, its body as it comes, and its connection, which is given back at the end. */
+#include "api/http/client.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+static const struct message *head_of(const pirn_http_response *response)
+{
+    return response->link != NULL ? &response->link->wire.in : &response->head;
+}
+
+/* The body is over: the connection goes back, and the head stays here. */
+void pirn_http_response_settle(pirn_http_response *response)
+{
+    struct link *link = response->link;
+    const char *data;
+    bool reusable;
+    if (link == NULL || link->wire.in.stage != MESSAGE_DONE)
+        return;
+    /* Bytes behind it nobody has asked for. */
+    reusable = link->wire.in.keep_alive &&
+               pirn_stream_peek(link->wire.stream, &data, 0, PIRN_NOW) == 0;
+    response->head = link->wire.in;
+    response->link = NULL;
+    pirn_http_message_init(&link->wire.in, true, &response->client->limits);
+    pirn_http_pool_give(response->client, link, reusable);
+}
+
+int pirn_http_response_status(const pirn_http_response *response)
+{
+    return head_of(response)->status;
+}
+
+const char *pirn_http_response_header(const pirn_http_response *response, const char *name)
+{
+    return pirn_http_message_find(head_of(response), name);
+}
+
+int pirn_http_response_header_at(const pirn_http_response *response, size_t i,
+                                 const char **ret_name, const char **ret_value)
+{
+    return pirn_http_message_at(head_of(response), i, ret_name, ret_value);
+}
+
+int64_t pirn_http_response_length(const pirn_http_response *response)
+{
+    return head_of(response)->length;
+}
+
+ssize_t pirn_http_response_read(pirn_http_response *response, void *buf, size_t n,
+                                pirn_time deadline)
+{
+    ssize_t got;
+    if (buf == NULL && n > 0)
+        return -EINVAL;
+    if (response->link == NULL)
+        return 0;
+    got = pirn_http_wire_body(&response->link->wire, buf, n, deadline);
+    if (got >= 0)
+        pirn_http_response_settle(response);
+    return got;
+}
+
+static ssize_t read_some(void *response, void *buf, size_t n, pirn_time deadline)
+{
+    return pirn_http_response_read(response, buf, n, deadline);
+}
+
+ssize_t pirn_http_response_all(pirn_http_response *response, char **ret_body, size_t max,
+                               pirn_time deadline)
+{
+    return pirn_http_read_all(read_some, response, pirn_http_response_length(response), ret_body,
+                              max, deadline);
+}
+
+int pirn_http_response_json(pirn_http_response *response, struct json_t **ret_json, size_t max,
+                            pirn_time deadline)
+{
+    char *body;
+    int err;
+    ssize_t n = pirn_http_response_all(response, &body, max, deadline);
+    if (n < 0)
+        return (int)n;
+    err = pirn_http_parse_json(body, (size_t)n, ret_json);
+    free(body);
+    return err;
+}
+
+void pirn_http_response_release(pirn_http_response *response)
+{
+    if (response == NULL)
+        return;
+    if (response->link != NULL)
+        pirn_http_pool_give(response->client, response->link, false);
+    pirn_http_message_free(&response->head);
+    free(response);
+}
