@@ -235,7 +235,7 @@ static int receive_head(struct exchange *x, struct wire *w, pirn_time deadline)
 {
     int err;
     do { /* what is not final (100 Continue, 103 Early Hints) is passed over */
-        pirn_http_message_next(&w->in, strcasecmp(x->method, "HEAD") == 0);
+        pirn_http_message_next(&w->in, strcmp(x->method, "HEAD") == 0);
         err = pirn_http_wire_head(w, by_deadline, &deadline);
         if (err == 0 && w->in.status == 101)
             err = -EBADMSG; /* to a protocol that nobody asked for */

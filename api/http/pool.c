@@ -83,6 +83,8 @@ static void unlink_kept(pirn_http_client *client, struct link *link)
 
 static void close_link(struct link *link)
 {
+    if (pirn_current() != NULL)
+        pirn_stream_abort(link->wire.stream); /* else what it has not sent would still be */
     pirn_stream_release(link->wire.stream);
     pirn_http_wire_free(&link->wire);
     free(link);

@@ -1,7 +1,6 @@
 /* A server: its limits, its routes, where it listens. */
 #include "api/http/server.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -92,68 +91,24 @@ int pirn_http_route(pirn_http_server *server, const char *method, const char *pa
 
 /* ---- Listening --------------------------------------------------------------------------- */
 
-union address {
-    struct sockaddr any;
-    struct sockaddr_in v4;
-    struct sockaddr_in6 v6;
-};
-
-static int parse_address(const char *text, uint16_t port, union address *ret_address,
-                         socklen_t *ret_len)
-{
-    memset(ret_address, 0, sizeof *ret_address);
-    if (text == NULL || inet_pton(AF_INET6, text, &ret_address->v6.sin6_addr) == 1) {
-        ret_address->v6.sin6_family = AF_INET6; /* any: takes IPv4 as well */
-        ret_address->v6.sin6_port = htons(port);
-        *ret_len = sizeof ret_address->v6;
-        return 0;
-    }
-    if (inet_pton(AF_INET, text, &ret_address->v4.sin_addr) == 1) {
-        ret_address->v4.sin_family = AF_INET;
-        ret_address->v4.sin_port = htons(port);
-        *ret_len = sizeof ret_address->v4;
-        return 0;
-    }
-    return -EINVAL;
-}
-
-static int bind_to(int fd, union address *address, socklen_t *len)
-{
-    int on = 1;
-    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
-        bind(fd, &address->any, *len) < 0 || listen(fd, SOMAXCONN) < 0 ||
-        getsockname(fd, &address->any, len) < 0)
-        return -errno;
-    return 0;
-}
-
 int pirn_http_listen(pirn_http_server *server, const char *address, uint16_t port)
 {
-    union address bound;
-    socklen_t len;
-    int fd, err;
+    pirn_resolve_config numbers = PIRN_RESOLVE_INIT;
+    pirn_listen_config config = PIRN_LISTEN_INIT;
+    char service[8];
+    int fd;
     if (server == NULL)
         return -EINVAL;
     if (server->listener >= 0)
         return -EALREADY;
-    err = parse_address(address, port, &bound, &len);
-    if (err < 0)
-        return err;
-    fd = socket(bound.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0 && errno == EAFNOSUPPORT && address == NULL) {
-        parse_address("0.0.0.0", port, &bound, &len);
-        fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    }
+    numbers.flags = PIRN_RESOLVE_NUMERIC | PIRN_RESOLVE_PASSIVE;
+    config.resolve = &numbers;
+    snprintf(service, sizeof service, "%d", port);
+    fd = pirn_listen(address, service, &config, PIRN_NEVER);
     if (fd < 0)
-        return -errno;
-    err = bind_to(fd, &bound, &len);
-    if (err < 0) {
-        close(fd);
-        return err;
-    }
+        return fd == -ENOENT ? -EINVAL : fd;
     server->listener = fd;
-    server->port =
-        ntohs(bound.any.sa_family == AF_INET ? bound.v4.sin_port : bound.v6.sin6_port);
+    server->port = pirn_local_port(fd);
     return server->port;
 }
 

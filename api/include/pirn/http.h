@@ -23,8 +23,6 @@
 
 #include <pirn.h>
 
-typedef struct pirn_stream pirn_stream; // TEMPORARY
-
 #ifdef __cplusplus
 extern "C" {
 #endif
