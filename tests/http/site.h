@@ -1,0 +1,118 @@
+/* A server in the same runtime as the test, and raw talk to it. */
+#ifndef PIRN_TESTS_HTTP_SITE_H
+#define PIRN_TESTS_HTTP_SITE_H
+
+#include "tests/support.h"
+
+#include <pirn/http.h>
+
+struct site {
+    pirn_http_server *server;
+    pirn_task *task;
+    int port;
+    int result; /* of pirn_http_serve */
+    support_report report;
+};
+
+static inline int site_serve(void *arg)
+{
+    struct site *site = arg;
+    site->result = pirn_http_serve(site->server);
+    return 0;
+}
+
+/* config may be NULL. Routes are added between the two. */
+static inline void site_new(struct site *site, const pirn_http_config *config)
+{
+    static const support_report empty = SUPPORT_REPORT_INIT;
+    pirn_http_config own = PIRN_HTTP_CONFIG_INIT;
+    site->report = empty;
+    if (config != NULL)
+        own = *config;
+    own.report = support_report_line;
+    own.report_user = &site->report;
+    CHECK_OK(pirn_http_server_new(&site->server, &own));
+}
+
+static inline void site_route(struct site *site, const char *method, const char *pattern,
+                              pirn_http_handler handler, void *user)
+{
+    CHECK_OK(pirn_http_route(site->server, method, pattern, handler, user, 0));
+}
+
+static inline void site_open(struct site *site)
+{
+    site->port = pirn_http_listen(site->server, "127.0.0.1", 0);
+    CHECK_GE(site->port, 1);
+    site->task = support_spawn_named("server", site_serve, site);
+}
+
+static inline void site_close(struct site *site)
+{
+    CHECK_OK(pirn_http_stop(site->server, pirn_after_s(0.001)));
+    CHECK_OK(support_join(site->task));
+    CHECK_OK(site->result);
+    pirn_http_server_free(site->server);
+}
+
+static inline int site_dial(const struct site *site)
+{
+    struct sockaddr_in addr = {0};
+    int fd = support_socket();
+    addr.sin_family = AF_INET;
+    addr.sin_port = htons((uint16_t)site->port);
+    addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    CHECK_OK(pirn_connect(fd, (struct sockaddr *)&addr, sizeof addr, PIRN_NEVER));
+    return fd;
+}
+
+static inline void site_say(int fd, const char *text)
+{
+    CHECK_EQ(pirn_send(fd, text, strlen(text), 0, PIRN_NEVER), (ssize_t)strlen(text));
+}
+
+/* All that comes until the server closes; how much. A reset counts as an end. */
+static inline size_t site_hear(int fd, char *text, size_t size)
+{
+    size_t n = 0;
+    for (;;) {
+        ssize_t got = pirn_recv(fd, text + n, size - 1 - n, 0, PIRN_NEVER);
+        if (got <= 0)
+            break;
+        n += (size_t)got;
+        CHECK_LE(n, size - 2);
+    }
+    text[n] = '\0';
+    return n;
+}
+
+/* Until so many times the word has come. */
+static inline void site_hear_words(int fd, char *text, size_t size, const char *word, int times)
+{
+    size_t n = 0;
+    text[0] = '\0';
+    for (;;) {
+        int found = 0;
+        for (const char *at = text; (at = strstr(at, word)) != NULL; at++)
+            found++;
+        if (found >= times)
+            return;
+        ssize_t got = pirn_recv(fd, text + n, size - 1 - n, 0, PIRN_NEVER);
+        CHECK_GE(got, 1);
+        n += (size_t)got;
+        text[n] = '\0';
+    }
+}
+
+/* One request over a connection of its own, until that closes. */
+static inline void site_ask(const struct site *site, const char *request, char *text, size_t size)
+{
+    int fd = site_dial(site);
+    site_say(fd, request);
+    site_hear(fd, text, size);
+    pirn_close(fd);
+}
+
+#define BEGINS(text, prefix) CHECK(strncmp(text, prefix, strlen(prefix)) == 0)
+
+#endif
