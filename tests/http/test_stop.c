@@ -1,0 +1,203 @@
+/* The server's end: running requests finish, idle connections do not hold it up, the rest is cancelled. */
+#include "api/http/server.h"
+#include "tests/http/site.h"
+
+struct visit {
+    atomic_int begun, go;
+    int result;
+};
+
+static int wait_for_go(pirn_http_request *request, pirn_http_reply *reply, void *user)
+{
+    struct visit *visit = user;
+    (void)request;
+    atomic_fetch_add(&visit->begun, 1);
+    while (atomic_load(&visit->go) == 0) {
+        visit->result = pirn_sleep(pirn_after_ms(1));
+        if (visit->result < 0)
+            return visit->result;
+    }
+    return pirn_http_reply_text(reply, 200, "finished");
+}
+
+static int take_no_notice(pirn_http_request *request, pirn_http_reply *reply, void *user)
+{
+    struct visit *visit = user;
+    (void)request;
+    atomic_fetch_add(&visit->begun, 1);
+    while (atomic_load(&visit->go) == 0)
+        pirn_sleep(pirn_after_ms(1));
+    return pirn_http_reply_text(reply, 200, "finished");
+}
+
+/* Once the server listens no more: its socket is closed before anything else is ended. */
+static void until_refused(const struct site *site)
+{
+    struct sockaddr_in addr = {0};
+    addr.sin_family = AF_INET;
+    addr.sin_port = htons((uint16_t)site->port);
+    addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    for (;;) {
+        int fd = support_socket();
+        int rc = pirn_connect(fd, (struct sockaddr *)&addr, sizeof addr, PIRN_NEVER);
+        pirn_close(fd);
+        if (rc == -ECONNREFUSED)
+            return;
+    }
+}
+
+static int finish_running(void *arg)
+{
+    struct site site;
+    struct visit visit = {0};
+    char text[1024];
+    const bool by_cancel = *(bool *)arg;
+    site_new(&site, NULL);
+    site_route(&site, "GET", "/", wait_for_go, &visit);
+    site_open(&site);
+    int idle = site_dial(&site), used = site_dial(&site), busy = site_dial(&site);
+    site_say(used, "GET /none HTTP/1.1\r\nHost: x\r\n\r\n");
+    site_hear_words(used, text, sizeof text, "Not Found", 2);
+    site_say(busy, "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    support_until(&visit.begun, 1);
+    if (by_cancel)
+        CHECK_OK(pirn_cancel(site.task, "enough"));
+    else
+        CHECK_OK(pirn_http_stop(site.server, pirn_after_s(1000)));
+    CHECK_EQ(site_hear(idle, text, sizeof text), 0);
+    CHECK_EQ(site_hear(used, text, sizeof text), 0);
+    until_refused(&site);
+    CHECK(!pirn_done(site.task));
+    atomic_store(&visit.go, 1);
+    site_hear(busy, text, sizeof text);
+    CHECK(strstr(text, "\r\nConnection: close\r\n\r\nfinished") != NULL);
+    pirn_close(busy);
+    CHECK_EQ(support_join(site.task), 0);
+    CHECK_EQ(site.result, by_cancel ? -ECANCELED : 0);
+    CHECK_EQ(visit.result, 0);
+    pirn_close(idle);
+    pirn_close(used);
+    pirn_http_server_free(site.server);
+    return 0;
+}
+
+START_TEST(s172_running_requests_finish)
+{
+    bool by_cancel = false;
+    FOR_WORKERS(w) CHECK_OK(support_run(w, finish_running, &by_cancel));
+}
+END_TEST
+
+START_TEST(s172_a_cancel_is_a_graceful_stop)
+{
+    bool by_cancel = true;
+    FOR_WORKERS(w) CHECK_OK(support_run(w, finish_running, &by_cancel));
+}
+END_TEST
+
+/* Requests that take longer than cancel_time get names. */
+static void until_named(const struct site *site, int requests)
+{
+    int named;
+    do {
+        named = 0;
+        CHECK_OK(pirn_sleep(pirn_after_ms(1)));
+        pthread_mutex_lock(&site->server->lock);
+        for (struct connection *c = site->server->connections; c != NULL; c = c->next)
+            named += c->label[0] != '\0';
+        pthread_mutex_unlock(&site->server->lock);
+    } while (named < requests);
+}
+
+static int cancel_the_rest(void *arg)
+{
+    struct site site;
+    struct visit visit = {0}, stubborn = {0};
+    char text[1024];
+    const bool twice = *(bool *)arg; /* a second cancel in place of a short grace */
+    site_new(&site, NULL);
+    site_route(&site, "GET", "/soft", wait_for_go, &visit);
+    site_route(&site, "GET", "/hard", take_no_notice, &stubborn);
+    site_open(&site);
+    int soft = site_dial(&site), hard = site_dial(&site);
+    site_say(soft, "GET /soft HTTP/1.1\r\nHost: x\r\n\r\n");
+    site_say(hard, "GET /hard?x HTTP/1.1\r\nHost: x\r\n\r\n");
+    support_until(&visit.begun, 1);
+    support_until(&stubborn.begun, 1);
+    until_named(&site, 2);
+    if (twice) {
+        CHECK_OK(pirn_cancel(site.task, "enough"));
+        until_refused(&site);
+        CHECK(!pirn_done(site.task));
+        CHECK_OK(pirn_cancel(site.task, "enough, I say"));
+    } else {
+        CHECK_OK(pirn_http_stop(site.server, (pirn_time){20 * MS}));
+    }
+    CHECK_EQ(site_hear(soft, text, sizeof text), 0);
+    CHECK_EQ(visit.result, -ECANCELED);
+    while (support_reported(&site.report, "GET /hard?x has not ended") == 0)
+        CHECK_OK(pirn_sleep(pirn_after_ms(10)));
+    CHECK_EQ(support_reported(&site.report, "/soft"), 0);
+    CHECK(!pirn_done(site.task));
+    atomic_store(&stubborn.go, 1);
+    pirn_close(hard);
+    CHECK_OK(support_join(site.task));
+    CHECK_EQ(site.result, twice ? -ECANCELED : 0);
+    pirn_close(soft);
+    pirn_http_server_free(site.server);
+    return 0;
+}
+
+START_TEST(s172_after_the_grace_the_rest_is_cancelled_and_named)
+{
+    bool twice = false;
+    FOR_WORKERS(w) CHECK_OK(support_run(w, cancel_the_rest, &twice));
+}
+END_TEST
+
+START_TEST(s172_a_second_cancel_cuts_the_grace_short)
+{
+    bool twice = true;
+    FOR_WORKERS(w) CHECK_OK(support_run(w, cancel_the_rest, &twice));
+}
+END_TEST
+
+static int misuse(void *arg)
+{
+    struct site site;
+    pirn_http_config config = PIRN_HTTP_CONFIG_INIT;
+    pirn_http_server *server;
+    (void)arg;
+    config.max_head = 65537;
+    CHECK_EQ(pirn_http_server_new(&server, &config), -EINVAL);
+    config.max_head = 0;
+    config.size--;
+    CHECK_EQ(pirn_http_server_new(&server, &config), -EINVAL);
+    site_new(&site, NULL);
+    CHECK_EQ(pirn_http_serve(site.server), -EINVAL); /* it does not listen */
+    CHECK_EQ(pirn_http_route(site.server, "GET", "/", NULL, NULL, 0), -EINVAL);
+    CHECK_EQ(pirn_http_listen(site.server, "no address", 0), -EINVAL);
+    struct visit visit = {0};
+    site_route(&site, "GET", "/", wait_for_go, &visit);
+    site_open(&site);
+    CHECK_EQ(pirn_http_listen(site.server, "127.0.0.1", 0), -EALREADY);
+    int fd = site_dial(&site);
+    site_say(fd, "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    support_until(&visit.begun, 1);
+    CHECK_EQ(pirn_http_serve(site.server), -EALREADY);
+    CHECK_EQ(pirn_http_route(site.server, "GET", "/b", wait_for_go, NULL, 0), -EBUSY);
+    atomic_store(&visit.go, 1);
+    pirn_close(fd);
+    site_close(&site);
+    return 0;
+}
+
+START_TEST(s172_what_is_refused)
+{
+    FOR_WORKERS(w) CHECK_OK(support_run(w, misuse, NULL));
+}
+END_TEST
+
+SUPPORT_MAIN("http/stop", s172_running_requests_finish, s172_a_cancel_is_a_graceful_stop,
+             s172_after_the_grace_the_rest_is_cancelled_and_named,
+             s172_a_second_cancel_cuts_the_grace_short, s172_what_is_refused)
