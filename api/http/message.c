@@ -14,6 +14,7 @@
  */
 #include "api/http/message.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,6 +74,18 @@ static bool check_framing(struct message *m, const char *end)
     m->overhead += end - m->seen;
     for (; m->seen < end; m->seen++) {
         switch (m->framing) {
+        case FRAMING_SIZE:
+            if (!isxdigit((unsigned char)*m->seen))
+                return false; /* http_parser takes bytes beyond ASCII for zeros */
+            m->framing = FRAMING_DIGITS;
+            break;
+        case FRAMING_DIGITS:
+            if (isxdigit((unsigned char)*m->seen))
+                break;
+            if (strchr("\r; \t", *m->seen) == NULL)
+                return false;
+            m->framing = *m->seen == '\r' ? FRAMING_LINE_LF : FRAMING_LINE;
+            break;
         case FRAMING_LINE:
             if (*m->seen == '\r')
                 m->framing = FRAMING_LINE_LF;
@@ -84,11 +97,11 @@ static bool check_framing(struct message *m, const char *end)
                 return false;
             m->framing = FRAMING_DATA_LF;
             break;
-        case FRAMING_LINE_LF:
+        case FRAMING_LINE_LF: /* data begins, or, after the last chunk, a trailer */
         case FRAMING_DATA_LF:
             if (*m->seen != '\n')
                 return false;
-            m->framing = FRAMING_LINE;
+            m->framing = m->framing == FRAMING_LINE_LF ? FRAMING_LINE : FRAMING_SIZE;
             break;
         }
     }
@@ -165,7 +178,7 @@ void pirn_http_message_next(struct message *m, bool bodiless)
     m->method = NULL;
     m->status = m->minor = 0;
     m->length = m->received = 0;
-    m->framing = FRAMING_LINE;
+    m->framing = FRAMING_SIZE;
     m->overhead = 0;
 }
 

@@ -15,7 +15,9 @@ enum message_stage {
 
 /* What of a chunked body is not data, byte by byte. */
 enum message_framing {
-    FRAMING_LINE,    /* a size and its extensions, a trailer */
+    FRAMING_SIZE,    /* a chunk's first digit is due */
+    FRAMING_DIGITS,  /* more of them, or what ends them */
+    FRAMING_LINE,    /* extensions, a trailer */
     FRAMING_LINE_LF, /* its CR has come */
     FRAMING_DATA_CR, /* data has come */
     FRAMING_DATA_LF,

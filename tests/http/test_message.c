@@ -205,6 +205,9 @@ START_TEST(s168_chunks_are_what_they_say)
     CHECK_EQ(refused(CHUNKED "5;a\nb\r\nhello\r\n0\r\n\r\n"), 400);
     CHECK_EQ(refused(CHUNKED "\r\nhello\r\n"), 400);
     CHECK_EQ(refused(CHUNKED "g\r\nhello\r\n"), 400);
+    CHECK_EQ(refused(CHUNKED "\xfe\r\n\r\n"), 400); /* http_parser's zero */
+    CHECK_EQ(refused(CHUNKED "5\xfe\r\nhello\r\n"), 400);
+    CHECK_EQ(refused(CHUNKED "5 x\r\nhello\r\n0\r\n\r\n"), 0);
     CHECK_EQ(refused(CHUNKED "-5\r\nhello\r\n"), 400);
     CHECK_EQ(refused(CHUNKED "0x5\r\nhello\r\n"), 400);
     CHECK_EQ(refused(CHUNKED "fffffffffffffffff\r\nhello\r\n"), 400);
