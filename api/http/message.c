@@ -82,7 +82,7 @@ static bool check_framing(struct message *m, const char *end)
         case FRAMING_DIGITS:
             if (isxdigit((unsigned char)*m->seen))
                 break;
-            if (strchr("\r; \t", *m->seen) == NULL)
+            if (memchr("\r; \t", *m->seen, 4) == NULL)
                 return false;
             m->framing = *m->seen == '\r' ? FRAMING_LINE_LF : FRAMING_LINE;
             break;

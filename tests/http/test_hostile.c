@@ -13,10 +13,11 @@ static int ok(pirn_http_request *request, pirn_http_reply *reply, void *user)
 static int read_all(pirn_http_request *request, pirn_http_reply *reply, void *user)
 {
     char buf[1000];
-    ssize_t n, all = 0;
+    ssize_t n;
     int *result = user;
-    while ((n = pirn_http_body_read(request, buf, sizeof buf, PIRN_NEVER)) > 0)
-        all += n;
+    do
+        n = pirn_http_body_read(request, buf, sizeof buf, PIRN_NEVER);
+    while (n > 0);
     if (result != NULL)
         *result = (int)n;
     return n < 0 ? (int)n : pirn_http_reply_text(reply, 200, "read");

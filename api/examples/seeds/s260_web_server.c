@@ -1,0 +1,58 @@
+/*
+ * A web server with two routes: s260_web_server [PORT], 8000 if nothing is said. SIGINT ends it, once the
+ * running requests have their replies.
+ *
+ * The second route blocks its thread, as in Python. There FastAPI gives a function that is not async to a
+ * pool of threads by itself; here the route says so.
+ */
+#include "seeds.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <pirn/http.h>
+
+static int read_root(pirn_http_request *request, pirn_http_reply *reply, void *user)
+{
+    json_t *json = json_pack("{s:s}", "Hello", "World");
+    int rc = pirn_http_reply_json(reply, 200, json);
+    (void)request;
+    (void)user;
+    json_decref(json);
+    return rc;
+}
+
+static int timeit(pirn_http_request *request, pirn_http_reply *reply, void *user)
+{
+    int seconds = atoi(pirn_http_param(request, "seconds"));
+    (void)user;
+    block(seconds);
+    json_t *json = json_sprintf("sleep seconds: %d", seconds);
+    int rc = pirn_http_reply_json(reply, 200, json);
+    json_decref(json);
+    return rc;
+}
+
+static int start(void *arg)
+{
+    pirn_http_server *app;
+    must(pirn_http_server_new(&app, NULL));
+    must(pirn_http_route(app, "GET", "/", read_root, NULL, 0));
+    must(pirn_http_route(app, "GET", "/timeit/{seconds}", timeit, NULL, PIRN_HTTP_BLOCKING));
+    printf("listening on 127.0.0.1:%d\n",
+           must(pirn_http_listen(app, "127.0.0.1", *(const uint16_t *)arg)));
+    int rc = pirn_http_serve(app);
+    pirn_http_server_free(app);
+    return rc == -ECANCELED ? 0 : rc;
+}
+
+int main(int argc, char **argv)
+{
+    pirn_config config = PIRN_CONFIG_INIT;
+    uint16_t port = (uint16_t)(argc > 1 ? atoi(argv[1]) : 8000);
+    int status = 0;
+    config.flags = PIRN_SIGINT_CANCELS;
+    int rc = pirn_run_with(&config, start, &port, &status);
+    if (rc == 0)
+        rc = status;
+    return rc == -EINTR ? 0 : report(rc);
+}
