@@ -1,0 +1,38 @@
+# For the scripts of this folder: a program that serves in the background, and curl. Sourced.
+[ -e "$BIN_DIR/seeds/s260_web_server" ] || exit 77 # without libpirn-http
+command -v curl >/dev/null || exit 77
+work=$(mktemp -d)
+server=
+cleanup() {
+    [ -z "$server" ] || kill -KILL "$server" 2>/dev/null || true
+    rm -rf "$work"
+}
+trap cleanup EXIT
+
+serve() { # program, arguments: sets server and url
+    "$@" >"$work/server.out" 2>"$work/server.err" &
+    server=$!
+    until grep -q 'listening on' "$work/server.out"; do
+        kill -0 "$server" || exit 1
+        sleep 0.05
+    done
+    url=http://$(sed -n 's/^listening on //p' "$work/server.out")
+}
+
+stop() { # by SIGINT; it must end by itself, with 0. (ThreadSanitizer delivers none to a sleeping thread.)
+    if [ "$PIRN_SANITIZE" = thread ]; then
+        kill -KILL "$server"
+        wait "$server" || true
+    else
+        kill -INT "$server"
+        wait "$server"
+    fi
+    server=
+}
+
+same() { # got, wanted
+    [ "$1" = "$2" ] || {
+        echo "got '$1', wanted '$2'"
+        exit 1
+    }
+}
