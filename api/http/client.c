@@ -57,9 +57,9 @@ int pirn_http_client_new(pirn_http_client **ret_client, const pirn_http_client_c
         client->config = *config;
     err = complete(client);
     if (err == 0) {
-        client->agent = client->config.agent != NULL ? strdup(client->config.agent)
-                                                     : default_agent();
-        err = client->agent == NULL ? -ENOMEM
+        client->agent =
+            client->config.agent != NULL ? strdup(client->config.agent) : default_agent();
+        err = client->agent == NULL                                      ? -ENOMEM
               : pirn_http_is_value(client->agent, strlen(client->agent)) ? 0
                                                                          : -EINVAL;
     }
@@ -215,8 +215,9 @@ static int send_request(struct exchange *x, struct wire *w, pirn_time deadline)
     do {
         size_t part = left < 65536 ? left : 65536;
         err = pirn_http_wire_send(w, body, part, deadline);
-        body += part;
         left -= part;
+        if (left > 0)
+            body += part;
     } while (err == 0 && left > 0);
     if (err == 0 && x->call->body_read != NULL && x->call->body_length != 0)
         err = send_pieces(x, w, deadline);

@@ -87,7 +87,8 @@ static int head_status(struct connection *c, int err)
     if (err == -EBADMSG)
         return c->wire.in.refused;
     /* Of one that has said nothing there is nothing to be replied to. */
-    if (err == -ETIMEDOUT && atomic_load_explicit(&c->state, memory_order_relaxed) != CONNECTION_IDLE)
+    if (err == -ETIMEDOUT &&
+        atomic_load_explicit(&c->state, memory_order_relaxed) != CONNECTION_IDLE)
         return 408;
     return 0;
 }

@@ -1,7 +1,10 @@
 /* The parser is http_parser (2.9: the last, and what Debian 12 has). */
 #include "api/http/grammar.h"
 
-void pirn_http_grammar_begin(grammar *g, const grammar_settings *settings, bool response, void *data)
+#ifndef PIRN_HTTP_LLHTTP
+
+void pirn_http_grammar_begin(grammar *g, const grammar_settings *settings, bool response,
+                             void *data)
 {
     (void)settings;
     http_parser_init(g, response ? HTTP_RESPONSE : HTTP_REQUEST);
@@ -39,3 +42,5 @@ const char *pirn_http_grammar_method(const grammar *g)
 {
     return http_method_str((enum http_method)g->method);
 }
+
+#endif

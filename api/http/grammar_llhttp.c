@@ -1,7 +1,10 @@
 /* The parser is llhttp. */
 #include "api/http/grammar.h"
 
-void pirn_http_grammar_begin(grammar *g, const grammar_settings *settings, bool response, void *data)
+#ifdef PIRN_HTTP_LLHTTP
+
+void pirn_http_grammar_begin(grammar *g, const grammar_settings *settings, bool response,
+                             void *data)
 {
     llhttp_init(g, response ? HTTP_RESPONSE : HTTP_REQUEST, settings);
     g->data = data;
@@ -42,3 +45,5 @@ const char *pirn_http_grammar_method(const grammar *g)
 {
     return llhttp_method_name((llhttp_method_t)g->method);
 }
+
+#endif

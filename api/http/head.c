@@ -99,8 +99,8 @@ static int check_line(struct head_scan *scan, bool response, const struct head_l
         return response ? -400 : 0; /* some clients send one too many after a body */
     }
     if (scan->lines++ == 0)
-        status = response ? check_status_line(begin, n)
-                          : check_request_line(begin, n, limits->target);
+        status =
+            response ? check_status_line(begin, n) : check_request_line(begin, n, limits->target);
     else if (scan->lines - 1 > limits->headers)
         status = 431;
     else

@@ -82,7 +82,7 @@ static bool check_framing(struct message *m, const char *end)
         case FRAMING_DIGITS:
             if (isxdigit((unsigned char)*m->seen))
                 break;
-            if (memchr("\r; \t", *m->seen, 4) == NULL)
+            if (*m->seen != '\r' && *m->seen != ';')
                 return false;
             m->framing = *m->seen == '\r' ? FRAMING_LINE_LF : FRAMING_LINE;
             break;
@@ -314,8 +314,8 @@ ssize_t pirn_http_message_head(struct message *m, const char *data, size_t n)
 
 /* ---- Bodies ------------------------------------------------------------------------------ */
 
-int pirn_http_message_body(struct message *m, const char *data, size_t n, char *out, size_t *ret_used,
-                           size_t *ret_got)
+int pirn_http_message_body(struct message *m, const char *data, size_t n, char *out,
+                           size_t *ret_used, size_t *ret_got)
 {
     int status;
     *ret_used = *ret_got = 0;

@@ -222,8 +222,9 @@ static int send_piece(struct connection *c, const char *bytes, size_t n, pirn_ti
         size_t part = n < 65536 ? n : 65536;
         pirn_time slow = pirn_after_ns(c->server->config.write_time.ns);
         err = pirn_http_wire_send(&c->wire, bytes, part, wire_sooner(deadline, slow));
-        bytes += part;
         n -= part;
+        if (n > 0)
+            bytes += part;
     } while (err == 0 && n > 0);
     return err;
 }

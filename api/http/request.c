@@ -152,8 +152,7 @@ const char *pirn_http_query(pirn_http_request *request, const char *name)
 
 int64_t pirn_http_body_length(const pirn_http_request *request)
 {
-    return request->body != NULL ? (int64_t)request->body_len
-                                 : request->connection->wire.in.length;
+    return request->body != NULL ? (int64_t)request->body_len : request->connection->wire.in.length;
 }
 
 /* A client that waits to be asked for its body is asked. */

@@ -91,7 +91,8 @@ struct connection {
 int pirn_http_request_begin(struct connection *c); /* 0, or an HTTP status */
 void pirn_http_request_end(struct connection *c);
 ssize_t pirn_http_request_read(void *connection, void *buf, size_t n, pirn_time deadline);
-int pirn_http_request_read_ahead(struct connection *c); /* all of the body, for a blocking handler */
+int pirn_http_request_read_ahead(
+    struct connection *c); /* all of the body, for a blocking handler */
 
 /* reply.c */
 void pirn_http_reply_start(struct connection *c);

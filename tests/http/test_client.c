@@ -137,7 +137,8 @@ static int converse(void *arg)
     pirn_http_response_release(response);
 
     /* A server that does not want to hear it all. */
-    CHECK_OK(pirn_http_post(client, url_of(&site, "/refuse"), NULL, big, BIG, &response, PIRN_NEVER));
+    CHECK_OK(
+        pirn_http_post(client, url_of(&site, "/refuse"), NULL, big, BIG, &response, PIRN_NEVER));
     CHECK_EQ(pirn_http_response_status(response), 413);
     pirn_http_response_release(response);
 
@@ -208,7 +209,7 @@ END_TEST
 struct rogue {
     int listener, port;
     const char *reply;
-    int served; /* replies until it hangs up; then it takes the next connection */
+    int served;  /* replies until it hangs up; then it takes the next connection */
     bool silent; /* it closes before it replies the one after that */
     atomic_int connections, requests;
 };
@@ -375,7 +376,8 @@ static int misuse(void *arg)
     (void)arg;
     CHECK_OK(pirn_http_client_new(&client, NULL));
     CHECK_EQ(pirn_http_get(client, "ftp://a", &response, PIRN_NEVER), -EINVAL);
-    CHECK_EQ(pirn_http_get(client, "https://127.0.0.1:1/", &response, PIRN_NEVER), -EPROTONOSUPPORT);
+    CHECK_EQ(pirn_http_get(client, "https://127.0.0.1:1/", &response, PIRN_NEVER),
+             -EPROTONOSUPPORT);
     call.url = "http://127.0.0.1:1/";
     call.headers = &field;
     call.header_count = 1;

@@ -58,10 +58,12 @@ static int too_much(void *arg)
         strcat(ask, "A: b\r\n");
     site_ask(&site, ask, text, sizeof text);
     BEGINS(text, "HTTP/1.1 431 Request Header Fields Too Large\r\n");
-    site_ask(&site, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5001\r\n\r\n", text, sizeof text);
+    site_ask(&site, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5001\r\n\r\n", text,
+             sizeof text);
     BEGINS(text, "HTTP/1.1 413 Content Too Large\r\n");
     CHECK_EQ(result, 0); /* the handler was not asked */
-    fill(stpcpy(ask, "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1389\r\n"), 5001);
+    fill(stpcpy(ask, "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1389\r\n"),
+         5001);
     site_ask(&site, ask, text, sizeof text);
     BEGINS(text, "HTTP/1.1 413 Content Too Large\r\n");
     CHECK_EQ(result, -EMSGSIZE);
@@ -78,7 +80,8 @@ static int too_much(void *arg)
     }
     site_ask(&site, "GET / HTTP/2.0\r\n\r\n", text, sizeof text);
     BEGINS(text, "HTTP/1.1 505 ");
-    site_ask(&site, "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n", text, sizeof text);
+    site_ask(&site, "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n", text,
+             sizeof text);
     CHECK(strncmp(text, "HTTP/1.1 501 ", 13) == 0 || strncmp(text, "HTTP/1.1 400 ", 13) == 0);
     site_ask(&site, "POST / HTTP/1.1\r\nHost: x\r\nExpect: magic\r\n\r\n", text, sizeof text);
     BEGINS(text, "HTTP/1.1 417 ");
@@ -146,7 +149,8 @@ static int too_slow(void *arg)
 
     body.body_time = (pirn_time){40 * MS};
     open_slow(&site, &body, &result);
-    site_ask(&site, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhell", text, sizeof text);
+    site_ask(&site, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhell", text,
+             sizeof text);
     BEGINS(text, "HTTP/1.1 408 Request Timeout\r\n");
     CHECK_EQ(result, -ETIME);
     site_close(&site);
@@ -182,8 +186,7 @@ static int loris(void *arg)
     int fd = site_dial(l->site);
     site_say(fd, "GET / HTTP/1.1\r\nX: ");
     atomic_fetch_add(l->connected, 1);
-    while (pirn_sleep(pirn_after_ms(50)) == 0 &&
-           pirn_send(fd, "a", 1, 0, PIRN_NEVER) == 1)
+    while (pirn_sleep(pirn_after_ms(50)) == 0 && pirn_send(fd, "a", 1, 0, PIRN_NEVER) == 1)
         ;
     pirn_close(fd);
     return 0;
@@ -284,8 +287,8 @@ static int gone(void *arg)
     config.cancel_time = (pirn_time){5 * MS};
     site_new(&site, &config);
     site_route(&site, "GET", "/ever", wait_for_ever, &coroutine);
-    CHECK_OK(pirn_http_route(site.server, "GET", "/block", wait_blocking, &thread,
-                             PIRN_HTTP_BLOCKING));
+    CHECK_OK(
+        pirn_http_route(site.server, "GET", "/block", wait_blocking, &thread, PIRN_HTTP_BLOCKING));
     site_route(&site, "GET", "/while", wait_a_while, NULL);
     site_open(&site);
 

@@ -12,8 +12,8 @@ struct outcome {
 };
 
 /* Feeds text in pieces of so many bytes; the head is shown as it grows. */
-static struct outcome feed(bool response, const struct message_limits *lim, const char *text, size_t n,
-                           size_t piece, bool ended)
+static struct outcome feed(bool response, const struct message_limits *lim, const char *text,
+                           size_t n, size_t piece, bool ended)
 {
     struct outcome outcome = {0};
     struct message m;
@@ -123,13 +123,14 @@ END_TEST
 
 START_TEST(s168_responses_end_by_length_by_chunks_or_by_the_connection)
 {
-    struct outcome o = feed_all(true,
-                                "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nab"
-                                "HTTP/1.1 204\r\n\r\n"
-                                "HTTP/1.1 100 Continue\r\n\r\n"
-                                "HTTP/1.1 404 N F\r\nTransfer-Encoding: Chunked\r\n\r\n1\r\nc\r\n0\r\n\r\n"
-                                "HTTP/1.0 200 OK\r\n\r\nall the rest",
-                                true);
+    struct outcome o =
+        feed_all(true,
+                 "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nab"
+                 "HTTP/1.1 204\r\n\r\n"
+                 "HTTP/1.1 100 Continue\r\n\r\n"
+                 "HTTP/1.1 404 N F\r\nTransfer-Encoding: Chunked\r\n\r\n1\r\nc\r\n0\r\n\r\n"
+                 "HTTP/1.0 200 OK\r\n\r\nall the rest",
+                 true);
     CHECK_EQ(o.refused, 0);
     CHECK_EQ(o.messages, 5);
     CHECK_EQ(o.body_len, 15);
@@ -150,7 +151,8 @@ START_TEST(s168_a_body_that_breaks_off_is_no_body)
         pirn_http_message_init(&m, true, &limits);
         ssize_t length = pirn_http_message_head(&m, texts[i], n);
         CHECK(length > 0);
-        CHECK_OK(pirn_http_message_body(&m, texts[i] + length, n - (size_t)length, out, &used, &got));
+        CHECK_OK(
+            pirn_http_message_body(&m, texts[i] + length, n - (size_t)length, out, &used, &got));
         CHECK_EQ(pirn_http_message_ended(&m), -ECONNRESET);
         CHECK_EQ(m.stage, MESSAGE_BAD);
         pirn_http_message_free(&m);
@@ -207,7 +209,9 @@ START_TEST(s168_chunks_are_what_they_say)
     CHECK_EQ(refused(CHUNKED "g\r\nhello\r\n"), 400);
     CHECK_EQ(refused(CHUNKED "\xfe\r\n\r\n"), 400); /* http_parser's zero */
     CHECK_EQ(refused(CHUNKED "5\xfe\r\nhello\r\n"), 400);
-    CHECK_EQ(refused(CHUNKED "5 x\r\nhello\r\n0\r\n\r\n"), 0);
+    CHECK_EQ(refused(CHUNKED "5 x\r\nhello\r\n0\r\n\r\n"), 400);
+    CHECK_EQ(refused(CHUNKED "5 \r\nhello\r\n0\r\n\r\n"), 400);
+    CHECK_EQ(refused(CHUNKED "0005;a=\"b\"\r\nhello\r\n0\r\n\r\n"), 0);
     CHECK_EQ(refused(CHUNKED "-5\r\nhello\r\n"), 400);
     CHECK_EQ(refused(CHUNKED "0x5\r\nhello\r\n"), 400);
     CHECK_EQ(refused(CHUNKED "fffffffffffffffff\r\nhello\r\n"), 400);
@@ -252,17 +256,22 @@ START_TEST(s168_limits)
     static const struct message_limits small = {{300, 100, 3}, 10};
     for (size_t piece = 1; piece < 400; piece = piece * 3 + 1) {
         CHECK_EQ(refused_with(&small, "GET /", 'a', 99, " HTTP/1.1\r\nHost: x\r\n\r\n", piece), 0);
-        CHECK_EQ(refused_with(&small, "GET /", 'a', 100, " HTTP/1.1\r\nHost: x\r\n\r\n", piece), 414);
+        CHECK_EQ(refused_with(&small, "GET /", 'a', 100, " HTTP/1.1\r\nHost: x\r\n\r\n", piece),
+                 414);
         CHECK_EQ(refused_with(&small, "GET /", 'a', 1000, "", piece), 414);
-        CHECK_EQ(refused_with(&small, "GET / HTTP/1.1\r\nHost: x\r\nA: ", 'a', 268, "\r\n\r\n", piece),
-                 0);
-        CHECK_EQ(refused_with(&small, "GET / HTTP/1.1\r\nHost: x\r\nA: ", 'a', 269, "\r\n\r\n", piece),
+        CHECK_EQ(
+            refused_with(&small, "GET / HTTP/1.1\r\nHost: x\r\nA: ", 'a', 268, "\r\n\r\n", piece),
+            0);
+        CHECK_EQ(
+            refused_with(&small, "GET / HTTP/1.1\r\nHost: x\r\nA: ", 'a', 269, "\r\n\r\n", piece),
+            431);
+        CHECK_EQ(refused_with(&small, "GET / HTTP/1.1\r\nHost: x\r\nA: ", 'a', 1000, "", piece),
                  431);
-        CHECK_EQ(refused_with(&small, "GET / HTTP/1.1\r\nHost: x\r\nA: ", 'a', 1000, "", piece), 431);
     }
-    CHECK_EQ(refused_with(&small, "GET / HTTP/1.1\r\nHost: x\r\nA: 1\r\nB: 2\r\n", 0, 0, "\r\n", 9), 0);
-    CHECK_EQ(refused_with(&small, "GET / HTTP/1.1\r\nHost: x\r\nA: 1\r\nB: 2\r\nC: 3\r\n", 0, 0, "\r\n",
-                          9),
+    CHECK_EQ(refused_with(&small, "GET / HTTP/1.1\r\nHost: x\r\nA: 1\r\nB: 2\r\n", 0, 0, "\r\n", 9),
+             0);
+    CHECK_EQ(refused_with(&small, "GET / HTTP/1.1\r\nHost: x\r\nA: 1\r\nB: 2\r\nC: 3\r\n", 0, 0,
+                          "\r\n", 9),
              431);
     CHECK_EQ(refused_with(&small, HEAD "Content-Length: 10\r\n\r\n", 'a', 10, "", 4), 0);
     CHECK_EQ(refused_with(&small, HEAD "Content-Length: 11\r\n\r\n", 'a', 0, "", 4), 413);

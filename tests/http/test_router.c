@@ -31,10 +31,12 @@ START_TEST(s171_the_most_special_route_is_found)
 {
     struct router router = {0};
     char space[256], list[64];
-    static const char *patterns[] = {"/{any...}", "/users/{id}", "/users/me", "/",
-                                     "/users/{id}/posts/{post}", "/files/{path...}"};
+    static const char *patterns[] = {
+        "/{any...}",       "/users/{id}", "/users/me", "/", "/users/{id}/posts/{post}",
+        "/files/{path...}"};
     for (size_t i = 0; i < sizeof patterns / sizeof patterns[0]; i++)
-        CHECK_OK(pirn_http_router_add(&router, "GET", patterns[i], nothing, (void *)patterns[i], 0));
+        CHECK_OK(
+            pirn_http_router_add(&router, "GET", patterns[i], nothing, (void *)patterns[i], 0));
     CHECK_OK(add(&router, "POST", "/users/{id}"));
     CHECK_OK(add(&router, "*", "/users/{id}/posts/{post}"));
     CHECK(find(&router, "GET", "/", space).route->user == patterns[3]);

@@ -73,8 +73,8 @@ static int inspect(pirn_http_request *request, pirn_http_reply *reply, void *use
     CHECK_EQ(pirn_http_header_at(request, 99, &name, &value), -ENOENT);
     snprintf(text, sizeof text, "%s|%s|%s|%s|%s|%s|%s:%s", pirn_http_method(request),
              pirn_http_target(request), pirn_http_path(request), pirn_http_param(request, "rest"),
-             pirn_http_query(request, "a"),
-             pirn_http_query(request, "none") == NULL ? "-" : "?", name, value);
+             pirn_http_query(request, "a"), pirn_http_query(request, "none") == NULL ? "-" : "?",
+             name, value);
     return pirn_http_reply_text(reply, 200, text);
 }
 
@@ -97,8 +97,9 @@ static int talk(void *arg)
     site_ask(&site, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", text, sizeof text);
     BEGINS(text, "HTTP/1.1 200 OK\r\nDate: ");
     CHECK(strstr(text, "\r\nContent-Type: application/json\r\n") != NULL);
-    CHECK(strstr(text, "\r\nContent-Length: 17\r\nConnection: close\r\n\r\n{\"Hello\":\"World\"}") !=
-          NULL);
+    CHECK(
+        strstr(text, "\r\nContent-Length: 17\r\nConnection: close\r\n\r\n{\"Hello\":\"World\"}") !=
+        NULL);
     site_ask(&site, "HEAD / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", text, sizeof text);
     CHECK(strstr(text, "\r\nContent-Length: 17\r\nConnection: close\r\n\r\n") != NULL);
     CHECK(strstr(text, "Hello") == NULL);
@@ -107,8 +108,10 @@ static int talk(void *arg)
     site_ask(&site, "PUT /echo HTTP/1.0\r\n\r\n", text, sizeof text);
     BEGINS(text, "HTTP/1.1 405 Method Not Allowed\r\n");
     CHECK(strstr(text, "\r\nAllow: POST\r\n") != NULL);
-    site_ask(&site, "GET /inspect/a%20b/c?a=%31+2&a=3 HTTP/1.0\r\nHost: y\r\n\r\n", text, sizeof text);
-    CHECK(strstr(text, "\r\n\r\nGET|/inspect/a%20b/c?a=%31+2&a=3|/inspect/a%20b/c|a b/c|1 2|-|Host:y") !=
+    site_ask(&site, "GET /inspect/a%20b/c?a=%31+2&a=3 HTTP/1.0\r\nHost: y\r\n\r\n", text,
+             sizeof text);
+    CHECK(strstr(text,
+                 "\r\n\r\nGET|/inspect/a%20b/c?a=%31+2&a=3|/inspect/a%20b/c|a b/c|1 2|-|Host:y") !=
           NULL);
     site_ask(&site, "GET http://x/inspect/z?a=b HTTP/1.0\r\nA: b\r\n\r\n", text, sizeof text);
     CHECK(strstr(text, "\r\n\r\nGET|http://x/inspect/z?a=b|/inspect/z|z|b|-|A:b") != NULL);
@@ -122,7 +125,8 @@ static int talk(void *arg)
     CHECK_EQ(support_reported(&site.report, "/break"), 1);
 
     /* In pieces: chunked, with a length, for an old client, and too short or long. */
-    site_ask(&site, "GET /pieces HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", text, sizeof text);
+    site_ask(&site, "GET /pieces HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", text,
+             sizeof text);
     CHECK(strstr(text, "\r\nX-Kind: pieces\r\nTransfer-Encoding: chunked\r\n") != NULL);
     CHECK(strstr(text, "\r\n\r\n5\r\npiece\r\n5\r\npiece\r\n5\r\npiece\r\n0\r\n\r\n") != NULL);
     site_ask(&site, "GET /pieces?length=15 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", text,
@@ -139,14 +143,15 @@ static int talk(void *arg)
     /* Bodies. */
     site_ask(&site, "POST /echo HTTP/1.0\r\nContent-Length: 5\r\n\r\nhello", text, sizeof text);
     CHECK(strstr(text, "\r\n\r\nhello") != NULL);
-    site_ask(&site,
-             "POST /echo HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
-             "2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n",
-             text, sizeof text);
+    site_ask(
+        &site,
+        "POST /echo HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+        "2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n",
+        text, sizeof text);
     CHECK(strstr(text, "\r\n\r\nhello") != NULL);
     site_ask(&site,
-             "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nno size\r\n", text,
-             sizeof text);
+             "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nno size\r\n",
+             text, sizeof text);
     BEGINS(text, "HTTP/1.1 400 Bad Request\r\n");
 
     /* One connection, pipelined: replies in order, bodies that nobody reads skipped. */
@@ -169,12 +174,15 @@ static int talk(void *arg)
 
     /* Asked for its body before it is sent. */
     fd = site_dial(&site);
-    site_say(fd, "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n");
+    site_say(fd,
+             "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n");
     site_hear_words(fd, text, sizeof text, "\r\n\r\n", 1);
     CHECK(strcmp(text, "HTTP/1.1 100 Continue\r\n\r\n") == 0);
     site_say(fd, "ok");
     site_hear_words(fd, text, sizeof text, "ok", 1);
-    site_say(fd, "POST /ignore HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n");
+    site_say(
+        fd,
+        "POST /ignore HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n");
     site_hear(fd, text, sizeof text); /* not asked for: it cannot be known what comes next */
     CHECK(strstr(text, "Connection: close\r\n\r\nignored") != NULL);
     pirn_close(fd);

@@ -23,7 +23,8 @@ static int parse_url(const char *text, struct url *ret_url)
 {
     memset(ret_url, 0, sizeof(*ret_url));
     strcpy(ret_url->port, "80");
-    if (sscanf(text, "http://%63[^:/]:%7[0-9]%127s", ret_url->host, ret_url->port, ret_url->path) < 2 &&
+    if (sscanf(text, "http://%63[^:/]:%7[0-9]%127s", ret_url->host, ret_url->port, ret_url->path) <
+            2 &&
         sscanf(text, "http://%63[^:/]%127s", ret_url->host, ret_url->path) < 1)
         return -1;
     if (ret_url->path[0] == '\0')
@@ -44,8 +45,9 @@ static int get_html(void *arg)
     inet_pton(AF_INET, url.host, &addr.sin_addr);
     int client = must(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
     must(connect(client, (struct sockaddr *)&addr, sizeof(addr)));
-    int length = snprintf(data, sizeof(data), "GET %s HTTP/1.1\r\nHost:%s\r\nConnection:close\r\n\r\n",
-                          url.path, url.host);
+    int length =
+        snprintf(data, sizeof(data), "GET %s HTTP/1.1\r\nHost:%s\r\nConnection:close\r\n\r\n",
+                 url.path, url.host);
     must(send(client, data, (size_t)length, 0) == length ? 0 : -1);
     while ((n = recv(client, data + used, sizeof(data) - 1 - used, 0)) > 0)
         used += (size_t)n;

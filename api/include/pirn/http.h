@@ -43,20 +43,22 @@ typedef struct pirn_http_reply pirn_http_reply;     /* what it will be told */
  * listener's queue.
  */
 typedef struct pirn_http_config {
-    size_t size;           /* sizeof(pirn_http_config), set by PIRN_HTTP_CONFIG_INIT */
-    size_t max_head;       /* bytes of request line and headers; 0: 16 KiB; 64 KiB at most */
-    size_t max_target;     /* bytes of the request target; 0: 8 KiB */
-    int max_headers;       /* 0: 100 */
-    int64_t max_body;      /* bytes; 0: 1 MiB; -1: any number */
-    int max_connections;   /* 0: 10,000 */
-    int body_rate;         /* bytes a second, at least, once body_time is over; 0: 240; -1: any */
-    pirn_time head_time;   /* for all of a head, from its first byte (or the connect); 0: 10 s */
-    pirn_time body_time;   /* waiting for a body that does not count; 0: 5 s */
-    pirn_time idle_time;   /* between two requests; 0: 60 s */
-    pirn_time write_time;  /* until a client has taken what was written; 0: 30 s */
-    pirn_time cancel_time; /* how long a request goes on before its client's end is looked for; 0: 50 ms */
-    pirn_time grace;       /* what pirn_http_serve gives running requests when it is cancelled; 0: 10 s */
-    void (*report)(void *user, const char *line); /* handlers that fail or do not end; NULL: stderr */
+    size_t size;          /* sizeof(pirn_http_config), set by PIRN_HTTP_CONFIG_INIT */
+    size_t max_head;      /* bytes of request line and headers; 0: 16 KiB; 64 KiB at most */
+    size_t max_target;    /* bytes of the request target; 0: 8 KiB */
+    int max_headers;      /* 0: 100 */
+    int64_t max_body;     /* bytes; 0: 1 MiB; -1: any number */
+    int max_connections;  /* 0: 10,000 */
+    int body_rate;        /* bytes a second, at least, once body_time is over; 0: 240; -1: any */
+    pirn_time head_time;  /* for all of a head, from its first byte (or the connect); 0: 10 s */
+    pirn_time body_time;  /* waiting for a body that does not count; 0: 5 s */
+    pirn_time idle_time;  /* between two requests; 0: 60 s */
+    pirn_time write_time; /* until a client has taken what was written; 0: 30 s */
+    pirn_time
+        cancel_time; /* how long a request goes on before its client's end is looked for; 0: 50 ms */
+    pirn_time grace; /* what pirn_http_serve gives running requests when it is cancelled; 0: 10 s */
+    void (*report)(void *user,
+                   const char *line); /* handlers that fail or do not end; NULL: stderr */
     void *report_user;
 } pirn_http_config;
 #define PIRN_HTTP_CONFIG_INIT \
@@ -183,7 +185,8 @@ PIRN_API ssize_t pirn_http_reply_write(pirn_http_reply *reply, const void *buf, 
 
 /* ---- Client ----------------------------------------------------------------------------- */
 
-typedef struct pirn_http_client pirn_http_client; /* a pool of connections; used by many at a time */
+typedef struct pirn_http_client
+    pirn_http_client; /* a pool of connections; used by many at a time */
 typedef struct pirn_http_response pirn_http_response;
 
 typedef struct pirn_http_client_config {
@@ -251,7 +254,8 @@ PIRN_API PIRN_MUST_USE int pirn_http_post(pirn_http_client *client, const char *
 
 /* [anywhere; one user at a time] */
 PIRN_API int pirn_http_response_status(const pirn_http_response *response);
-PIRN_API const char *pirn_http_response_header(const pirn_http_response *response, const char *name);
+PIRN_API const char *pirn_http_response_header(const pirn_http_response *response,
+                                               const char *name);
 PIRN_API int pirn_http_response_header_at(const pirn_http_response *response, size_t i,
                                           const char **ret_name, const char **ret_value);
 PIRN_API int64_t pirn_http_response_length(const pirn_http_response *response); /* as above */
