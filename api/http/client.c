@@ -208,17 +208,10 @@ static int send_pieces(struct exchange *x, struct wire *w, pirn_time deadline)
 
 static int send_request(struct exchange *x, struct wire *w, pirn_time deadline)
 {
-    const char *body = x->call->body;
-    size_t left = x->call->body_read == NULL ? (size_t)x->call->body_length : 0;
+    size_t n = x->call->body_read == NULL ? (size_t)x->call->body_length : 0;
     int err;
     pirn_http_text_add(&w->out, x->head.data, x->head.used);
-    do {
-        size_t part = left < 65536 ? left : 65536;
-        err = pirn_http_wire_send(w, body, part, deadline);
-        left -= part;
-        if (left > 0)
-            body += part;
-    } while (err == 0 && left > 0);
+    err = pirn_http_wire_send(w, x->call->body, n, deadline);
     if (err == 0 && x->call->body_read != NULL && x->call->body_length != 0)
         err = send_pieces(x, w, deadline);
     return err;

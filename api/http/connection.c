@@ -61,9 +61,9 @@ static bool skip_body(struct connection *c)
 static void linger(struct connection *c)
 {
     char scrap[8192];
-    pirn_time deadline = pirn_after_ns(c->server->config.write_time.ns);
-    if (pirn_http_wire_send(&c->wire, NULL, 0, deadline) < 0 ||
-        pirn_stream_end(c->wire.stream, deadline) < 0)
+    pirn_time deadline;
+    if (pirn_http_wire_send(&c->wire, NULL, 0, PIRN_NEVER) < 0 ||
+        pirn_stream_end(c->wire.stream, pirn_after_ns(c->wire.stall.ns)) < 0)
         return;
     deadline = pirn_after_ms(LINGER_MS);
     for (size_t thrown = 0; thrown < SKIP_MOST;) {
@@ -93,6 +93,14 @@ static int head_status(struct connection *c, int err)
     return 0;
 }
 
+/* There is nobody to reply to; or the server ends, and the handler has not come to a reply. */
+static bool was_cancelled(const struct connection *c, int status)
+{
+    /* relaxed: the watch that sets it has been awaited */
+    return atomic_load_explicit(&c->gone, memory_order_relaxed) ||
+           (status == -ECANCELED && pirn_cancelling(NULL) > 0);
+}
+
 /* A request and its reply. False: that was the last. */
 static bool serve_one(struct connection *c)
 {
@@ -113,8 +121,7 @@ static bool serve_one(struct connection *c)
     }
     pirn_http_reply_start(c);
     status = pirn_http_handle(c);
-    /* relaxed: the watch that sets it has been awaited */
-    if (atomic_load_explicit(&c->gone, memory_order_relaxed) || status == -ECANCELED)
+    if (was_cancelled(c, status))
         return false;
     if (pirn_http_reply_end(c, status) < 0)
         return false;
@@ -166,6 +173,7 @@ int pirn_http_connection_run(struct pirn_http_server *server, pirn_stream *strea
     c->request.connection = c;
     c->reply.connection = c;
     pirn_http_wire_init(&c->wire, stream, false, &server->limits);
+    c->wire.stall = server->config.write_time;
     enter(c);
     /* relaxed: a stop that this does not see finds the connection in the list, idle, and cancels it */
     if (!atomic_load_explicit(&server->stopping, memory_order_relaxed))

@@ -82,7 +82,10 @@ static int call(void *arg)
 static int call_blocking(struct connection *c)
 {
     int status = 0;
-    int err = pirn_http_request_read_ahead(c);
+    int err =
+        pirn_http_wire_send(&c->wire, NULL, 0, PIRN_NEVER); /* earlier replies do not wait for it */
+    if (err == 0)
+        err = pirn_http_request_read_ahead(c);
     if (err < 0)
         return err;
     c->blocking = true;

@@ -209,24 +209,14 @@ int pirn_http_reply_begin(pirn_http_reply *reply, int status, const char *type, 
     return 0;
 }
 
-/* Sends what is in out, and bytes behind it, with a deadline for each stretch: a client that takes none
- * of it for write_time is given up. */
+/* Sends what is in out, and bytes behind it. */
 static int send_piece(struct connection *c, const char *bytes, size_t n, pirn_time deadline)
 {
-    int err = 0;
     if (c->blocking) { /* on another thread: it goes when the handler has returned */
         pirn_http_text_add(&c->wire.out, bytes, n);
         return c->wire.out.failed ? -ENOMEM : 0;
     }
-    do {
-        size_t part = n < 65536 ? n : 65536;
-        pirn_time slow = pirn_after_ns(c->server->config.write_time.ns);
-        err = pirn_http_wire_send(&c->wire, bytes, part, wire_sooner(deadline, slow));
-        n -= part;
-        if (n > 0)
-            bytes += part;
-    } while (err == 0 && n > 0);
-    return err;
+    return pirn_http_wire_send(&c->wire, bytes, n, deadline);
 }
 
 ssize_t pirn_http_reply_write(pirn_http_reply *reply, const void *buf, size_t n, pirn_time deadline)

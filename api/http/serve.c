@@ -71,6 +71,7 @@ static int admit(struct acceptor *a, int fd)
     visit->server = a->server;
     config.name = "http connection";
     config.arg_drop = drop_visit;
+    config.stack_size = a->server->config.stack_size;
     err = pirn_scope_spawn_with(a->scope, &config, run_visit, visit, PIRN_NEVER);
     if (err == -ECANCELED || err == -ESHUTDOWN)
         return err; /* it has been dropped */

@@ -27,23 +27,48 @@ void pirn_http_wire_free(struct wire *w)
     pirn_http_text_free(&w->out);
 }
 
+/* The bytes from at on, first those of out, then the others: at most so many, in up to two pieces. */
+static int cut_slice(const struct wire *w, const char *bytes, size_t n, size_t at, size_t most,
+                     struct iovec iov[2])
+{
+    int count = 0;
+    if (at < w->out.used) {
+        size_t part = w->out.used - at < most ? w->out.used - at : most;
+        iov[count++] = (struct iovec){w->out.data + at, part};
+        most -= part;
+        at += part;
+    }
+    if (n > 0 && most > 0) {
+        size_t from = at - w->out.used;
+        iov[count++] = (struct iovec){(char *)bytes + from, n - from < most ? n - from : most};
+    }
+    return count;
+}
+
 int pirn_http_wire_send(struct wire *w, const void *bytes, size_t n, pirn_time deadline)
 {
-    struct iovec iov[2] = {{w->out.data, w->out.used}, {(void *)bytes, n}};
-    ssize_t sent;
+    size_t at = 0, all = w->out.used + n;
     if (w->out.failed)
         return -ENOMEM;
-    if (w->out.used + n == 0)
-        return 0;
-    sent = pirn_stream_writev(w->stream, iov, 2);
-    if (sent < 0)
-        return (int)sent;
-    if ((size_t)sent < w->out.used + n)
-        return -ENOMEM;
+    while (at < all) {
+        struct iovec iov[2];
+        size_t slice = all - at < WIRE_SLICE ? all - at : WIRE_SLICE;
+        ssize_t sent = pirn_stream_writev(w->stream, iov, cut_slice(w, bytes, n, at, slice, iov));
+        if (sent < 0)
+            return (int)sent;
+        if ((size_t)sent < slice)
+            return -ENOMEM;
+        at += slice;
+        int err = pirn_stream_drain(
+            w->stream,
+            w->stall.ns > 0 ? wire_sooner(deadline, pirn_after_ns(w->stall.ns)) : deadline);
+        if (err < 0)
+            return err;
+    }
     w->out.used = 0;
     if (w->out.cap > 2 * WIRE_COPY)
         pirn_http_text_free(&w->out);
-    return pirn_stream_drain(w->stream, deadline);
+    return 0;
 }
 
 int pirn_http_wire_head(struct wire *w, wire_wait wait, void *user)
@@ -71,7 +96,7 @@ int pirn_http_wire_head(struct wire *w, wire_wait wait, void *user)
         }
         if (length > 0)
             return pirn_stream_consume(w->stream, (size_t)length);
-        err = pirn_http_wire_send(w, NULL, 0, deadline);
+        err = pirn_http_wire_send(w, NULL, 0, w->stall.ns > 0 ? PIRN_NEVER : deadline);
         if (err < 0)
             return err;
         ssize_t more = pirn_stream_peek(w->stream, &data, (size_t)n + 1, deadline);

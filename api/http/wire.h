@@ -8,13 +8,15 @@
 #include <pirn/http.h>
 
 enum {
-    WIRE_COPY = 8 * 1024, /* what is written in pieces of less is copied together */
+    WIRE_COPY = 8 * 1024,   /* what is written in pieces of less is copied together */
+    WIRE_SLICE = 64 * 1024, /* handed to the stream at a time: no more of a large body is copied */
 };
 
 struct wire {
     pirn_stream *stream;
     struct message in;
     struct text out; /* not handed to the stream yet */
+    pirn_time stall; /* how long the peer may take for a slice of it; 0: as long as it likes */
     int error;       /* of the message that comes, for good */
 };
 
@@ -41,7 +43,8 @@ ssize_t pirn_http_read_all(wire_read read, void *user, int64_t length, char **re
 
 int pirn_http_parse_json(const char *text, size_t n, struct json_t **ret_json); /* -EBADMSG */
 
-/* Sends out, and bytes behind it (NULL: none); waits until the peer has taken most of it. */
+/* Sends out, and bytes behind it (NULL: none); waits until the peer has taken most of it. After an error
+ * nobody knows what has been sent. */
 int pirn_http_wire_send(struct wire *w, const void *bytes, size_t n, pirn_time deadline);
 
 static inline pirn_time wire_sooner(pirn_time a, pirn_time b)

@@ -1,6 +1,6 @@
 /*
  * Messages, one after the other, from any bytes. The first byte says which side and how the rest is cut up.
- * However it is: the outcome is that of the whole, no body is longer than its bytes, no head beyond its
+ * However it is: what is accepted is that of the whole, no body is longer than its bytes, no head beyond its
  * limits.
  */
 #include "tests/fuzz/fuzz_http.h"
@@ -93,7 +93,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     whole = run(data[0] & 1, (const char *)data + 1, size - 1, size);
     cut = run(data[0] & 1, (const char *)data + 1, size - 1, 1 + (data[0] >> 1) % 16);
-    MUST(whole.messages == cut.messages && whole.refused == cut.refused);
+    /* Which of two things is wrong first depends on how much is there to be looked at. */
+    MUST(whole.messages == cut.messages && (whole.refused == 0) == (cut.refused == 0));
     MUST(whole.refused != 0 || whole.sum == cut.sum);
     return 0;
 }

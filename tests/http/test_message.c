@@ -32,7 +32,7 @@ static struct outcome feed(bool response, const struct message_limits *lim, cons
                 moved = length > 0;
             }
             if (m.stage == MESSAGE_BODY && have > begin) {
-                char out[256];
+                char out[1024];
                 size_t used, got;
                 CHECK_LE(have - begin, sizeof out);
                 if (pirn_http_message_body(&m, text + begin, have - begin, out, &used, &got) == 0) {
@@ -107,17 +107,21 @@ END_TEST
 
 START_TEST(s168_pipelined_requests_come_one_after_the_other)
 {
-    struct outcome o = feed_all(false,
-                                "GET /1 HTTP/1.1\r\nHost: x\r\n\r\n"
-                                "POST /2 HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc"
-                                "POST /3 HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
-                                "2\r\nde\r\n1;x=y\r\nf\r\n0\r\nTrailer: t\r\n\r\n"
-                                "\r\nGET /4 HTTP/1.0\r\n\r\n",
-                                false);
+    struct outcome o =
+        feed_all(false,
+                 "GET /1 HTTP/1.1\r\nHost: x\r\n\r\n"
+                 "POST /2 HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc"
+                 "POST /3 HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+                 "2\r\nde\r\n1;x=y\r\nf\r\n0\r\nTrailer: t\r\n\r\n"
+                 "\r\nGET /4 HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
+                 "POST /5 HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n"
+                 "Content-Length: 3\r\n\r\nghi"
+                 "GET /6 HTTP/1.0\r\n\r\n",
+                 false);
     CHECK_EQ(o.refused, 0);
-    CHECK_EQ(o.messages, 4);
-    CHECK_EQ(o.body_len, 6);
-    CHECK(memcmp(o.body, "abcdef", 6) == 0);
+    CHECK_EQ(o.messages, 6);
+    CHECK_EQ(o.body_len, 9);
+    CHECK(memcmp(o.body, "abcdefghi", 9) == 0);
 }
 END_TEST
 

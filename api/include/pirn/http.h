@@ -43,27 +43,27 @@ typedef struct pirn_http_reply pirn_http_reply;     /* what it will be told */
  * listener's queue.
  */
 typedef struct pirn_http_config {
-    size_t size;          /* sizeof(pirn_http_config), set by PIRN_HTTP_CONFIG_INIT */
-    size_t max_head;      /* bytes of request line and headers; 0: 16 KiB; 64 KiB at most */
-    size_t max_target;    /* bytes of the request target; 0: 8 KiB */
-    int max_headers;      /* 0: 100 */
-    int64_t max_body;     /* bytes; 0: 1 MiB; -1: any number */
-    int max_connections;  /* 0: 10,000 */
-    int body_rate;        /* bytes a second, at least, once body_time is over; 0: 240; -1: any */
-    pirn_time head_time;  /* for all of a head, from its first byte (or the connect); 0: 10 s */
-    pirn_time body_time;  /* waiting for a body that does not count; 0: 5 s */
-    pirn_time idle_time;  /* between two requests; 0: 60 s */
-    pirn_time write_time; /* until a client has taken what was written; 0: 30 s */
-    pirn_time
-        cancel_time; /* how long a request goes on before its client's end is looked for; 0: 50 ms */
-    pirn_time grace; /* what pirn_http_serve gives running requests when it is cancelled; 0: 10 s */
-    void (*report)(void *user,
-                   const char *line); /* handlers that fail or do not end; NULL: stderr */
+    size_t size;           /* sizeof(pirn_http_config), set by PIRN_HTTP_CONFIG_INIT */
+    size_t max_head;       /* bytes of request line and headers; 0: 16 KiB; 64 KiB at most */
+    size_t max_target;     /* bytes of the request target; 0: 8 KiB */
+    int max_headers;       /* 0: 100 */
+    int64_t max_body;      /* bytes; 0: 1 MiB; -1: any number */
+    int max_connections;   /* 0: 10,000 */
+    int body_rate;         /* bytes a second, at least, once body_time is over; 0: 240; -1: any */
+    pirn_time head_time;   /* for all of a head, from its first byte (or the connect); 0: 10 s */
+    pirn_time body_time;   /* waiting for a body that does not count; 0: 5 s */
+    pirn_time idle_time;   /* between two requests; 0: 60 s */
+    pirn_time write_time;  /* until a client has taken what was written; 0: 30 s */
+    pirn_time cancel_time; /* a handler's, before its client's end is looked for; 0: 50 ms */
+    pirn_time grace;       /* for running requests when pirn_http_serve is cancelled; 0: 10 s */
+    size_t stack_size;     /* of handlers' coroutines, at least; 0: the runtime's default */
+    /* Hears of handlers that fail or do not end; NULL: stderr. */
+    void (*report)(void *user, const char *line);
     void *report_user;
 } pirn_http_config;
 #define PIRN_HTTP_CONFIG_INIT \
     { \
-        sizeof(pirn_http_config), 0, 0, 0, 0, 0, 0, {0}, {0}, {0}, {0}, {0}, {0}, NULL, NULL \
+        sizeof(pirn_http_config), 0, 0, 0, 0, 0, 0, {0}, {0}, {0}, {0}, {0}, {0}, 0, NULL, NULL \
     }
 
 /* config may be NULL. The caller owns the server. [anywhere] -EINVAL, -ENOMEM */
@@ -193,7 +193,7 @@ typedef struct pirn_http_client_config {
     size_t size;         /* sizeof(pirn_http_client_config), set by PIRN_HTTP_CLIENT_CONFIG_INIT */
     int max_per_host;    /* connections to one host and port, others wait; 0: 100 */
     int max_idle;        /* kept for reuse, in all; 0: 100; -1: none */
-    pirn_time idle_time; /* how long; 0: 30 s */
+    pirn_time idle_time; /* how long; looked at whenever the client is used; 0: 30 s */
     size_t max_head;     /* of a response; 0: 32 KiB; 64 KiB at most */
     int max_headers;     /* 0: 100 */
     const char *agent;   /* User-Agent, copied; NULL: "pirn/<version>" */
