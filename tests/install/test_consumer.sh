@@ -23,6 +23,14 @@ try() { # what, program
     readelf -d "$work/shared" | grep -q 'NEEDED.*libpirn\.so\.0'
     $CC -std=c11 -static "$here/consumer.c" $(pkg-config --static --cflags --libs pirn) -o "$work/static"
     try "pkg-config, static" "$work/static"
+    if [ -e "${pc%/*}/pirn-http.pc" ]; then
+        $CC -std=c11 "$here/consumer_http.c" $(pkg-config --cflags --libs pirn-http) -o "$work/http"
+        try "pkg-config, HTTP, shared" "$work/http"
+        readelf -d "$work/http" | grep -q 'NEEDED.*libpirn-http\.so\.0'
+        $CC -std=c11 -static "$here/consumer_http.c" $(pkg-config --static --cflags --libs pirn-http) \
+            -o "$work/http_static"
+        try "pkg-config, HTTP, static" "$work/http_static"
+    fi
     for cxx in g++ clang++; do
         command -v $cxx >/dev/null || continue
         $cxx -std=c++17 -Wall -Wextra -pedantic -Werror "$here/consumer.cpp" \
@@ -35,3 +43,7 @@ cmake -S "$here" -B "$work/build" -G Ninja -DCMAKE_PREFIX_PATH="$work/prefix" \
 cmake --build "$work/build"
 try "find_package, pirn::pirn" "$work/build/consumer_shared"
 try "find_package, pirn::pirn_static" "$work/build/consumer_static"
+if [ -e "${pc%/*}/pirn-http.pc" ]; then
+    try "find_package, pirn::http" "$work/build/consumer_http"
+    try "find_package, pirn::http_static" "$work/build/consumer_http_static"
+fi
