@@ -37,11 +37,9 @@ static int complete(pirn_http_client *client)
 
 static char *default_agent(void)
 {
-    const char *version = pirn_version();
-    char *agent = malloc(strlen(version) + 6);
-    if (agent != NULL)
-        strcpy(stpcpy(agent, "pirn/"), version);
-    return agent;
+    char agent[64];
+    snprintf(agent, sizeof agent, "pirn/%s", pirn_version());
+    return strdup(agent);
 }
 
 int pirn_http_client_new(pirn_http_client **ret_client, const pirn_http_client_config *config)

@@ -36,9 +36,10 @@ static struct host *host_get(pirn_http_client *client, const struct url *url)
             strcmp(host->name, url->host) == 0)
             break;
     if (host == NULL) {
-        host = calloc(1, sizeof *host + strlen(url->host) + 1);
+        size_t n = strlen(url->host) + 1;
+        host = calloc(1, sizeof *host + n);
         if (host != NULL) {
-            strcpy(host->name, url->host);
+            memcpy(host->name, url->host, n);
             host->port = url->port;
             host->secure = url->secure;
             pirn_semaphore_init(&host->places, client->config.max_per_host);
@@ -194,26 +195,34 @@ int pirn_http_pool_take(pirn_http_client *client, const struct url *url, bool ke
     return err;
 }
 
+/* Under the lock. */
+static void keep(pirn_http_client *client, struct link *link)
+{
+    link->idle_since = pirn_now();
+    link->prev = client->newest;
+    if (client->newest != NULL)
+        client->newest->next = link;
+    else
+        client->oldest = link;
+    client->newest = link;
+    client->idle_count++;
+    link->host->users++;
+}
+
 void pirn_http_pool_give(pirn_http_client *client, struct link *link, bool reusable)
 {
     struct host *host = link->host;
-    pirn_semaphore_release(&host->places, 1);
     if (reusable && client->config.max_idle > 0) {
-        link->idle_since = pirn_now();
         pthread_mutex_lock(&client->lock);
-        link->prev = client->newest;
-        if (client->newest != NULL)
-            client->newest->next = link;
-        else
-            client->oldest = link;
-        client->newest = link;
-        client->idle_count++;
+        keep(client, link);
         pthread_mutex_unlock(&client->lock);
     } else {
         close_link(link);
-        pthread_mutex_lock(&client->lock);
-        host_drop(client, host);
-        pthread_mutex_unlock(&client->lock);
     }
+    /* Only now: who waits for a place would find no connection, and make one too many. */
+    pirn_semaphore_release(&host->places, 1);
+    pthread_mutex_lock(&client->lock);
+    host_drop(client, host);
+    pthread_mutex_unlock(&client->lock);
     pirn_http_pool_sweep(client, false);
 }

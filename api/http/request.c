@@ -117,12 +117,14 @@ static int cut_query(pirn_http_request *request)
     const char *query = strchr(request->connection->wire.in.target, '?');
     size_t n = 1;
     char *rest, *pair;
+    free(request->query); /* of a try without memory */
+    request->pair_count = 0;
     request->query = strdup(query != NULL ? query + 1 : "");
     if (request->query == NULL)
         return -ENOMEM;
     for (const char *c = request->query; *c != '\0'; c++)
         n += *c == '&';
-    request->pairs = malloc(n * sizeof *request->pairs);
+    request->pairs = calloc(n, sizeof *request->pairs);
     if (request->pairs == NULL)
         return -ENOMEM;
     for (pair = strtok_r(request->query, "&", &rest); pair != NULL;

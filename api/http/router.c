@@ -14,6 +14,7 @@
 #include "api/http/text.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -235,14 +236,14 @@ void pirn_http_router_methods(const struct router *router, char *path, char *ret
         pirn_http_decode((char *)segments[i], false);
     for (size_t i = 0; i < router->count && count <= MAX_SEGMENTS; i++) {
         const char *method = router->routes[i].method;
-        bool get = strcmp(method, "GET") == 0;
-        size_t n = strlen(method) + (get ? 6 : 0) + 2;
-        if (!fits(&router->routes[i], segments, count) || used + n >= size)
+        if (!fits(&router->routes[i], segments, count))
             continue;
-        if (used > 0)
-            used += (size_t)strlen(strcpy(ret_list + used, ", "));
-        used += strlen(strcpy(ret_list + used, method));
-        if (get)
-            used += strlen(strcpy(ret_list + used, ", HEAD"));
+        int n = snprintf(ret_list + used, size - used, "%s%s%s", used > 0 ? ", " : "", method,
+                         strcmp(method, "GET") == 0 ? ", HEAD" : "");
+        if ((size_t)n >= size - used) {
+            ret_list[used] = '\0'; /* no room: it is left out */
+            return;
+        }
+        used += (size_t)n;
     }
 }

@@ -283,5 +283,78 @@ START_TEST(s171_json_and_blocking_handlers)
 }
 END_TEST
 
-SUPPORT_MAIN("http/call", s168_a_call_that_is_given_up,
-             s168_connections_are_kept_as_long_as_they_should, s171_json_and_blocking_handlers)
+/* ---- Connections of the server's that are not its own, or too many ------------------------- */
+
+struct visit {
+    struct site *site;
+    int fd;
+};
+
+static int serve_pair(void *arg)
+{
+    struct visit *visit = arg;
+    pirn_stream *stream;
+    CHECK_OK(pirn_stream_new(&stream, visit->fd, NULL));
+    int rc = pirn_http_serve_stream(visit->site->server, stream);
+    CHECK(pirn_stream_is_closing(stream));
+    pirn_stream_release(stream);
+    return rc;
+}
+
+static int own_stream(void *arg)
+{
+    struct site site;
+    int pair[2];
+    char text[1024];
+    (void)arg;
+    open_site(&site);
+    support_pair(pair);
+    struct visit visit = {&site, pair[0]};
+    pirn_task *task = support_spawn(serve_pair, &visit);
+    site_say(pair[1], "GET /short HTTP/1.1\r\nHost: x\r\n\r\n"
+                      "GET /short HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    site_hear(pair[1], text, sizeof text);
+    CHECK(strstr(strstr(text, "\r\n\r\nok") + 1, "\r\n\r\nok") != NULL);
+    pirn_close(pair[1]);
+    CHECK_OK(support_join(task));
+    site_close(&site);
+    return 0;
+}
+
+START_TEST(s171_a_stream_of_the_programs)
+{
+    FOR_WORKERS(w) CHECK_OK(support_run(w, own_stream, NULL));
+}
+END_TEST
+
+static int one_at_a_time(void *arg)
+{
+    struct site site;
+    pirn_http_config config = PIRN_HTTP_CONFIG_INIT;
+    char text[1024];
+    (void)arg;
+    config.max_connections = 1;
+    site_new(&site, &config);
+    site_route(&site, "GET", "/short", short_answer, NULL);
+    site_open(&site);
+    int first = site_dial(&site), second = site_dial(&site);
+    site_say(first, "GET /short HTTP/1.1\r\nHost: x\r\n\r\n");
+    site_hear_words(first, text, sizeof text, "ok", 1);
+    site_say(second, "GET /short HTTP/1.1\r\nHost: x\r\n\r\n");
+    CHECK_EQ(pirn_recv(second, text, sizeof text, 0, pirn_after_ms(20)), -ETIMEDOUT);
+    pirn_close(first);
+    site_hear_words(second, text, sizeof text, "ok", 1);
+    pirn_close(second);
+    site_close(&site);
+    return 0;
+}
+
+START_TEST(s171_more_connections_wait)
+{
+    FOR_WORKERS(w) CHECK_OK(support_run(w, one_at_a_time, NULL));
+}
+END_TEST
+
+SUPPORT_MAIN("http/call", s171_a_stream_of_the_programs, s171_more_connections_wait,
+             s168_a_call_that_is_given_up, s168_connections_are_kept_as_long_as_they_should,
+             s171_json_and_blocking_handlers)
