@@ -226,7 +226,8 @@ ssize_t pirn_http_body_read(pirn_http_request *request, void *buf, size_t n, pir
         return pirn_http_request_read(request->connection, buf, n, deadline);
     if (n > request->body_len - request->body_at)
         n = request->body_len - request->body_at;
-    memcpy(buf, request->body + request->body_at, n);
+    if (n > 0)
+        memcpy(buf, request->body + request->body_at, n);
     request->body_at += n;
     return (ssize_t)n;
 }
