@@ -14,12 +14,12 @@ static int read_all(pirn_http_request *request, pirn_http_reply *reply, void *us
 {
     char buf[1000];
     ssize_t n;
-    int *result = user;
+    atomic_int *result = user; /* the test hears of it over a socket */
     do
         n = pirn_http_body_read(request, buf, sizeof buf, PIRN_NEVER);
     while (n > 0);
     if (result != NULL)
-        *result = (int)n;
+        atomic_store(result, (int)n);
     return n < 0 ? (int)n : pirn_http_reply_text(reply, 200, "read");
 }
 
@@ -34,7 +34,7 @@ static int too_much(void *arg)
     pirn_http_config config = PIRN_HTTP_CONFIG_INIT;
     static char ask[40000], text[4096];
     struct site site;
-    int result = 0;
+    atomic_int result = 0;
     (void)arg;
     config.max_head = 2000;
     config.max_target = 1000;
@@ -61,12 +61,12 @@ static int too_much(void *arg)
     site_ask(&site, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5001\r\n\r\n", text,
              sizeof text);
     BEGINS(text, "HTTP/1.1 413 Content Too Large\r\n");
-    CHECK_EQ(result, 0); /* the handler was not asked */
+    CHECK_EQ(atomic_load(&result), 0); /* the handler was not asked */
     fill(stpcpy(ask, "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1389\r\n"),
          5001);
     site_ask(&site, ask, text, sizeof text);
     BEGINS(text, "HTTP/1.1 413 Content Too Large\r\n");
-    CHECK_EQ(result, -EMSGSIZE);
+    CHECK_EQ(atomic_load(&result), -EMSGSIZE);
     static const char *bad[] = {
         "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
         "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
@@ -106,13 +106,13 @@ static int flood(pirn_http_request *request, pirn_http_reply *reply, void *user)
     (void)request;
     while (n >= 0)
         n = pirn_http_reply_write(reply, zeros, sizeof zeros, PIRN_NEVER);
-    *(int *)user = (int)n;
+    atomic_store((atomic_int *)user, (int)n);
     atomic_store(&flooded, 1);
     return (int)n;
 }
 
 /* With one short time, of which the rest of the config knows nothing. */
-static void open_slow(struct site *site, const pirn_http_config *config, int *ret_result)
+static void open_slow(struct site *site, const pirn_http_config *config, atomic_int *ret_result)
 {
     site_new(site, config);
     site_route(site, "GET", "/", ok, NULL);
@@ -126,7 +126,7 @@ static int too_slow(void *arg)
     pirn_http_config head = PIRN_HTTP_CONFIG_INIT, body = head, idle = head, unread = head;
     char text[4096];
     struct site site;
-    int result = 0;
+    atomic_int result = 0;
     (void)arg;
     head.head_time = (pirn_time){40 * MS};
     open_slow(&site, &head, &result);
@@ -152,16 +152,16 @@ static int too_slow(void *arg)
     site_ask(&site, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhell", text,
              sizeof text);
     BEGINS(text, "HTTP/1.1 408 Request Timeout\r\n");
-    CHECK_EQ(result, -ETIME);
+    CHECK_EQ(atomic_load(&result), -ETIME);
     site_close(&site);
 
     unread.write_time = (pirn_time){40 * MS};
-    result = 0;
+    atomic_store(&result, 0);
     open_slow(&site, &unread, &result);
     int fd = site_dial(&site);
     site_say(fd, "GET /flood HTTP/1.1\r\nHost: x\r\n\r\n");
     support_until(&flooded, 1);
-    CHECK_EQ(result, -ETIMEDOUT);
+    CHECK_EQ(atomic_load(&result), -ETIMEDOUT);
     atomic_store(&flooded, 0);
     pirn_close(fd);
     site_close(&site);

@@ -3,8 +3,7 @@
 #include "tests/http/site.h"
 
 struct visit {
-    atomic_int begun, go;
-    int result;
+    atomic_int begun, go, result;
 };
 
 static int wait_for_go(pirn_http_request *request, pirn_http_reply *reply, void *user)
@@ -13,9 +12,10 @@ static int wait_for_go(pirn_http_request *request, pirn_http_reply *reply, void 
     (void)request;
     atomic_fetch_add(&visit->begun, 1);
     while (atomic_load(&visit->go) == 0) {
-        visit->result = pirn_sleep(pirn_after_ms(1));
-        if (visit->result < 0)
-            return visit->result;
+        int rc = pirn_sleep(pirn_after_ms(1));
+        atomic_store(&visit->result, rc);
+        if (rc < 0)
+            return rc;
     }
     return pirn_http_reply_text(reply, 200, "finished");
 }
@@ -74,7 +74,7 @@ static int finish_running(void *arg)
     pirn_close(busy);
     CHECK_EQ(support_join(site.task), 0);
     CHECK_EQ(site.result, by_cancel ? -ECANCELED : 0);
-    CHECK_EQ(visit.result, 0);
+    CHECK_EQ(atomic_load(&visit.result), 0);
     pirn_close(idle);
     pirn_close(used);
     pirn_http_server_free(site.server);
@@ -134,7 +134,7 @@ static int cancel_the_rest(void *arg)
         CHECK_OK(pirn_http_stop(site.server, (pirn_time){20 * MS}));
     }
     CHECK_EQ(site_hear(soft, text, sizeof text), 0);
-    CHECK_EQ(visit.result, -ECANCELED);
+    CHECK_EQ(atomic_load(&visit.result), -ECANCELED);
     while (support_reported(&site.report, "GET /hard?x has not ended") == 0)
         CHECK_OK(pirn_sleep(pirn_after_ms(10)));
     CHECK_EQ(support_reported(&site.report, "/soft"), 0);
