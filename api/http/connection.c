@@ -16,7 +16,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
+#include <unistd.h>
 
 enum {
     SKIP_MOST = 256 * 1024, /* of a body that nobody wants; more closes the connection */
@@ -162,9 +162,38 @@ static void leave(struct connection *c)
     pthread_mutex_unlock(&s->lock);
 }
 
-int pirn_http_connection_run(struct pirn_http_server *server, pirn_stream *stream)
+/* The stream for a descriptor, as the program makes them. */
+static int open_stream(struct pirn_http_server *server, int fd, pirn_stream **ret_stream)
+{
+    const pirn_http_config *config = &server->config;
+    int err;
+    if (config->open != NULL)
+        return config->open(config->open_user, ret_stream, fd, pirn_after_ns(config->head_time.ns));
+    err = pirn_stream_new(ret_stream, fd, NULL);
+    if (err < 0)
+        close(fd);
+    return err;
+}
+
+static void serve_all(struct connection *c, pirn_stream *stream)
+{
+    pirn_http_wire_init(&c->wire, stream, false, &c->server->limits);
+    c->wire.stall = c->server->config.write_time;
+    /* relaxed: a stop that this does not see finds the connection in the list, idle, and cancels it */
+    if (!atomic_load_explicit(&c->server->stopping, memory_order_relaxed))
+        while (serve_one(c))
+            ;
+    pirn_stream_abort(stream);
+    pirn_http_request_end(c);
+    pirn_http_text_free(&c->request.path);
+    pirn_http_text_free(&c->reply.fields);
+    pirn_http_wire_free(&c->wire);
+}
+
+int pirn_http_connection_run(struct pirn_http_server *server, pirn_stream *stream, int fd)
 {
     struct connection *c = calloc(1, sizeof *c);
+    pirn_stream *own = NULL;
     if (c == NULL)
         return -ENOMEM;
     c->server = server;
@@ -172,19 +201,12 @@ int pirn_http_connection_run(struct pirn_http_server *server, pirn_stream *strea
     c->first = true;
     c->request.connection = c;
     c->reply.connection = c;
-    pirn_http_wire_init(&c->wire, stream, false, &server->limits);
-    c->wire.stall = server->config.write_time;
     enter(c);
-    /* relaxed: a stop that this does not see finds the connection in the list, idle, and cancels it */
-    if (!atomic_load_explicit(&server->stopping, memory_order_relaxed))
-        while (serve_one(c))
-            ;
+    if (stream != NULL || open_stream(server, fd, &own) == 0)
+        serve_all(c, stream != NULL ? stream : own);
     leave(c);
-    pirn_stream_abort(stream);
-    pirn_http_request_end(c);
-    pirn_http_text_free(&c->request.path);
-    pirn_http_text_free(&c->reply.fields);
-    pirn_http_wire_free(&c->wire);
+    if (own != NULL)
+        pirn_stream_release(own);
     free(c);
     return 0;
 }

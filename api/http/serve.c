@@ -25,7 +25,7 @@ enum {
 
 struct visit {
     struct pirn_http_server *server;
-    pirn_stream *stream;
+    int fd; /* -1: it has been given away */
 };
 
 struct acceptor {
@@ -38,7 +38,7 @@ int pirn_http_serve_stream(pirn_http_server *server, pirn_stream *stream)
 {
     if (server == NULL || stream == NULL)
         return -EINVAL;
-    return pirn_http_connection_run(server, stream);
+    return pirn_http_connection_run(server, stream, -1);
 }
 
 /* ---- Taking connections ------------------------------------------------------------------ */
@@ -46,14 +46,16 @@ int pirn_http_serve_stream(pirn_http_server *server, pirn_stream *stream)
 static void drop_visit(void *arg)
 {
     struct visit *visit = arg;
-    pirn_stream_release(visit->stream);
+    if (visit->fd >= 0)
+        close(visit->fd);
     free(visit);
 }
 
 static int run_visit(void *arg)
 {
     struct visit *visit = arg;
-    pirn_http_connection_run(visit->server, visit->stream);
+    if (pirn_http_connection_run(visit->server, NULL, visit->fd) == 0)
+        visit->fd = -1;
     return 0; /* no failure of one ends the others */
 }
 
@@ -63,12 +65,12 @@ static int admit(struct acceptor *a, int fd)
     pirn_spawn_config config = PIRN_SPAWN_INIT;
     struct visit *visit = malloc(sizeof *visit);
     int err;
-    if (visit == NULL || pirn_stream_new(&visit->stream, fd, NULL) < 0) {
-        free(visit);
+    if (visit == NULL) {
         close(fd);
         return 0;
     }
     visit->server = a->server;
+    visit->fd = fd;
     config.name = "http connection";
     config.arg_drop = drop_visit;
     config.stack_size = a->server->config.stack_size;

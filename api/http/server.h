@@ -107,7 +107,8 @@ int pirn_http_handle(struct connection *c);
 void pirn_http_report(struct pirn_http_server *server, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* connection.c: serves it until its end; the stream is closed then. */
-int pirn_http_connection_run(struct pirn_http_server *server, pirn_stream *stream);
+/* connection.c: serves it until its end. The stream is closed then; NULL: one is made for fd, which is taken
+ * over, and released. -ENOMEM: neither has been touched. */
+int pirn_http_connection_run(struct pirn_http_server *server, pirn_stream *stream, int fd);
 
 #endif

@@ -327,16 +327,32 @@ START_TEST(s171_a_stream_of_the_programs)
 }
 END_TEST
 
+/* As TLS would: takes the descriptor over; refuses the first. */
+static int open_own(void *user, pirn_stream **ret_stream, int fd, pirn_time deadline)
+{
+    atomic_int *opened = user;
+    CHECK_GE(deadline.ns, pirn_now().ns);
+    if (atomic_fetch_add(opened, 1) > 0)
+        return pirn_stream_new(ret_stream, fd, NULL);
+    pirn_close(fd);
+    return -EPROTO;
+}
+
 static int one_at_a_time(void *arg)
 {
     struct site site;
     pirn_http_config config = PIRN_HTTP_CONFIG_INIT;
     char text[1024];
     (void)arg;
+    atomic_int opened = 0;
     config.max_connections = 1;
+    config.open = open_own;
+    config.open_user = &opened;
     site_new(&site, &config);
     site_route(&site, "GET", "/short", short_answer, NULL);
     site_open(&site);
+    site_ask(&site, "GET /short HTTP/1.1\r\nHost: x\r\n\r\n", text, sizeof text);
+    CHECK_EQ(text[0], '\0');
     int first = site_dial(&site), second = site_dial(&site);
     site_say(first, "GET /short HTTP/1.1\r\nHost: x\r\n\r\n");
     site_hear_words(first, text, sizeof text, "ok", 1);

@@ -60,10 +60,15 @@ typedef struct pirn_http_config {
     /* Hears of handlers that fail or do not end; NULL: stderr. */
     void (*report)(void *user, const char *line);
     void *report_user;
+    /* Makes a connection's stream instead of pirn_stream_new: TLS, say. In the connection's task; it may
+     * suspend, until head_time is over. fd is its own, whatever it returns. */
+    int (*open)(void *user, pirn_stream **ret_stream, int fd, pirn_time deadline);
+    void *open_user;
 } pirn_http_config;
 #define PIRN_HTTP_CONFIG_INIT \
     { \
-        sizeof(pirn_http_config), 0, 0, 0, 0, 0, 0, {0}, {0}, {0}, {0}, {0}, {0}, 0, NULL, NULL \
+        sizeof(pirn_http_config), 0, 0, 0, 0, 0, 0, {0}, {0}, {0}, {0}, {0}, {0}, 0, NULL, NULL, \
+            NULL, NULL \
     }
 
 /* config may be NULL. The caller owns the server. [anywhere] -EINVAL, -ENOMEM */
