@@ -122,7 +122,7 @@ PIRN_API int pirn_http_stop(pirn_http_server *server, pirn_time grace);
  * releases it; it is closed. [coroutine; suspends] 0, -ENOMEM */
 PIRN_API int pirn_http_serve_stream(pirn_http_server *server, pirn_stream *stream);
 
-/* ---- What a handler is asked: [anywhere, during the handler] ------------------------------- */
+/* ---- What a handler is asked: [during the handler] ----------------------------------------- */
 
 PIRN_API const char *pirn_http_method(const pirn_http_request *request);
 PIRN_API const char *pirn_http_target(const pirn_http_request *request); /* as it was sent */
@@ -143,7 +143,8 @@ PIRN_API pirn_stream *pirn_http_stream(const pirn_http_request *request); /* bor
 /* The body's length, 0 if there is none, -1 if it is not known yet. */
 PIRN_API int64_t pirn_http_body_length(const pirn_http_request *request);
 /*
- * 1 to n bytes of the body, 0 at its end. What is not read is skipped afterwards. [suspends]
+ * 1 to n bytes of the body, 0 at its end. What is not read is skipped afterwards. (A blocking handler's
+ * has come, all of it, before the handler begins.) [the handler's coroutine; suspends]
  * -EMSGSIZE: longer than max_body; -ETIME: slower than body_rate; -EBADMSG: badly coded; -ECONNRESET:
  * it breaks off. None of these goes away. -ETIMEDOUT: the deadline, try again. -ECANCELED
  */
@@ -157,7 +158,7 @@ PIRN_API ssize_t pirn_http_body_all(pirn_http_request *request, char **ret_body,
 PIRN_API int pirn_http_body_json(pirn_http_request *request, struct json_t **ret_json, size_t max,
                                  pirn_time deadline);
 
-/* ---- What it replies: [anywhere, during the handler] --------------------------------------- */
+/* ---- What it replies: [during the handler, one at a time] ----------------------------------- */
 
 /*
  * Adds a header. Connection, Transfer-Encoding and Content-Length are the server's. [anywhere]
@@ -178,8 +179,9 @@ PIRN_API int pirn_http_reply_json(pirn_http_reply *reply, int status, const stru
 
 /*
  * A reply piece by piece: the head, with a length or (-1) without one, then chunked. -EINVAL, -EALREADY,
- * -ENOMEM. Then writes, each of which is on its way when it returns. [write suspends] n, or -EINVAL (not
- * begun), -EMSGSIZE (beyond the length), -ETIMEDOUT, -ECANCELED, -EPIPE, -ECONNRESET: some of it may
+ * -ENOMEM. Then writes, each of which is on its way when it returns (a blocking handler's
+ * pieces go when that has returned). [the handler's coroutine; write suspends] n, or -EINVAL (not
+ * begun), -EMSGSIZE (beyond the length), -ENOMEM, -ETIMEDOUT, -ECANCELED, -EPIPE, -ECONNRESET: some of it may
  * have gone, and the connection is of no more use. What is missing of a length when the handler
  * returns cuts the connection off.
  */
@@ -189,6 +191,16 @@ PIRN_API ssize_t pirn_http_reply_write(pirn_http_reply *reply, const void *buf, 
                                        pirn_time deadline);
 
 /* ---- Client ----------------------------------------------------------------------------- */
+
+/*
+ *     pirn_http_client_new(&client, NULL);
+ *     if (pirn_http_get(client, "http://example.com/", &response, pirn_after_s(5)) == 0) {
+ *         n = pirn_http_response_all(response, &body, 1 << 20, pirn_after_s(5));
+ *         pirn_http_response_release(response);
+ *     }
+ *
+ * A response has its connection to itself until its body is over or it is released.
+ */
 
 typedef struct pirn_http_client
     pirn_http_client; /* a pool of connections; used by many at a time */
@@ -243,7 +255,7 @@ typedef struct pirn_http_call {
 /*
  * Sends a request and waits for the response's head, whatever its status. The caller owns *ret_response.
  * A connection that was kept and turns out to be closed is replaced once, if the request may be
- * repeated (GET, HEAD, OPTIONS, TRACE, PUT, DELETE; no body in pieces). [anywhere; suspends]
+ * repeated (GET, HEAD, OPTIONS, TRACE, PUT, DELETE; no body in pieces). [coroutine; suspends]
  * -EINVAL (URL, method, header: also CR, LF), -EPROTONOSUPPORT (https without config->connect),
  * -ETIMEDOUT, -ECANCELED: the server may have seen it; -EBADMSG (no HTTP/1.x), -EMSGSIZE (max_head),
  * -ECONNRESET (closed before the response), -ENOMEM, and errors of looking up and connecting.
@@ -257,14 +269,14 @@ PIRN_API PIRN_MUST_USE int pirn_http_post(pirn_http_client *client, const char *
                                           const char *type, const void *body, size_t n,
                                           pirn_http_response **ret_response, pirn_time deadline);
 
-/* [anywhere; one user at a time] */
+/* [all anywhere, but what suspends, which is for coroutines; one user at a time] */
 PIRN_API int pirn_http_response_status(const pirn_http_response *response);
 PIRN_API const char *pirn_http_response_header(const pirn_http_response *response,
                                                const char *name);
 PIRN_API int pirn_http_response_header_at(const pirn_http_response *response, size_t i,
                                           const char **ret_name, const char **ret_value);
 PIRN_API int64_t pirn_http_response_length(const pirn_http_response *response); /* as above */
-/* As pirn_http_body_read and its kin. [suspend] -EBADMSG, -ECONNRESET, -ETIMEDOUT, -ECANCELED, ... At its
+/* As pirn_http_body_read and its kin. [coroutine; suspend] -EBADMSG, -ECONNRESET, -ETIMEDOUT, -ECANCELED, ... At its
  * end the connection goes back into the pool. */
 PIRN_API ssize_t pirn_http_response_read(pirn_http_response *response, void *buf, size_t n,
                                          pirn_time deadline);
