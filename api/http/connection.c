@@ -46,8 +46,6 @@ static bool skip_body(struct connection *c)
     char scrap[8192];
     size_t skipped = 0;
     ssize_t n = 0;
-    if (c->request.expects)
-        return false; /* it was not asked for, and may come or not */
     while (c->wire.in.stage != MESSAGE_DONE && skipped < SKIP_MOST) {
         n = pirn_http_request_read(c, scrap, sizeof scrap, PIRN_NEVER);
         if (n <= 0)
