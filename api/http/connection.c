@@ -123,6 +123,9 @@ static bool serve_one(struct connection *c)
         return false;
     if (pirn_http_reply_end(c, status) < 0)
         return false;
+    /* Pipelined replies go together, but no client gets more of them than it takes. */
+    if (c->wire.out.used >= WIRE_SLICE && pirn_http_wire_send(&c->wire, NULL, 0, PIRN_NEVER) < 0)
+        return false;
     if (!c->close && !skip_body(c))
         c->close = true;
     if (c->close) {

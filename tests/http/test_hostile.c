@@ -240,6 +240,53 @@ START_TEST(s171_a_thousand_slow_clients_do_not_stop_ten_honest_ones)
 }
 END_TEST
 
+enum {
+    PIPELINED = 24,
+    BIG = 4 << 20
+};
+
+static int give_big(pirn_http_request *request, pirn_http_reply *reply, void *user)
+{
+    static const char zeros[BIG];
+    (void)request;
+    atomic_fetch_add((atomic_int *)user, 1);
+    return pirn_http_reply_bytes(reply, 200, NULL, zeros, sizeof zeros);
+}
+
+static int greedy(void *arg)
+{
+    static char text[65536];
+    struct site site;
+    atomic_int asked = 0;
+    size_t n = 0;
+    ssize_t got;
+    (void)arg;
+    site_new(&site, NULL);
+    site_route(&site, "GET", "/", give_big, &asked);
+    site_open(&site);
+    int fd = site_dial(&site);
+    for (int i = 0; i < PIPELINED; i++)
+        site_say(fd, i < PIPELINED - 1 ? "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+                                       : "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    support_until(&asked, 1);
+    CHECK_OK(pirn_sleep(pirn_after_ms(50)));
+    CHECK_LE(atomic_load(&asked), 8); /* what it does not take is not made */
+    while ((got = pirn_recv(fd, text, sizeof text, 0, PIRN_NEVER)) > 0)
+        n += (size_t)got;
+    CHECK_EQ(got, 0);
+    CHECK_EQ(atomic_load(&asked), PIPELINED);
+    CHECK_GE(n, (size_t)PIPELINED * BIG);
+    pirn_close(fd);
+    site_close(&site);
+    return 0;
+}
+
+START_TEST(s171_a_client_that_asks_and_does_not_read_costs_little)
+{
+    FOR_WORKERS(w) CHECK_OK(support_run(w, greedy, NULL));
+}
+END_TEST
+
 /* ---- Gone ---------------------------------------------------------------------------------- */
 
 struct absence {
@@ -333,5 +380,7 @@ START_TEST(s171_a_client_that_goes_cancels_its_handler)
 END_TEST
 
 SUPPORT_MAIN("http/hostile", s171_too_much_is_told_and_the_connection_closed,
-             s171_slow_clients_are_sent_away, s171_a_client_that_goes_cancels_its_handler,
+             s171_slow_clients_are_sent_away,
+             s171_a_client_that_asks_and_does_not_read_costs_little,
+             s171_a_client_that_goes_cancels_its_handler,
              s171_a_thousand_slow_clients_do_not_stop_ten_honest_ones)

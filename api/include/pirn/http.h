@@ -168,8 +168,8 @@ PIRN_API int pirn_http_body_json(pirn_http_request *request, struct json_t **ret
 PIRN_API int pirn_http_reply_header(pirn_http_reply *reply, const char *name, const char *value);
 
 /*
- * Whole replies: copied, and sent when the handler has returned, pipelined ones together. type may be NULL.
- * None waits. 0, -EINVAL (a status that is not 200 to 599), -EALREADY (one reply for each request),
+ * Whole replies: copied, and sent when the handler has returned; or, if a client has sent its next
+ * request already, together with that one's. type may be NULL. None waits. 0, -EINVAL (a status that is not 200 to 599), -EALREADY (one reply for each request),
  * -ENOMEM. pirn_http_reply_json takes no reference; text is UTF-8.
  */
 PIRN_API int pirn_http_reply_bytes(pirn_http_reply *reply, int status, const char *type,
