@@ -1,20 +1,30 @@
 #!/bin/sh
-# The shared library exports what the headers declare and nothing else; every global symbol of the
-# static one begins with pirn_.
+# The shared libraries export what the headers declare and nothing else; every global symbol of the static
+# ones begins with pirn_.
 set -eu
 [ -z "$PIRN_SANITIZE" ] || exit 77
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-cat "$SOURCE_DIR"/api/include/pirn.h "$SOURCE_DIR"/api/include/pirn/*.h | sed 's|/\*.*\*/||' |
-    sed -n 's/^PIRN_API .*[ *]\(pirn_[a-z0-9_]*\)(.*/\1/p' | sort >"$work/declared"
-nm -D --defined-only "$BUILD_DIR/libpirn.so" | awk '{ print $3 }' | sort >"$work/exported"
-[ -s "$work/declared" ]
-diff "$work/declared" "$work/exported"
+check() { # library, without its ending; headers
+    library=$1
+    shift
+    cat "$@" | sed 's|/\*.*\*/||' |
+        sed -n 's/^PIRN_API .*[ *]\(pirn_[a-z0-9_]*\)(.*/\1/p' | sort >"$work/declared"
+    nm -D --defined-only "$library.so" | awk '{ print $3 }' | sort >"$work/exported"
+    [ -s "$work/declared" ]
+    diff "$work/declared" "$work/exported"
+    bad=$(nm -g --defined-only "$library.a" | awk 'NF == 3 && $3 !~ /^pirn_/ { print $3 }')
+    if [ -n "$bad" ]; then
+        echo "global symbols without the prefix pirn_:"
+        echo "$bad"
+        exit 1
+    fi
+}
 
-bad=$(nm -g --defined-only "$BUILD_DIR/libpirn.a" | awk 'NF == 3 && $3 !~ /^pirn_/ { print $3 }')
-if [ -n "$bad" ]; then
-    echo "global symbols without the prefix pirn_:"
-    echo "$bad"
-    exit 1
+cd "$SOURCE_DIR/api/include"
+# shellcheck disable=SC2046 # names without spaces
+check "$BUILD_DIR/libpirn" pirn.h $(ls pirn/*.h | grep -v '^pirn/http\.h$')
+if [ -e "$BUILD_DIR/api/http/libpirn-http.so" ]; then
+    check "$BUILD_DIR/api/http/libpirn-http" pirn/http.h
 fi

@@ -10,7 +10,8 @@ cleanup() {
 trap cleanup EXIT
 
 serve() { # program, arguments: sets server and url
-    "$@" >"$work/server.out" 2>"$work/server.err" &
+    : >"$work/server.out" # what a server before it has said
+    "$@" >>"$work/server.out" 2>"$work/server.err" &
     server=$!
     until grep -q 'listening on' "$work/server.out"; do
         kill -0 "$server" || exit 1
