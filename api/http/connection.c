@@ -9,8 +9,9 @@
  * reply with it. So a reply that says it is the last is followed by the end of our side, and what comes
  * is thrown away for a moment (linger).
  *
- * Between requests a connection is idle, and a server that stops may cancel it; from the first byte of
- * one to its reply it is busy. Who changes the state by compare-and-swap decides which.
+ * Between requests a connection is idle, and a server that stops cancels it; from the first byte of one
+ * until its reply has been handed to the stream it is busy, and goes on to that point. Who changes the
+ * state by compare-and-swap decides which.
  */
 #include "api/http/server.h"
 
@@ -23,19 +24,36 @@ enum {
     LINGER_MS = 500,
 };
 
-static bool take_up(struct connection *c, int from, int to)
+static bool change(struct connection *c, int from, int to)
 {
-    /* acquire and release: what was done before one of its changes is seen after the next */
-    return atomic_compare_exchange_strong_explicit(&c->state, &from, to, memory_order_acq_rel,
-                                                   memory_order_acquire);
+    /* seq_cst, with `stopping` in end_gracefully (serve.c) and the change there: who is idle and does not
+     * see that the server stops is seen to be idle by who stops it */
+    return atomic_compare_exchange_strong(&c->state, &from, to);
+}
+
+/* Who stops the server has found the connection idle, and cancels its task: the cancel is taken here, so
+ * that it ends nothing else. */
+static int take_cancel(void)
+{
+    while (pirn_sleep(PIRN_NEVER) == 0)
+        ;
+    return -ECANCELED;
 }
 
 static int wait_for_head(void *arg, bool begun, pirn_time *ret_deadline)
 {
     struct connection *c = arg;
     const pirn_http_config *config = &c->server->config;
-    if (begun && !take_up(c, CONNECTION_IDLE, CONNECTION_BUSY))
-        return -ECANCELED;
+    if (begun) {
+        /* relaxed: only this task makes it busy, or ends that */
+        if (atomic_load_explicit(&c->state, memory_order_relaxed) != CONNECTION_BUSY &&
+            !change(c, CONNECTION_IDLE, CONNECTION_BUSY))
+            return take_cancel();
+    } else {
+        change(c, CONNECTION_BUSY, CONNECTION_IDLE); /* a new one is idle already */
+        if (atomic_load(&c->server->stopping))       /* seq_cst: see change */
+            return change(c, CONNECTION_IDLE, CONNECTION_CLOSING) ? -ECANCELED : take_cancel();
+    }
     *ret_deadline = pirn_after_ns(begun || c->first ? config->head_time.ns : config->idle_time.ns);
     return 0;
 }
@@ -133,7 +151,7 @@ static bool serve_one(struct connection *c)
         return false;
     }
     pirn_http_request_end(c);
-    return take_up(c, CONNECTION_BUSY, CONNECTION_IDLE);
+    return true;
 }
 
 static void enter(struct connection *c)
@@ -180,11 +198,13 @@ static void serve_all(struct connection *c, pirn_stream *stream)
 {
     pirn_http_wire_init(&c->wire, stream, false, &c->server->limits);
     c->wire.stall = c->server->config.write_time;
-    /* relaxed: a stop that this does not see finds the connection in the list, idle, and cancels it */
-    if (!atomic_load_explicit(&c->server->stopping, memory_order_relaxed))
-        while (serve_one(c))
-            ;
-    pirn_stream_abort(stream);
+    while (serve_one(c))
+        ;
+    /* Of replies to a client that is idle now the last bytes may still be on their way. */
+    if (atomic_load_explicit(&c->state, memory_order_relaxed) != CONNECTION_BUSY)
+        pirn_stream_close(stream, pirn_after_ns(c->wire.stall.ns));
+    else
+        pirn_stream_abort(stream);
     pirn_http_request_end(c);
     pirn_http_text_free(&c->request.path);
     pirn_http_text_free(&c->reply.fields);

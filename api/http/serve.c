@@ -124,9 +124,8 @@ static void cancel_idle(struct pirn_http_server *server)
         pirn_event_set(&server->empty);
     for (struct connection *c = server->connections; c != NULL; c = c->next) {
         int idle = CONNECTION_IDLE;
-        /* acquire and release: as in connection.c */
-        if (atomic_compare_exchange_strong_explicit(&c->state, &idle, CONNECTION_CLOSING,
-                                                    memory_order_acq_rel, memory_order_relaxed))
+        /* seq_cst: see change in connection.c */
+        if (atomic_compare_exchange_strong(&c->state, &idle, CONNECTION_CLOSING))
             pirn_cancel(c->task, "the server stops");
     }
     pthread_mutex_unlock(&server->lock);
@@ -155,8 +154,7 @@ static void end_gracefully(struct pirn_http_server *server)
     pthread_mutex_lock(&server->lock);
     grace = server->grace;
     pthread_mutex_unlock(&server->lock);
-    /* relaxed: cancel_idle's lock orders it with who enters the list; others may be late to see it */
-    atomic_store_explicit(&server->stopping, true, memory_order_relaxed);
+    atomic_store(&server->stopping, true); /* seq_cst: see change in connection.c */
     cancel_idle(server);
     if (pirn_event_wait(&server->empty, pirn_after_ns(grace.ns)) == 0)
         return;

@@ -86,17 +86,17 @@ int pirn_http_wire_head(struct wire *w, wire_wait wait, void *user)
         length = pirn_http_message_head(&w->in, data, (size_t)n);
         if (length < 0)
             return (int)length;
-        if (!begun) {
-            begun = n > 0;
-            if (length == 0 || begun) {
-                err = wait(user, begun, &deadline);
-                if (err < 0)
-                    return err;
-            }
+        if (n > 0 && !begun) {
+            begun = true;
+            err = wait(user, true, &deadline);
+            if (err < 0)
+                return err;
         }
         if (length > 0)
             return pirn_stream_consume(w->stream, (size_t)length);
         err = pirn_http_wire_send(w, NULL, 0, w->stall.ns > 0 ? PIRN_NEVER : deadline);
+        if (err == 0 && n == 0)
+            err = wait(user, false, &deadline);
         if (err < 0)
             return err;
         ssize_t more = pirn_stream_peek(w->stream, &data, (size_t)n + 1, deadline);

@@ -24,8 +24,8 @@ void pirn_http_wire_init(struct wire *w, pirn_stream *stream, bool response,
                          const struct message_limits *limits);
 void pirn_http_wire_free(struct wire *w); /* not the stream */
 
-/* Called when a head is not there yet: before any byte of it has come (begun false), and once when the
- * first has. The deadline for what follows; < 0: give up, with that. */
+/* Called before the first byte of a head is waited for (begun false; all that was in out has been handed to
+ * the stream), and when that has come. The deadline for what follows; < 0: give up, with that. */
 typedef int (*wire_wait)(void *user, bool begun, pirn_time *ret_deadline);
 
 /* The next head, parsed. What is in out is sent before it waits. 0; -ENODATA: the peer has ended instead;

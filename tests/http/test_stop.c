@@ -95,6 +95,60 @@ START_TEST(s172_a_cancel_is_a_graceful_stop)
 }
 END_TEST
 
+enum {
+    BIG = 8 << 20
+};
+
+static int give_big(pirn_http_request *request, pirn_http_reply *reply, void *user)
+{
+    static const char zeros[BIG];
+    struct visit *visit = user;
+    (void)request;
+    atomic_fetch_add(&visit->begun, 1);
+    return pirn_http_reply_bytes(reply, 200, NULL, zeros, sizeof zeros);
+}
+
+/* The handler is through, and its client has not read the reply. */
+static int finish_sending(void *arg)
+{
+    static char text[65536];
+    struct site site;
+    struct visit visit = {0};
+    size_t n = 0;
+    ssize_t got;
+    site_new(&site, NULL);
+    site_route(&site, "GET", "/", give_big, &visit);
+    site_open(&site);
+    int fd = site_dial(&site);
+    site_say(fd, "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    support_until(&visit.begun, 1);
+    /* Read until what is left fits into the stream's buffers, and the connection may be idle. */
+    while (n < *(size_t *)arg) {
+        got = pirn_recv(fd, text, sizeof text, 0, PIRN_NEVER);
+        CHECK_GE(got, 1);
+        n += (size_t)got;
+    }
+    CHECK_OK(pirn_http_stop(site.server, pirn_after_s(1000)));
+    until_refused(&site);
+    while ((got = pirn_recv(fd, text, sizeof text, 0, PIRN_NEVER)) > 0)
+        n += (size_t)got;
+    CHECK_EQ(got, 0);
+    CHECK_GE(n, (size_t)BIG);
+    pirn_close(fd);
+    CHECK_OK(support_join(site.task));
+    CHECK_OK(site.result);
+    pirn_http_server_free(site.server);
+    return 0;
+}
+
+START_TEST(s172_a_reply_on_its_way_arrives)
+{
+    static const size_t before[] = {0, BIG / 4, BIG / 2, 3 * BIG / 4, BIG - 100000, BIG - 1000};
+    for (size_t i = 0; i < sizeof before / sizeof before[0]; i++)
+        FOR_WORKERS(w) CHECK_OK(support_run(w, finish_sending, (void *)&before[i]));
+}
+END_TEST
+
 /* Requests that take longer than cancel_time get names. */
 static void until_named(const struct site *site, int requests)
 {
@@ -198,6 +252,6 @@ START_TEST(s172_what_is_refused)
 }
 END_TEST
 
-SUPPORT_MAIN("http/stop", s172_running_requests_finish, s172_a_cancel_is_a_graceful_stop,
-             s172_after_the_grace_the_rest_is_cancelled_and_named,
+SUPPORT_MAIN("http/stop", s172_running_requests_finish, s172_a_reply_on_its_way_arrives,
+             s172_a_cancel_is_a_graceful_stop, s172_after_the_grace_the_rest_is_cancelled_and_named,
              s172_a_second_cancel_cuts_the_grace_short, s172_what_is_refused)
