@@ -359,7 +359,7 @@ PIRN_API int pirn_remove_done_callback(pirn_awaitable *awaitable, pirn_done_fn f
 
 /* ---- Futures ---------------------------------------------------------------------------- */
 
-/* A value that will be set once, by anyone. An error nobody has looked at is reported when the last
+/* A value that will be set once, by anyone who has a reference. An error nobody has looked at is reported when the last
  * reference goes. [all anywhere] */
 PIRN_API PIRN_MUST_USE int pirn_future_new(pirn_future **ret_future);
 /* -EALREADY: it has been set or cancelled, value is still the caller's. -EINVAL: status is

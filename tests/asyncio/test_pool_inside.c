@@ -104,7 +104,8 @@ static int callbacks(void *arg)
     CHECK_OK(pirn_release(job));
     support_until(&heard, 2);
     CHECK_OK(pirn_thread_pool_submit(arg, NULL, hold, &h));
-    support_until(&h.ended, 3);
+    support_until(&h.value_dropped, 3); /* the last thing that is done with it */
+    CHECK_EQ(h.ended, 3);
     return 0;
 }
 

@@ -64,8 +64,8 @@ static inline pirn_job *submit_held(pirn_thread_pool *pool, struct held *h)
     return job;
 }
 
-/* How many threads of pools there are (the runtime may start others as it sees fit). */
-static inline int pool_threads(void)
+/* How many threads of pools are listed. A list ends early if the thread it has come to ends just then. */
+static inline int listed_pool_threads(void)
 {
     char path[300], name[32];
     int n = 0;
@@ -79,6 +79,18 @@ static inline int pool_threads(void)
             fclose(file);
     }
     closedir(dir);
+    return n;
+}
+
+/* How many threads of pools there are (the runtime may start others as it sees fit): once three looks agree. */
+static inline int pool_threads(void)
+{
+    int n = listed_pool_threads();
+    for (int same = 1; same < 3;) {
+        int now = listed_pool_threads();
+        same = now == n ? same + 1 : 1;
+        n = now;
+    }
     return n;
 }
 

@@ -113,9 +113,12 @@ static int delegate(void *arg)
         const message *m = value;
         printf("job %d: %lld, by %s\n", i, (long long)m->number,
                m->pid == (int32_t)getpid() ? "this process" : "another process");
-        must(pirn_release(o.results[i]));
     }
-    return pirn_join(taker, NULL, PIRN_NEVER);
+    int rc = pirn_join(taker, NULL, PIRN_NEVER);
+    for (int i = 0; i < JOBS;
+         i++) /* not before: who sets a future needs a reference that lasts as long */
+        must(pirn_release(o.results[i]));
+    return rc;
 }
 
 static int hire(void *arg)
