@@ -5,6 +5,10 @@
  * Threads are started when work finds none idle, up to the limit, and end after ten idle seconds. They
  * hear no signals, which are for the program's threads, but those of its own faults.
  *
+ * A thread without work waits for its own word, in the list of the idle: who calls one takes it off. A
+ * condition variable was rejected: signalling one may wait until a thread that was called before has come
+ * to run (glibc, "quiescence"), and who submits is a worker.
+ *
  * The last thread to leave a stopped crew tells who waits; the crew's memory goes with the last
  * reference, which may be that thread's. Threads are detached: there need not be anybody to join them.
  */
@@ -25,12 +29,18 @@ enum {
     IDLE_S = 10
 };
 
+/* On the stack of a thread that waits. */
+struct idler {
+    struct idler *next;      /* under the mutex */
+    _Atomic uint32_t called; /* under the mutex; its thread's futex */
+};
+
 struct crew {
     _Atomic uint32_t refs; /* anybody; the last one frees (acq_rel) */
     pthread_mutex_t mutex; /* guards: */
-    pthread_cond_t news;   /* work, or stopping */
     struct work *first, *last;
-    unsigned queued, threads, idle;
+    struct idler *idlers; /* the last to come is the first to be called */
+    unsigned threads, idle;
     bool stopping;
     struct waiter *waiters; /* for the last thread's end */
 
@@ -41,16 +51,11 @@ struct crew {
 
 int pirn_crew_new(struct crew **ret_crew, unsigned threads, const char *name)
 {
-    pthread_condattr_t attr;
     struct crew *crew = calloc(1, sizeof(*crew));
     if (crew == NULL)
         return -ENOMEM;
     atomic_init(&crew->refs, 1);
     pthread_mutex_init(&crew->mutex, NULL);
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&crew->news, &attr);
-    pthread_condattr_destroy(&attr);
     crew->limit = threads;
     crew->name = name;
     crew->pid = getpid();
@@ -68,11 +73,8 @@ void pirn_crew_unref(struct crew *crew)
     /* acq_rel: everybody's last use comes before the free */
     if (atomic_fetch_sub_explicit(&crew->refs, 1, memory_order_acq_rel) != 1)
         return;
-    if (crew->pid ==
-        getpid()) { /* else its threads of then may be waiting there, for all we know */
-        pthread_cond_destroy(&crew->news);
+    if (crew->pid == getpid()) /* else one of its threads may have had it, for all we know */
         pthread_mutex_destroy(&crew->mutex);
-    }
     free(crew);
 }
 
@@ -88,7 +90,6 @@ static void append(struct crew *crew, struct work *work)
         crew->first = work;
     crew->last = work;
     work->queued = true;
-    crew->queued++;
 }
 
 static bool take(struct crew *crew, struct work *work)
@@ -104,21 +105,61 @@ static bool take(struct crew *crew, struct work *work)
     else
         crew->last = work->prev;
     work->queued = false;
-    crew->queued--;
     return true;
 }
 
 /* ---- The threads --------------------------------------------------------------------------- */
 
+/* The word to wake a thread by, once the mutex is free; NULL: nobody is idle. The thread may be gone when
+ * it is woken: then that wakes nobody, or somebody who looks again. */
+static const void *call_one(struct crew *crew)
+{
+    struct idler *idler = crew->idlers;
+    if (idler == NULL)
+        return NULL;
+    crew->idlers = idler->next;
+    crew->idle--;
+    atomic_store_explicit(&idler->called, 1, memory_order_relaxed); /* the mutex orders the rest */
+    return &idler->called;
+}
+
+static void leave_idlers(struct crew *crew, struct idler *me)
+{
+    struct idler **link = &crew->idlers;
+    while (*link != me)
+        link = &(*link)->next;
+    *link = me->next;
+    crew->idle--;
+}
+
+/* Until it is called. False: that has not come to pass. */
+static bool wait_for_call(struct crew *crew, int64_t until)
+{
+    struct idler me = {crew->idlers, 0};
+    int64_t left;
+    crew->idlers = &me;
+    crew->idle++;
+    pthread_mutex_unlock(&crew->mutex);
+    while (atomic_load_explicit(&me.called, memory_order_relaxed) == 0 &&
+           (left = until - clock_now()) > 0) {
+        struct timespec timeout = clock_timespec(left);
+        sys_futex_wait(&me.called, 0, &timeout);
+    }
+    pthread_mutex_lock(&crew->mutex);
+    if (atomic_load_explicit(&me.called, memory_order_relaxed) != 0)
+        return true;
+    leave_idlers(crew, &me);
+    return false;
+}
+
 /* False when it is time to go. */
 static bool wait_for_work(struct crew *crew)
 {
-    struct timespec until = clock_timespec(clock_now() + (int64_t)IDLE_S * 1000000000);
-    int rc = 0;
-    crew->idle++;
-    while (crew->first == NULL && !crew->stopping && rc == 0)
-        rc = pthread_cond_timedwait(&crew->news, &crew->mutex, &until);
-    crew->idle--;
+    int64_t until = clock_now() + (int64_t)IDLE_S * 1000000000;
+    while (crew->first == NULL && !crew->stopping) {
+        if (!wait_for_call(crew, until))
+            break;
+    }
     return crew->first != NULL;
 }
 
@@ -169,13 +210,12 @@ static int start_thread(struct crew *crew)
     return rc;
 }
 
-/* Under the mutex, after an append: somebody to do it. */
-static int have_thread(struct crew *crew)
+/* Under the mutex, after an append: somebody to do it, who may have to be woken by *ret_word. */
+static int have_thread(struct crew *crew, const void **ret_word)
 {
-    if (crew->idle < crew->queued && crew->threads < crew->limit)
+    *ret_word = call_one(crew);
+    if (*ret_word == NULL && crew->threads < crew->limit)
         start_thread(crew);
-    else
-        pthread_cond_signal(&crew->news);
     return crew->threads != 0 ? 0 : -EAGAIN; /* fewer threads than wanted will do */
 }
 
@@ -185,15 +225,18 @@ int pirn_crew_submit(struct crew *crew, struct work *work)
 {
     if (crew->pid != getpid())
         return -ESHUTDOWN;
+    const void *word = NULL;
     pthread_mutex_lock(&crew->mutex);
     int rc = crew->stopping ? -ESHUTDOWN : 0;
     if (rc == 0) {
         append(crew, work);
-        rc = have_thread(crew);
+        rc = have_thread(crew, &word);
         if (rc != 0)
             take(crew, work);
     }
     pthread_mutex_unlock(&crew->mutex);
+    if (word != NULL)
+        sys_futex_wake(word, 1);
     return rc;
 }
 
@@ -225,7 +268,8 @@ void pirn_crew_stop(struct crew *crew)
         return;
     pthread_mutex_lock(&crew->mutex);
     crew->stopping = true;
-    pthread_cond_broadcast(&crew->news);
+    for (const void *word; (word = call_one(crew)) != NULL;)
+        sys_futex_wake(word, 1);
     pthread_mutex_unlock(&crew->mutex);
 }
 
