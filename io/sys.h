@@ -42,6 +42,7 @@ struct sys_sched_attr {
 
 struct epoll_event;
 struct io_uring_params;
+struct open_how;
 
 /* Memory. sys_mmap gives 0 and *ret_addr, or -errno. */
 int sys_mmap(void **ret_addr, void *addr, size_t len, int prot, int flags, int fd, off_t offset)
@@ -110,6 +111,7 @@ int sys_fdatasync(int fd) SYS(fdatasync);
 int sys_ftruncate(int fd, off_t size) SYS(ftruncate);
 int sys_fallocate(int fd, int mode, off_t offset, off_t n) SYS(fallocate);
 int sys_openat(int dir_fd, const char *path, int flags, mode_t mode) SYS(openat);
+int sys_openat2(int dir_fd, const char *path, const struct open_how *how) SYS(openat2);
 ssize_t sys_getdents64(int fd, void *buf, size_t n) SYS(getdents64);
 int sys_fstat(int fd, struct stat *ret_stat) SYS(fstat);
 int sys_fstatat(int dir_fd, const char *path, struct stat *ret_stat, int flags) SYS(fstatat);

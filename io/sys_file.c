@@ -2,7 +2,9 @@
  * The system calls about files; the contract stands in sys.c.
  */
 #include <dirent.h>
+#include <linux/openat2.h>
 #include <stdio.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "io/sys_internal.h"
@@ -69,6 +71,12 @@ int sys_openat(int dir_fd, const char *path, int flags, mode_t mode)
 {
     INJECT(openat);
     return result_int(openat(dir_fd, path, flags, mode));
+}
+
+int sys_openat2(int dir_fd, const char *path, const struct open_how *how)
+{
+    INJECT(openat2);
+    return result_int(syscall(SYS_openat2, dir_fd, path, how, sizeof(*how)));
 }
 
 ssize_t sys_getdents64(int fd, void *buf, size_t n)

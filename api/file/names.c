@@ -2,16 +2,27 @@
  * Names of files: rename, link, unlink, mkdir, symlink, readlink; and open.
  */
 #include <errno.h>
+#include <linux/openat2.h>
 
 #include "api/file/request.h"
 #include "io/sys.h"
 
-/* A FIFO's open waits for the other end. */
-static bool blocks_in_open(int dir_fd, const char *path, int flags)
+/*
+ * A FIFO's open waits for the other end. Whether it is one is looked up without waiting for a disk: what the
+ * kernel has not in its caches, or cannot look up in this way (before Linux 5.12), is taken for one.
+ */
+static bool may_block_in_open(int dir_fd, const char *path, int flags)
 {
+    const struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_CACHED};
     struct stat st;
-    return (flags & O_NONBLOCK) == 0 && (flags & O_ACCMODE) != O_RDWR &&
-           sys_fstatat(dir_fd, path, &st, 0) == 0 && S_ISFIFO(st.st_mode);
+    if ((flags & O_NONBLOCK) != 0 || (flags & O_ACCMODE) == O_RDWR)
+        return false;
+    int fd = sys_openat2(dir_fd, path, &how);
+    if (fd < 0)
+        return fd != -ENOENT && fd != -EFAULT;
+    bool is_fifo = sys_fstat(fd, &st) != 0 || S_ISFIFO(st.st_mode);
+    sys_close(fd);
+    return is_fifo;
 }
 
 int pirn_openat(int dir_fd, const char *path, int flags, mode_t mode, pirn_time deadline)
@@ -23,7 +34,7 @@ int pirn_openat(int dir_fd, const char *path, int flags, mode_t mode, pirn_time 
         return rc;
     if (path == NULL)
         return -EINVAL;
-    if (w.task != NULL && blocks_in_open(dir_fd, path, flags))
+    if (w.task != NULL && may_block_in_open(dir_fd, path, flags))
         a.off = OP_BLOCKS;
     return w.task != NULL ? pirn_transfer_submit(&w, "openat", &a, deadline)
                           : sys_openat(dir_fd, path, (int)a.flags, mode);
