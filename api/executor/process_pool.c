@@ -44,7 +44,6 @@ struct pirn_process_pool {
 
     int call_fd; /* constant, as are: */
     pid_t pid;   /* whose pool it is: not a fork's child's */
-    pthread_t carrier;
     unsigned count;
     struct pollfd *polls;            /* [0] call_fd, then two for each worker */
     struct worker_process workers[]; /* the carrier's */
@@ -226,7 +225,7 @@ static void *carrier_main(void *arg)
     }
     end_workers(pool);
     pthread_mutex_lock(&pool->lock);
-    pool->over = true;
+    pool->over = true; /* the pool is the closer's as soon as the mutex is free */
     while ((waiter = pirn_waiter_pop(&pool->closer)) != NULL)
         pirn_waiter_claim(waiter, &wakeups);
     pthread_mutex_unlock(&pool->lock);
@@ -238,11 +237,16 @@ static void *carrier_main(void *arg)
 
 static int start_carrier(pirn_process_pool *pool)
 {
+    pthread_attr_t attr;
+    pthread_t thread;
     sigset_t all, old;
+    pthread_attr_init(&attr);
+    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
     sigfillset(&all); /* the program's signals are not for it */
     sys_sigprocmask(SIG_SETMASK, &all, &old);
-    int rc = sys_pthread_create(&pool->carrier, NULL, carrier_main, pool);
+    int rc = sys_pthread_create(&thread, &attr, carrier_main, pool);
     sys_sigprocmask(SIG_SETMASK, &old, NULL);
+    pthread_attr_destroy(&attr);
     return rc;
 }
 
@@ -265,10 +269,8 @@ static int spawn_workers(pirn_process_pool *pool, unsigned count)
     return rc;
 }
 
-int pirn_process_pool_new(pirn_process_pool **ret_pool, int workers)
+static int make(pirn_process_pool **ret_pool, int workers)
 {
-    if (ret_pool == NULL || workers < 0 || workers > WORKERS_MAX)
-        return -EINVAL;
     int rc = pirn_process_helper_start();
     if (rc != 0)
         return rc;
@@ -295,6 +297,35 @@ int pirn_process_pool_new(pirn_process_pool **ret_pool, int workers)
     }
     *ret_pool = pool;
     return 0;
+}
+
+struct order {
+    pirn_process_pool *pool;
+    int workers;
+};
+
+static int make_ordered(void *arg)
+{
+    struct order *order = arg;
+    return make(&order->pool, order->workers);
+}
+
+int pirn_process_pool_new(pirn_process_pool **ret_pool, int workers)
+{
+    struct order order = {NULL, workers};
+    int rc = 0;
+    if (ret_pool == NULL || workers < 0 || workers > WORKERS_MAX)
+        return -EINVAL;
+    if (pirn_current() == NULL)
+        return make(ret_pool, workers);
+    /* The helper's answers are waited for, and not by a worker. */
+    bool shielded = pirn_shield_enter() == 0;
+    int why = pirn_blocking(make_ordered, &order, &rc, PIRN_NEVER);
+    if (shielded)
+        pirn_shield_leave();
+    if (why == 0 && rc == 0)
+        *ret_pool = order.pool;
+    return why != 0 ? why : rc;
 }
 
 /* ---- Closing ----------------------------------------------------------------------------- */
@@ -345,7 +376,6 @@ int pirn_process_pool_close(pirn_process_pool *pool, pirn_time deadline)
         if (shielded)
             pirn_shield_leave();
     }
-    pthread_join(pool->carrier, NULL);
     discard(pool);
     return why;
 }

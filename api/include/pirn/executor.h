@@ -155,9 +155,9 @@ PIRN_API PIRN_MUST_USE int pirn_process_helper_start(void);
 
 /*
  * A pool of so many worker processes (0: CPUs granted; 1024 at most), and a thread that carries bytes
- * to and from them. Starts the helper if that can still be done. Takes some milliseconds, and does
- * not suspend. [anywhere] -EINVAL, -EBUSY (no helper, and too late to start one), -EPIPE (the helper
- * has died), -ENOMEM, -EAGAIN, -EMFILE. The caller owns it: pirn_process_pool_close.
+ * to and from them. Starts the helper if that can still be done. Takes some milliseconds, and is not
+ * cancellable. [anywhere; suspends] -EINVAL, -EBUSY (no helper, and too late to start one), -EPIPE (the helper
+ * has died), -ENOMEM, -EAGAIN, -EMFILE, -ESHUTDOWN. The caller owns it: pirn_process_pool_close.
  */
 PIRN_API PIRN_MUST_USE int pirn_process_pool_new(pirn_process_pool **ret_pool, int workers);
 

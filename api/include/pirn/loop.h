@@ -19,7 +19,8 @@
  * config->runtime) wait for it. Jobs of pirn_blocking are no coroutines and are not paused. A process
  * may have any number of runtimes, running and paused.
  *
- * config NULL: the defaults. The caller owns *ret_runtime: pirn_runtime_free. [anywhere]
+ * config NULL: the defaults. The caller owns *ret_runtime: pirn_runtime_free. [anywhere] Does not
+ * suspend: who calls it on a worker keeps that until the new threads are there.
  * -EINVAL, -ENOMEM, -EAGAIN (threads), -ENOSYS (io_uring is missing or denied).
  */
 PIRN_API PIRN_MUST_USE int pirn_runtime_new(pirn_runtime **ret_runtime, const pirn_config *config);
