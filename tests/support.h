@@ -92,11 +92,18 @@ support_census support_count(void);
 void support_no_more_than(support_census before);
 long support_resident(void); /* bytes of memory in use by this process */
 
+/* Between the two this thread may block although it is a worker: a traced run (tests/trace) does not mind.
+ * No coroutine may suspend in between. support_pause_ms, joining threads and the plain calls
+ * below do this by themselves. */
+void support_blocking_begin(void);
+void support_blocking_end(void);
+
 /* ---- Plain threads, skew ----------------------------------------------------------------- */
 
 pthread_t support_thread(void *(*fn)(void *), void *arg);
 void support_thread_join(pthread_t thread);
-int64_t support_now(void); /* monotonic, ns, by the system's own call */
+void *support_thread_result(pthread_t thread); /* joins it */
+int64_t support_now(void);                     /* monotonic, ns, by the system's own call */
 void support_spin(int64_t ns);
 void support_pause_ms(int ms); /* really blocks the thread */
 uint64_t support_random(void);
@@ -134,8 +141,13 @@ int support_listen(struct sockaddr_in *ret_addr, int backlog);
 int support_socket(void); /* TCP */
 void support_nonblock(int fd, bool on);
 void support_send_all(int fd, const void *buf, size_t n); /* plain calls */
-size_t support_fill(int fd);  /* writes until it would block; returns how much */
-size_t support_drain(int fd); /* reads until it would block or ends */
+/* The plain calls. */
+ssize_t support_read(int fd, void *buf, size_t n);
+ssize_t support_write(int fd, const void *buf, size_t n);
+int support_connect(int fd, const void *addr, size_t len);
+int support_poll(int fd, short events); /* until it is ready */
+size_t support_fill(int fd);            /* writes until it would block; returns how much */
+size_t support_drain(int fd);           /* reads until it would block or ends */
 
 /* ---- The report hook --------------------------------------------------------------------- */
 

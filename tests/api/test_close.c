@@ -103,7 +103,7 @@ static void close_under(ssize_t (*call)(struct user *u), bool tcp)
     CHECK_OK(pirn_close(next[1]));
     ssize_t left;
     char *rest = malloc(1 << 20); /* in large bites: small ones would meet TCP's window probes */
-    while ((left = read(fds[1], rest, 1 << 20)) > 0) {}
+    while ((left = support_read(fds[1], rest, 1 << 20)) > 0) {}
     free(rest);
     CHECK_OK(left); /* the old one is really closed */
     close(fds[1]);
@@ -162,7 +162,7 @@ static int close_crowd(void *arg)
         }
         if (round == 0) {
             int fd = support_socket();
-            CHECK_EQ(connect(fd, (struct sockaddr *)&addr, sizeof(addr)), -1); /* it is gone */
+            CHECK_EQ(support_connect(fd, &addr, sizeof(addr)), -1); /* it is gone */
             close(fd);
         } else {
             close(fds[1]);
@@ -207,7 +207,7 @@ static int closed_from_thread(void *arg)
     CHECK_OK(pirn_close(fds[0]));
     CHECK_EQ(pirn_yield(), -ECANCELED);
     char c;
-    CHECK_EQ(read(fds[1], &c, 1), 0);
+    CHECK_EQ(support_read(fds[1], &c, 1), 0);
     CHECK_OK(pirn_close(fds[1]));
     CHECK_EQ(pirn_close(fds[1]), -EBADF);
     return 0;

@@ -17,11 +17,7 @@ static void *connect_plainly(void *arg)
 
 static int take_connection(struct sockaddr_in *addr)
 {
-    pthread_t thread;
-    void *fd;
-    CHECK_OK(pthread_create(&thread, NULL, connect_plainly, addr));
-    CHECK_OK(pthread_join(thread, &fd));
-    return (int)(intptr_t)fd;
+    return (int)(intptr_t)support_thread_result(support_thread(connect_plainly, addr));
 }
 
 static void accepts(void)
@@ -48,11 +44,8 @@ static void accepts(void)
             int fd = i ? pirn_accept(listener, (struct sockaddr *)&peer, &len, flags, PIRN_NEVER)
                        : pirn_accept(listener, NULL, NULL, flags, PIRN_NEVER);
             CHECK_GE(fd, 0);
-            if (!(i % 2)) {
-                void *result;
-                CHECK_OK(pthread_join(thread, &result));
-                client = (int)(intptr_t)result;
-            }
+            if (!(i % 2))
+                client = (int)(intptr_t)support_thread_result(thread);
             socklen_t name_len = sizeof(name);
             CHECK_OK(getsockname(client, (struct sockaddr *)&name, &name_len));
             if (i) {
@@ -117,8 +110,7 @@ static int full_listener(struct sockaddr_in *ret_addr, int fillers[2])
         support_nonblock(fillers[i], true);
         connect(fillers[i], (struct sockaddr *)ret_addr, sizeof(*ret_addr));
     }
-    struct pollfd queued = {listener, POLLIN, 0}; /* one is all it takes */
-    CHECK_EQ(poll(&queued, 1, -1), 1);
+    support_poll(listener, POLLIN); /* one is all it takes */
     return listener;
 }
 

@@ -30,7 +30,7 @@ static long step_send(struct loop *l)
 {
     long rc = pirn_send(l->fds[0], "ping", 4, 0, PIRN_NEVER);
     if (rc == 4)
-        CHECK_EQ(read(l->fds[1], buf, 4), 4);
+        CHECK_EQ(support_read(l->fds[1], buf, 4), 4);
     return rc;
 }
 

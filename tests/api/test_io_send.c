@@ -34,7 +34,7 @@ static void *read_slowly(void *arg)
     struct reader *r = arg;
     unsigned char buf[8192];
     ssize_t n;
-    while (r->got < r->limit && (n = read(r->fd, buf, sizeof(buf))) > 0) {
+    while (r->got < r->limit && (n = support_read(r->fd, buf, sizeof(buf))) > 0) {
         for (ssize_t i = 0; i < n; i++)
             CHECK_EQ(buf[i], byte_at(r->got + (size_t)i));
         if (r->pause_us && (r->got + (size_t)n) >> 20 != r->got >> 20)

@@ -113,7 +113,7 @@ static int blocks(void *arg)
     struct blocker *b = arg;
     char byte;
     atomic_fetch_add(b->blocked, 1);
-    CHECK_EQ(read(b->fds[0], &byte, 1), 1); /* the thread with it */
+    CHECK_EQ(support_read(b->fds[0], &byte, 1), 1); /* the thread with it */
     return 0;
 }
 
@@ -135,7 +135,7 @@ static int beside_blockers(void *arg)
         CHECK_EQ(support_join(support_spawn(give, (void *)1)), 1);
     }
     for (int i = 0; i < n; i++) { /* only now they may go on */
-        CHECK_EQ(write(blockers[i].fds[1], "x", 1), 1);
+        CHECK_EQ(support_write(blockers[i].fds[1], "x", 1), 1);
         CHECK_OK(support_join(tasks[i]));
         CHECK_OK(pirn_close(blockers[i].fds[0]));
         CHECK_OK(pirn_close(blockers[i].fds[1]));

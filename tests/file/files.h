@@ -29,7 +29,7 @@ static inline void files_write(const char *path, const void *data, size_t n)
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     CHECK_GE(fd, 0);
     for (size_t at = 0; at < n;) {
-        ssize_t put = write(fd, (const char *)data + at, n - at);
+        ssize_t put = support_write(fd, (const char *)data + at, n - at);
         CHECK(put > 0);
         at += (size_t)put;
     }
@@ -45,7 +45,7 @@ static inline bool files_hold(const char *path, const void *data, size_t n)
     CHECK(held);
     size_t at = 0;
     ssize_t got;
-    while (at <= n && (got = read(fd, held + at, n + 1 - at)) > 0)
+    while (at <= n && (got = support_read(fd, held + at, n + 1 - at)) > 0)
         at += (size_t)got;
     CHECK_OK(close(fd));
     bool same = at == n && memcmp(held, data, n) == 0;

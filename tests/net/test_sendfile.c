@@ -25,7 +25,7 @@ static int make_file(void)
     CHECK_OK(unlink(path));
     for (size_t i = 0; i < SIZE; i++)
         data[i] = byte_at(i);
-    CHECK_EQ(write(fd, data, SIZE), SIZE);
+    CHECK_EQ(support_write(fd, data, SIZE), SIZE);
     return fd;
 }
 

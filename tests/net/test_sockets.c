@@ -283,10 +283,10 @@ static int readiness(void *arg)
         tasks[i] = support_spawn(wait_for_it, fds[i]);
         support_until_waiting(tasks[i]);
     }
-    CHECK_EQ(write(pipe_fds[1], "x", 1), 1);
+    CHECK_EQ(support_write(pipe_fds[1], "x", 1), 1);
     CHECK_EQ(write(event, &one, sizeof(one)), sizeof(one));
     CHECK_OK(timerfd_settime(timer, 0, &soon, NULL));
-    CHECK_EQ(write(pair[1], "x", 1), 1);
+    CHECK_EQ(support_write(pair[1], "x", 1), 1);
     for (int i = 0; i < 4; i++)
         CHECK_EQ(support_join(tasks[i]), POLLIN);
     CHECK_EQ(pirn_poll(pair[1], POLLIN | POLLOUT, PIRN_NEVER), POLLOUT);

@@ -68,7 +68,7 @@ static int read_standard_input(void *arg)
     config.flags = PIRN_STREAM_KEEP_FD;
     CHECK_OK(pirn_stream_new(&s, STDIN_FILENO, &config));
     CHECK_EQ(pirn_stream_read_line(s, &line, pirn_after_ms(1)), -ETIMEDOUT);
-    CHECK_EQ(write(input[1], "typed\nmo", 8), 8);
+    CHECK_EQ(support_write(input[1], "typed\nmo", 8), 8);
     CHECK_EQ(pirn_stream_read_line(s, &line, PIRN_NEVER), 6);
     CHECK_OK(memcmp(line, "typed\n", 6));
     CHECK_OK(pirn_stream_close(s, PIRN_NEVER));
@@ -102,7 +102,9 @@ static void start_child(pid_t *ret_pid, int in, int out)
     CHECK_OK(posix_spawn_file_actions_init(&actions));
     CHECK_OK(posix_spawn_file_actions_adddup2(&actions, in, STDIN_FILENO));
     CHECK_OK(posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO));
+    support_blocking_begin();
     CHECK_OK(posix_spawn(ret_pid, "/bin/sh", &actions, NULL, argv, environment));
+    support_blocking_end();
     CHECK_OK(posix_spawn_file_actions_destroy(&actions));
 }
 
@@ -138,7 +140,9 @@ static int talk_to_child(void *arg)
     CHECK_OK(pirn_stream_close(out, PIRN_NEVER));
     pirn_stream_release(in);
     pirn_stream_release(out);
+    support_blocking_begin();
     CHECK_EQ(waitpid(pid, &status, 0), pid);
+    support_blocking_end();
     CHECK_OK(status);
     return 0;
 }

@@ -42,7 +42,7 @@ static void prepare(struct race *r)
 
 static void connect_peer(struct race *r)
 {
-    CHECK_OK(connect(r->peer, (struct sockaddr *)&r->addr, r->addr_len));
+    CHECK_OK(support_connect(r->peer, &r->addr, r->addr_len));
 }
 
 static long call(struct race *r)
@@ -53,14 +53,13 @@ static long call(struct race *r)
 static void check(struct race *r, long rc, bool happened)
 {
     int fd = (int)rc;
-    struct pollfd queued = {r->fds[0], POLLIN, 0}; /* TCP takes a moment, on a busy machine */
     if (!happened)
-        CHECK_EQ(poll(&queued, 1, -1), 1);
+        support_poll(r->fds[0], POLLIN); /* TCP takes a moment, on a busy machine */
     if (!happened)
         fd = pirn_accept(r->fds[0], NULL, NULL, 0, PIRN_NOW);
     CHECK_GE(fd, 0);
     char c = (char)r->rounds;
-    CHECK_EQ(send(r->peer, &c, 1, MSG_NOSIGNAL), 1); /* it is that connection */
+    CHECK_EQ(support_write(r->peer, &c, 1), 1); /* it is that connection */
     char got;
     CHECK_EQ(pirn_recv(fd, &got, 1, 0, PIRN_NEVER), 1);
     CHECK_EQ(got, c);

@@ -62,7 +62,7 @@ static void check_tcp(struct race *r, long rc, bool happened)
 static void fill(struct race *r) /* one fits into the queue */
 {
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    CHECK_OK(connect(fd, (struct sockaddr *)&r->addr, r->addr_len));
+    CHECK_OK(support_connect(fd, &r->addr, r->addr_len));
     r->peer = fd;
 }
 

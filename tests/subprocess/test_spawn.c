@@ -12,10 +12,10 @@ static void arguments(void)
     const char *const argv[] = {"printf",  "[%s]",    "two  words", "\"double\" 'single' `back`",
                                 "$HOME *", "a\\nb\n", "",           NULL};
     CHECK_EQ(output_of(argv, &config, buf, sizeof(buf)), 0);
-    ck_assert_str_eq(buf, "[two  words][\"double\" 'single' `back`][$HOME *][a\\nb\n][]");
+    CHECK_OK(strcmp(buf, "[two  words][\"double\" 'single' `back`][$HOME *][a\\nb\n][]"));
     config.file = "/bin/sh"; /* argv[0] is what it is told to be */
     CHECK_EQ(output_of(ARGV("other name", "-c", "printf %s \"$0\""), &config, buf, sizeof(buf)), 0);
-    ck_assert_str_eq(buf, "other name");
+    CHECK_OK(strcmp(buf, "other name"));
 }
 
 START_TEST(s158_arguments_arrive_unchanged)
@@ -31,20 +31,20 @@ static void surroundings(void)
     const char *const env[] = {"ONE=1 1", "TWO=", NULL}, *const none[] = {NULL};
     config.env = env;
     CHECK_EQ(output_of(ARGV("env"), &config, buf, sizeof(buf)), 0);
-    ck_assert_str_eq(buf, "ONE=1 1\nTWO=\n");
+    CHECK_OK(strcmp(buf, "ONE=1 1\nTWO=\n"));
     config.env = none;
     CHECK_EQ(output_of(ARGV("env"), &config, buf, sizeof(buf)), 0);
-    ck_assert_str_eq(buf, "");
+    CHECK_OK(strcmp(buf, ""));
     config.env = NULL;
     setenv("PIRN_TEST_WORD", "kept", 1);
     CHECK_EQ(output_of(ARGV("sh", "-c", "echo $PIRN_TEST_WORD"), &config, buf, sizeof(buf)), 0);
-    ck_assert_str_eq(buf, "kept\n");
+    CHECK_OK(strcmp(buf, "kept\n"));
     config.cwd = "/proc/self";
     CHECK_EQ(output_of(ARGV("sh", "-c", "cd ..; pwd -P"), &config, buf, sizeof(buf)), 0);
-    ck_assert_str_eq(buf, "/proc\n");
+    CHECK_OK(strcmp(buf, "/proc\n"));
     config.cwd = "/bin"; /* a relative name starts there */
     CHECK_EQ(output_of(ARGV("./echo", "here"), &config, buf, sizeof(buf)), 0);
-    ck_assert_str_eq(buf, "here\n");
+    CHECK_OK(strcmp(buf, "here\n"));
 }
 
 START_TEST(s158_environment_and_directory)
@@ -70,7 +70,7 @@ static void missing(void)
     int fd = mkstemp(path);
     CHECK_GE(fd, 0);
     CHECK_EQ(pirn_process_spawn(&p, ARGV(path), &config, PIRN_NEVER), -EACCES);
-    CHECK_EQ(write(fd, "no program\n", 11), 11);
+    CHECK_EQ(support_write(fd, "no program\n", 11), 11);
     CHECK_EQ(fchmod(fd, 0700), 0);
     close(fd);
     CHECK_EQ(pirn_process_spawn(&p, ARGV(path), &config, PIRN_NEVER), -ENOEXEC);

@@ -214,7 +214,9 @@ static int foreign_ends(void *arg)
     until_children(1);
     CHECK_EQ(child_stat(pid, 0), 'Z');
     int status;
+    support_blocking_begin();
     CHECK_EQ(waitpid(pid, &status, 0), pid);
+    support_blocking_end();
     CHECK_EQ(WEXITSTATUS(status), 5);
     return 0;
 }
@@ -231,7 +233,9 @@ static void stolen(void)
 {
     int status = 99;
     pirn_process *p = start(ARGV("true"), NULL);
+    support_blocking_begin();
     CHECK_EQ(waitpid(pirn_process_pid(p), NULL, 0), pirn_process_pid(p));
+    support_blocking_end();
     CHECK_EQ(pirn_process_wait(p, &status, PIRN_NEVER), -ECHILD);
     CHECK_EQ(pirn_process_status(p, &status), -ECHILD);
     CHECK_EQ(pirn_process_kill(p), -ESRCH);
@@ -352,7 +356,9 @@ static void forked(void)
         _exit(good ? 0 : 1);
     }
     int status = -1;
+    support_blocking_begin();
     CHECK_EQ(waitpid(pid, &status, 0), pid);
+    support_blocking_end();
     CHECK_EQ(status, 0);
     CHECK_EQ(pirn_process_status(p, NULL), -EINPROGRESS);
     pirn_process_release(p);

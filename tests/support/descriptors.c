@@ -4,7 +4,47 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <linux/sockios.h>
+#include <poll.h>
 #include <sys/ioctl.h>
+
+/* ---- Plain calls that may block ---- */
+
+ssize_t support_read(int fd, void *buf, size_t n)
+{
+    support_blocking_begin();
+    ssize_t rc = read(fd, buf, n);
+    support_blocking_end();
+    return rc;
+}
+
+ssize_t support_write(int fd, const void *buf, size_t n)
+{
+    support_blocking_begin();
+    ssize_t rc = write(fd, buf, n);
+    support_blocking_end();
+    return rc;
+}
+
+int support_connect(int fd, const void *addr, size_t len)
+{
+    support_blocking_begin();
+    int rc = connect(fd, addr, (socklen_t)len);
+    support_blocking_end();
+    return rc;
+}
+
+int support_poll(int fd, short events)
+{
+    struct pollfd ready = {fd, events, 0};
+    int rc;
+    support_blocking_begin();
+    while ((rc = poll(&ready, 1, -1)) < 0 && errno == EINTR) {}
+    support_blocking_end();
+    CHECK_EQ(rc, 1);
+    return ready.revents;
+}
+
+/* ---- Descriptors ---- */
 
 void support_pair(int ret_pair[2])
 {
@@ -40,8 +80,10 @@ void support_tcp_pair(int ret_pair[2])
     struct sockaddr_in addr;
     int listener = support_listen(&addr, 1);
     ret_pair[0] = support_socket();
-    CHECK_OK(connect(ret_pair[0], (struct sockaddr *)&addr, sizeof(addr)));
+    CHECK_OK(support_connect(ret_pair[0], &addr, sizeof(addr)));
+    support_blocking_begin();
     ret_pair[1] = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    support_blocking_end();
     CHECK_GE(ret_pair[1], 0);
     close(listener);
 }
@@ -57,7 +99,7 @@ void support_send_all(int fd, const void *buf, size_t n)
 {
     const char *p = buf;
     while (n > 0) {
-        ssize_t sent = write(fd, p, n);
+        ssize_t sent = support_write(fd, p, n);
         CHECK(sent > 0);
         p += sent;
         n -= (size_t)sent;

@@ -4,6 +4,7 @@
 #include "runtime/task.h"
 
 #include <dirent.h>
+#include <dlfcn.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -188,6 +189,9 @@ static int entries(const char *path)
 
 support_census support_count(void)
 {
+    void (*begin)(void) = (void (*)(void))dlsym(RTLD_DEFAULT, "pirn_trace_begin");
+    if (begin != NULL)
+        begin(); /* a tracer's threads are to be among them */
     return (support_census){entries("/proc/self/fd"), entries("/proc/self/task")};
 }
 
@@ -212,6 +216,33 @@ long support_resident(void)
     return resident * sysconf(_SC_PAGESIZE);
 }
 
+/* ---- Blocking on purpose ------------------------------------------------------------------- */
+
+/* The tracer's, if there is one (tests/trace/trace.c). */
+static void tell_tracer(int more)
+{
+    static _Atomic(void *) found; /* itself: looked for, and not there */
+    void *allow = atomic_load(&found);
+    if (allow == NULL) {
+        allow = dlsym(RTLD_DEFAULT, "pirn_trace_allow");
+        if (allow == NULL)
+            allow = (void *)&found;
+        atomic_store(&found, allow);
+    }
+    if (allow != (void *)&found)
+        ((void (*)(int))allow)(more);
+}
+
+void support_blocking_begin(void)
+{
+    tell_tracer(1);
+}
+
+void support_blocking_end(void)
+{
+    tell_tracer(-1);
+}
+
 /* ---- Plain threads, skew ----------------------------------------------------------------- */
 
 pthread_t support_thread(void *(*fn)(void *), void *arg)
@@ -221,9 +252,18 @@ pthread_t support_thread(void *(*fn)(void *), void *arg)
     return thread;
 }
 
+void *support_thread_result(pthread_t thread)
+{
+    void *result;
+    support_blocking_begin();
+    CHECK_OK(pthread_join(thread, &result));
+    support_blocking_end();
+    return result;
+}
+
 void support_thread_join(pthread_t thread)
 {
-    CHECK_OK(pthread_join(thread, NULL));
+    support_thread_result(thread);
 }
 
 int64_t support_now(void)
@@ -242,7 +282,9 @@ void support_spin(int64_t ns)
 void support_pause_ms(int ms)
 {
     struct timespec t = {ms / 1000, ms % 1000 * MS};
+    support_blocking_begin();
     while (nanosleep(&t, &t) != 0) {}
+    support_blocking_end();
 }
 
 uint64_t support_random(void)
