@@ -7,7 +7,7 @@
  *
  * A close
  *   1. sets STREAM_CLOSING: no call begins any more
- *   2. waits until all is sent, as far as it is let
+ *   2. waits until all is sent, as far as it is let, and then for the transport's finish
  *   3. fails the writing half, so that nobody waits for more, and has the transport close, which ends
  *      what is under way
  *   4. says that it is closed, for others who close.
@@ -86,15 +86,25 @@ static int begin(pirn_stream *s, struct wait *w, const char *what)
     return rc;
 }
 
-int pirn_stream_drain(pirn_stream *stream, pirn_time deadline)
+static int drain(pirn_stream *s, bool all, const char *what, pirn_time deadline)
 {
     struct wait w;
-    int rc = begin(stream, &w, "pirn_stream_drain");
+    int rc = begin(s, &w, what);
     if (rc != 0)
         return rc;
-    rc = pirn_stream_is_closing(stream) ? -EBADF : wait_sent(stream, &w, false, deadline);
-    pirn_stream_unref(stream, 0);
+    rc = pirn_stream_is_closing(s) ? -EBADF : wait_sent(s, &w, all, deadline);
+    pirn_stream_unref(s, 0);
     return rc;
+}
+
+int pirn_stream_drain(pirn_stream *stream, pirn_time deadline)
+{
+    return drain(stream, false, "pirn_stream_drain", deadline);
+}
+
+int pirn_stream_flush(pirn_stream *stream, pirn_time deadline)
+{
+    return drain(stream, true, "pirn_stream_flush", deadline);
 }
 
 static int end_stream(pirn_stream *s, struct wait *w, pirn_time deadline)
@@ -177,6 +187,8 @@ int pirn_stream_close(pirn_stream *stream, pirn_time deadline)
     stream_ref(stream);
     if (begin_close(stream)) {
         rc = flush(stream, &w, rc, deadline);
+        if (rc == 0 && stream->ops->finish != NULL)
+            rc = stream->ops->finish(stream->self, deadline);
         int closed = finish_close(stream);
         rc = rc != 0 ? rc : closed;
     } else if (rc == 0) {

@@ -65,6 +65,11 @@ int pirn_stream_over(pirn_stream **ret_stream, const pirn_transport *ops, void *
     return 0;
 }
 
+void *pirn_stream_self(const pirn_stream *stream, const pirn_transport *ops)
+{
+    return stream != NULL && stream->ops == ops ? stream->self : NULL;
+}
+
 pirn_stream *pirn_stream_retain(pirn_stream *stream)
 {
     if (stream != NULL)

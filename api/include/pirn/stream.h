@@ -87,12 +87,18 @@ typedef struct pirn_transport {
     /* The same without ever waiting: -EAGAIN. NULL: there is no such thing. */
     ssize_t (*try_read)(void *self, void *buf, size_t n);
     ssize_t (*try_write)(void *self, const struct iovec *iov, int count);
+    /* By pirn_stream_close, not by an abort, ahead of the close: everything has been written; waits until
+     * it has gone out from here too. May suspend. NULL: nothing to do. */
+    int (*finish)(void *self, pirn_time deadline);
 } pirn_transport;
 
 /* A stream over a transport; ops is constant while the stream is there, self is the stream's if this
  * returns 0. [anywhere] -EINVAL, -ENOMEM */
 PIRN_API PIRN_MUST_USE int pirn_stream_over(pirn_stream **ret_stream, const pirn_transport *ops,
                                             void *self, const pirn_stream_config *config);
+
+/* What the stream stands on, if that is made of these ops, else NULL. [anywhere] */
+PIRN_API void *pirn_stream_self(const pirn_stream *stream, const pirn_transport *ops);
 
 PIRN_API pirn_stream *pirn_stream_retain(pirn_stream *stream); /* [anywhere] */
 /*
@@ -160,6 +166,9 @@ PIRN_API ssize_t pirn_stream_writev(pirn_stream *stream, const struct iovec *iov
  * of coroutines. [coroutine; suspends] What sends met (-EPIPE, -ECONNRESET, ...), -EBADF, -ETIMEDOUT,
  * -ECANCELED. */
 PIRN_API int pirn_stream_drain(pirn_stream *stream, pirn_time deadline);
+
+/* Waits until all has been sent. [coroutine; suspends] As drain. */
+PIRN_API int pirn_stream_flush(pirn_stream *stream, pirn_time deadline);
 
 /* Waits until all has been sent; then nothing more can be written (-EPIPE), and the peer reads the end:
  * shutdown(2) of a socket, close(2) of a pipe. Reading goes on. [coroutine; suspends] As drain;
