@@ -1,0 +1,317 @@
+/*
+ * One connection: OpenSSL in the middle, memory on both sides, the stream below.
+ *
+ * A call (handshake, read, write, end)
+ *   1. takes the lock, lets OpenSSL work, which takes ciphertext from t->in and puts some into t->out,
+ *      gives that to the stream below, drops the lock. Writing below does not suspend: what the kernel
+ *      does not take is that stream's to send. So ciphertext goes out in the order in which OpenSSL made
+ *      it, whoever made it, and none of it hangs on a caller that is cancelled
+ *   2. if OpenSSL has to see more from the peer, takes the right to feed, waits for bytes below, puts
+ *      them into t->in, and begins again. Who finds the right taken waits for it; if something was
+ *      fed meanwhile, that may be what was missing, and OpenSSL is asked before anything is waited for.
+ *
+ * A write has to see something seldom: when a message of TLS 1.3 after the handshake (a ticket, a new key)
+ * has come in part. Usually a reader is there, and feeds both. A cancel or a deadline comes in where a
+ * call waits to feed, and a write waits until the stream below has room before it encrypts: then
+ * nothing has happened.
+ *
+ * Rejected: a task for each connection that reads ahead: a stack for each, and memory without bound or a
+ * second flow control. Encrypting first and waiting for room after that: a write that was cancelled would
+ * have been sent. And handing on the ciphertext outside the lock: what it saves, the wait of a reader
+ * for a send, costs a second right with waiters of its own, for an end has to come after everything else.
+ */
+#include <errno.h>
+#include <openssl/err.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/tls/tls.h"
+
+enum {
+    FEED = 32 * 1024,        /* ciphertext taken from below at a time */
+    OVERHEAD = 128,          /* of a record, generously */
+    RECORD = 16 * 1024,      /* plaintext in one */
+    CROWDED = 64 * 1024,     /* waiting to be sent below: a try does not add to it */
+    DISCARD_MOST = 64 * 1024 /* of what nobody reads */
+};
+
+/* ---- Under the lock ---- */
+
+/* What OpenSSL has made goes below: 0, or -ENOMEM and the rest stays, or what it has met for good. */
+static int send_out(struct tls *t)
+{
+    size_t n = bytes_n(&t->out);
+    if (t->broken != 0 || n == 0) {
+        pirn_tls_bytes_drop(&t->out, n);
+        return t->broken;
+    }
+    ssize_t sent = pirn_stream_write(t->below, t->out.data + t->out.start, n);
+    if (sent == -ENOMEM)
+        return -ENOMEM;
+    if (sent < 0) {
+        t->broken = (int)sent;
+        sent = (ssize_t)n;
+    }
+    pirn_tls_bytes_drop(&t->out, (size_t)sent);
+    return t->broken != 0 ? t->broken : bytes_n(&t->out) != 0 ? -ENOMEM : 0;
+}
+
+/* After a call on t->ssl that returned so much: 0, -EAGAIN if it must see more, -ENODATA if the peer has
+ * ended, or an error for good. */
+static int outcome(struct tls *t, int returned)
+{
+    if (returned > 0)
+        return 0;
+    int reason = SSL_get_error(t->ssl, returned);
+    if (reason == SSL_ERROR_WANT_READ) {
+        if (!SSL_in_init(
+                t->ssl)) /* it may be a long wait: 16 KiB for what a ticket was answered with */
+            SSL_free_buffers(t->ssl);
+        return -EAGAIN;
+    }
+    if (reason == SSL_ERROR_ZERO_RETURN)
+        return -ENODATA;
+    free(t->why);
+    t->error = pirn_tls_failure(t->ssl, &t->why);
+    return t->error;
+}
+
+/* ---- From below ---- */
+
+/* Nothing more comes, and the peer has not said so. */
+static int cut_short(struct tls *t)
+{
+    pthread_mutex_lock(&t->lock);
+    if (t->why == NULL)
+        t->why = strdup("the connection was cut: the peer has not said that it ends");
+    pthread_mutex_unlock(&t->lock);
+    return -ECONNRESET;
+}
+
+/* By who has the right to feed. */
+static int take_from_below(struct tls *t, pirn_time deadline)
+{
+    const char *data;
+    ssize_t n = pirn_stream_peek(t->below, &data, 1, deadline);
+    if (n <= 0)
+        return n == 0 ? cut_short(t) : (int)n;
+    if (n > FEED)
+        n = FEED;
+    pthread_mutex_lock(&t->lock);
+    int rc = pirn_tls_bytes_put(&t->in, data, (size_t)n);
+    t->fed++;
+    pthread_mutex_unlock(&t->lock);
+    return rc == 0 ? pirn_stream_consume(t->below, (size_t)n) : rc;
+}
+
+/* OpenSSL had to see more when it had been fed so often. */
+static int feed(struct tls *t, uint64_t fed, pirn_time deadline)
+{
+    int rc = pirn_mutex_lock(&t->feeding, deadline);
+    if (rc != 0)
+        return rc;
+    pthread_mutex_lock(&t->lock);
+    bool again = t->fed != fed;
+    pthread_mutex_unlock(&t->lock);
+    rc = again ? 0 : take_from_below(t, deadline);
+    pirn_mutex_unlock(&t->feeding);
+    return rc;
+}
+
+/* ---- The calls: one try each, then with waiting ---- */
+
+static int try_shake(struct tls *t, uint64_t *ret_fed)
+{
+    pthread_mutex_lock(&t->lock);
+    ERR_clear_error();
+    int rc = t->error != 0 ? t->error : outcome(t, SSL_do_handshake(t->ssl));
+    int sent = send_out(t); /* an alert too */
+    *ret_fed = t->fed;
+    pthread_mutex_unlock(&t->lock);
+    /* A peer that has left may have said why, or all that it had to say: that is still to be read. */
+    return rc == -EAGAIN && sent == -ENOMEM ? -ENOMEM : rc;
+}
+
+int pirn_tls_shake(struct tls *t, pirn_time deadline)
+{
+    uint64_t fed;
+    int rc;
+    do {
+        rc = try_shake(t, &fed);
+        if (rc == -EAGAIN)
+            rc = feed(t, fed, deadline);
+        else
+            return rc;
+    } while (rc == 0);
+    return rc;
+}
+
+static ssize_t try_read(struct tls *t, void *buf, size_t n, uint64_t *ret_fed)
+{
+    size_t got = 0;
+    pthread_mutex_lock(&t->lock);
+    ERR_clear_error();
+    ssize_t rc = t->error != 0 ? t->error : outcome(t, SSL_read_ex(t->ssl, buf, n, &got));
+    send_out(t); /* replies and alerts; that they cannot be sent concerns who writes */
+    *ret_fed = t->fed;
+    pthread_mutex_unlock(&t->lock);
+    return rc == 0 ? (ssize_t)got : rc == -ENODATA ? 0 : rc;
+}
+
+ssize_t pirn_tls_read(struct tls *t, void *buf, size_t n, pirn_time deadline)
+{
+    uint64_t fed;
+    for (;;) {
+        ssize_t rc = try_read(t, buf, n, &fed);
+        if (rc == -EAGAIN)
+            rc = feed(t, fed, deadline);
+        else
+            return rc;
+        if (rc != 0)
+            return rc;
+    }
+}
+
+ssize_t pirn_tls_try_read(struct tls *t, void *buf, size_t n)
+{
+    uint64_t fed;
+    return try_read(t, buf, n, &fed);
+}
+
+/* Under the lock. Nothing is taken unless there is memory for what it becomes. */
+static ssize_t encrypt(struct tls *t, const void *buf, size_t n, size_t *put)
+{
+    size_t done = 0;
+    ssize_t rc = pirn_tls_bytes_reserve(&t->out, n + (n / RECORD + 2) * OVERHEAD);
+    if (rc == 0)
+        rc = t->error != 0 ? t->error : outcome(t, SSL_write_ex(t->ssl, buf, n, &done));
+    t->wrote |= done != 0;
+    *put += done;
+    return rc;
+}
+
+/* How many bytes of the pieces it has taken: each is a record or more, and all go below together. */
+static ssize_t try_write(struct tls *t, const struct iovec *iov, int count, uint64_t *ret_fed)
+{
+    size_t put = 0;
+    pthread_mutex_lock(&t->lock);
+    ERR_clear_error();
+    ssize_t rc = send_out(t); /* what was left when memory was short */
+    for (int i = 0; i < count && rc == 0 && put < TLS_STEP; i++) {
+        size_t n = iov[i].iov_len < TLS_STEP - put ? iov[i].iov_len : TLS_STEP - put;
+        if (n != 0)
+            rc = encrypt(t, iov[i].iov_base, n, &put);
+        if (n != iov[i].iov_len)
+            break;
+    }
+    int sent = send_out(t);
+    *ret_fed = t->fed;
+    pthread_mutex_unlock(&t->lock);
+    if (put != 0)
+        rc = (ssize_t)put; /* an error comes again with the next call */
+    return sent == 0 || sent == -ENOMEM || rc < 0 ? rc : sent;
+}
+
+ssize_t pirn_tls_write(struct tls *t, const void *buf, size_t n, pirn_time deadline)
+{
+    struct iovec iov = {(void *)(uintptr_t)buf, n};
+    uint64_t fed;
+    for (;;) {
+        ssize_t rc = pirn_stream_drain(t->below, deadline);
+        if (rc != 0)
+            return rc;
+        rc = try_write(t, &iov, 1, &fed);
+        if (rc != -EAGAIN)
+            return rc;
+        rc = feed(t, fed, deadline);
+        if (rc != 0)
+            return rc;
+    }
+}
+
+ssize_t pirn_tls_try_write(struct tls *t, const struct iovec *iov, int count)
+{
+    uint64_t fed;
+    if (pirn_stream_pending(t->below) > CROWDED)
+        return -EAGAIN;
+    return try_write(t, iov, count, &fed);
+}
+
+/* In the middle of a message from the peer OpenSSL ends nothing: first that is seen to its end. */
+static int try_notify(struct tls *t, uint64_t *ret_fed)
+{
+    pthread_mutex_lock(&t->lock);
+    ERR_clear_error();
+    int rc = t->error;
+    if (rc == 0 && SSL_in_init(t->ssl))
+        rc = outcome(t, SSL_do_handshake(t->ssl));
+    if (rc == 0 && (SSL_get_shutdown(t->ssl) & SSL_SENT_SHUTDOWN) == 0 && SSL_shutdown(t->ssl) < 0)
+        rc = outcome(t, -1);
+    int sent = send_out(t);
+    *ret_fed = t->fed;
+    pthread_mutex_unlock(&t->lock);
+    return rc != 0 ? rc : sent;
+}
+
+int pirn_tls_notify(struct tls *t, pirn_time deadline)
+{
+    uint64_t fed;
+    int rc;
+    do {
+        rc = try_notify(t, &fed);
+        if (rc == -EAGAIN)
+            rc = feed(t, fed, deadline);
+        else
+            return rc;
+    } while (rc == 0);
+    return rc;
+}
+
+void pirn_tls_discard(struct tls *t)
+{
+    const char *data;
+    ssize_t n = 0;
+    size_t gone = 0;
+    if (pirn_mutex_try_lock(&t->feeding) != 0)
+        return;                               /* somebody reads */
+    bool shielded = pirn_shield_enter() == 0; /* a cancel is not for this */
+    while (gone < DISCARD_MOST && (n = pirn_stream_peek(t->below, &data, 1, PIRN_NOW)) > 0) {
+        pirn_stream_consume(t->below, (size_t)n);
+        gone += (size_t)n;
+    }
+    if (shielded)
+        pirn_shield_leave();
+    pirn_mutex_unlock(&t->feeding);
+}
+
+/* ---- Made and freed ---- */
+
+struct tls *pirn_tls_new(pirn_tls_context *context, pirn_stream *below)
+{
+    struct tls *t = calloc(1, sizeof(*t));
+    if (t == NULL)
+        return NULL;
+    pthread_mutex_init(&t->lock, NULL);
+    pirn_mutex_init(&t->feeding);
+    t->below = below;
+    t->ssl = SSL_new(context->ctx);
+    BIO *bio = t->ssl != NULL ? pirn_tls_bio_new(t) : NULL;
+    if (bio == NULL) {
+        pirn_tls_free(t);
+        return NULL;
+    }
+    SSL_set_bio(t->ssl, bio, bio);
+    return t;
+}
+
+void pirn_tls_free(struct tls *t)
+{
+    SSL_free(t->ssl);
+    ERR_clear_error();
+    pirn_tls_bytes_drop(&t->in, bytes_n(&t->in));
+    pirn_tls_bytes_drop(&t->out, bytes_n(&t->out));
+    pthread_mutex_destroy(&t->lock);
+    free(t->why);
+    free(t->alpn);
+    free(t);
+}
