@@ -6,7 +6,7 @@ set -eu
 cd "$(dirname "$0")/.."
 
 packages="gcc g++ libc6-dev cmake ninja-build pkg-config liburing-dev libck-dev libc-ares-dev check spin
-    libhttp-parser-dev libjansson-dev curl wrk nginx python3"
+    libhttp-parser-dev libjansson-dev curl wrk nginx python3 libssl-dev openssl"
 missing=
 for package in $packages; do
     state=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
