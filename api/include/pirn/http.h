@@ -71,6 +71,14 @@ typedef struct pirn_http_config {
             NULL, NULL \
     }
 
+/*
+ * HTTPS: what config->open is to be, with a server's pirn_tls_context (<pirn/tls.h>; alpn "http/1.1") as
+ * open_user. A connection that does not come to a handshake is closed without a word. [coroutine; suspends]
+ * -EPROTONOSUPPORT: the library was built without TLS; else what pirn_tls_server returns.
+ */
+PIRN_API int pirn_http_open_tls(void *context, pirn_stream **ret_stream, int fd,
+                                pirn_time deadline);
+
 /* config may be NULL. The caller owns the server. [anywhere] -EINVAL, -ENOMEM */
 PIRN_API PIRN_MUST_USE int pirn_http_server_new(pirn_http_server **ret_server,
                                                 const pirn_http_config *config);
@@ -223,6 +231,12 @@ typedef struct pirn_http_client_config {
     { \
         sizeof(pirn_http_client_config), 0, 0, {0}, 0, 0, NULL, NULL, NULL \
     }
+
+/* HTTPS: what config->connect is to be, with a client's pirn_tls_context as connect_user. URLs that begin
+ * with http:// go without. [coroutine; suspends] -EPROTONOSUPPORT: the library was built without TLS; else
+ * what pirn_stream_connect and pirn_tls_client return. */
+PIRN_API int pirn_http_connect_tls(void *context, pirn_stream **ret_stream, const char *scheme,
+                                   const char *host, uint16_t port, pirn_time deadline);
 
 /* config may be NULL. [anywhere] -EINVAL, -ENOMEM */
 PIRN_API PIRN_MUST_USE int pirn_http_client_new(pirn_http_client **ret_client,

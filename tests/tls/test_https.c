@@ -1,0 +1,203 @@
+/*
+ * HTTPS: the HTTP server and client over TLS, with each other and with curl; what does not shake hands.
+ */
+#include "tests/tls/tls.h"
+
+#include "tests/http/site.h"
+
+#include <sys/wait.h>
+
+enum {
+    BODY = 200000,
+    CLIENTS = 20,
+    CALLS = 5
+};
+
+static char body[BODY];
+
+static int give(pirn_http_request *request, pirn_http_reply *reply, void *user)
+{
+    (void)user;
+    CHECK(strcmp(pirn_tls_alpn(pirn_http_stream(request)), "http/1.1") == 0);
+    return pirn_http_reply_bytes(reply, 200, "application/octet-stream", body, BODY);
+}
+
+static int count(pirn_http_request *request, pirn_http_reply *reply, void *user)
+{
+    char buf[4096], text[32];
+    ssize_t n, sum = 0;
+    (void)user;
+    while ((n = pirn_http_body_read(request, buf, sizeof(buf), PIRN_NEVER)) > 0)
+        sum += n;
+    snprintf(text, sizeof(text), "%zd", sum);
+    return n == 0 ? pirn_http_reply_text(reply, 200, text) : (int)n;
+}
+
+struct https {
+    struct site site;
+    pirn_tls_context *of_server, *of_client;
+    pirn_http_client *client;
+};
+
+static void https_open(struct https *h, const char *certificate, const char *protocols)
+{
+    pirn_http_config config = PIRN_HTTP_CONFIG_INIT;
+    pirn_http_client_config client = PIRN_HTTP_CLIENT_CONFIG_INIT;
+    for (size_t i = 0; i < BODY; i++)
+        body[i] = (char)(i * 31 + i / 253);
+    h->of_server = server_with(certificate, NULL, protocols);
+    h->of_client = client_with("ca", NULL, protocols, 0);
+    config.open = pirn_http_open_tls;
+    config.open_user = h->of_server;
+    config.max_body = -1;
+    site_new(&h->site, &config);
+    site_route(&h->site, "GET", "/give", give, NULL);
+    site_route(&h->site, "POST", "/count", count, NULL);
+    site_open(&h->site);
+    client.connect = pirn_http_connect_tls;
+    client.connect_user = h->of_client;
+    CHECK_OK(pirn_http_client_new(&h->client, &client));
+}
+
+static void https_close(struct https *h)
+{
+    pirn_http_client_free(h->client);
+    site_close(&h->site);
+    pirn_tls_context_release(h->of_client);
+    pirn_tls_context_release(h->of_server);
+}
+
+static int get(const struct https *h, const char *scheme, const char *host, const char *path,
+               pirn_http_response **ret_response)
+{
+    char url[128];
+    snprintf(url, sizeof(url), "%s://%s:%d%s", scheme, host, h->site.port, path);
+    return pirn_http_get(h->client, url, ret_response, PIRN_NEVER);
+}
+
+static int call_many_times(void *arg)
+{
+    struct https *h = arg;
+    char url[128];
+    snprintf(url, sizeof(url), "https://127.0.0.1:%d/count", h->site.port);
+    for (int i = 0; i < CALLS; i++) {
+        pirn_http_response *response;
+        char *text;
+        CHECK_OK(get(h, "https", "localhost", "/give", &response));
+        CHECK_EQ(pirn_http_response_status(response), 200);
+        CHECK_EQ(pirn_http_response_all(response, &text, BODY, PIRN_NEVER), BODY);
+        CHECK(memcmp(text, body, BODY) == 0);
+        free(text);
+        pirn_http_response_release(response);
+        CHECK_OK(pirn_http_post(h->client, url, "text/plain", body, BODY, &response, PIRN_NEVER));
+        CHECK_EQ(pirn_http_response_all(response, &text, 100, PIRN_NEVER), 6);
+        CHECK(strcmp(text, "200000") == 0);
+        free(text);
+        pirn_http_response_release(response);
+    }
+    return 0;
+}
+
+static int many_clients(void *arg)
+{
+    struct https h;
+    pirn_task *tasks[CLIENTS];
+    (void)arg;
+    https_open(&h, "server", "http/1.1");
+    for (int i = 0; i < CLIENTS; i++)
+        tasks[i] = support_spawn(call_many_times, &h);
+    for (int i = 0; i < CLIENTS; i++)
+        CHECK_OK(support_join(tasks[i]));
+    https_close(&h);
+    return 0;
+}
+
+START_TEST(bodies_both_ways_over_kept_connections)
+{
+    FOR_WORKERS(w)
+    {
+        support_census before = support_count();
+        CHECK_OK(support_run(w, many_clients, NULL));
+        support_no_more_than(before);
+    }
+}
+END_TEST
+
+/* ---- What is refused -------------------------------------------------------------------------------- */
+
+static int refused(void *arg)
+{
+    struct https h;
+    pirn_http_response *response;
+    char text[64];
+    (void)arg;
+    https_open(&h, "expired", "http/1.1");
+    CHECK_EQ(get(&h, "https", "localhost", "/give", &response), -EKEYREJECTED);
+    https_close(&h);
+
+    https_open(&h, "server", "http/1.1");
+    int fd = site_dial(&h.site); /* plain HTTP to an HTTPS port: nothing comes back that is HTTP */
+    site_say(fd, "GET /give HTTP/1.1\r\nHost: x\r\n\r\n");
+    site_hear(fd, text, sizeof(text));
+    CHECK(strstr(text, "HTTP/") == NULL);
+    pirn_close(fd);
+    CHECK_EQ(get(&h, "http", "localhost", "/give", &response), -ECONNRESET);
+    CHECK_OK(get(&h, "https", "localhost", "/none", &response)); /* and it goes on */
+    CHECK_EQ(pirn_http_response_status(response), 404);
+    pirn_http_response_release(response);
+    https_close(&h);
+
+    https_open(&h, "server", "h2"); /* agreed on, and spoken by nobody here */
+    CHECK_EQ(get(&h, "https", "localhost", "/give", &response), -EPROTO);
+    https_close(&h);
+    return 0;
+}
+
+START_TEST(what_is_refused)
+{
+    FOR_WORKERS(w)
+    {
+        support_census before = support_count();
+        CHECK_OK(support_run(w, refused, NULL));
+        support_no_more_than(before);
+    }
+}
+END_TEST
+
+/* ---- curl ------------------------------------------------------------------------------------------- */
+
+static int run_curl(void *arg)
+{
+    return system(arg); /* on a thread of the pool */
+}
+
+static int with_curl(void *arg)
+{
+    struct https h;
+    char command[1024];
+    int status = -1;
+    (void)arg;
+    https_open(&h, "server", "http/1.1");
+    snprintf(command, sizeof(command),
+             "[ \"$(curl -sS --max-time 60 --cacert %s https://localhost:%d/give "
+             "https://localhost:%d/give | wc -c)\" = %d ]",
+             cert_path("ca"), h.site.port, h.site.port, 2 * BODY);
+    CHECK_OK(pirn_blocking(run_curl, command, &status, PIRN_NEVER));
+    CHECK(WIFEXITED(status));
+    CHECK_EQ(WEXITSTATUS(status), 0);
+    https_close(&h);
+    return 0;
+}
+
+START_TEST(curl_as_the_client)
+{
+    if (system("curl --version >/dev/null 2>&1") != 0) {
+        printf("no curl: skipped\n");
+        return;
+    }
+    FOR_WORKERS(w)
+    CHECK_OK(support_run(w, with_curl, NULL));
+}
+END_TEST
+
+SUPPORT_MAIN("https", bodies_both_ways_over_kept_connections, what_is_refused, curl_as_the_client)
