@@ -2,9 +2,10 @@
  * A connection: one task, which calls the handler.
  *
  * The connection is put into the server's list, its task made, and then started. Whoever cancels all
- * connections has waited until nothing is accepted any more, and finds their handles. What a task leaves is put in order by its arg_drop, which is called
- * whether it ever ran or not: the stream released (what is left to send goes on), out of the list, the
- * slot given back, whoever waits told.
+ * connections has waited until nothing is accepted any more, and finds their handles. What a task leaves is
+ * put in order by its arg_drop, which is called whether it ever ran or not: the stream released (what is
+ * left to send goes on), out of the list, the slot given back, whoever waits told. A task may be cancelled,
+ * and gone, before it has been started, when all of a runtime's are: so who makes it has a hold, too.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -30,18 +31,27 @@ static void unlink_connection(struct connection *c)
         c->next->at = c->at;
 }
 
+/* By its task, and by who makes it, when they are through with it. */
+static void drop(struct connection *c)
+{
+    /* acq_rel: the other's last use comes before the free */
+    if (atomic_fetch_sub_explicit(&c->holds, 1, memory_order_acq_rel) != 1)
+        return;
+    if (c->task != NULL)
+        pirn_detach(c->task);
+    free(c);
+}
+
 static void end(void *arg)
 {
     struct connection *c = arg;
     pirn_server *server = c->server;
+    pirn_stream_release(c->stream);
     lock_take(&server->lock);
     unlink_connection(c);
     server->live--;
     lock_drop(&server->lock);
-    pirn_stream_release(c->stream);
-    if (c->task != NULL)
-        pirn_detach(c->task);
-    free(c);
+    drop(c);
     if (server->config.limit != 0)
         pirn_semaphore_release(&server->slots, 1);
     pirn_server_look(server);
@@ -81,14 +91,12 @@ static int begin(struct connection *c, const pirn_address *from)
     config.arg_drop = end;
     config.flags = PIRN_OFF_STRAND;
     int rc = pirn_coroutine_new(&c->task, &config, run, c);
-    if (rc != 0) {
-        if (rc != -ESHUTDOWN) /* with that it has been called */
-            end(c);
-        return rc;
-    }
-    pirn_task *task = pirn_retain(c->task); /* c may be gone as soon as it is started */
-    pirn_start(task);
-    return pirn_detach(task);
+    if (rc == 0)
+        pirn_start(c->task);
+    else if (rc != -ESHUTDOWN) /* with that it has been called */
+        end(c);
+    drop(c);
+    return rc;
 }
 
 int pirn_connection_begin(pirn_server *server, int fd, const pirn_address *from)
@@ -102,6 +110,7 @@ int pirn_connection_begin(pirn_server *server, int fd, const pirn_address *from)
             pirn_semaphore_release(&server->slots, 1);
         return rc;
     }
+    atomic_init(&c->holds, 2);
     c->server = server;
     enlist(c);
     return begin(c, from);
@@ -122,24 +131,36 @@ static pirn_task *move_one(pirn_server *server, struct connection **from, struct
     return task;
 }
 
+/* All of a list's back among those that no stop has seen to. Under the lock. */
+static void put_back(pirn_server *server, struct connection **from)
+{
+    struct connection *c;
+    while ((c = *from) != NULL) {
+        unlink_connection(c);
+        link_connection(c, &server->connections);
+    }
+}
+
 void pirn_connections_cancel(pirn_server *server, const char *reason)
 {
     pirn_task *task;
+    lock_take(&server->lock);
+    put_back(server, &server->cancelled);
+    put_back(server, &server->named);
+    lock_drop(&server->lock);
     while ((task = move_one(server, &server->connections, &server->cancelled)) != NULL) {
         pirn_cancel(task, reason);
         pirn_detach(task);
     }
 }
 
-int pirn_connections_name(pirn_server *server)
+void pirn_connections_name(pirn_server *server)
 {
     pirn_task *task;
-    int n = 0;
     char name[32];
-    for (; (task = move_one(server, &server->cancelled, &server->named)) != NULL; n++) {
+    while ((task = move_one(server, &server->cancelled, &server->named)) != NULL) {
         pirn_name(task, name, sizeof(name));
         pirn_report(server->runtime, "a server is stopped, and %s goes on", name);
         pirn_detach(task);
     }
-    return n;
 }

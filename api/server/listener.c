@@ -1,9 +1,13 @@
 /*
  * Where a server listens.
  *
- * A listener is a descriptor and a task that accepts. The task takes one of the server's slots, if they are
- * limited, before it accepts: so whoever is too many stays in the backlog. Its end, by whatever way, closes
- * the descriptor and takes the path away, if what is there is still what was bound.
+ * A listener is a descriptor and a task that accepts. Its end, by whatever way, closes the descriptor and
+ * takes the path away, if what is there is still what was bound. What is to listen together is made first,
+ * then listed, then started: so if one cannot be made, none has ever accepted.
+ *
+ * If slots are limited the task waits for a connection, then for a slot, and then accepts: so whoever is too
+ * many stays in the backlog. (Rejected: to wait for a connection with the slot in hand. A listener where
+ * nobody comes would keep it from the others.)
  *
  * When there is nothing to accept with (EMFILE and kin, no memory) it says so once and tries again after a
  * pause, for a connection that waits makes accept(2) return at once, for ever.
@@ -46,21 +50,29 @@ static bool is_shortage(int rc)
     return rc == -EMFILE || rc == -ENFILE || rc == -ENOBUFS || rc == -ENOMEM || rc == -EAGAIN;
 }
 
+/* Until a connection waits, and there is a slot for it. */
+static int take_slot(struct listener *l)
+{
+    int rc = pirn_poll(l->fd, POLLIN, PIRN_NEVER);
+    return rc < 0 ? rc : pirn_semaphore_acquire(&l->server->slots, PIRN_NEVER);
+}
+
 /* One connection: 0, or an error and there is none. */
 static int accept_one(struct listener *l)
 {
     pirn_server *server = l->server;
     pirn_address from = {.len = sizeof(from.addr)};
     bool limited = server->config.limit != 0;
-    int rc = limited ? pirn_semaphore_acquire(&server->slots, PIRN_NEVER) : 0;
+    int rc = limited ? take_slot(l) : 0;
     if (rc != 0)
         return rc;
-    int fd = pirn_accept(l->fd, &from.addr.any, &from.len, 0, PIRN_NEVER);
+    int fd = pirn_accept(l->fd, &from.addr.any, &from.len, 0, limited ? PIRN_NOW : PIRN_NEVER);
     if (fd >= 0)
         return pirn_connection_begin(server, fd, &from);
     if (limited)
         pirn_semaphore_release(&server->slots, 1);
-    return fd;
+    return limited && fd == -ETIMEDOUT ? 0
+                                       : fd; /* somebody else has the socket too, and was first */
 }
 
 static int accept_all(void *arg)
@@ -86,75 +98,59 @@ static void remove_path(const struct listener *l)
         unlink(l->path);
 }
 
+/* By its task, and by who makes it, when they are through with it. */
+static void drop(struct listener *l)
+{
+    /* acq_rel: the other's last use comes before the free */
+    if (atomic_fetch_sub_explicit(&l->holds, 1, memory_order_acq_rel) != 1 || l->listed)
+        return;
+    free(l->path);
+    free(l);
+}
+
 /* The task is over, or never was. */
 static void end(void *arg)
 {
     struct listener *l = arg;
     pirn_server *server = l->server;
-    remove_path(l);
-    sys_close(l->fd); /* nobody else uses it */
     lock_take(&server->lock);
-    l->open = false;
     pirn_task *task = l->task;
-    bool listed = l->listed;
+    int fd = l->fd;
     l->task = NULL;
+    l->open = false;
+    lock_drop(&server->lock);
+    if (fd >= 0) {
+        remove_path(l);
+        sys_close(fd); /* nobody else uses it */
+    }
+    lock_take(&server->lock);
     server->accepting--;
     lock_drop(&server->lock);
     if (task != NULL)
         pirn_detach(task);
-    if (!listed) {
-        free(l->path);
-        free(l);
-    }
+    drop(l);
     pirn_server_look(server);
     pirn_server_unref(server);
 }
 
-/* False: the server has been closed meanwhile. */
-static bool enlist(struct listener *l, pirn_task *task)
-{
-    pirn_server *server = l->server;
-    lock_take(&server->lock);
-    l->listed = !server->closed;
-    if (l->listed) {
-        l->task = pirn_retain(task);
-        if (server->last != NULL)
-            server->last->next = l;
-        else
-            server->listeners = l;
-        server->last = l;
-    }
-    lock_drop(&server->lock);
-    return l->listed;
-}
-
-static int begin(struct listener *l)
+static int make_task(struct listener *l, pirn_task **ret_task)
 {
     char name[96] = "accept ", *at = name + strlen(name);
     pirn_spawn_config config = PIRN_SPAWN_INIT;
-    pirn_task *task;
     pirn_address_text(&l->address, at, sizeof(name) - (size_t)(at - name));
     config.name = name;
     config.arg_drop = end;
     config.flags = PIRN_OFF_STRAND;
     config.runtime = l->server->runtime;
-    int rc = pirn_coroutine_new(&task, &config, accept_all, l);
-    if (rc != 0) {
-        if (rc != -ESHUTDOWN) /* with that it has been called */
-            end(l);
-        return rc;
-    }
-    if (!enlist(l, task)) {
-        pirn_cancel(task, NULL);
-        rc = -ESHUTDOWN;
-    } else {
-        pirn_start(task);
-    }
-    pirn_detach(task);
+    int rc = pirn_coroutine_new(ret_task, &config, accept_all, l);
+    if (rc != 0 && rc != -ESHUTDOWN) /* with that it has been called */
+        end(l);
     return rc;
 }
 
-int pirn_listener_add(pirn_server *server, int fd, const char *path)
+/* One that does not accept yet, nor has the descriptor. */
+static int make(struct listener **ret_listener, pirn_task **ret_task, pirn_server *server, int fd,
+                const char *path)
 {
     struct stat st;
     struct listener *l = calloc(1, sizeof(*l));
@@ -162,7 +158,6 @@ int pirn_listener_add(pirn_server *server, int fd, const char *path)
         l->path = strdup(path);
     if (l == NULL || (path != NULL && l->path == NULL)) {
         free(l);
-        sys_close(fd);
         return -ENOMEM;
     }
     if (path != NULL && lstat(path, &st) == 0) {
@@ -170,14 +165,69 @@ int pirn_listener_add(pirn_server *server, int fd, const char *path)
         l->ino = st.st_ino;
     }
     pirn_local_address(fd, &l->address);
+    atomic_init(&l->holds, 2);
     l->open = true;
     l->server = server;
-    l->fd = fd;
+    l->fd = -1;
     pirn_server_ref(server);
     lock_take(&server->lock);
     server->accepting++;
     lock_drop(&server->lock);
-    return begin(l);
+    int rc = make_task(l, ret_task);
+    if (rc != 0)
+        drop(l);
+    else
+        *ret_listener = l;
+    return rc;
+}
+
+/* Each gets its descriptor, and a place in the list. False: the server is closed, or the runtime ends, and
+ * none has. */
+static bool enlist(pirn_server *server, struct listener **made, pirn_task **tasks, const int *fds,
+                   size_t n)
+{
+    lock_take(&server->lock);
+    bool can = !server->closed;
+    for (size_t i = 0; i < n; i++)
+        can =
+            can && made[i]->open; /* else its task has been cancelled: with all of the runtime's */
+    for (size_t i = 0; can && i < n; i++) {
+        struct listener *l = made[i];
+        l->listed = true;
+        l->fd = fds[i];
+        l->task = pirn_retain(tasks[i]);
+        if (server->last != NULL)
+            server->last->next = l;
+        else
+            server->listeners = l;
+        server->last = l;
+    }
+    lock_drop(&server->lock);
+    return can;
+}
+
+int pirn_listeners_add(pirn_server *server, const int *fds, size_t n, const char *path)
+{
+    struct listener **made = calloc(n, sizeof(struct listener *) + sizeof(pirn_task *));
+    pirn_task **tasks = (pirn_task **)(void *)(made + n);
+    size_t done = 0;
+    int rc = made != NULL ? 0 : -ENOMEM;
+    while (rc == 0 && done < n) {
+        rc = make(&made[done], &tasks[done], server, fds[done], path);
+        done += rc == 0;
+    }
+    if (rc == 0 && !enlist(server, made, tasks, fds, n))
+        rc = -ESHUTDOWN;
+    for (size_t i = 0; i < done; i++) {
+        if (rc == 0)
+            pirn_start(tasks[i]);
+        else
+            pirn_cancel(tasks[i], NULL);
+        pirn_detach(tasks[i]);
+        drop(made[i]);
+    }
+    free(made);
+    return rc;
 }
 
 /* ---- As programs say it ---------------------------------------------------------------------------- */
@@ -197,14 +247,23 @@ int pirn_server_add(pirn_server *server, int fd)
         rc = sys_getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len);
     if (rc != 0)
         return rc;
-    return listens != 0 ? pirn_listener_add(server, fd, NULL) : -EINVAL;
+    return listens != 0 ? pirn_listeners_add(server, &fd, 1, NULL) : -EINVAL;
 }
 
 int pirn_server_listen_unix(pirn_server *server, const char *path, const pirn_listen_config *config)
 {
     int rc = check(server);
     int fd = rc == 0 ? pirn_listen_unix(path, config) : rc;
-    return fd >= 0 ? pirn_listener_add(server, fd, path[0] != '@' ? path : NULL) : fd;
+    if (fd < 0)
+        return fd;
+    const char *file = path[0] != '@' ? path : NULL;
+    rc = pirn_listeners_add(server, &fd, 1, file);
+    if (rc != 0) {
+        if (file != NULL)
+            unlink(file);
+        sys_close(fd);
+    }
+    return rc;
 }
 
 static void set_port(pirn_address *address, int port)
@@ -220,29 +279,40 @@ static bool is_lacking(int rc) /* the machine has no such address */
     return rc == -EADDRNOTAVAIL || rc == -EAFNOSUPPORT;
 }
 
-/* Listens at all of them, all with the first one's port: fds[i], or -1 where that cannot be. */
+static bool is_known(const pirn_address *list, int i) /* one before it is the same */
+{
+    for (int k = 0; k < i; k++) {
+        if (list[k].len == list[i].len && memcmp(&list[k].addr, &list[i].addr, list[i].len) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void close_all(const int *fds, int n)
+{
+    for (int i = 0; i < n; i++)
+        sys_close(fds[i]);
+}
+
+/* Listens at all of them, all with the first one's port: how many descriptors fds has then. */
 static int listen_at_all(pirn_address *list, int n, const pirn_listen_config *config, int *fds)
 {
-    int port = 0, rc = -EADDRNOTAVAIL, done = 0;
-    for (; done < n; done++) {
-        if (port != 0)
-            set_port(&list[done], port);
-        int fd = pirn_listen_at(&list[done], config);
-        fds[done] = fd >= 0 ? fd : -1;
-        if (fd < 0 && !is_lacking(fd)) {
-            rc = fd;
-            break;
+    int done = 0;
+    for (int i = 0; i < n; i++) {
+        if (is_known(list, i))
+            continue;
+        int fd = pirn_listen_at(&list[i], config);
+        if (fd < 0 && is_lacking(fd))
+            continue;
+        if (fd < 0) {
+            close_all(fds, done);
+            return fd;
         }
-        if (fd >= 0) {
-            port = port != 0 ? port : pirn_local_port(fd);
-            rc = 0;
-        }
+        fds[done++] = fd;
+        for (int k = 0, port = pirn_local_port(fd); done == 1 && k < n; k++)
+            set_port(&list[k], port);
     }
-    for (int i = 0; rc != 0 && i < done; i++) {
-        if (fds[i] >= 0)
-            sys_close(fds[i]);
-    }
-    return rc;
+    return done != 0 ? done : -EADDRNOTAVAIL;
 }
 
 static int listen_by_name(pirn_server *server, const char *host, const char *service,
@@ -258,14 +328,11 @@ static int listen_by_name(pirn_server *server, const char *host, const char *ser
         return n;
     int *fds = malloc((size_t)n * sizeof(*fds));
     int rc = fds != NULL ? listen_at_all(list, n, config, fds) : -ENOMEM;
-    for (int i = 0; rc == 0 && i < n; i++) {
-        if (fds[i] < 0)
-            continue;
-        rc = pirn_listener_add(server, fds[i], NULL);
-        for (int k = i + 1; rc != 0 && k < n; k++) {
-            if (fds[k] >= 0)
-                sys_close(fds[k]);
-        }
+    if (rc > 0) {
+        int listening = rc;
+        rc = pirn_listeners_add(server, fds, (size_t)listening, NULL);
+        if (rc != 0)
+            close_all(fds, listening);
     }
     free(fds);
     pirn_addresses_free(list);
@@ -278,10 +345,17 @@ int pirn_server_listen(pirn_server *server, const char *host, const char *servic
     int rc = check(server);
     if (rc != 0)
         return rc;
+    if (config != NULL && config->size != sizeof(*config))
+        return -EINVAL;
     if (host != NULL)
         return listen_by_name(server, host, service, config, deadline);
     int fd = pirn_listen(NULL, service, config, deadline);
-    return fd >= 0 ? pirn_listener_add(server, fd, NULL) : fd;
+    if (fd < 0)
+        return fd;
+    rc = pirn_listeners_add(server, &fd, 1, NULL);
+    if (rc != 0)
+        sys_close(fd);
+    return rc;
 }
 
 /* ---- Where it listens ------------------------------------------------------------------------------ */

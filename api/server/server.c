@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "api/stream/stream.h"
 #include "runtime/runtime.h"
 #include "runtime/wait.h"
 
@@ -30,7 +31,8 @@ int pirn_server_new(pirn_server **ret_server, pirn_server_fn fn, void *user,
     if (config == NULL)
         config = &plain;
     if (ret_server == NULL || fn == NULL || config->size != sizeof(*config) || config->limit < 0 ||
-        config->linger.ns < 0 || config->grace.ns < 0)
+        config->linger.ns < 0 || config->grace.ns < 0 || config->stack_size > PIRN_STACK_SIZE_MAX ||
+        (config->stream != NULL && pirn_stream_check(config->stream, 0) != 0))
         return -EINVAL;
     if (pirn_runtime_current() == NULL)
         return -EPERM;
@@ -175,7 +177,9 @@ int pirn_server_stop(pirn_server *server, pirn_time deadline)
     int late = pirn_event_wait(&server->quiet, pirn_after_ns(server->config.grace.ns));
     if (shielded)
         pirn_shield_leave();
-    return late == 0 || pirn_connections_name(server) == 0 ? rc : -EBUSY;
+    if (late != 0)
+        pirn_connections_name(server); /* unless somebody else who stops it has just done so */
+    return late == 0 || pirn_server_connections(server) == 0 ? rc : -EBUSY;
 }
 
 int pirn_server_connections(pirn_server *server)

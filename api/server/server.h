@@ -26,11 +26,12 @@
 
 struct listener {
     struct listener *next;
-    pirn_server *server; /* a reference */
-    pirn_task *task;     /* accepts; under the server's lock until it is gone: NULL */
-    bool listed;         /* in the server's list, and freed with it */
-    bool open;           /* under the server's lock */
-    int fd;
+    pirn_server *server;    /* a reference */
+    _Atomic uint32_t holds; /* its task's, and its maker's */
+    pirn_task *task;        /* accepts; under the server's lock until it is gone: NULL */
+    bool listed;            /* in the server's list, and freed with it; written by its maker */
+    bool open;              /* under the server's lock */
+    int fd;                 /* -1 until it is listed */
     pirn_address address;
     char *path; /* of a Unix socket that has one, else NULL */
     dev_t dev;  /* of what was bound there */
@@ -40,6 +41,7 @@ struct listener {
 struct connection {
     struct connection *next, **at; /* under the server's lock: in a list; what points to it */
     pirn_server *server;           /* a reference */
+    _Atomic uint32_t holds;        /* its task's, and its maker's */
     pirn_stream *stream;
     pirn_task *task; /* a reference, given up at its end */
 };
@@ -72,17 +74,17 @@ void pirn_server_look(pirn_server *server);
 /* Marks it closed and ends its accepts; true: just now. Does not wait. */
 bool pirn_server_shut(pirn_server *server);
 
-/* Begins to accept at fd, which is the server's from now on, whatever this returns; path (or NULL) is what
- * it is bound to. */
-int pirn_listener_add(pirn_server *server, int fd, const char *path);
+/* Begins to accept at all of n descriptors, which are the server's from now on; or at none, and they are
+ * still the caller's. path (or NULL) is what they are bound to. */
+int pirn_listeners_add(pirn_server *server, const int *fds, size_t n, const char *path);
 
 /* A connection from `from`, which has taken one of the slots; fd is closed and the slot given back if this
  * fails. */
 int pirn_connection_begin(pirn_server *server, int fd, const pirn_address *from);
 
-/* Cancels all connections there are now. */
+/* Cancels all connections there are now, also those that another stop has cancelled or named. */
 void pirn_connections_cancel(pirn_server *server, const char *reason);
-/* Reports the name of each. How many. */
-int pirn_connections_name(pirn_server *server);
+/* Reports the name of each that has been cancelled and not been named. */
+void pirn_connections_name(pirn_server *server);
 
 #endif

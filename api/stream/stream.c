@@ -12,15 +12,26 @@ enum {
     HIGH = 64 * 1024
 };
 
+static size_t high_of(const pirn_stream_config *config)
+{
+    return config->high != 0 ? config->high : HIGH;
+}
+
+int pirn_stream_check(const pirn_stream_config *config, unsigned flags)
+{
+    return config->size == sizeof(*config) && (config->flags & ~flags) == 0 &&
+                   config->low <= high_of(config)
+               ? 0
+               : -EINVAL;
+}
+
 static int make(pirn_stream **ret_stream, const pirn_stream_config *config)
 {
     static const pirn_stream_config plain = PIRN_STREAM_CONFIG_INIT;
     const pirn_stream_config *c = config != NULL ? config : &plain;
-    if (ret_stream == NULL || c->size != sizeof(*c) || (c->flags & ~PIRN_STREAM_KEEP_FD) != 0)
+    if (ret_stream == NULL || pirn_stream_check(c, PIRN_STREAM_KEEP_FD) != 0)
         return -EINVAL;
-    size_t high = c->high != 0 ? c->high : HIGH;
-    if (c->low > high)
-        return -EINVAL;
+    size_t high = high_of(c);
     pirn_stream *s = calloc(1, sizeof(*s));
     if (s == NULL)
         return -ENOMEM;

@@ -74,6 +74,9 @@ static inline void stream_ref(pirn_stream *s)
     atomic_fetch_add_explicit(&s->state, STREAM_REF, memory_order_relaxed);
 }
 
+/* -EINVAL: it is no config, or has other flags than these. */
+int pirn_stream_check(const pirn_stream_config *config, unsigned flags);
+
 /* Gives up a reference, and the right to read with it if flags say so. */
 void pirn_stream_unref(pirn_stream *s, uint32_t flags);
 

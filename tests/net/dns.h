@@ -7,7 +7,8 @@
  *   empty        it exists, without addresses        big       A 127.2.0.1 to .60: too long for UDP
  *   slow-N       addr-N, after N milliseconds        held      addr-7, once it is released
  *   mute         no answer at all                    failing   SERVFAIL
- *   refused      REFUSED                             others    NXDOMAIN
+ *   refused      REFUSED                             twice     A 127.0.0.1, and again
+ *   others       NXDOMAIN
  *
  * and 9.0.0.127.in-addr.arpa is nine.test. It counts what it is asked, and can be waited for.
  */
@@ -121,6 +122,9 @@ static inline int dns_answer(struct dns_question *q)
             dns_add_a(q, i);
         dns_add_aaaa(q, 1);
         dns_add_aaaa(q, 2);
+    } else if (strcmp(name, "twice.test") == 0) {
+        dns_add_a(q, 1);
+        dns_add_a(q, 1);
     } else if (strcmp(name, "six.test") == 0) {
         dns_add_aaaa(q, 1);
     } else if (strcmp(name, "big.test") == 0) {

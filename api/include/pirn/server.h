@@ -69,7 +69,8 @@ PIRN_API PIRN_MUST_USE int pirn_server_new(pirn_server **ret_server, pirn_server
  *                 Suspends for a name. -EADDRINUSE and what pirn_listen returns; then it listens at none
  *                 of them. An address of a family the machine lacks is passed over
  *   listen_unix   see pirn_listen_unix; the path goes when it is closed, unless it is another's by then
- *   add           at a listening socket of the program's own: it is the server's now
+ *   add           at a listening socket of the program's own: it is the server's now; if this fails it is
+ *                 still the caller's. -EINVAL (it does not listen), -EBADF, -ENOTSOCK
  */
 PIRN_API PIRN_MUST_USE int pirn_server_listen(pirn_server *server, const char *host,
                                               const char *service, const pirn_listen_config *config,
@@ -97,7 +98,8 @@ PIRN_API int pirn_server_wait_closed(pirn_server *server, pirn_time deadline);
 /*
  * Closes it and waits for the connections: 0. Those that are left at the deadline (or a cancel of the
  * caller) are cancelled and waited for: -ETIMEDOUT (-ECANCELED). Those that do not end within
- * config->grace either are named in a report, and left: -EBUSY. [coroutine; suspends]
+ * config->grace either are named in a report, and left: -EBUSY, so that it can be called again. [coroutine;
+ * suspends]
  */
 PIRN_API int pirn_server_stop(pirn_server *server, pirn_time deadline);
 
