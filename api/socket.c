@@ -3,6 +3,8 @@
  */
 #include <errno.h>
 #include <poll.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "api/transfer.h"
 #include "io/sys.h"
@@ -10,6 +12,29 @@
 static ssize_t direct_recv(const struct args *a)
 {
     return sys_recv(a->fd, (void *)(uintptr_t)a->addr, clamp(a->len), (int)a->flags | MSG_DONTWAIT);
+}
+
+/* MSG_WAITALL means nothing to the others: what comes next is another message. */
+static bool is_stream(int fd)
+{
+    int type = 0;
+    socklen_t len = sizeof(type);
+    return sys_getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_STREAM;
+}
+
+static ssize_t recv_all(struct wait *w, struct args *a, pirn_time deadline)
+{
+    size_t n = a->len;
+    ssize_t got = pirn_transfer_one(w, "recv", a, direct_recv, POLLIN, deadline);
+    if (got <= 0 || (size_t)got >= n || !is_stream(a->fd))
+        return got;
+    a->addr = (const char *)a->addr + got;
+    a->len = n - (size_t)got;
+    pirn_wait_renew(w);
+    ssize_t more = pirn_transfer_all(w, "recv", a, direct_recv, POLLIN, deadline);
+    if (more == -ECANCELED)
+        pirn_wait_keep_cancel(w);
+    return more > 0 ? got + more : got;
 }
 
 ssize_t pirn_recv(int fd, void *buf, size_t n, int flags, pirn_time deadline)
@@ -22,7 +47,7 @@ ssize_t pirn_recv(int fd, void *buf, size_t n, int flags, pirn_time deadline)
     if ((flags & MSG_DONTWAIT) != 0)
         return direct_recv(&a);
     if ((flags & MSG_WAITALL) != 0 && (flags & MSG_PEEK) == 0)
-        return pirn_transfer_all(&w, "recv", &a, direct_recv, POLLIN, deadline);
+        return recv_all(&w, &a, deadline);
     return pirn_transfer_one(&w, "recv", &a, direct_recv, POLLIN, deadline);
 }
 
@@ -49,6 +74,52 @@ static ssize_t direct_recvmsg(const struct args *a)
     return sys_recvmsg(a->fd, (struct msghdr *)(uintptr_t)a->addr, (int)a->flags | MSG_DONTWAIT);
 }
 
+/* n bytes of the pieces have come, and the control messages are behind one another. */
+static void advance(struct msghdr *rest, size_t control_room, size_t n)
+{
+    rest->msg_name = NULL;
+    rest->msg_control = (char *)rest->msg_control + rest->msg_controllen;
+    rest->msg_controllen = control_room - rest->msg_controllen;
+    while (rest->msg_iovlen != 0 && n >= rest->msg_iov->iov_len) {
+        n -= rest->msg_iov->iov_len;
+        rest->msg_iov++;
+        rest->msg_iovlen--;
+    }
+    if (n != 0) {
+        rest->msg_iov->iov_base = (char *)rest->msg_iov->iov_base + n;
+        rest->msg_iov->iov_len -= n;
+    }
+}
+
+/* MSG_WAITALL on a plain thread. (In a coroutine the ring does it.) */
+static ssize_t recvmsg_all(struct wait *w, struct args *a, struct msghdr *msg, pirn_time deadline)
+{
+    struct msghdr rest = *msg;
+    struct iovec *iov = calloc(msg->msg_iovlen + 1, sizeof(*iov));
+    ssize_t got, done = 0;
+    if (iov == NULL)
+        return -ENOMEM;
+    if (msg->msg_iovlen != 0)
+        memcpy(iov, msg->msg_iov, msg->msg_iovlen * sizeof(*iov));
+    rest.msg_iov = iov;
+    a->addr = &rest;
+    do {
+        size_t room = rest.msg_controllen;
+        got = pirn_transfer_one(w, "recvmsg", a, direct_recvmsg, POLLIN, deadline);
+        if (got < 0)
+            break;
+        if (done == 0)
+            msg->msg_namelen = rest.msg_namelen;
+        msg->msg_flags = rest.msg_flags | (done != 0 ? msg->msg_flags : 0);
+        done += got;
+        advance(&rest, room, (size_t)got);
+    } while (got > 0 && rest.msg_iovlen != 0 && is_stream(a->fd));
+    if (done != 0 || got == 0)
+        msg->msg_controllen -= rest.msg_controllen; /* what is left of the room */
+    free(iov);
+    return done != 0 ? done : got;
+}
+
 ssize_t pirn_recvmsg(int fd, struct msghdr *msg, int flags, pirn_time deadline)
 {
     struct wait w;
@@ -58,8 +129,10 @@ ssize_t pirn_recvmsg(int fd, struct msghdr *msg, int flags, pirn_time deadline)
         return rc;
     if ((flags & MSG_DONTWAIT) != 0)
         return direct_recvmsg(&a);
-    return pirn_transfer_one(&w, "recvmsg", &a, (flags & MSG_WAITALL) != 0 ? NULL : direct_recvmsg,
-                             POLLIN, deadline);
+    bool all = (flags & MSG_WAITALL) != 0 && (flags & MSG_PEEK) == 0;
+    if (all && w.task == NULL)
+        return recvmsg_all(&w, &a, msg, deadline);
+    return pirn_transfer_one(&w, "recvmsg", &a, all ? NULL : direct_recvmsg, POLLIN, deadline);
 }
 
 static ssize_t direct_sendmsg(const struct args *a)
