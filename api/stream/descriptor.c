@@ -119,7 +119,7 @@ static int fd_end(void *self, pirn_time deadline)
 {
     struct descriptor *d = self;
     (void)deadline;
-    if (d->is_pipe)
+    if (d->is_pipe && !d->keep)
         return fd_close(d);
     if (!d->is_socket)
         return -EOPNOTSUPP;

@@ -18,25 +18,27 @@
 #include "api/stream/stream.h"
 #include "runtime/debug.h"
 
-/* all: until nothing is pending, else until drains need not wait. */
+/* all: until nothing is pending, else until drains need not wait; but what is left to nobody is sent. */
 static int wait_sent(pirn_stream *s, struct wait *w, bool all, pirn_time deadline)
 {
     for (;;) {
         lock_take(&s->lock);
         int rc = s->out.error;
-        bool over = all ? s->out.first == NULL && !s->out.sending : !s->out.paused;
+        bool mine = !s->out.sending && s->out.first != NULL, paused = s->out.paused;
+        bool over = all ? s->out.first == NULL && !s->out.sending : !paused && !mine;
         if (rc != 0 || over) {
             lock_drop(&s->lock);
             return rc;
         }
-        bool mine = !s->out.sending;
         if (mine)
             s->out.sending = true;
         else
             pirn_wait_link(w, &s->out.waiting);
         lock_drop(&s->lock);
         if (mine) {
-            rc = pirn_writer_send(s, all, false, deadline);
+            rc = pirn_writer_send(s, all || !paused, false, deadline);
+            if (rc == -ETIMEDOUT && !all && !paused)
+                return 0; /* it was not waited for */
         } else {
             rc = pirn_wait_park(w, "drain", deadline.ns);
             if (rc != 0) {

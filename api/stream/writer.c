@@ -8,9 +8,10 @@
  *      theirs is behind it), and the right goes to a task that sends until nothing is pending;
  *   3. any other write appends its bytes: to the last chunk if they are few and fit, else as a chunk of
  *      their own, filled before the lock is taken.
- * The task holds a reference. When it is cancelled, as all tasks are when main ends, or cannot be made
+ * The task holds a reference. If memory is short it tries again. When it is cancelled, as all tasks are when main ends, or cannot be made
  * (no memory, too many tasks), the right is let go with bytes pending: the next write tries to make one
- * again, and drain, end and close send in their caller's own time. So nothing is sent any more in the
+ * again, and drain, end and close send in their caller's own time (drain also if it is so little that it
+ * would not wait for a task: nobody else would send it). So nothing is sent any more in the
  * background once the runtime ends, and a close in a coroutine's cleanup still works.
  *
  * Rejected: a task for each stream that lives as long as it: 4 KiB and a descriptor for each idle
@@ -27,7 +28,8 @@
 enum {
     SMALL = 4096,     /* bytes that are copied under the lock, */
     ROOM = 16 * 1024, /* into a chunk of this size */
-    PIECES = 1024     /* of one send: the kernel's limit */
+    PIECES = 1024,    /* of one send: the kernel's limit */
+    PAUSE_MS = 5
 };
 
 void pirn_writer_free(struct chunk *chunk)
@@ -157,6 +159,15 @@ static struct chunk *sent(pirn_stream *s, size_t n, struct wakeups *wakeups)
     return first;
 }
 
+/* Under the lock, which it drops for the time: there was no memory to send with, or the like. */
+static int pause_sending(pirn_stream *s)
+{
+    lock_drop(&s->lock);
+    int rc = pirn_sleep(pirn_after_ms(PAUSE_MS));
+    lock_take(&s->lock);
+    return rc;
+}
+
 int pirn_writer_send(pirn_stream *s, bool all, bool background, pirn_time deadline)
 {
     int rc = 0;
@@ -175,7 +186,11 @@ int pirn_writer_send(pirn_stream *s, bool all, bool background, pirn_time deadli
             rc = got < 0 ? (int)got : -EIO;
             if (!pirn_stream_may_retry(rc) && s->out.error == 0)
                 s->out.error = rc;
-            break;
+            if (!background || s->out.error != 0 || rc == -ECANCELED || rc == -ESHUTDOWN)
+                break;
+            if ((rc = pause_sending(s)) != 0)
+                break;
+            continue;
         }
         lock_drop(&s->lock);
         pirn_writer_free(done);

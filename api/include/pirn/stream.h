@@ -162,8 +162,8 @@ PIRN_API ssize_t pirn_stream_write(pirn_stream *stream, const void *buf, size_t 
 /* The same of several pieces, sent together if they can be: a head and a body. */
 PIRN_API ssize_t pirn_stream_writev(pirn_stream *stream, const struct iovec *iov, int count);
 
-/* If more than the high mark was waiting to be sent, waits until no more than the low mark is. Any number
- * of coroutines. [coroutine; suspends] What sends met (-EPIPE, -ECONNRESET, ...), -EBADF, -ETIMEDOUT,
+/* If more than the high mark was waiting to be sent, waits until no more than the low mark is. What no task
+ * could be made for (max_tasks, memory) it sends itself. Any number of coroutines. [coroutine; suspends] What sends met (-EPIPE, -ECONNRESET, ...), -EBADF, -ETIMEDOUT,
  * -ECANCELED. */
 PIRN_API int pirn_stream_drain(pirn_stream *stream, pirn_time deadline);
 
@@ -172,7 +172,7 @@ PIRN_API int pirn_stream_flush(pirn_stream *stream, pirn_time deadline);
 
 /* Waits until all has been sent; then nothing more can be written (-EPIPE), and the peer reads the end:
  * shutdown(2) of a socket, close(2) of a pipe. Reading goes on. [coroutine; suspends] As drain;
- * -EOPNOTSUPP: it cannot be told (a terminal). */
+ * -EOPNOTSUPP: it cannot be told (a terminal; a pipe that is to stay open). */
 PIRN_API int pirn_stream_end(pirn_stream *stream, pirn_time deadline);
 
 /*
