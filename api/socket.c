@@ -78,7 +78,8 @@ static ssize_t direct_recvmsg(const struct args *a)
 static void advance(struct msghdr *rest, size_t control_room, size_t n)
 {
     rest->msg_name = NULL;
-    rest->msg_control = (char *)rest->msg_control + rest->msg_controllen;
+    if (rest->msg_controllen != 0)
+        rest->msg_control = (char *)rest->msg_control + rest->msg_controllen;
     rest->msg_controllen = control_room - rest->msg_controllen;
     while (rest->msg_iovlen != 0 && n >= rest->msg_iov->iov_len) {
         n -= rest->msg_iov->iov_len;
