@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "api/transfer.h"
 #include "io/sys.h"
 #include "runtime/wait.h"
 
@@ -98,6 +99,8 @@ int pirn_process_wait(pirn_process *process, int *ret_status, pirn_time deadline
         if (rc != -EINPROGRESS)
             return rc;
         /* It has ended, but a debugger that traces it is told first. */
+        if (is_past(deadline))
+            return -ETIMEDOUT;
         rc = pirn_sleep(pirn_after_ms(1));
         if (rc != 0)
             return rc;

@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "api/process/process.h"
+#include "api/stream/stream.h"
 #include "io/sys.h"
 #include "runtime/job.h"
 #include "runtime/runtime.h"
@@ -286,7 +287,8 @@ static int check(const char *const argv[], const pirn_process_config *c)
 {
     if (argv == NULL || argv[0] == NULL || c->size != sizeof(*c) || (c->flags & ~FLAGS) != 0 ||
         !is_stdio(c->in, false) || !is_stdio(c->out, false) || !is_stdio(c->err, true) ||
-        c->fd_count > FDS_MAX || (c->fds == NULL && c->fd_count != 0))
+        c->fd_count > FDS_MAX || (c->fds == NULL && c->fd_count != 0) ||
+        (c->streams != NULL && pirn_stream_check(c->streams, 0) != 0))
         return -EINVAL;
     for (size_t i = 0; i < c->fd_count; i++) {
         if (c->fds[i] < 0)

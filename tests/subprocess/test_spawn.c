@@ -86,6 +86,17 @@ static void missing(void)
     config.flags = 1u << 20;
     CHECK_EQ(pirn_process_spawn(&p, ARGV("true"), &config, PIRN_NEVER), -EINVAL);
     config.flags = 0;
+    pirn_stream_config streams = PIRN_STREAM_CONFIG_INIT;
+    config.streams = &streams;
+    streams.flags = PIRN_STREAM_KEEP_FD; /* who would close it? */
+    CHECK_EQ(pirn_process_spawn(&p, ARGV("true"), &config, PIRN_NEVER), -EINVAL);
+    streams.flags = 0;
+    streams.size--;
+    CHECK_EQ(unlink(path), -1);
+    CHECK_EQ(pirn_process_spawn(&p, ARGV("touch", path), &config, PIRN_NEVER), -EINVAL);
+    support_pause_ms(5); /* nothing has been begun */
+    CHECK_EQ(unlink(path), -1);
+    config.streams = NULL;
     config.size--;
     CHECK_EQ(pirn_process_spawn(&p, ARGV("true"), &config, PIRN_NEVER), -EINVAL);
     CHECK_EQ(pirn_process_shell(&p, "true", &config, PIRN_NEVER), -EINVAL);

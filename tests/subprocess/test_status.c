@@ -1,6 +1,8 @@
 /* Child processes: how they end, who hears of it, and who is never signalled. */
 #include "tests/subprocess/child.h"
 
+#include <sys/ptrace.h>
+
 /* ---- A167: exit 7, SIGKILL ------------------------------------------------------------------------ */
 
 static void ends(void)
@@ -365,14 +367,54 @@ static void forked(void)
     until_children(0);
 }
 
+/* A child that has ended is its tracer's until that has looked: a deadline comes all the same. */
+static void traced(void)
+{
+    int status, ready[2];
+    char seized = 0;
+    pirn_process *p;
+    CHECK_OK(pirn_process_spawn(&p, ARGV("sleep", "1000"), NULL, PIRN_NEVER));
+    pid_t child = pirn_process_pid(p);
+    support_pipe(ready);
+    pid_t tracer = fork();
+    CHECK_GE(tracer, 0);
+    if (tracer == 0) {
+        char answer = ptrace(PTRACE_SEIZE, child, NULL, NULL) == 0 ? 'y' : 'n';
+        if (write(ready[1], &answer, 1) == 1)
+            pause();
+        _exit(0);
+    }
+    CHECK_EQ(pirn_read(ready[0], &seized, 1, PIRN_NEVER), 1);
+    CHECK_OK(pirn_process_kill(p));
+    while (child_stat(child, 0) != 'Z')
+        CHECK_OK(pirn_sleep(pirn_after_ms(1)));
+    if (seized == 'y') {
+        CHECK_EQ(pirn_process_wait(p, &status, pirn_after_ms(3)), -ETIMEDOUT);
+        CHECK_EQ(pirn_process_wait(p, &status, PIRN_NOW), -ETIMEDOUT);
+    }
+    CHECK_OK(kill(tracer, SIGKILL));
+    CHECK_EQ(waitpid(tracer, NULL, 0), tracer);
+    CHECK_OK(pirn_process_wait(p, &status, PIRN_NEVER));
+    CHECK_EQ(status, -SIGKILL);
+    pirn_process_release(p);
+    close(ready[0]);
+    close(ready[1]);
+}
+
+START_TEST(a167_a_deadline_while_it_is_traced)
+{
+    support_everywhere(traced);
+}
+END_TEST
+
 START_TEST(a167_a_forks_child_has_no_children)
 {
     forked();
 }
 END_TEST
 
-SUPPORT_MAIN("subprocess/status", a167_exit_code_or_signal, a167_ten_waiters_get_the_same,
-             a167_a_cancelled_wait_leaves_the_child, a168_a_signal_after_the_end,
-             a168_a_group_is_signalled_as_one, a168_foreign_children_are_not_reaped,
-             a168_stolen_children, a167_the_last_reference, a167_handles_outlive_the_run,
-             a167_a_forks_child_has_no_children)
+SUPPORT_MAIN("subprocess/status", a167_a_deadline_while_it_is_traced, a167_exit_code_or_signal,
+             a167_ten_waiters_get_the_same, a167_a_cancelled_wait_leaves_the_child,
+             a168_a_signal_after_the_end, a168_a_group_is_signalled_as_one,
+             a168_foreign_children_are_not_reaped, a168_stolen_children, a167_the_last_reference,
+             a167_handles_outlive_the_run, a167_a_forks_child_has_no_children)
