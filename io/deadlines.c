@@ -8,7 +8,8 @@
 #include <string.h>
 
 enum {
-    WORD = 64
+    WORD = 64,
+    GROUPS = DEADLINES_BUCKETS / WORD
 };
 
 static int64_t slot_of(int64_t deadline)
@@ -71,6 +72,8 @@ static void put_far(struct deadlines *d, uint32_t name)
     n->next = 0;
     n->bucket = i + 1;
     d->far++;
+    if (d->used[i / WORD] == 0 || n->deadline < d->least[i / WORD])
+        d->least[i / WORD] = n->deadline;
     if ((d->used[i / WORD] >> i % WORD & 1) == 0) {
         d->used[i / WORD] |= (uint64_t)1 << i % WORD;
         n->prev = 0;
@@ -101,29 +104,34 @@ static void take_far(struct deadlines *d, const struct deadline_node *n)
         d->used[i / WORD] &= ~((uint64_t)1 << i % WORD);
 }
 
-/* The earliest slot that there may be a deadline in. There are far ones. */
-static int64_t earliest_slot(const struct deadlines *d)
+/* The least of 64 buckets that are not all empty. */
+static int64_t least_of(const struct deadlines *d, uint32_t group)
 {
-    int64_t earliest = INT64_MAX;
-    uint32_t begin = bucket_of(d->horizon);
-    for (uint32_t k = 0; k < DEADLINES_BUCKETS;) { /* from the horizon on, once round */
-        uint32_t i = (begin + k) % DEADLINES_BUCKETS;
-        uint64_t left = d->used[i / WORD] >> i % WORD;
-        if (left == 0) {
-            k += WORD - i % WORD;
-            continue;
-        }
-        k += (uint32_t)__builtin_ctzll(left);
-        if (k >= DEADLINES_BUCKETS)
-            break;
-        int64_t slot = slot_of(d->buckets[(begin + k) % DEADLINES_BUCKETS].least);
-        if (slot < earliest)
-            earliest = slot;
-        if (slot == d->horizon + k)
-            break; /* of this round: all others are later */
-        k++;
+    int64_t least = INT64_MAX;
+    for (uint64_t left = d->used[group]; left != 0; left &= left - 1) {
+        const struct deadline_bucket *b =
+            &d->buckets[group * WORD + (uint32_t)__builtin_ctzll(left)];
+        if (b->least < least)
+            least = b->least;
     }
-    return earliest;
+    return least;
+}
+
+/* The earliest slot that there may be a deadline in. There are far ones. */
+static int64_t earliest_slot(struct deadlines *d)
+{
+    for (;;) {
+        uint32_t earliest = GROUPS;
+        for (uint32_t i = 0; i < GROUPS; i++) {
+            if (d->used[i] != 0 && (earliest == GROUPS || d->least[i] < d->least[earliest]))
+                earliest = i;
+        }
+        int64_t least = least_of(d, earliest);
+        if (least == d->least[earliest])
+            return slot_of(least);
+        d->least[earliest] =
+            least; /* it was an earlier one's, and there may be others before this */
+    }
 }
 
 /* The heap is empty, and there are far ones. */

