@@ -87,7 +87,9 @@ static void look_around(struct worker *w)
     if (w->now - w->aged_at >= AGE_NS) {
         w->aged_at = w->now;
         w->ages++;
-        pirn_runq_age(&w->q, w->ages % 2 == 0);
+        struct node *oldest = pirn_runq_age(&w->q, w->ages % 2 == 0);
+        if (oldest != NULL)
+            pirn_worker_accept(w, task_of_node(oldest));
     }
     pirn_worker_serve_self(w);
     pirn_worker_serve_peers(w, false);

@@ -38,20 +38,21 @@ void pirn_runq_init(struct runq *q)
     q->due = q->next_due = 0;
 }
 
-void pirn_runq_age(struct runq *q, bool oldest)
+struct node *pirn_runq_age(struct runq *q, bool oldest)
 {
+    struct node *n = NULL;
     q->due = q->next_due;
     q->next_due = tail_of(q);
     if (!oldest || pirn_runq_brood_size(q) == 0)
-        return;
+        return NULL;
     biased_enter(&q->lock);
-    uint32_t low = low_of(q), tail = tail_of(q);
-    if (low != high_of(q) && tail - head_of(q) < RUNQ_CAPACITY) {
-        q->ring[tail % RUNQ_CAPACITY] = q->brood[low % BROOD_CAPACITY];
-        atomic_store_explicit(&q->tail, tail + 1, memory_order_relaxed);
+    uint32_t low = low_of(q);
+    if (low != high_of(q)) {
+        n = q->brood[low % BROOD_CAPACITY];
         atomic_store_explicit(&q->brood_low, low + 1, memory_order_relaxed);
     }
     biased_leave(&q->lock);
+    return n;
 }
 
 void pirn_runq_bring_up(struct runq *q, uint32_t from, bool (*want)(const struct node *n))

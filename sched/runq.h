@@ -86,9 +86,9 @@ static inline uint32_t pirn_runq_size(const struct runq *q)
  * of it on top; if all of that is there, there is room, and want says yes to each. */
 void pirn_runq_bring_up(struct runq *q, uint32_t from, bool (*want)(const struct node *n));
 
-/* Owner only, now and then: what was in the ring the time before is due, and the oldest of the broods,
- * if asked for, goes to the end of the ring. */
-void pirn_runq_age(struct runq *q, bool oldest);
+/* Owner only, now and then: what was in the ring the time before is due. The oldest of the broods, if
+ * asked for, is taken out: it is to go to the end of the ring, and if that is full, others are to leave. */
+struct node *pirn_runq_age(struct runq *q, bool oldest);
 
 /* Any other thread: takes the older half of the broods (at most max), oldest first. Owner only: puts one
  * on top of the broods; false when they are full. */

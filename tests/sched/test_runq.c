@@ -59,36 +59,39 @@ START_TEST(what_has_waited_goes_before_a_brood)
 {
     begin();
     CHECK(pirn_runq_push(&q, &n[0]));
-    pirn_runq_age(&q, false);
+    CHECK(pirn_runq_age(&q, false) == NULL);
     CHECK(pirn_runq_push(&q, &n[1]));
     brood(2, 3);
     CHECK_EQ(next(), 2); /* not due yet */
-    pirn_runq_age(&q, false);
+    CHECK(pirn_runq_age(&q, false) == NULL);
     CHECK_EQ(next(), 0);
     CHECK_EQ(next(), 3);
-    pirn_runq_age(&q, false);
+    CHECK(pirn_runq_age(&q, false) == NULL);
     CHECK_EQ(next(), 1);
     CHECK_EQ(next(), -1);
 }
 END_TEST
 
-START_TEST(the_oldest_of_the_broods_gets_into_the_ring)
+/* However full the ring: with as many in it as it holds, all of which yield, nobody would ever be let in. */
+START_TEST(the_oldest_of_the_broods_comes_out)
 {
     begin();
+    CHECK(pirn_runq_age(&q, true) == NULL);
     brood(0, 1); /* 1 is the older one: its turn comes last */
     brood(2, 2);
-    pirn_runq_age(&q, true);
+    CHECK(pirn_runq_age(&q, true) == &n[1]);
     CHECK_EQ(pirn_runq_brood_size(&q), 2);
-    pirn_runq_age(&q, false);
-    pirn_runq_age(&q, false);
+    CHECK(pirn_runq_push(&q, &n[1]));
+    CHECK(pirn_runq_age(&q, false) == NULL);
+    CHECK(pirn_runq_age(&q, false) == NULL);
     CHECK_EQ(next(), 1);
     CHECK_EQ(next(), 2);
     CHECK_EQ(next(), 0);
     for (int i = 0; i < RUNQ_CAPACITY; i++)
         CHECK(pirn_runq_push(&q, &n[0]));
     CHECK(pirn_runq_adopt(&q, &n[1]));
-    pirn_runq_age(&q, true); /* the ring is full */
-    CHECK_EQ(pirn_runq_brood_size(&q), 1);
+    CHECK(pirn_runq_age(&q, true) == &n[1]);
+    CHECK_EQ(pirn_runq_size(&q), RUNQ_CAPACITY);
 }
 END_TEST
 
@@ -144,5 +147,5 @@ START_TEST(the_slot_goes_first_but_not_for_ever)
 END_TEST
 
 SUPPORT_MAIN("runq", a_brood_goes_first_and_in_order, what_has_waited_goes_before_a_brood,
-             the_oldest_of_the_broods_gets_into_the_ring, a_brood_that_is_not_all_there_stays,
+             the_oldest_of_the_broods_comes_out, a_brood_that_is_not_all_there_stays,
              thieves_take_the_older_half, the_slot_goes_first_but_not_for_ever)
