@@ -166,18 +166,6 @@ proctype worker(byte me) {
 find: /* look_around: its own ring, then a share of what was injected */
     atomic { hand = ready[me]; ready[me] = 0; queue[me] = queue[me] + hand; hand = 0 }
     if
-    :: atomic { injected > 0 ->
-          if
-          :: hand = 1
-          :: hand = (injected + 1) / 2
-          :: hand = injected
-          fi;
-          injected = injected - hand }
-       atomic { queue[me] = queue[me] + hand; hand = 0; sees = true }
-    :: injected == 0
-    fi;
-
-    if
     :: !counted && !sees && handing < WORKERS -> /* a few times are enough, and keep the model small */
        if
        :: atomic { queue[me] > 0 && state[OTHER] == AWAKE ->
@@ -194,6 +182,18 @@ find: /* look_around: its own ring, then a share of what was injected */
        :: true
        fi
     :: else
+    fi;
+
+    if
+    :: atomic { injected > 0 ->
+          if
+          :: hand = 1
+          :: hand = (injected + 1) / 2
+          :: hand = injected
+          fi;
+          injected = injected - hand }
+       atomic { queue[me] = queue[me] + hand; hand = 0; sees = true }
+    :: injected == 0
     fi;
     if
     :: atomic { queue[me] > 0 -> queue[me]-- }
