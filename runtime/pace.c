@@ -73,6 +73,7 @@ void pirn_worker_begin_stride(struct worker *w)
     int64_t now = clock_now();
     int used = w->stride - w->budget;
     uint64_t tick = atomic_load_explicit(&w->tick, memory_order_relaxed);
+    w->apart = false; /* nothing run since the last look: who has woken it wants it here */
     if (used > 0) {
         int64_t took = now - w->stride_began, fits = STRIDE_NS * used / (took + 1);
         int64_t each = tick != w->stride_tick ? took / (int64_t)(tick - w->stride_tick) + 1 : took;

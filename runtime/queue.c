@@ -131,10 +131,9 @@ static void push(struct worker *w, struct pirn_task *t)
 
 static bool keeps(const struct worker *w, const struct pirn_task *t)
 {
-#ifdef PIRN_HARD
-    (void)t;
-    (void)w;
-    return false; /* migrate at every chance */
+#ifdef PIRN_HARD /* migrate at every chance; but every other newcomer stays, so that there are broods */
+    return !task_has_started(t) && t->id % 2 != 0 &&
+           (worker_role(w) == ROLE_PRIMARY || worker_role(w) == ROLE_SUBSTITUTE);
 #else
     return worker_role(w) != ROLE_SENTINEL || !task_is_heavy(t);
 #endif
