@@ -47,7 +47,7 @@ struct state {
     bench_samples latency;
 };
 
-static int read_port(int out)
+int bench_read_port(int out)
 {
     char text[4096];
     size_t used = 0;
@@ -164,7 +164,7 @@ void bench_load_run(const bench_load *load, bench_loaded *ret_loaded)
     pid_t server = bench_start(load->server, &out);
     s.conns = bench_alloc((size_t)s.count, sizeof *s.conns);
     s.epoll = epoll_create1(EPOLL_CLOEXEC);
-    connect_all(&s, read_port(out));
+    connect_all(&s, bench_read_port(out));
     bench_short_slice();
 
     for (int i = 0; i < s.count; i++)

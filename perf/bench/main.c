@@ -28,7 +28,8 @@ static const struct row {
     {"timers", bench_row_timers, false},    {"idle", bench_row_idle, false},
     {"echo", bench_row_echo, false},        {"mixed", bench_row_mixed, false},
     {"stuck", bench_row_stuck, false},      {"wake", bench_row_wake, false},
-    {"file", bench_row_file, false},        {"scaling", bench_row_scaling, false},
+    {"http", bench_row_http, false},        {"file", bench_row_file, false},
+    {"scaling", bench_row_scaling, false},
     {"cpu", bench_row_cpu, true},           {"serve", bench_row_serve, true},
     {"requests", bench_row_requests, true},
 };

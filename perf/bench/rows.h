@@ -13,6 +13,7 @@ void bench_row_mutex(void);
 void bench_row_timers(void);
 void bench_row_idle(void);
 void bench_row_echo(void);
+void bench_row_http(void);
 void bench_row_file(void);
 void bench_row_mixed(void);
 void bench_row_stuck(void);

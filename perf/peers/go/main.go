@@ -16,7 +16,7 @@ import (
 var rows = map[string]func(){
 	"yield": yield, "spawn": spawn, "timers": timers, "idle": idle, "echo": echo, "serve": serve,
 	"cpu": cpu, "mixed": mixed, "stuck": stuck, "fib": fib, "skynet": skynet,
-	"pingpong": pingpong, "mpmc": mpmc, "mutex": mutex, "file": file,
+	"pingpong": pingpong, "mpmc": mpmc, "mutex": mutex, "file": file, "http": serveHTTP,
 }
 
 func argument(key string) (string, bool) {

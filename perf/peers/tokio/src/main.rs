@@ -2,6 +2,7 @@
 //! does. Each row does the exact work of the file of its name in perf/bench.
 
 mod file;
+mod http;
 mod net;
 mod rows;
 mod stuck;
@@ -88,6 +89,7 @@ fn main() {
         "idle" => run(workers, rows::idle()),
         "cpu" => run(workers, rows::cpu()),
         "echo" => run(workers, net::echo()),
+        "http" => run(workers, http::http()),
         "serve" => run(workers, net::serve()),
         "mixed" => run(workers, stuck::mixed()),
         "stuck" => run(workers, stuck::stuck()),

@@ -5,7 +5,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 pub const MESSAGE: usize = 64;
 
-async fn listen<F, S>(serve_one: S)
+pub async fn listen<F, S>(serve_one: S)
 where
     F: Future<Output = std::io::Result<()>> + Send + 'static,
     S: Fn(TcpStream) -> F,

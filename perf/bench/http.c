@@ -1,0 +1,98 @@
+/*
+ * Row http: a server in a process of its own replies 13 bytes of plain text to GET /, under wrk.
+ *
+ *   conns=64 depth=1 seconds=2 workers=2 threads=1 (wrk's); server=COMMAND measures another server
+ *   (default: http_hello, beside this one), which prints 127.0.0.1:PORT
+ *
+ * Every connection has `depth` requests under way, sent in one piece; when all are answered come the next.
+ * per_cpu_s is requests over CPU time of the server alone, in the kernel and out of it, from before
+ * the first connection to after the last.
+ */
+#include "perf/bench/bench.h"
+#include "perf/bench/rows.h"
+
+#include <errno.h>
+#include <libgen.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+static const char script[] =
+    "function init(args)\n"
+    "    local all = {}\n"
+    "    for i = 1, tonumber(args[1]) do all[i] = wrk.format('GET', '/') end\n"
+    "    batch = table.concat(all)\n"
+    "end\n"
+    "function request() return batch end\n"
+    "function done(summary, latency)\n"
+    "    local e = summary.errors\n"
+    "    print('wrk_requests=' .. summary.requests)\n"
+    "    print('wrk_us=' .. summary.duration)\n"
+    "    print('wrk_errors=' .. e.connect + e.read + e.write + e.status + e.timeout)\n"
+    "    print('wrk_p50=' .. latency:percentile(50))\n"
+    "    print('wrk_p99=' .. latency:percentile(99))\n"
+    "end\n";
+
+struct outcome {
+    double requests, us, errors, p50, p99;
+};
+
+static int script_file(void)
+{
+    int fd = memfd_create("wrk.lua", 0); /* wrk opens it by its number */
+    if (fd < 0 || write(fd, script, sizeof script - 1) != (ssize_t)(sizeof script - 1))
+        bench_fail("memfd_create", errno);
+    return fd;
+}
+
+static struct outcome run_wrk(int port, int depth)
+{
+    struct outcome o = {0, 0, 1, 0, 0};
+    char command[512], line[512];
+    int fd = script_file(), fields = 0;
+    snprintf(command, sizeof command, "wrk -t%d -c%d -d%ds -s /dev/fd/%d http://127.0.0.1:%d/ -- %d",
+             (int)bench_int("threads", 1), (int)bench_int("conns", 64), (int)bench_int("seconds", 2),
+             fd, port, depth);
+    FILE *wrk = popen(command, "r");
+    if (wrk == NULL)
+        bench_fail("popen", errno);
+    while (fgets(line, sizeof line, wrk) != NULL) {
+        fields += sscanf(line, "wrk_requests=%lf", &o.requests) == 1;
+        fields += sscanf(line, "wrk_us=%lf", &o.us) == 1;
+        fields += sscanf(line, "wrk_errors=%lf", &o.errors) == 1;
+        fields += sscanf(line, "wrk_p50=%lf", &o.p50) == 1;
+        fields += sscanf(line, "wrk_p99=%lf", &o.p99) == 1;
+    }
+    if (pclose(wrk) != 0 || fields != 5)
+        bench_fail("wrk", EPROTO);
+    close(fd);
+    return o;
+}
+
+void bench_row_http(void)
+{
+    char self[PATH_MAX] = "", own[PATH_MAX + 64];
+    int out, depth = (int)bench_int("depth", 1);
+    if (readlink("/proc/self/exe", self, sizeof self - 1) < 0)
+        bench_fail("/proc/self/exe", errno);
+    snprintf(own, sizeof own, "%s/http_hello --port 0 --workers %d", dirname(self),
+             (int)bench_int("workers", 2));
+    pid_t server = bench_start(bench_arg("server", own), &out);
+    int port = bench_read_port(out);
+    int64_t cpu = bench_cpu_of(server);
+    struct outcome o = run_wrk(port, depth);
+    cpu = bench_cpu_of(server) - cpu;
+    bench_end(server);
+    close(out);
+    if (o.errors > 0 || o.requests <= 0)
+        bench_fail("requests failed", EPROTO);
+    bench_out("depth", depth);
+    bench_out("requests_per_s", o.requests / o.us * 1e6);
+    bench_out("per_cpu_s", o.requests / (double)cpu * 1e9);
+    bench_out("server_cpu", (double)cpu / o.us / 1e3);
+    bench_out("latency_p50_us", o.p50);
+    bench_out("latency_p99_us", o.p99);
+}
