@@ -101,6 +101,11 @@ FILE *fopen(const char *path, const char *mode)
     return libc(path, mode);
 }
 
+FILE *fopen64(const char *path, const char *mode) /* OpenSSL, of certificates and keys */
+{
+    return fopen(path, mode);
+}
+
 int fclose(FILE *file)
 {
     int (*libc)(FILE *) = (int (*)(FILE *))dlsym(RTLD_NEXT, "fclose");
