@@ -36,8 +36,10 @@ int pirn_openat(int dir_fd, const char *path, int flags, mode_t mode, pirn_time 
         return -EINVAL;
     if (w.task != NULL && may_block_in_open(dir_fd, path, flags))
         a.off = OP_BLOCKS;
-    return w.task != NULL ? pirn_transfer_submit(&w, "openat", &a, deadline)
-                          : sys_openat(dir_fd, path, (int)a.flags, mode);
+    if (w.task != NULL)
+        return pirn_transfer_submit(&w, "openat", &a, deadline);
+    while ((rc = sys_openat(dir_fd, path, (int)a.flags, mode)) == -EINTR) {}
+    return rc;
 }
 
 static ssize_t call_renameat(const struct request *r)

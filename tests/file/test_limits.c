@@ -5,6 +5,7 @@
 #include "tests/file/files.h"
 
 #include <limits.h>
+#include <signal.h>
 
 START_TEST(begin)
 {
@@ -130,8 +131,7 @@ END_TEST
 
 struct opening {
     char path[FILES_PATH];
-    atomic_int began;
-    int rc;
+    atomic_int began, rc;
 };
 
 static int open_fifo(void *arg)
@@ -190,4 +190,47 @@ START_TEST(many_opens_that_wait)
 }
 END_TEST
 
-SUPPORT_MAIN("file_limits", begin, kernel_threads_are_limited, many_opens_that_wait, end)
+/* A signal's handler without SA_RESTART, while a plain thread waits for a FIFO's other end. */
+static atomic_int interruptions;
+
+static void on_signal(int signal)
+{
+    (void)signal;
+    atomic_fetch_add(&interruptions, 1);
+}
+
+static void *open_on_thread(void *arg)
+{
+    open_fifo(arg);
+    return NULL;
+}
+
+START_TEST(an_open_that_is_interrupted)
+{
+    static struct opening o;
+    struct sigaction action = {.sa_handler = on_signal}, old;
+    CHECK_OK(sigaction(SIGUSR1, &action, &old));
+    files_path(o.path, "fifo");
+    CHECK_OK(mkfifo(o.path, 0600));
+    pthread_t thread = support_thread(open_on_thread, &o);
+    support_until(&o.began, 1);
+    for (int i = 0; i < 10; i++) {
+        support_pause_ms(1);
+        CHECK_OK(pthread_kill(thread, SIGUSR1));
+        while (atomic_load(&interruptions) <= i && atomic_load(&o.rc) == 0)
+            support_pause_ms(1);
+    }
+    int fd;
+    while ((fd = open(o.path, O_WRONLY | O_NONBLOCK | O_CLOEXEC)) < 0 && o.rc == 0)
+        support_pause_ms(1);
+    support_thread_join(thread);
+    CHECK_GE(o.rc, 1);
+    CHECK_OK(close(o.rc));
+    CHECK_OK(close(fd));
+    CHECK_OK(unlink(o.path));
+    CHECK_OK(sigaction(SIGUSR1, &old, NULL));
+}
+END_TEST
+
+SUPPORT_MAIN("file_limits", begin, kernel_threads_are_limited, many_opens_that_wait,
+             an_open_that_is_interrupted, end)
