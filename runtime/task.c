@@ -222,7 +222,7 @@ static inline __attribute__((always_inline)) int spawn(struct self *self, struct
     fill(t, config, fn, arg, parent);
     t->id = new_id(rt, w);
     t->site = site;
-    rc = inherit(t, parent);
+    rc = apart ? 0 : inherit(t, parent);
     if (rc == 0 && (config->strand != NULL || (parent != NULL && task_is_on_strand(parent))))
         rc = pirn_strand_bind(t, config, parent);
     if (rc == 0 && config->name != NULL)

@@ -286,6 +286,53 @@ START_TEST(s102_a_timer_waits_for_room)
 }
 END_TEST
 
+/* ---- Whoever serves the port it is in, its task is nobody's child ------------------------------- */
+
+static pirn_local key;
+
+static int sees_nothing(void *arg)
+{
+    CHECK(pirn_local_get(key) == NULL);
+    return count(arg);
+}
+
+/* A job that has its submitter's task-locals runs what is ready in another runtime. */
+static int passes(void *arg)
+{
+    pirn_runtime *other = arg;
+    struct timer t = {.calls = 0};
+    CHECK(pirn_local_get(key) == &key);
+    CHECK_OK(pirn_timer_init(&t.timer, other, sees_nothing, &t));
+    CHECK_EQ(arm(&t, PIRN_NOW), 0);
+    CHECK_OK(pirn_runtime_stop(other));
+    CHECK_OK(pirn_runtime_run_forever(other));
+    CHECK_EQ(atomic_load(&t.calls), 1);
+    return 0;
+}
+
+static int submit_pass(void *arg)
+{
+    int status;
+    CHECK_OK(pirn_local_set(key, &key));
+    CHECK_OK(pirn_blocking(passes, arg, &status, PIRN_NEVER));
+    return status;
+}
+
+START_TEST(s102_a_timer_has_no_locals)
+{
+    CHECK_OK(pirn_local_new(&key));
+    FOR_WORKERS(w)
+    {
+        pirn_config config = PIRN_CONFIG_INIT;
+        pirn_runtime *other;
+        config.workers = w;
+        CHECK_OK(pirn_runtime_new(&other, &config));
+        CHECK_OK(support_run(w, submit_pass, other));
+        CHECK_OK(pirn_runtime_free(other));
+    }
+}
+END_TEST
+
 /* ---- At the runtime's end -------------------------------------------------------------------- */
 
 struct end {
@@ -339,4 +386,5 @@ END_TEST
 SUPPORT_MAIN("embedded_timer", s102_timers_armed_moved_and_cancelled,
              s102_a_timer_arms_itself_again, s102_a_timer_cancelled_as_its_time_comes,
              s102_a_timer_moved_as_its_time_comes, s102_each_timer_is_called_once_or_cancelled,
-             s102_a_timer_waits_for_room, s102_an_armed_timer_does_not_hold_up_the_end)
+             s102_a_timer_waits_for_room, s102_a_timer_has_no_locals,
+             s102_an_armed_timer_does_not_hold_up_the_end)
