@@ -13,6 +13,11 @@
  *                               nobody for 20 us, and for twice as long each time it happens again,
  *                               up to 400 us (see perf/bench/spawn.c); so do up to 8 that completions
  *                               made ready on a worker that is not calm
+ *   the brood of a task         (what it spawned in its first run) goes from the end of the ring to the
+ *                               top of the worker's broods when it parks: it runs next (runq.h). Nobody
+ *                               is woken for that: its spawns have done so. While a worker has broods it
+ *                               takes newcomers from outside one by one, at every second age: each
+ *                               200 us, or every second look if what it runs takes longer (find.c)
  *   from any other thread       into an inject queue, by lane (see enum lane)
  *   a member of a strand        only once the strand is its own (strand.c)
  *   a hog that yields           behind tasks that have not started yet, if any are waiting
