@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <sched.h>
+#include <signal.h>
 
 enum {
     CHILDREN = 20
@@ -104,6 +105,53 @@ START_TEST(others_take_the_brood_of_a_worker_that_is_stuck)
         close(brood.pipe[0]);
         close(brood.pipe[1]);
     }
+}
+END_TEST
+
+/* ---- It blocks right after the runtime was paused -------------------------------------------- */
+
+static atomic_int handled;
+
+static void dawdle(int signal)
+{
+    (void)signal;
+    atomic_store(&handled, 1);
+    support_pause_ms(60); /* until the monitor, which sees nobody at work, has gone to sleep */
+}
+
+static int thread_id(void *arg)
+{
+    *(pid_t *)arg = gettid();
+    return 0;
+}
+
+static int block_beside_a_newcomer(void *arg)
+{
+    char c;
+    (void)arg;
+    pirn_task *task = support_spawn(writes, NULL);
+    CHECK_EQ(read(brood.pipe[0], &c, 1), 1);
+    return support_join(task);
+}
+
+START_TEST(a_worker_late_out_of_a_pause_has_a_monitor)
+{
+    struct sigaction action = {.sa_handler = dawdle};
+    pirn_config config = PIRN_CONFIG_INIT;
+    pid_t tid;
+    begin(block, writes);
+    CHECK_OK(pipe2(brood.pipe, O_CLOEXEC));
+    CHECK_OK(sigaction(SIGUSR1, &action, NULL));
+    config.workers = 1;
+    CHECK_OK(pirn_runtime_new(&brood.rt, &config));
+    CHECK_OK(pirn_runtime_run_until_complete(brood.rt, thread_id, &tid, NULL));
+    CHECK_OK(tgkill(getpid(), tid, SIGUSR1));
+    while (!atomic_load(&handled))
+        sched_yield();
+    CHECK_OK(pirn_runtime_run_until_complete(brood.rt, block_beside_a_newcomer, NULL, NULL));
+    CHECK_OK(pirn_runtime_free(brood.rt));
+    close(brood.pipe[0]);
+    close(brood.pipe[1]);
 }
 END_TEST
 
@@ -220,5 +268,6 @@ START_TEST(a_close_ends_the_brood)
 END_TEST
 
 SUPPORT_MAIN("brood_life", others_take_the_brood_of_a_worker_that_is_stuck,
-             a_strand_keeps_its_order_in_a_brood, a_pass_runs_the_brood_once,
-             the_next_run_goes_on_with_the_brood, a_close_ends_the_brood)
+             a_worker_late_out_of_a_pause_has_a_monitor, a_strand_keeps_its_order_in_a_brood,
+             a_pass_runs_the_brood_once, the_next_run_goes_on_with_the_brood,
+             a_close_ends_the_brood)
