@@ -141,7 +141,9 @@ int main(int argc, char **argv)
     config.workers = e.workers;
     rc = pirn_run_with(&config, start, &e, &status);
     curl_global_cleanup();
-    if (rc < 0 || status < 0)
-        fprintf(stderr, "curl: %s\n", strerror(rc < 0 ? -rc : -status));
-    return rc < 0 || status < 0 || atomic_load(&e.failed) != 0;
+    if (rc == 0)
+        rc = status;
+    if (rc < 0 && rc != -EINTR) /* SIGINT */
+        fprintf(stderr, "curl: %s\n", strerror(-rc));
+    return rc < 0 || atomic_load(&e.failed) != 0;
 }

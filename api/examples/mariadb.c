@@ -219,7 +219,9 @@ int main(int argc, char **argv)
     config.workers = e.workers;
     rc = pirn_run_with(&config, start, &e, &status);
     mysql_library_end();
-    if (rc < 0 || status < 0)
-        fprintf(stderr, "mariadb: %s\n", strerror(rc < 0 ? -rc : -status));
-    return rc < 0 || status < 0 || atomic_load(&e.failed) != 0;
+    if (rc == 0)
+        rc = status;
+    if (rc < 0 && rc != -EINTR) /* SIGINT */
+        fprintf(stderr, "mariadb: %s\n", strerror(-rc));
+    return rc < 0 || atomic_load(&e.failed) != 0;
 }

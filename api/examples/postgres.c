@@ -129,7 +129,9 @@ int main(int argc, char **argv)
     config.flags = PIRN_SIGINT_CANCELS;
     config.workers = e.workers;
     rc = pirn_run_with(&config, start, &e, &status);
-    if (rc < 0 || status < 0)
-        fprintf(stderr, "postgres: %s\n", strerror(rc < 0 ? -rc : -status));
-    return rc < 0 || status < 0 || atomic_load(&e.failed) != 0;
+    if (rc == 0)
+        rc = status;
+    if (rc < 0 && rc != -EINTR) /* SIGINT */
+        fprintf(stderr, "postgres: %s\n", strerror(-rc));
+    return rc < 0 || atomic_load(&e.failed) != 0;
 }

@@ -80,6 +80,7 @@ for w in 1 2 4; do
         silent
         set -- 127.0.0.1 $port 127.0.0.1 "$silent_port"
         [ $first = good ] || set -- 127.0.0.1 "$silent_port" 127.0.0.1 $port
+        : >"$work/output" # not what the last one said
         SEED_SECOND_MS=100000 "$BIN_DIR/seeds/s248_two_databases" "$@" >"$work/output" 2>&1 &
         program=$!
         until_said '(%, grace)'
