@@ -7,11 +7,16 @@ cd "$(dirname "$0")/.."
 
 packages="gcc g++ libc6-dev cmake ninja-build pkg-config liburing-dev libck-dev libc-ares-dev check spin
     libhttp-parser-dev libjansson-dev curl wrk nginx python3 libssl-dev openssl"
+# Other libraries, and their servers (tests/foreign): of those the packages that start no service. PostgreSQL
+# has none such; it is told to make no cluster, and has nothing to start then.
+packages="$packages libcurl4-openssl-dev libpq-dev libmariadb-dev"
+packages="$packages apache2-bin mariadb-server-core mariadb-client-core postgresql"
 missing=
 for package in $packages; do
     state=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
     [ "$state" = installed ] || missing="$missing $package"
 done
+no_cluster=/etc/postgresql-common/createcluster.d/pirn-tests.conf
 if [ -n "$missing" ]; then
     install="apt-get install -y --no-install-recommends$missing"
     if [ "$(id -u)" = 0 ]; then
@@ -25,8 +30,16 @@ if [ -n "$missing" ]; then
     fi
     echo "== installing$missing"
     $sudo apt-get update -q
+    case $missing in *postgresql*)
+        $sudo mkdir -p ${no_cluster%/*}
+        echo "create_main_cluster = false" | $sudo tee $no_cluster >/dev/null
+        trap '$sudo rm -f $no_cluster' EXIT
+        ;;
+    esac
     # shellcheck disable=SC2086
     $sudo env DEBIAN_FRONTEND=noninteractive $install
+    $sudo rm -f $no_cluster
+    trap - EXIT
 fi
 
 build=${BUILD_DIR:-build}

@@ -57,7 +57,7 @@ static long fetch(with_curl *http, const char *base, const char *name)
     snprintf(text, sizeof(text), "%s/%s", peer_setting("PIRN_CURL_FOLDER"), name);
     CHECK_OK(pirn_file_load(text, &there, &n, 16 << 20, PIRN_NEVER));
     CHECK_EQ(b.len, n);
-    CHECK_OK(memcmp(b.bytes, there, n));
+    CHECK(n == 0 || memcmp(b.bytes, there, n) == 0);
     free(there);
     free(b.bytes);
     curl_easy_cleanup(easy);
