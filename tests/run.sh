@@ -9,7 +9,8 @@ packages="gcc g++ libc6-dev cmake ninja-build pkg-config liburing-dev libck-dev 
     libhttp-parser-dev libjansson-dev curl wrk nginx python3 libssl-dev openssl"
 # Other libraries, and their servers (tests/foreign): of those the packages that start no service. PostgreSQL
 # has none such; it is told to make no cluster, and has nothing to start then.
-packages="$packages libcurl4-openssl-dev libpq-dev libmariadb-dev"
+packages="$packages libpq-dev libmariadb-dev"
+pkg-config --exists libcurl 2>/dev/null || packages="$packages libcurl4-openssl-dev" # it excludes its siblings
 packages="$packages apache2-bin mariadb-server-core mariadb-client-core postgresql"
 missing=
 for package in $packages; do
