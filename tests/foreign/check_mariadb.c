@@ -169,15 +169,6 @@ static int late(void *arg)
     with_mariadb_close(mysql, PIRN_NEVER);
     CHECK_OK(with_mariadb_kill(other, id, PIRN_NEVER));
     nobody_sleeps(other);
-    /* libmariadb's own timeout is an error of its own. */
-    unsigned seconds = 1;
-    mysql = mysql_init(NULL);
-    mysql_options(mysql, MYSQL_OPT_READ_TIMEOUT, &seconds);
-    CHECK_OK(try_connect(mysql, atoi(peer_setting("PIRN_MARIADB")), PIRN_NEVER));
-    id = mysql_thread_id(mysql);
-    CHECK_EQ(with_mariadb_query(mysql, "SELECT SLEEP(1000)", PIRN_NEVER), -EREMOTEIO);
-    with_mariadb_close(mysql, PIRN_NEVER);
-    CHECK_OK(with_mariadb_kill(other, id, PIRN_NEVER));
     with_mariadb_close(other, PIRN_NEVER);
     return 0;
 }
@@ -224,6 +215,29 @@ START_TEST(a_cancel_gives_the_query_up)
 {
     FOR_WORKERS(w)
     CHECK_OK(peer_run(w, cancelling, NULL));
+}
+END_TEST
+
+/* libmariadb's own timeout is an error of its own. */
+static int own_timeout(void *arg)
+{
+    MYSQL *mysql = mysql_init(NULL), *other = connected();
+    unsigned seconds = 1;
+    (void)arg;
+    mysql_options(mysql, MYSQL_OPT_READ_TIMEOUT, &seconds);
+    CHECK_OK(try_connect(mysql, atoi(peer_setting("PIRN_MARIADB")), PIRN_NEVER));
+    unsigned long id = mysql_thread_id(mysql);
+    CHECK_EQ(with_mariadb_query(mysql, "SELECT SLEEP(1000)", PIRN_NEVER), -EREMOTEIO);
+    with_mariadb_close(mysql, PIRN_NEVER);
+    CHECK_OK(with_mariadb_kill(other, id, PIRN_NEVER));
+    nobody_sleeps(other);
+    with_mariadb_close(other, PIRN_NEVER);
+    return 0;
+}
+
+START_TEST(libmariadbs_own_timeout)
+{
+    CHECK_OK(peer_run(2, own_timeout, NULL));
 }
 END_TEST
 
@@ -288,5 +302,5 @@ START_TEST(a_connection_that_breaks)
 END_TEST
 
 SUPPORT_MAIN("mariadb", answers_are_complete, queries_run_at_the_same_time,
-             a_query_that_takes_too_long, a_cancel_gives_the_query_up, servers_that_are_not_there,
-             a_connection_that_breaks)
+             a_query_that_takes_too_long, libmariadbs_own_timeout, a_cancel_gives_the_query_up,
+             servers_that_are_not_there, a_connection_that_breaks)
