@@ -259,7 +259,8 @@ START_TEST(a_close_ends_the_brood)
         CHECK_EQ(atomic_load(&brood.begun), begun);
         CHECK_EQ(begun + cancelled, CHILDREN - 1);
         int status = pirn_status(task);
-        CHECK(status == -ECANCELED || status == 0); /* 0: all it awaits had ended by the time it was told */
+        CHECK(status == -ECANCELED ||
+              status == 0); /* 0: all it awaits had ended by the time it was told */
         CHECK_OK(pirn_release(task));
         release_children();
         CHECK_OK(pirn_runtime_free(brood.rt));
