@@ -24,7 +24,8 @@ check() { # library, without its ending; headers
 
 cd "$SOURCE_DIR/api/include"
 # shellcheck disable=SC2046 # names without spaces
-check "$BUILD_DIR/libpirn" pirn.h $(ls pirn/*.h | grep -v '^pirn/http\.h$')
-if [ -e "$BUILD_DIR/api/http/libpirn-http.so" ]; then
-    check "$BUILD_DIR/api/http/libpirn-http" pirn/http.h
-fi
+check "$BUILD_DIR/libpirn" pirn.h $(ls pirn/*.h | grep -vE '^pirn/(http|tls)\.h$')
+for other in http tls; do
+    [ ! -e "$BUILD_DIR/api/$other/libpirn-$other.so" ] ||
+        check "$BUILD_DIR/api/$other/libpirn-$other" "pirn/$other.h"
+done

@@ -64,6 +64,8 @@ static int serve(void *arg)
         pirn_detach(client);
     }
     int rc = pirn_server_serve(job->server);
+    if (rc == -ESHUTDOWN)
+        rc = 0; /* it has served them all before this came to wait for it */
     pirn_server_stop(job->server, after(1));
     pirn_server_release(job->server);
     return rc;
