@@ -282,6 +282,7 @@ static int start(struct pirn_runtime *rt)
     if (rc != 0)
         return rc;
     steps = 1;
+    pirn_overflow_prepare();
     rc = start_workers(rt);
     if (rc == 0 && (rc = pirn_monitor_start(rt)) == 0)
         steps = 2;

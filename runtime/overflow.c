@@ -130,7 +130,7 @@ static void watch_forks(void)
     pthread_atfork(before_fork, after_fork, after_fork);
 }
 
-static void prepare_for_forks(void)
+void pirn_overflow_prepare(void)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, watch_forks);
@@ -170,7 +170,7 @@ static int take(int i)
 int pirn_overflow_install(void)
 {
     int r = 0;
-    prepare_for_forks();
+    pirn_overflow_prepare();
     pthread_mutex_lock(&lock);
     for (int i = 0; users == 0 && r == 0 && i < SIGNALS; i++) {
         r = take(i);
@@ -246,7 +246,7 @@ int pirn_overflow_thread_init(void)
         alternate_unmap(alternate);
         return r;
     }
-    prepare_for_forks();
+    pirn_overflow_prepare();
     pthread_mutex_lock(&lock);
     alternate->next = alternates;
     alternates = alternate;
