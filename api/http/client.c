@@ -219,7 +219,8 @@ static int by_deadline(void *user, bool begun, pirn_time *ret_deadline)
 {
     const pirn_time *deadline = user;
     (void)begun;
-    *ret_deadline = *deadline;
+    if (ret_deadline != NULL)
+        *ret_deadline = *deadline;
     return 0;
 }
 

@@ -50,11 +50,14 @@ static int wait_for_head(void *arg, bool begun, pirn_time *ret_deadline)
             !change(c, CONNECTION_IDLE, CONNECTION_BUSY))
             return take_cancel();
     } else {
+        pirn_http_watch_end(c);
         change(c, CONNECTION_BUSY, CONNECTION_IDLE); /* a new one is idle already */
         if (atomic_load(&c->server->stopping))       /* seq_cst: see change */
             return change(c, CONNECTION_IDLE, CONNECTION_CLOSING) ? -ECANCELED : take_cancel();
     }
-    *ret_deadline = pirn_after_ns(begun || c->first ? config->head_time.ns : config->idle_time.ns);
+    if (ret_deadline != NULL)
+        *ret_deadline =
+            pirn_after_ns(begun || c->first ? config->head_time.ns : config->idle_time.ns);
     return 0;
 }
 
@@ -200,6 +203,7 @@ static void serve_all(struct connection *c, pirn_stream *stream)
     c->wire.stall = c->server->config.write_time;
     while (serve_one(c))
         ;
+    pirn_http_watch_end(c);
     /* Of replies to a client that is idle now the last bytes may still be on their way. */
     if (atomic_load_explicit(&c->state, memory_order_relaxed) != CONNECTION_BUSY)
         pirn_stream_close(stream, pirn_after_ns(c->wire.stall.ns));
@@ -222,6 +226,7 @@ int pirn_http_connection_run(struct pirn_http_server *server, pirn_stream *strea
     c->first = true;
     c->request.connection = c;
     c->reply.connection = c;
+    pirn_http_watch_init(c);
     enter(c);
     if (stream != NULL || open_stream(server, fd, &own) == 0)
         serve_all(c, stream != NULL ? stream : own);

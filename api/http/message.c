@@ -214,28 +214,38 @@ static int make_room(struct message *m, size_t n)
     return 0;
 }
 
-/* Ends each name at its colon, each value before its CR and the white space there. */
-static void cut(struct message *m)
+/* Ends each name at its colon, each value before its CR and the white space there; head.c has seen both. n:
+ * the head's length. */
+static void cut(struct message *m, size_t n)
 {
     for (int i = 0; i < m->field_count; i++) {
         struct message_field *field = &m->fields[i];
-        char *colon = m->text + (field->name - m->text) + strcspn(field->name, ":");
-        char *begin = colon + 1 + strspn(colon + 1, " \t");
-        char *end = begin + strcspn(begin, "\r");
+        size_t at = (size_t)(field->name - m->text);
+        char *colon = memchr(m->text + at, ':', n - at);
+        char *end = memchr(colon, '\r', (size_t)(m->text + n - colon));
+        char *begin = colon + 1;
+        while (*begin == ' ' || *begin == '\t')
+            begin++;
         while (end > begin && (end[-1] == ' ' || end[-1] == '\t'))
             end--;
         *colon = *end = '\0';
         field->value = begin;
     }
     if (m->target != NULL)
-        m->target[strcspn(m->target, " ")] = '\0';
+        *strchr(m->target, ' ') = '\0';
+}
+
+/* Names of headers: letters that differ in case differ in this bit. */
+static bool is_called(const struct message_field *field, const char *name)
+{
+    return ((*field->name ^ *name) & ~0x20) == 0 && strcasecmp(field->name, name) == 0;
 }
 
 static int count(const struct message *m, const char *name)
 {
     int n = 0;
     for (int i = 0; i < m->field_count; i++)
-        n += strcasecmp(m->fields[i].name, name) == 0;
+        n += is_called(&m->fields[i], name);
     return n;
 }
 
@@ -300,7 +310,7 @@ ssize_t pirn_http_message_head(struct message *m, const char *data, size_t n)
     m->minor = m->grammar.http_minor;
     m->status = m->response ? m->grammar.status_code : 0;
     m->method = m->response ? NULL : pirn_http_grammar_method(&m->grammar);
-    cut(m);
+    cut(m, (size_t)length);
     status = check_length(m);
     if (status == 0)
         status = m->response ? 0 : check_request(m);
@@ -352,7 +362,7 @@ int pirn_http_message_ended(struct message *m)
 const char *pirn_http_message_find(const struct message *m, const char *name)
 {
     for (int i = 0; i < m->field_count; i++)
-        if (strcasecmp(m->fields[i].name, name) == 0)
+        if (is_called(&m->fields[i], name))
             return m->fields[i].value;
     return NULL;
 }

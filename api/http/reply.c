@@ -16,6 +16,10 @@
 #include <strings.h>
 #include <time.h>
 
+enum {
+    DATE_LINE = 37 /* its length */
+};
+
 void pirn_http_reply_start(struct connection *c)
 {
     struct pirn_http_reply *r = &c->reply;
@@ -58,7 +62,7 @@ static const char *date(struct connection *c)
         static const char days[] = "SunMonTueWedThuFriSat";
         static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
         gmtime_r(&now.tv_sec, &parts);
-        snprintf(c->date, sizeof c->date, "%.3s, %02d %.3s %04d %02d:%02d:%02d GMT",
+        snprintf(c->date, sizeof c->date, "Date: %.3s, %02d %.3s %04d %02d:%02d:%02d GMT\r\n",
                  days + 3 * parts.tm_wday, parts.tm_mday, months + 3 * parts.tm_mon,
                  (parts.tm_year + 1900) % 10000, parts.tm_hour, parts.tm_min, parts.tm_sec);
         c->date_of = now.tv_sec;
@@ -111,9 +115,7 @@ static int add_head(struct connection *c, int status, const char *type, int64_t 
     int err = 0;
     pirn_http_text_status(out, status);
     if (!c->reply.has_date) {
-        pirn_http_text_puts(out, "Date: ");
-        pirn_http_text_puts(out, date(c));
-        pirn_http_text_puts(out, "\r\n");
+        pirn_http_text_add(out, date(c), DATE_LINE);
     }
     if (type != NULL && !c->reply.has_type)
         err = pirn_http_text_field(out, "Content-Type", type);

@@ -201,7 +201,9 @@ int pirn_http_router_find(const struct router *router, const char *method, char 
 {
     const char *segments[MAX_SEGMENTS];
     size_t count = cut(path, segments);
-    memset(ret_match, 0, sizeof *ret_match);
+    ret_match->route = NULL;
+    ret_match->param_count = 0;
+    ret_match->other_method = false;
     if (count > MAX_SEGMENTS)
         return 0;
     for (size_t i = 0; i < count; i++)

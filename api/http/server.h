@@ -65,9 +65,22 @@ struct pirn_http_request {
 };
 
 /* Field            who may touch it
+ * timer, armed, usable   the connection
+ * number, over, task   the connection while it is not armed; over and task under the server's lock else
+ * ended            set by the watch, as its last access */
+struct watch {
+    pirn_timer timer;
+    pirn_event ended;
+    pirn_task *task; /* the watch, once it runs */
+    unsigned number; /* of the handler it was armed for */
+    bool armed, usable, over;
+};
+
+/* Field            who may touch it
  * next, prev       under the server's lock
  * task             constant; valid while it is in the list
  * state            the connection, and who stops the server, by compare-and-swap
+ * handler          the connection; the watch marks it by compare-and-swap (watch.c)
  * gone             set by the watch, read by handlers anywhere
  * all else         the connection; a blocking handler's thread in its place while that runs */
 struct connection {
@@ -76,6 +89,8 @@ struct connection {
     pirn_task *task;
     _Atomic int state;
     atomic_bool gone;
+    _Atomic unsigned handler;
+    struct watch watch;
     struct wire wire;
     struct pirn_http_request request;
     struct pirn_http_reply reply;
@@ -83,7 +98,7 @@ struct connection {
     bool first;    /* no request has come yet */
     bool blocking; /* the handler is on a thread of the pool */
     time_t date_of;
-    char date[40];
+    char date[40];  /* the header's line */
     char label[96]; /* "GET /path", of the request that runs; under the server's lock */
 };
 
@@ -102,6 +117,12 @@ void pirn_http_reply_error(struct connection *c, int status);
 
 /* handler.c: runs the handler, watched. Its status. */
 int pirn_http_handle(struct connection *c);
+
+/* watch.c. Around each handler; and when the connection is going to wait for a request, or to end. */
+void pirn_http_watch_init(struct connection *c);
+void pirn_http_watch_handler(struct connection *c);
+void pirn_http_watch_handled(struct connection *c);
+void pirn_http_watch_end(struct connection *c);
 
 /* server.c: a line for the report. */
 void pirn_http_report(struct pirn_http_server *server, const char *format, ...)

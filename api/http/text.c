@@ -36,21 +36,14 @@ bool pirn_http_text_room(struct text *t, size_t n)
     return true;
 }
 
-void pirn_http_text_add(struct text *t, const void *bytes, size_t n)
+void pirn_http_text_grow(struct text *t, const void *bytes, size_t n)
 {
-    if (n == 0)
-        return;
     if (t->failed || !pirn_http_text_room(t, n)) {
         t->failed = true;
         return;
     }
     memcpy(t->data + t->used, bytes, n);
     t->used += n;
-}
-
-void pirn_http_text_puts(struct text *t, const char *string)
-{
-    pirn_http_text_add(t, string, strlen(string));
 }
 
 static void add_number(struct text *t, uint64_t number, unsigned base)

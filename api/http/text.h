@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 struct text {
     char *data;
@@ -15,8 +16,24 @@ struct text {
 void pirn_http_text_free(struct text *t);
 /* Room for so many more bytes, at data + used. False: there is no memory. */
 bool pirn_http_text_room(struct text *t, size_t n);
-void pirn_http_text_add(struct text *t, const void *bytes, size_t n);
-void pirn_http_text_puts(struct text *t, const char *string);
+void pirn_http_text_grow(struct text *t, const void *bytes, size_t n); /* adds them all the same */
+
+/* Inline, for most pieces of a head are a few bytes, and their length is known to the compiler. */
+static inline void pirn_http_text_add(struct text *t, const void *bytes, size_t n)
+{
+    if (t->failed || t->cap - t->used < n) {
+        pirn_http_text_grow(t, bytes, n);
+    } else if (n > 0) {
+        memcpy(t->data + t->used, bytes, n);
+        t->used += n;
+    }
+}
+
+static inline void pirn_http_text_puts(struct text *t, const char *string)
+{
+    pirn_http_text_add(t, string, strlen(string));
+}
+
 void pirn_http_text_number(struct text *t, uint64_t number);
 
 /* "name: value\r\n". -EINVAL: what is no name or no value (a CR or LF would begin another header). */

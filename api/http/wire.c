@@ -88,18 +88,23 @@ int pirn_http_wire_head(struct wire *w, wire_wait wait, void *user)
             return (int)length;
         if (n > 0 && !begun) {
             begun = true;
-            err = wait(user, true, &deadline);
+            err = wait(user, true, length == 0 ? &deadline : NULL);
             if (err < 0)
                 return err;
         }
         if (length > 0)
             return pirn_stream_consume(w->stream, (size_t)length);
-        err = pirn_http_wire_send(w, NULL, 0, w->stall.ns > 0 ? PIRN_NEVER : deadline);
-        if (err == 0 && n == 0)
-            err = wait(user, false, &deadline);
-        if (err < 0)
-            return err;
-        ssize_t more = pirn_stream_peek(w->stream, &data, (size_t)n + 1, deadline);
+        ssize_t more = -ETIMEDOUT;
+        if (n > 0 && w->out.used > 0) /* the rest may be here, in the next of the stream's reads */
+            more = pirn_stream_peek(w->stream, &data, (size_t)n + 1, PIRN_NOW);
+        if (more == -ETIMEDOUT) {
+            err = pirn_http_wire_send(w, NULL, 0, w->stall.ns > 0 ? PIRN_NEVER : deadline);
+            if (err == 0 && n == 0)
+                err = wait(user, false, &deadline);
+            if (err < 0)
+                return err;
+            more = pirn_stream_peek(w->stream, &data, (size_t)n + 1, deadline);
+        }
         if (more == n)
             return n == 0 ? -ENODATA : -ECONNRESET;
         n = more;

@@ -25,7 +25,8 @@ void pirn_http_wire_init(struct wire *w, pirn_stream *stream, bool response,
 void pirn_http_wire_free(struct wire *w); /* not the stream */
 
 /* Called before the first byte of a head is waited for (begun false; all that was in out has been handed to
- * the stream), and when that has come. The deadline for what follows; < 0: give up, with that. */
+ * the stream), and when that has come. The deadline for what follows (NULL: nothing, all of
+ * it is here); < 0: give up, with that. */
 typedef int (*wire_wait)(void *user, bool begun, pirn_time *ret_deadline);
 
 /* The next head, parsed. What is in out is sent before it waits. 0; -ENODATA: the peer has ended instead;

@@ -1,11 +1,12 @@
 /*
  * Reading what comes: into a buffer that is there only while it is of use.
  *
- *   1. Who waits for a quiet descriptor has FIRST bytes of buffer, or the caller's own memory if that is
- *      large enough. Most messages fit, and then one operation has fetched them.
+ *   1. Who waits for a quiet descriptor has `first` bytes of buffer, or the caller's own memory if that is
+ *      large enough. Most messages fit, and then one operation has fetched them. It is FIRST, or WIDE if
+ *      the stream's last messages were larger than that.
  *   2. A read that filled what it was given is followed by one of four times the size, up to CHUNK.
  *   3. Before such a large read waits, it is tried. If it gets less than it asked for, there is no more
- *      now: the size, and an empty buffer, go back to FIRST. So an idle stream has little, whatever it
+ *      now: the size, and an empty buffer, go back to `first`. So an idle stream has little, whatever it
  *      had before. (A transport that cannot be tried goes back in steps.)
  *
  * A transport's read either takes bytes or reports an error, never both. Bytes in the buffer stay there
@@ -25,6 +26,8 @@
 
 enum {
     FIRST = 512,
+    WIDE = 2 * FIRST,
+    NARROW_AGAIN = 8, /* after so many in a row that would have fitted FIRST */
     CHUNK = 32 * 1024,
     DIRECT = 4096,    /* a read of so much goes past an empty buffer */
     BLOCK = CHUNK / 2 /* the rest of an exact one, past one that is not empty */
@@ -64,7 +67,7 @@ static void drop_buffer(pirn_stream *s)
 
 void pirn_reader_end(pirn_stream *s)
 {
-    if (stream_buffered(s) == 0 && s->in.room > FIRST)
+    if (stream_buffered(s) == 0 && s->in.room > s->in.first)
         drop_buffer(s);
     pirn_stream_unref(s, STREAM_READING);
 }
@@ -100,9 +103,24 @@ int pirn_reader_room(pirn_stream *s, size_t want)
     return 0;
 }
 
+/* What to wait with from now on: the first read of a message asked for so much and had that. */
+static void adapt(pirn_stream *s, size_t asked, size_t n)
+{
+    if (asked == FIRST && n == FIRST) {
+        s->in.first = WIDE;
+        s->in.narrow = 0;
+    } else if (asked == WIDE && s->in.first == WIDE) {
+        s->in.narrow = n <= FIRST ? s->in.narrow + 1 : 0;
+        if (s->in.narrow == NARROW_AGAIN)
+            s->in.first = FIRST;
+    }
+}
+
 /* A read asked for so much and had that: what it says about the stream. */
 static ssize_t note(pirn_stream *s, size_t asked, ssize_t n)
 {
+    if (n > 0)
+        adapt(s, asked, (size_t)n);
     if (n == 0)
         s->in.ended = true;
     else if (n < 0 && !pirn_stream_may_retry(n))
@@ -110,7 +128,7 @@ static ssize_t note(pirn_stream *s, size_t asked, ssize_t n)
     else if ((size_t)n == asked)
         s->in.chunk = asked < CHUNK ? asked * 4 : CHUNK;
     else if (s->ops->try_read != NULL)
-        s->in.chunk = FIRST;
+        s->in.chunk = s->in.first;
     else if ((size_t)n < asked / 4 && asked > FIRST)
         s->in.chunk = asked / 4;
     return n;
@@ -123,15 +141,15 @@ ssize_t pirn_reader_fill(pirn_stream *s, pirn_time deadline)
         return 0;
     if (s->in.error != 0)
         return s->in.error;
-    if (s->in.chunk < FIRST)
-        s->in.chunk = FIRST;
-    if (s->in.chunk > FIRST && s->ops->try_read != NULL) {
+    if (s->in.chunk == 0)
+        s->in.chunk = s->in.first = FIRST;
+    if (s->in.chunk > s->in.first && s->ops->try_read != NULL) {
         int rc = pirn_reader_room(s, s->in.chunk);
         if (rc != 0)
             return rc;
         n = s->ops->try_read(s->self, s->in.buf + s->in.end, s->in.chunk);
         if (n == -EAGAIN)
-            s->in.chunk = FIRST;
+            s->in.chunk = s->in.first;
     }
     size_t asked = s->in.chunk;
     if (n == -EAGAIN) {

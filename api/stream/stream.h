@@ -51,8 +51,10 @@ struct pirn_stream {
     struct {
         char *buf; /* NULL while there is nothing to keep */
         size_t start, end, room;
-        size_t chunk; /* what the next read asks for */
-        int error;    /* that came for good */
+        size_t chunk;    /* what the next read asks for */
+        size_t first;    /* what one asks for that waits for a message; 0: none has yet */
+        unsigned narrow; /* messages in a row that would have fitted a smaller first one */
+        int error;       /* that came for good */
         bool ended;
         bool skipping; /* the rest of a line that was too long is to come */
     } in;

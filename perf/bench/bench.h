@@ -84,7 +84,7 @@ void bench_load_run(const bench_load *load, bench_loaded *ret_loaded);
 /* Runs `sh -c command` as a child that dies with this process; *ret_stdout reads what it prints. */
 pid_t bench_start(const char *command, int *ret_stdout);
 int bench_read_port(int out); /* from the 127.0.0.1:PORT that it prints */
-void bench_end(pid_t pid); /* SIGINT, after two seconds SIGKILL; waits for it */
+void bench_end(pid_t pid);    /* SIGINT, after two seconds SIGKILL; waits for it */
 
 /* A child process with a blocking echo loop; returns its port. */
 int bench_echo_child(void);

@@ -53,9 +53,10 @@ static struct outcome run_wrk(int port, int depth)
     struct outcome o = {0, 0, 1, 0, 0};
     char command[512], line[512];
     int fd = script_file(), fields = 0;
-    snprintf(command, sizeof command, "wrk -t%d -c%d -d%ds -s /dev/fd/%d http://127.0.0.1:%d/ -- %d",
-             (int)bench_int("threads", 1), (int)bench_int("conns", 64), (int)bench_int("seconds", 2),
-             fd, port, depth);
+    snprintf(command, sizeof command,
+             "wrk -t%d -c%d -d%ds -s /dev/fd/%d http://127.0.0.1:%d/ -- %d",
+             (int)bench_int("threads", 1), (int)bench_int("conns", 64),
+             (int)bench_int("seconds", 2), fd, port, depth);
     FILE *wrk = popen(command, "r");
     if (wrk == NULL)
         bench_fail("popen", errno);

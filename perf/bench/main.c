@@ -21,17 +21,16 @@ static const struct row {
     void (*run)(void);
     bool helper; /* a program other rows or scripts need, not a row of the goals */
 } rows[] = {
-    {"switch", bench_row_switch, false},    {"yield", bench_row_yield, false},
-    {"spawn", bench_row_spawn, false},      {"skynet", bench_row_skynet, false},
-    {"fib", bench_row_fib, false},          {"pingpong", bench_row_pingpong, false},
-    {"mpmc", bench_row_mpmc, false},        {"mutex", bench_row_mutex, false},
-    {"timers", bench_row_timers, false},    {"idle", bench_row_idle, false},
-    {"echo", bench_row_echo, false},        {"mixed", bench_row_mixed, false},
-    {"stuck", bench_row_stuck, false},      {"wake", bench_row_wake, false},
-    {"http", bench_row_http, false},        {"file", bench_row_file, false},
-    {"scaling", bench_row_scaling, false},
-    {"cpu", bench_row_cpu, true},           {"serve", bench_row_serve, true},
-    {"requests", bench_row_requests, true},
+    {"switch", bench_row_switch, false},   {"yield", bench_row_yield, false},
+    {"spawn", bench_row_spawn, false},     {"skynet", bench_row_skynet, false},
+    {"fib", bench_row_fib, false},         {"pingpong", bench_row_pingpong, false},
+    {"mpmc", bench_row_mpmc, false},       {"mutex", bench_row_mutex, false},
+    {"timers", bench_row_timers, false},   {"idle", bench_row_idle, false},
+    {"echo", bench_row_echo, false},       {"mixed", bench_row_mixed, false},
+    {"stuck", bench_row_stuck, false},     {"wake", bench_row_wake, false},
+    {"http", bench_row_http, false},       {"file", bench_row_file, false},
+    {"scaling", bench_row_scaling, false}, {"cpu", bench_row_cpu, true},
+    {"serve", bench_row_serve, true},      {"requests", bench_row_requests, true},
 };
 
 static char **args;

@@ -2,12 +2,16 @@
  * The echo server to measure against: a level-triggered epoll loop that calls recv and send
  * directly, in W threads that share the port by SO_REUSEPORT.
  *
- *   echo_epoll workers=N
+ *   echo_epoll [http] workers=N
+ *
+ * http: each empty line that comes is answered with the bytes that pirn's server replies to a request, ready
+ * made. It parses nothing, routes nothing, and stands only for what the sockets cost: the floor of row http.
  */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,6 +55,32 @@ static void accept_one(int epoll, int listener)
     watch(epoll, fd);
 }
 
+static const char reply[] = "HTTP/1.1 200 OK\r\n"
+                            "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
+                            "Content-Type: text/plain\r\n"
+                            "Content-Length: 13\r\n"
+                            "\r\n"
+                            "Hello, World!";
+
+enum {
+    REPLY = sizeof reply - 1,
+    REPLIES = 64 /* in one piece; wrk sends no request in two */
+};
+
+static bool http;
+static char replies[REPLIES * REPLY];
+
+static bool answer(int fd, const char *buf, ssize_t n)
+{
+    size_t count = 0;
+    if (!http)
+        return send(fd, buf, (size_t)n, MSG_NOSIGNAL) == n;
+    for (const char *at = buf; (at = memmem(at, (size_t)(buf + n - at), "\r\n\r\n", 4)); at += 4)
+        count++;
+    count *= REPLY;
+    return count <= sizeof replies && send(fd, replies, count, MSG_NOSIGNAL) == (ssize_t)count;
+}
+
 /* Answers are far smaller than a socket buffer: a send that does not fit is an error here. */
 static void echo(int fd)
 {
@@ -58,7 +88,7 @@ static void echo(int fd)
     ssize_t n = recv(fd, buf, sizeof buf, 0);
     if (n < 0 && errno == EAGAIN)
         return;
-    if (n <= 0 || send(fd, buf, (size_t)n, MSG_NOSIGNAL) != n)
+    if (n <= 0 || !answer(fd, buf, n))
         close(fd);
 }
 
@@ -87,6 +117,9 @@ static void *loop(void *arg)
 int main(int argc, char **argv)
 {
     int workers = 1, listeners[64];
+    http = argc > 1 && !strcmp(argv[1], "http");
+    for (int i = 0; i < REPLIES; i++)
+        memcpy(replies + i * REPLY, reply, REPLY);
     for (int i = 1; i < argc; i++)
         if (!strncmp(argv[i], "workers=", 8))
             workers = atoi(argv[i] + 8);

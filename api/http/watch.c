@@ -1,0 +1,168 @@
+/*
+ * Watching for the end of a client while a handler runs.
+ *
+ * Handlers that take less than cancel_time are most, so that time costs them next to nothing:
+ *   1. The first handler after its connection has waited arms a timer; it stays armed while requests
+ *      that have come already are answered, and is taken back when the connection is going to wait again.
+ *   2. `handler` has a number for each handler, and is odd while it runs. The timer's call looks whether
+ *      it is still the number that it was armed for; if not it gives the handler of now as long again.
+ *   3. A handler that is late is marked as watched, by compare-and-swap: it does not end then before the
+ *      watch has, so that the watch may read its request, and cancels nothing else. The watch waits for
+ *      the client's end (poll(2), POLLRDHUP), and cancels the connection's task.
+ *   4. Whoever wants the watch to end cancels its task, and waits until that has set `ended`.
+ *
+ * An end that has bytes before it is not looked at until they have been read: pipelined requests, or a body
+ * that the handler is at. A client that only ends its own side, and still reads, looks the same as one that
+ * has gone and is treated the same (as by Go's server).
+ *
+ * Rejected: a reader beside each handler, which would have to hand over what it read. A pirn_call_at for
+ * each request: a task made, and taken back, is a third of what a pipelined request costs.
+ */
+#include "api/http/server.h"
+
+#include <poll.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+enum {
+    LOOK_AGAIN_MS = 50 /* bytes are waiting before the end */
+};
+
+/* Bits of connection.handler; the number is above them. */
+enum {
+    RUNS = 1,
+    WATCHED = 2,
+    NEXT = 4
+};
+
+static bool has_ended(int fd, int events)
+{
+    int waiting = 0;
+    if (events & (POLLERR | POLLHUP | POLLNVAL))
+        return true;
+    return (events & POLLRDHUP) && ioctl(fd, FIONREAD, &waiting) == 0 && waiting == 0;
+}
+
+static void set_label(struct connection *c, bool on)
+{
+    pthread_mutex_lock(&c->server->lock);
+    if (on)
+        snprintf(c->label, sizeof c->label, "%s %s", c->wire.in.method, c->wire.in.target);
+    else
+        c->label[0] = '\0';
+    pthread_mutex_unlock(&c->server->lock);
+}
+
+/* Until the client has ended, or the watch is cancelled: the handler has returned. */
+static void look_out(struct connection *c)
+{
+    int fd = pirn_stream_fd(c->wire.stream);
+    while (fd >= 0) {
+        int events = pirn_poll(fd, POLLRDHUP, PIRN_NEVER);
+        if (events < 0)
+            return;
+        if (has_ended(fd, events)) {
+            /* release: pairs with the acquire in pirn_http_disconnected */
+            atomic_store_explicit(&c->gone, true, memory_order_release);
+            pirn_cancel(c->task, "the client has gone");
+            return;
+        }
+        if (pirn_sleep(pirn_after_ms(LOOK_AGAIN_MS)) < 0)
+            return;
+    }
+}
+
+/* The handler of that number is late. False: it has ended, and *number is the one of now. */
+static bool mark(struct connection *c, unsigned *number)
+{
+    unsigned seen = *number | RUNS;
+    /* acquire: pairs with the release in pirn_http_watch_handler, for the request's text */
+    if (atomic_compare_exchange_strong_explicit(&c->handler, &seen, seen | WATCHED,
+                                                memory_order_acquire, memory_order_relaxed))
+        return true;
+    *number = seen & ~(unsigned)RUNS;
+    return false;
+}
+
+static int watch(void *arg)
+{
+    struct connection *c = arg;
+    struct watch *w = &c->watch;
+    unsigned number = w->number;
+    int err = 0;
+    pthread_mutex_lock(&c->server->lock);
+    bool over = w->over;
+    pirn_task *me = pirn_retain(pirn_current());
+    w->task = me;
+    pthread_mutex_unlock(&c->server->lock);
+    while (!over && err == 0) {
+        if (mark(c, &number)) {
+            set_label(c, true);
+            look_out(c);
+            set_label(c, false);
+            break;
+        }
+        err = pirn_sleep(pirn_after_ns(c->server->config.cancel_time.ns));
+    }
+    pirn_event_set(&w->ended); /* and the connection may be gone */
+    return 0;
+}
+
+void pirn_http_watch_init(struct connection *c)
+{
+    c->watch.usable = pirn_timer_init(&c->watch.timer, NULL, watch, c) == 0;
+}
+
+void pirn_http_watch_handler(struct connection *c)
+{
+    struct watch *w = &c->watch;
+    /* relaxed: only this task makes it odd */
+    unsigned number = atomic_load_explicit(&c->handler, memory_order_relaxed);
+    /* release: see mark */
+    atomic_store_explicit(&c->handler, number | RUNS, memory_order_release);
+    if (w->armed || !w->usable)
+        return;
+    w->number = number;
+    w->over = false;
+    w->task = NULL;
+    /* Without memory: unwatched is better than not at all. */
+    w->armed = pirn_timer_arm(&w->timer, pirn_after_ns(c->server->config.cancel_time.ns)) >= 0;
+}
+
+void pirn_http_watch_handled(struct connection *c)
+{
+    unsigned number = atomic_load_explicit(&c->handler, memory_order_relaxed), next;
+    do {
+        next = ((number & ~(unsigned)(RUNS | WATCHED)) + NEXT);
+        if (number & WATCHED)
+            break;
+        /* relaxed: the watch has read nothing of the request */
+    } while (!atomic_compare_exchange_weak_explicit(&c->handler, &number, next,
+                                                    memory_order_relaxed, memory_order_relaxed));
+    if ((number & WATCHED) == 0)
+        return;
+    pirn_http_watch_end(c);
+    atomic_store_explicit(&c->handler, next, memory_order_relaxed);
+}
+
+void pirn_http_watch_end(struct connection *c)
+{
+    struct watch *w = &c->watch;
+    if (!w->armed)
+        return;
+    w->armed = false;
+    if (pirn_timer_cancel(&w->timer) == 0)
+        return;
+    pthread_mutex_lock(&c->server->lock);
+    w->over = true;
+    if (w->task != NULL)
+        pirn_cancel(w->task, NULL);
+    pthread_mutex_unlock(&c->server->lock);
+    pirn_shield_enter();
+    while (!pirn_event_is_set(&w->ended))
+        if (pirn_event_wait(&w->ended, PIRN_NEVER) < 0)
+            pirn_yield(); /* the runtime ends, and the watch with it */
+    pirn_shield_leave();
+    pirn_event_clear(&w->ended);
+    pirn_detach(w->task); /* it may still be on its last steps */
+}
