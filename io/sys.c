@@ -266,5 +266,9 @@ ssize_t sys_recvmsg(int fd, struct msghdr *msg, int flags)
 ssize_t sys_sendmsg(int fd, const struct msghdr *msg, int flags)
 {
     INJECT(sendmsg);
+#ifdef SANITIZED
     return result(sendmsg(fd, msg, flags));
+#else
+    return result(syscall(SYS_sendmsg, fd, msg, flags));
+#endif
 }

@@ -6,6 +6,7 @@ takes every one.
 """
 import os
 import shlex
+import shutil
 import statistics
 import sys
 
@@ -166,6 +167,11 @@ def idle(ready):
             yield case.limit("bytes_each", 300, None)
         else:
             yield case.limit("bytes_each", 4608, 2694).limit("mappings", 100, None)
+    yield (Case("idle: 10,000 connections kept open, a request answered on each", ["bytes_each"],
+                ready)
+           .own("pirn", "idle", "variant=connections")
+           .through(["go", "tokio"], "server", "http", "idle", "variant=connections")
+           .limit("bytes_each", 6144, None))
 
 
 def file(ready):
@@ -176,6 +182,25 @@ def file(ready):
         case.factor(1, 1.3, than="go").factor(3, 10, than="tokio")
         yield case.factor(0.9, 1, than="fio").factor(1, None, metric="cpu_ns_per_op",
                                                             than="fio")
+
+
+def http(ready):
+    if not shutil.which("wrk"):
+        print("\nhttp: wrk, which makes the load, is not installed")
+        return
+    for depth in (1, 16):
+        args = ["http", f"depth={depth}"]
+        case = Case(f"http: GET, plain text, 64 connections, {depth} under way on each",
+                    ["per_cpu_s", "requests_per_s", "latency_p50_us", "latency_p99_us",
+                     "server_cpu"], ready)
+        case.own("pirn", *args).through(["epoll"], "server", "http", *args, more="http workers=2")
+        case.through(["go", "tokio", "uvicorn"], "server", "http", *args)
+        gate, goal, than = (1.1, None, "go") if depth == 1 else (2, 3.5, "tokio")
+        for metric in ("per_cpu_s", "requests_per_s"):
+            case.factor(gate, goal, metric=metric, than=than)
+        if depth == 1:
+            case.factor(1, 1.2, than="tokio")
+        yield case
 
 
 def echo(ready):
@@ -234,7 +259,7 @@ def scaling(ready):
 
 ROWS = {"switch": switch, "yield": yields, "spawn": spawn, "skynet": skynet, "fib": fib,
         "pingpong": pingpong, "mpmc": mpmc, "mutex": mutex, "timers": timers, "idle": idle, "file": file,
-        "echo": echo, "mixed": mixed, "stuck": stuck, "wake": wake, "scaling": scaling}
+        "http": http, "echo": echo, "mixed": mixed, "stuck": stuck, "wake": wake, "scaling": scaling}
 
 
 # ---- Running them -------------------------------------------------------------------------------

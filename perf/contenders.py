@@ -15,7 +15,7 @@ BENCH = BUILD / "bin" / "bench"
 ECHO = BUILD / "bin" / "echo"
 TOOL_PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/go/bin",
                              str(Path.home() / ".cargo" / "bin")])
-BUILD_SECONDS = 90  # a peer that takes longer is left out: a registry out of reach, say
+BUILD_SECONDS = 240  # a peer that takes longer is left out: a registry out of reach, say
 RUN_SECONDS = 120
 
 
@@ -85,12 +85,22 @@ def uvloop():
     return loop(python, " loop=uvloop")
 
 
+def uvicorn():
+    python = str(OUT / "venv/bin/python")
+    if not step(python, "-c", "import uvicorn, uvloop, httptools"):
+        step(sys.executable, "-m", "venv", str(OUT / "venv"))
+        if not step(python, "-m", "pip", "install", "-q", "--retries", "0", "--timeout", "15",
+                    "uvicorn", "uvloop", "httptools"):
+            return None
+    return f"{python} {HERE}/peers/http_uvicorn.py"
+
+
 def fio():
     return f"{sys.executable} {HERE}/peers/fio.py" if step("fio", "--version") else None
 
 
 PEERS = {"epoll": epoll, "ring": ring, "boost": boost, "go": go, "tokio": tokio,
-         "asyncio": asyncio, "uvloop": uvloop, "fio": fio}
+         "asyncio": asyncio, "uvloop": uvloop, "uvicorn": uvicorn, "fio": fio}
 
 
 def build(names):

@@ -13,6 +13,7 @@
  *                      million descriptors are more than a process may have)
  *   variant=unstarted  spawned while main and a spinner keep the one worker and its only
  *                      substitute busy, so that none has run when the memory is read
+ *   variant=connections  of a server: connections.c
  *
  * The row fails if the moment came before all were waiting: a larger hold= helps.
  */
@@ -148,6 +149,10 @@ void bench_row_idle(void)
 {
     idle.n = bench_int("n", 1000000);
     idle.variant = bench_arg("variant", "sleep");
+    if (!strcmp(idle.variant, "connections")) {
+        bench_idle_connections();
+        return;
+    }
     int workers = (int)bench_int("workers", strcmp(idle.variant, "unstarted") ? 2 : 1);
     for (int i = 0; i < SOCKETS; i++)
         if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, idle.ends[i]) < 0)

@@ -12,6 +12,7 @@ void bench_row_mpmc(void);
 void bench_row_mutex(void);
 void bench_row_timers(void);
 void bench_row_idle(void);
+void bench_idle_connections(void); /* connections.c: row idle, variant=connections */
 void bench_row_echo(void);
 void bench_row_http(void);
 void bench_row_file(void);

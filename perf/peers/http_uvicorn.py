@@ -20,7 +20,10 @@ def main():
     print(f"listening on 127.0.0.1:{listener.getsockname()[1]}", flush=True)
     config = uvicorn.Config(hello, loop="uvloop", http="httptools", access_log=False,
                             log_level="critical", lifespan="off", server_header=False)
-    uvicorn.Server(config).run(sockets=[listener])
+    try:
+        uvicorn.Server(config).run(sockets=[listener])
+    except KeyboardInterrupt:  # the usual end
+        pass
 
 
 if sys.argv[1:2] == ["http"]:
