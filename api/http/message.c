@@ -194,7 +194,8 @@ static int make_room(struct message *m, size_t n)
 {
     int fields = m->scan.lines; /* at most */
     if (m->text_cap < n + 1) {
-        size_t cap = n + 1 > 1024 ? 2 * n : 1024;
+        size_t cap =
+            m->text_cap == 0 ? (n | 127) + 1 : 2 * n; /* the next is often like the first */
         free(m->text);
         m->text_cap = 0;
         m->text = malloc(cap);
@@ -203,7 +204,7 @@ static int make_room(struct message *m, size_t n)
         m->text_cap = cap;
     }
     if (m->field_cap < fields) {
-        int cap = fields > 16 ? 2 * fields : 16;
+        int cap = (fields | 7) + 1;
         free(m->fields);
         m->field_cap = 0;
         m->fields = malloc((size_t)cap * sizeof *m->fields);

@@ -17,7 +17,8 @@
 #include <time.h>
 
 enum {
-    DATE_LINE = 37 /* its length */
+    DATE_LINE = 37, /* its length */
+    HEAD_ROOM = 192
 };
 
 void pirn_http_reply_start(struct connection *c)
@@ -52,7 +53,13 @@ int pirn_http_reply_header(pirn_http_reply *reply, const char *name, const char 
 
 /* ---- Heads ------------------------------------------------------------------------------- */
 
-/* Each connection formats it once a second. */
+static void two_digits(char *at, int number)
+{
+    at[0] = (char)('0' + number / 10 % 10);
+    at[1] = (char)('0' + number % 10);
+}
+
+/* Each connection formats it once a second; without snprintf, which needs a second page of its stack. */
 static const char *date(struct connection *c)
 {
     struct timespec now;
@@ -62,9 +69,15 @@ static const char *date(struct connection *c)
         static const char days[] = "SunMonTueWedThuFriSat";
         static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
         gmtime_r(&now.tv_sec, &parts);
-        snprintf(c->date, sizeof c->date, "Date: %.3s, %02d %.3s %04d %02d:%02d:%02d GMT\r\n",
-                 days + 3 * parts.tm_wday, parts.tm_mday, months + 3 * parts.tm_mon,
-                 (parts.tm_year + 1900) % 10000, parts.tm_hour, parts.tm_min, parts.tm_sec);
+        memcpy(c->date, "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n", DATE_LINE);
+        memcpy(c->date + 6, days + 3 * parts.tm_wday, 3);
+        two_digits(c->date + 11, parts.tm_mday);
+        memcpy(c->date + 14, months + 3 * parts.tm_mon, 3);
+        two_digits(c->date + 18, (parts.tm_year + 1900) / 100);
+        two_digits(c->date + 20, parts.tm_year);
+        two_digits(c->date + 23, parts.tm_hour);
+        two_digits(c->date + 26, parts.tm_min);
+        two_digits(c->date + 29, parts.tm_sec);
         c->date_of = now.tv_sec;
     }
     return c->date;
@@ -113,6 +126,7 @@ static int add_head(struct connection *c, int status, const char *type, int64_t 
     struct text *out = &c->wire.out;
     size_t before = out->used;
     int err = 0;
+    pirn_http_text_room(out, HEAD_ROOM); /* at once and not in steps; without it, they try */
     pirn_http_text_status(out, status);
     if (!c->reply.has_date) {
         pirn_http_text_add(out, date(c), DATE_LINE);

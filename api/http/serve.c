@@ -136,7 +136,7 @@ static void name_the_rest(struct pirn_http_server *server)
     pthread_mutex_lock(&server->lock);
     for (struct connection *c = server->connections; c != NULL; c = c->next)
         pirn_http_report(server, "http: %s has not ended %d s after its cancel",
-                         c->label[0] != '\0' ? c->label : "a connection", STUBBORN_S);
+                         c->label != NULL ? c->label : "a connection", STUBBORN_S);
     pthread_mutex_unlock(&server->lock);
 }
 

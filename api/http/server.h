@@ -98,8 +98,8 @@ struct connection {
     bool first;    /* no request has come yet */
     bool blocking; /* the handler is on a thread of the pool */
     time_t date_of;
-    char date[40];  /* the header's line */
-    char label[96]; /* "GET /path", of the request that runs; under the server's lock */
+    char date[40]; /* the header's line */
+    char *label;   /* "GET /path", of a handler that is watched; under the server's lock */
 };
 
 /* request.c */

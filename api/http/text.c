@@ -20,7 +20,7 @@ void pirn_http_text_free(struct text *t)
 
 bool pirn_http_text_room(struct text *t, size_t n)
 {
-    size_t cap = t->cap < 512 ? 512 : t->cap;
+    size_t cap = t->cap < 64 ? 64 : t->cap;
     char *data;
     if (t->cap - t->used >= n)
         return true;

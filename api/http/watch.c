@@ -21,6 +21,7 @@
 #include "api/http/server.h"
 
 #include <poll.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
@@ -43,14 +44,21 @@ static bool has_ended(int fd, int events)
     return (events & POLLRDHUP) && ioctl(fd, FIONREAD, &waiting) == 0 && waiting == 0;
 }
 
-static void set_label(struct connection *c, bool on)
+/* For who names what does not end. (Without memory it has no name.) */
+static void set_label(struct connection *c, char *label)
 {
     pthread_mutex_lock(&c->server->lock);
-    if (on)
-        snprintf(c->label, sizeof c->label, "%s %s", c->wire.in.method, c->wire.in.target);
-    else
-        c->label[0] = '\0';
+    char *old = c->label;
+    c->label = label;
     pthread_mutex_unlock(&c->server->lock);
+    free(old);
+}
+
+static char *label_of(const struct connection *c)
+{
+    char label[96];
+    snprintf(label, sizeof label, "%s %s", c->wire.in.method, c->wire.in.target);
+    return strdup(label);
 }
 
 /* Until the client has ended, or the watch is cancelled: the handler has returned. */
@@ -97,9 +105,9 @@ static int watch(void *arg)
     pthread_mutex_unlock(&c->server->lock);
     while (!over && err == 0) {
         if (mark(c, &number)) {
-            set_label(c, true);
+            set_label(c, label_of(c));
             look_out(c);
-            set_label(c, false);
+            set_label(c, NULL);
             break;
         }
         err = pirn_sleep(pirn_after_ns(c->server->config.cancel_time.ns));
