@@ -180,7 +180,7 @@ static void until_named(const struct site *site, int requests)
         CHECK_OK(pirn_sleep(pirn_after_ms(1)));
         pthread_mutex_lock(&site->server->lock);
         for (struct connection *c = site->server->connections; c != NULL; c = c->next)
-            named += c->label[0] != '\0';
+            named += c->label != NULL;
         pthread_mutex_unlock(&site->server->lock);
     } while (named < requests);
 }
