@@ -222,7 +222,9 @@ static int waits_for_job(void *arg)
     int status = -12345;
     CHECK_OK(pirn_blocking(slow_job, arg, &status, PIRN_NEVER)); /* it happened */
     CHECK_EQ(status, 9);
-    CHECK_EQ(pirn_yield(), -ECANCELED); /* and the cancel is still to come */
+    int rc;
+    while ((rc = pirn_yield()) == 0) {} /* on a busy machine the run may not have ended yet */
+    CHECK_EQ(rc, -ECANCELED);           /* and the cancel is still to come */
     return 0;
 }
 
