@@ -5,6 +5,9 @@
  *   tasks=128 reads=400000 (together) mib=256 dir=/var/tmp workers=2
  *   variant=direct: the file is opened with O_DIRECT, reads=60000
  *
+ * Medians of five turns. Hot: as much CPU as Go (1,081 ns a read and 1,077); nine tenths of it are the kernel's.
+ * O_DIRECT: 14.2 us a read, fio 14.1, Go 26.9; CPU 4.7, 5.5 and 17 us: the device.
+ *
  * Hot, the file is in the cache: it has just been written. Every byte range that is read begins with its
  * own number, so that what was read is looked at.
  */
