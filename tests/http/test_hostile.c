@@ -324,6 +324,13 @@ static int wait_a_while(pirn_http_request *request, pirn_http_reply *reply, void
     return pirn_http_reply_text(reply, 200, "waited");
 }
 
+static int reply_quickly(pirn_http_request *request, pirn_http_reply *reply, void *user)
+{
+    (void)request;
+    (void)user;
+    return pirn_http_reply_text(reply, 200, "quick");
+}
+
 static int gone(void *arg)
 {
     pirn_http_config config = PIRN_HTTP_CONFIG_INIT;
@@ -337,6 +344,7 @@ static int gone(void *arg)
     CHECK_OK(
         pirn_http_route(site.server, "GET", "/block", wait_blocking, &thread, PIRN_HTTP_BLOCKING));
     site_route(&site, "GET", "/while", wait_a_while, NULL);
+    site_route(&site, "GET", "/quick", reply_quickly, NULL);
     site_open(&site);
 
     int fd = site_dial(&site);
@@ -346,13 +354,19 @@ static int gone(void *arg)
     support_until(&coroutine.ended, 1);
     CHECK_EQ(coroutine.result, -ECANCELED);
 
+    fd = site_dial(&site); /* the same behind a handler that was quick */
+    site_say(fd, "GET /quick HTTP/1.1\r\nHost: x\r\n\r\nGET /ever HTTP/1.1\r\nHost: x\r\n\r\n");
+    support_until(&coroutine.begun, 2);
+    pirn_close(fd);
+    support_until(&coroutine.ended, 2);
+
     struct linger reset = {1, 0}; /* the same with a reset, and bytes on the way */
     fd = site_dial(&site);
     site_say(fd, "GET /ever HTTP/1.1\r\nHost: x\r\n\r\nGET /while HTTP/1.1\r\nHost: x\r\n\r\n");
-    support_until(&coroutine.begun, 2);
+    support_until(&coroutine.begun, 3);
     CHECK_OK(setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset));
     pirn_close(fd);
-    support_until(&coroutine.ended, 2);
+    support_until(&coroutine.ended, 3);
 
     fd = site_dial(&site);
     site_say(fd, "GET /block HTTP/1.1\r\nHost: x\r\n\r\n");
