@@ -59,25 +59,41 @@ static void two_digits(char *at, int number)
     at[1] = (char)('0' + number % 10);
 }
 
-/* Each connection formats it once a second; without snprintf, which needs a second page of its stack. */
+/* Year, month from 0 and day of the month of the n-th day since 1970, in the Gregorian calendar (Howard
+ * Hinnant's civil_from_days: years that begin in March, so that a leap day is the last of its). */
+static void civil(int64_t n, int *ret_year, int *ret_month, int *ret_day)
+{
+    n += 719468; /* from the first of March of the year 0 */
+    int64_t era = n / 146097, of_era = n % 146097;
+    int64_t year = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
+    int64_t of_year = of_era - (365 * year + year / 4 - year / 100);
+    int64_t month = (5 * of_year + 2) / 153;
+    *ret_day = (int)(of_year - (153 * month + 2) / 5) + 1;
+    *ret_month = (int)(month < 10 ? month + 2 : month - 10);
+    *ret_year = (int)(year + era * 400) + (*ret_month < 2);
+}
+
+/* Each connection formats it once a second; without snprintf, which needs a second page of its stack, and
+ * gmtime, which takes a lock and reads the time zone's file. */
 static const char *date(struct connection *c)
 {
     struct timespec now;
-    struct tm parts;
     clock_gettime(CLOCK_REALTIME_COARSE, &now);
     if (now.tv_sec != c->date_of) {
         static const char days[] = "SunMonTueWedThuFriSat";
         static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-        gmtime_r(&now.tv_sec, &parts);
+        int64_t day = now.tv_sec / 86400;
+        int second = (int)(now.tv_sec % 86400), year, month, of_month;
+        civil(day, &year, &month, &of_month);
         memcpy(c->date, "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n", DATE_LINE);
-        memcpy(c->date + 6, days + 3 * parts.tm_wday, 3);
-        two_digits(c->date + 11, parts.tm_mday);
-        memcpy(c->date + 14, months + 3 * parts.tm_mon, 3);
-        two_digits(c->date + 18, (parts.tm_year + 1900) / 100);
-        two_digits(c->date + 20, parts.tm_year);
-        two_digits(c->date + 23, parts.tm_hour);
-        two_digits(c->date + 26, parts.tm_min);
-        two_digits(c->date + 29, parts.tm_sec);
+        memcpy(c->date + 6, days + 3 * ((day + 4) % 7), 3); /* the first was a Thursday */
+        two_digits(c->date + 11, of_month);
+        memcpy(c->date + 14, months + 3 * month, 3);
+        two_digits(c->date + 18, year / 100);
+        two_digits(c->date + 20, year);
+        two_digits(c->date + 23, second / 3600);
+        two_digits(c->date + 26, second / 60 % 60);
+        two_digits(c->date + 29, second % 60);
         c->date_of = now.tv_sec;
     }
     return c->date;

@@ -82,13 +82,17 @@ static void compute(void)
 static void block(void)
 {
     char c;
+    support_blocking_begin();
     for (int i = 1; i < CHILDREN; i++)
         CHECK_EQ(read(brood.pipe[0], &c, 1), 1);
+    support_blocking_end();
 }
 
 static int writes(void *arg)
 {
+    support_blocking_begin();
     CHECK_EQ(write(brood.pipe[1], "x", 1), 1);
+    support_blocking_end();
     return counts(arg);
 }
 
@@ -134,7 +138,9 @@ static int block_beside_a_newcomer(void *arg)
     char c;
     (void)arg;
     pirn_task *task = support_spawn(writes, NULL);
+    support_blocking_begin();
     CHECK_EQ(read(brood.pipe[0], &c, 1), 1);
+    support_blocking_end();
     return support_join(task);
 }
 

@@ -325,7 +325,7 @@ static int kept_pipe(void *arg)
     CHECK_EQ(pirn_stream_write(s, "y", 1), 1);
     CHECK_OK(pirn_stream_close(s, PIRN_NEVER));
     pirn_stream_release(s);
-    CHECK_EQ(write(pipe[1], "z", 1), 1);
+    CHECK_EQ(support_write(pipe[1], "z", 1), 1);
     CHECK_OK(close(pipe[0]));
     CHECK_OK(close(pipe[1]));
     return 0;

@@ -75,8 +75,8 @@ static void datagrams(void)
     int pair[2];
     CHECK_OK(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, pair));
     for (int as_msg = 0; as_msg < 2; as_msg++) {
-        CHECK_EQ(send(pair[1], "first", 5, 0), 5);
-        CHECK_EQ(send(pair[1], "second", 6, 0), 6);
+        CHECK_EQ(send(pair[1], "first", 5, MSG_DONTWAIT), 5);
+        CHECK_EQ(send(pair[1], "second", 6, MSG_DONTWAIT), 6);
         CHECK_EQ(receive(pair[0], as_msg != 0, buf, LENGTH, MSG_WAITALL, PIRN_NEVER), 5);
         CHECK_EQ(receive(pair[0], as_msg != 0, buf, LENGTH, MSG_WAITALL, PIRN_NEVER), 6);
         CHECK(memcmp(buf, "second", 6) == 0);

@@ -393,7 +393,9 @@ static void traced(void)
         CHECK_EQ(pirn_process_wait(p, &status, PIRN_NOW), -ETIMEDOUT);
     }
     CHECK_OK(kill(tracer, SIGKILL));
+    support_blocking_begin();
     CHECK_EQ(waitpid(tracer, NULL, 0), tracer);
+    support_blocking_end();
     CHECK_OK(pirn_process_wait(p, &status, PIRN_NEVER));
     CHECK_EQ(status, -SIGKILL);
     pirn_process_release(p);

@@ -133,7 +133,9 @@ static inline void cert_make_all(void)
 static inline void certs(void)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
+    support_blocking_begin(); /* files */
     pthread_once(&once, cert_make_all);
+    support_blocking_end();
 }
 
 /* ---- Contexts ---------------------------------------------------------------------------------- */
@@ -148,7 +150,9 @@ static inline pirn_tls_context *client_with(const char *ca, const char *certific
     config.certificate = certificate != NULL ? cert_path(certificate) : NULL;
     config.alpn = alpn;
     config.flags = flags;
+    support_blocking_begin(); /* it reads files, and says so */
     CHECK_OK(pirn_tls_context_new(&context, PIRN_TLS_CLIENT, &config));
+    support_blocking_end();
     return context;
 }
 
@@ -162,7 +166,9 @@ static inline pirn_tls_context *server_with(const char *certificate, const char 
     config.ca_file = ca != NULL ? cert_path(ca) : NULL;
     config.flags = ca != NULL ? PIRN_TLS_ASK_CLIENT : 0;
     config.alpn = alpn;
+    support_blocking_begin();
     CHECK_OK(pirn_tls_context_new(&context, PIRN_TLS_SERVER, &config));
+    support_blocking_end();
     return context;
 }
 
