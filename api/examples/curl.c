@@ -80,7 +80,7 @@ static int fetcher(void *arg)
     errand *e = arg;
     with_curl http;
     int i, rc = with_curl_open(&http);
-    if (rc < 0)
+    if (rc != 0)
         return rc;
     while (rc == 0 && (i = atomic_fetch_add(&e->next, 1)) < e->n)
         rc = fetch(e, &http, i);

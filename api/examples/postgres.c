@@ -55,7 +55,7 @@ static int ask(void *arg)
     PGresult *result = NULL;
     PGconn *conn;
     int rc = with_postgres_connect(&conn, e->conninfo, deadline);
-    if (rc < 0) {
+    if (rc != 0) {
         complain(e, i + 1, strerror(-rc));
         return 0;
     }

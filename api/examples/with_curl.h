@@ -73,6 +73,7 @@ static inline int with_curl_on_timer(CURLM *multi, long ms, void *user)
 static inline int with_curl_open(with_curl *w)
 {
     w->timer = PIRN_NEVER;
+    w->multi = NULL;
     w->epoll = epoll_create1(EPOLL_CLOEXEC);
     if (w->epoll < 0)
         return -errno;

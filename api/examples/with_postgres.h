@@ -121,9 +121,9 @@ static inline int with_postgres_connect(PGconn **ret_conn, const char *conninfo,
  */
 static inline int with_postgres_result(PGconn *conn, PGresult **ret_result, pirn_time deadline)
 {
-    int left, rc;
+    int rc;
     /* While the server does not take all of a query it may be that it wants to be read first. */
-    while ((left = PQflush(conn)) > 0) {
+    while (PQflush(conn) > 0) {
         rc = pirn_poll(PQsocket(conn), POLLIN | POLLOUT, deadline);
         if (rc < 0)
             return rc;
