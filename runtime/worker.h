@@ -118,8 +118,8 @@ struct worker {
     _Atomic int64_t idle_at;  /* when its queue was last empty */
     _Atomic uint32_t each_ns; /* from switch to switch, in the last stride */
     _Atomic bool talks;       /* its tasks had better stay together */
-    bool apart;
-    int64_t talks_until;
+    bool apart; /* the owner's alone, as what follows: its last stride contended for locks */
+    int64_t talks_until; /* for that it is talking until then */
     unsigned woken_here; /* in this stride: tasks woken by others, */
     unsigned fetched;    /* of those, parked by a peer, */
     unsigned contended;  /* locks of channels and queues not had at once */
