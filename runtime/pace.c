@@ -36,8 +36,8 @@
  *     the end; if neither does, and locks are in contention, that of the higher number hands over what
  *     it has to the other.
  *     Words over a channel (row mpmc, 2 workers, capacity 0, 1, 64, 1024; medians of 7 pairs, the last two
- *     from two longer runs): 166, 110, 68, 63 ns before, 64, 56, 29 to 37, 27 to 28 now. Tried: the bound on the steps alone (150 ns for
- *     all: two workers that already talk across are never below it).
+ *     from two longer runs): 166, 110, 68, 63 ns before, 64, 56, 29 to 37, 27 to 28 now. Tried: the bound
+ *     on the steps alone (150 ns for all: two workers that already talk across are never below it).
  *
  * Protocol: hand_over  1. push to the inject queue
  *           park       2. state := PARKING, full fence  3. a peer still AWAKE (and at work)? then do not
