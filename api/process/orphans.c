@@ -5,7 +5,8 @@
  * ends with the last, so that a program without such children has neither thread nor descriptor for them.
  * It is the one thread of a crew that is stopped as soon as it has its work (runtime/crew.h): signals
  * blocked, detached. One that cannot be watched (no descriptor, no memory, no thread) is kept in a list,
- * and tried again when the next one comes or a child is spawned.
+ * and tried again when the next one comes or a child is spawned. Those that are watched are in a list as
+ * well: epoll's copy of the pointer alone would be none to a search for leaks.
  *
  * Rejected: a task of the runtime that polls. The last reference may go on a plain thread, or in the last
  * moments of a run. And SIGCHLD: that is the program's, and takes a wait for everybody's children.
@@ -26,10 +27,26 @@ enum {
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static int epfd = -1;  /* under the lock, as are: */
-static size_t watched; /* how many are in epfd */
-static bool running;   /* the thread, which alone changes epfd then; it ends with the last one */
+static int epfd = -1; /* under the lock, as are: */
+static bool running;  /* the thread, which alone changes epfd then; it ends with the last one */
+static pirn_process *watched; /* in epfd */
 static pirn_process *waiting; /* not watched */
+
+static void put(pirn_process **list, pirn_process *p)
+{
+    p->link = list;
+    p->next = *list;
+    if (p->next != NULL)
+        p->next->link = &p->next;
+    *list = p;
+}
+
+static void take(pirn_process *p)
+{
+    *p->link = p->next;
+    if (p->next != NULL)
+        p->next->link = p->link;
+}
 
 /* Nobody has a handle: true if it has been reaped. */
 static bool is_over(pirn_process *p)
@@ -47,8 +64,8 @@ static int reap(pirn_process *p)
         return 0;
     /* A fork's child may have a copy of the descriptor: a close would not take it out. */
     sys_epoll_ctl(epfd, EPOLL_CTL_DEL, p->pidfd, NULL);
+    take(p);
     pirn_process_free(p);
-    watched--;
     return 1;
 }
 
@@ -69,7 +86,7 @@ static void watch(struct work *work)
         pthread_mutex_lock(&lock);
         for (int i = 0; i < n; i++)
             over += reap(events[i].data.ptr);
-        last = watched == 0;
+        last = watched == NULL;
         if (last)
             stop();
         pthread_mutex_unlock(&lock);
@@ -95,20 +112,18 @@ static int start(void)
     return rc;
 }
 
-static bool try_watch(pirn_process *p)
+/* Puts it into one of the two lists. */
+static void watch_or_keep(pirn_process *p)
 {
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = p};
     if (!running)
         epfd = sys_epoll_create1(EPOLL_CLOEXEC);
-    if (epfd < 0)
-        return false;
-    bool added = sys_epoll_ctl(epfd, EPOLL_CTL_ADD, p->pidfd, &event) == 0;
-    watched += added;
-    if (running || (added && start() == 0))
-        return added;
-    watched = 0;
-    stop();
-    return false;
+    bool added = epfd >= 0 && sys_epoll_ctl(epfd, EPOLL_CTL_ADD, p->pidfd, &event) == 0;
+    if (added && !running)
+        added = start() == 0;
+    put(added ? &watched : &waiting, p);
+    if (!running && epfd >= 0)
+        stop();
 }
 
 /* ---- What others ask ----------------------------------------------------------------------- */
@@ -123,13 +138,22 @@ static void in_parent(void)
     pthread_mutex_unlock(&lock);
 }
 
+static void forget(pirn_process **list)
+{
+    while (*list != NULL) {
+        pirn_process *p = *list;
+        take(p);
+        pirn_process_free(p);
+    }
+}
+
 /* Those are the parent's children, and the thread is the parent's. */
 static void in_child(void)
 {
     if (epfd >= 0)
         stop();
-    watched = 0;
-    waiting = NULL;
+    forget(&watched);
+    forget(&waiting);
     pthread_mutex_unlock(&lock);
 }
 
@@ -151,12 +175,10 @@ static void retry(void)
     waiting = NULL;
     for (; p != NULL; p = next) {
         next = p->next;
-        if (is_over(p)) {
+        if (is_over(p))
             pirn_process_free(p);
-        } else if (!try_watch(p)) {
-            p->next = waiting;
-            waiting = p;
-        }
+        else
+            watch_or_keep(p);
     }
 }
 
@@ -176,8 +198,7 @@ void pirn_orphan_adopt(pirn_process *p)
     }
     prepare();
     pthread_mutex_lock(&lock);
-    p->next = waiting;
-    waiting = p;
+    put(&waiting, p);
     retry();
     pthread_mutex_unlock(&lock);
 }

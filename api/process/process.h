@@ -15,7 +15,7 @@
  * Field               who may touch it
  * refs                anybody, atomically; the last one releases
  * ended, lost, status holders of the lock
- * next                orphans.c
+ * next, link          orphans.c
  * busy                whoever sets it (acquire), until it clears it (release): talk is its
  * the others          constant
  */
@@ -48,9 +48,9 @@ struct pirn_process {
     int pidfd;   /* -1: it had been lost before there was one */
     pid_t owner; /* whose child it is: not a fork's child's */
     unsigned flags;
-    int pipes[3];              /* until they are streams; then -1 */
-    pirn_stream *streams[3];   /* NULL: no pipe */
-    struct pirn_process *next; /* orphans.c */
+    int pipes[3];                      /* until they are streams; then -1 */
+    pirn_stream *streams[3];           /* NULL: no pipe */
+    struct pirn_process *next, **link; /* orphans.c */
     atomic_flag busy;
     struct talk talk;
 };

@@ -353,7 +353,21 @@ START_TEST(s156_signals_are_as_by_default)
 }
 END_TEST
 
+/* Its pipe's end goes with this program, and it with that: a search for leaks at the end finds it watched. */
+START_TEST(a167_one_is_left_behind)
+{
+    int pipe[2];
+    pirn_process_config config = PIRN_PROCESS_CONFIG_INIT;
+    CHECK_OK(pipe2(pipe, O_CLOEXEC));
+    config.flags = PIRN_PROCESS_LEAVE;
+    config.in = pipe[0];
+    config.out = config.err = PIRN_STDIO_NULL;
+    pirn_process_release(start(ARGV("cat"), &config));
+    close(pipe[0]);
+}
+END_TEST
+
 SUPPORT_MAIN("subprocess/spawn", s158_arguments_arrive_unchanged, s158_environment_and_directory,
              a168_no_program_no_zombie_no_descriptor, a168_no_descriptors_left,
              a168_descriptors_are_not_inherited, a168_descriptors_that_are_given,
-             s156_signals_are_as_by_default)
+             s156_signals_are_as_by_default, a167_one_is_left_behind)
