@@ -7,8 +7,8 @@ cd "$(dirname "$0")/.."
 
 packages="gcc g++ libc6-dev cmake ninja-build pkg-config liburing-dev libck-dev libc-ares-dev check spin
     libhttp-parser-dev libjansson-dev curl wrk nginx python3 libssl-dev openssl"
-# Other libraries, and their servers (tests/foreign): of those the packages that start no service. PostgreSQL
-# has none such; it is told to make no cluster, and has nothing to start then.
+# Other libraries, and their servers (tests/foreign). The tests start their own servers: PostgreSQL is told to
+# make no cluster, and no package to start its service (policy-rc.d, as in a chroot).
 packages="$packages libpq-dev libmariadb-dev"
 pkg-config --exists libcurl 2>/dev/null || packages="$packages libcurl4-openssl-dev" # it excludes its siblings
 packages="$packages apache2-bin mariadb-server-core mariadb-client-core postgresql"
@@ -18,6 +18,7 @@ for package in $packages; do
     [ "$state" = installed ] || missing="$missing $package"
 done
 no_cluster=/etc/postgresql-common/createcluster.d/pirn-tests.conf
+policy=/usr/sbin/policy-rc.d
 if [ -n "$missing" ]; then
     install="apt-get install -y --no-install-recommends$missing"
     if [ "$(id -u)" = 0 ]; then
@@ -31,16 +32,22 @@ if [ -n "$missing" ]; then
     fi
     echo "== installing$missing"
     $sudo apt-get update -q
+    [ ! -e $policy ] || policy= # the administrator's stays
+    trap '$sudo rm -f $no_cluster $policy' EXIT
+    trap 'exit 1' INT TERM
     case $missing in *postgresql*)
         $sudo mkdir -p ${no_cluster%/*}
         echo "create_main_cluster = false" | $sudo tee $no_cluster >/dev/null
-        trap '$sudo rm -f $no_cluster' EXIT
         ;;
     esac
+    if [ -n "$policy" ]; then
+        printf '#!/bin/sh\nexit 101\n' | $sudo tee $policy >/dev/null
+        $sudo chmod 755 $policy
+    fi
     # shellcheck disable=SC2086
     $sudo env DEBIAN_FRONTEND=noninteractive $install
-    $sudo rm -f $no_cluster
-    trap - EXIT
+    $sudo rm -f $no_cluster $policy
+    trap - EXIT INT TERM
 fi
 
 build=${BUILD_DIR:-build}
