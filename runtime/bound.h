@@ -12,7 +12,7 @@
  *              gets through (pirn_task_relevel)
  *
  * The hit comes before the swap of the cell. So if the task lowers its depth, or clears CANCEL, after
- * that swap, it finds hit; and if before, the swap finds the cell as it left it.
+ * that swap, it finds hit; and if before, the swap finds the cell as it left it. tests/model/bound.pml.
  */
 #ifndef PIRN_RUNTIME_BOUND_H
 #define PIRN_RUNTIME_BOUND_H

@@ -31,7 +31,7 @@
  *
  * A waker that holds a waiter of gen g can never end a later wait, however late it comes. A cancel
  * is in this word too, so there is no window between looking for it and parking.
- * tests/model/wait.pml checks it, but for depth and REQUESTED, and pass.pml what PASSED is for.
+ * tests/model/wait.pml checks it, bound.pml what depth and REQUESTED are for, and pass.pml PASSED.
  *
  * Claims release what the waker wrote and acquire the parked side's frame; the park releases the
  * frame. A resumed waiter has its acquire from the run queue (or, if it was claimed before it had
