@@ -48,6 +48,8 @@ static int write_terminal(void *arg)
 
 START_TEST(s157_a_terminal_takes_its_time)
 {
+    if (kinds() != KINDS)
+        return;
     FOR_WORKERS(w)
     CHECK_OK(support_run(w, write_terminal, NULL));
 }

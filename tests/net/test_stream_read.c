@@ -38,7 +38,7 @@ static int reads_and_ends(void *arg)
 START_TEST(a156_up_to_n_then_the_end)
 {
     FOR_WORKERS(w)
-    for (enum kind kind = 0; kind < KINDS; kind++)
+    for (enum kind kind = 0, end = kinds(); kind < end; kind++)
         CHECK_OK(support_run(w, reads_and_ends, &kind));
 }
 END_TEST
@@ -139,7 +139,7 @@ static int three_lines(void *arg)
 START_TEST(s137_three_lines_the_last_without_newline)
 {
     FOR_WORKERS(w)
-    for (enum kind kind = 0; kind < KINDS; kind++)
+    for (enum kind kind = 0, end = kinds(); kind < end; kind++)
         CHECK_OK(support_run(w, three_lines, &kind));
 }
 END_TEST
@@ -331,7 +331,7 @@ static int second_reader(void *arg)
 START_TEST(a160_a_second_reader_is_sent_away)
 {
     FOR_WORKERS(w)
-    for (enum kind kind = 0; kind < KINDS; kind++)
+    for (enum kind kind = 0, end = kinds(); kind < end; kind++)
         CHECK_OK(support_run(w, second_reader, &kind));
 }
 END_TEST
@@ -370,7 +370,7 @@ static int cancelled_reader(void *arg)
 START_TEST(a160_a_cancelled_reader_takes_nothing)
 {
     FOR_WORKERS(w)
-    for (enum kind kind = 0; kind < KINDS; kind++)
+    for (enum kind kind = 0, end = kinds(); kind < end; kind++)
         CHECK_OK(support_run(w, cancelled_reader, &kind));
 }
 END_TEST
@@ -401,7 +401,7 @@ static int peeks(void *arg)
 START_TEST(peek_shows_and_consume_takes)
 {
     FOR_WORKERS(w)
-    for (enum kind kind = 0; kind < KINDS; kind++)
+    for (enum kind kind = 0, end = kinds(); kind < end; kind++)
         CHECK_OK(support_run(w, peeks, &kind));
 }
 END_TEST

@@ -332,7 +332,7 @@ static int close_ends_a_read(void *arg)
 START_TEST(a162_close_ends_a_read)
 {
     FOR_WORKERS(w)
-    for (enum kind kind = 0; kind < KINDS; kind++)
+    for (enum kind kind = 0, end = kinds(); kind < end; kind++)
         CHECK_OK(support_run(w, close_ends_a_read, &kind));
 }
 END_TEST

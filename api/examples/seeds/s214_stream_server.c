@@ -58,15 +58,15 @@ static int serve(void *arg)
     must(pirn_server_new(&job->server, handle, job, NULL));
     must(pirn_server_listen(job->server, "127.0.0.1", job->port, NULL, PIRN_NEVER));
     printf("listening on 127.0.0.1:%d\n", pirn_server_port(job->server));
-    if (job->text != NULL) {
-        pirn_task *client;
+    pirn_task *client = NULL;
+    if (job->text != NULL)
         must(pirn_spawn(&client, say, job));
-        pirn_detach(client);
-    }
     int rc = pirn_server_serve(job->server);
     if (rc == -ESHUTDOWN)
         rc = 0; /* it has served them all before this came to wait for it */
     pirn_server_stop(job->server, after(1));
+    if (client != NULL)
+        must(pirn_join(client, NULL, PIRN_NEVER));
     pirn_server_release(job->server);
     return rc;
 }
