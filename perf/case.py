@@ -1,0 +1,81 @@
+"""A case: contenders that do the same work, the figures to show of them, and what is asked of ours.
+"""
+import shlex
+
+from contenders import BENCH
+
+LOWER = ("ns_", "bytes_", "lateness", "latency", "trip", "cpu_ns", "threads", "mappings")
+
+
+class Case:
+    """Commands by contender, the metrics to show, and what is asked of them."""
+
+    def __init__(self, title, metrics, ready):
+        self.title, self.metrics, self.ready = title, metrics, ready
+        self.commands, self.checks = {}, []
+
+    def own(self, name, *args):
+        self.commands[name] = [str(BENCH), *args]
+        return self
+
+    def peers(self, names, row, more=""):
+        """Peers that are programs of their own."""
+        for name in names:
+            if name in self.ready:
+                self.commands[name] = shlex.split(self.ready[name](row, more))
+        return self
+
+    def through(self, names, how, row, *args, more="", suffix=""):
+        """Peers that our bench program starts, as server= or peer=, and watches."""
+        for name in names:
+            if name in self.ready:
+                command = f"{how}={self.ready[name](row, more)}"
+                self.commands[name + suffix] = [str(BENCH), *args, command]
+        return self
+
+    def factor(self, gate, goal, metric=None, ours="pirn", than=None):
+        """At least `gate` times better than that contender, or than the best one."""
+        metric = metric or self.metrics[0]
+        self.checks.append(lambda medians: factor(medians, metric, ours, than, gate, goal))
+        return self
+
+    def limit(self, metric, gate, goal, ours="pirn"):
+        """A figure within these limits, whoever the peers are."""
+        self.checks.append(lambda medians: limit(medians, metric, ours, gate, goal))
+        return self
+
+
+def lower(metric):
+    return metric.startswith(LOWER)
+
+
+def verdict(value, gate, goal, low):
+    def met(bound):
+        return value <= bound if low else value >= bound
+    if goal is not None and met(goal):
+        return "goal met"
+    return "gate met" if met(gate) else "GATE MISSED"
+
+
+def factor(medians, metric, ours, than, gate, goal):
+    others = {name: m[metric] for name, m in medians.items()
+              if metric in m and (name == than if than else not name.startswith("pirn"))}
+    if metric not in medians.get(ours, {}):
+        return f"{metric}: {ours} has none: GATE MISSED"
+    if not others:
+        return f"{metric}: nobody to compare with"
+    best = (min if lower(metric) else max)(others, key=others.get)
+    mine = medians[ours][metric]
+    ratio = others[best] / mine if lower(metric) else mine / others[best]
+    wanted = f"gate {gate:g}x" + (f", goal {goal:g}x" if goal else "")
+    return (f"{metric}: {ours} is {ratio:.2f}x as good as {best} ({wanted}): "
+            f"{verdict(ratio, gate, goal, False)}")
+
+
+def limit(medians, metric, ours, gate, goal):
+    if metric not in medians.get(ours, {}):
+        return f"{metric}: {ours} has none: GATE MISSED"
+    value, low = medians[ours][metric], lower(metric) or metric == "wake_ratio"
+    sign = "<=" if low else ">="
+    wanted = f"gate {sign} {gate:g}" + (f", goal {sign} {goal:g}" if goal else "")
+    return f"{metric}: {ours} has {value:.5g} ({wanted}): {verdict(value, gate, goal, low)}"
