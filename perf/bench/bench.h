@@ -45,8 +45,8 @@ typedef struct bench_samples {
 } bench_samples;
 
 void bench_add(bench_samples *samples, int64_t ns);
-int64_t bench_percentile(bench_samples *samples, size_t percent); /* sorts; nearest rank */
-/* Prints NAME_p50_us, NAME_p99_us, NAME_max_us and NAME_samples; frees the samples. */
+int64_t bench_quantile(bench_samples *samples, size_t per_mille); /* sorts; nearest rank */
+/* Prints NAME_p50_us, p99, p999 (99.9%), max, and NAME_samples; frees the samples. */
 void bench_out_samples(const char *name, bench_samples *samples);
 
 /* ---- The work kernel (work.c) ------------------------------------------------------------- */
@@ -63,18 +63,29 @@ enum {
     BENCH_MESSAGE = 64
 };
 
+/* What a process takes of the machine beside CPU. */
+typedef struct bench_used {
+    int64_t resident_kb; /* the most it had since it began */
+    int64_t threads;     /* now */
+} bench_used;
+
+bench_used bench_used_by(pid_t pid);
+void bench_out_used(bench_used used); /* resident_kb and threads */
+
 typedef struct bench_load {
     const char *server; /* a shell command that prints the address it listens on */
     int conns;          /* connections that send requests without work, or with `work` */
-    int heavy;          /* connections that send requests with `heavy_work`, back to back */
+    int heavy;          /* connections that send requests with `heavy_work` */
     uint32_t work, heavy_work;
-    int64_t pace_ns; /* a conn sends at most this often; 0: back to back */
+    int64_t pace_ns,
+        heavy_pace_ns; /* such a connection sends at most this often; 0: back to back */
     int64_t run_ns;
 } bench_load;
 
 typedef struct bench_loaded {
     double msgs_per_s, heavy_per_s;
     double server_cpu, load_cpu; /* CPU-seconds per second */
+    bench_used server_used;      /* when the time was up */
     bench_samples latency;       /* of the conns, not of the heavy ones */
 } bench_loaded;
 
@@ -85,6 +96,9 @@ void bench_load_run(const bench_load *load, bench_loaded *ret_loaded);
 pid_t bench_start(const char *command, int *ret_stdout);
 int bench_read_port(int out); /* from the 127.0.0.1:PORT that it prints */
 void bench_end(pid_t pid);    /* SIGINT, after two seconds SIGKILL; waits for it */
+
+/* This many descriptors, and some: for this process and for those it starts. */
+void bench_raise_descriptors(int count);
 
 /* A child process with a blocking echo loop; returns its port. */
 int bench_echo_child(void);

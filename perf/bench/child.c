@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -78,6 +79,32 @@ static void echo_loop(int listener)
                 break;
         close(fd);
     }
+}
+
+void bench_raise_descriptors(int count)
+{
+    struct rlimit limit;
+    rlim_t wanted = (rlim_t)count + 100;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        bench_fail("getrlimit", errno);
+    if (limit.rlim_cur >= wanted)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    if (limit.rlim_max < wanted || setrlimit(RLIMIT_NOFILE, &limit) < 0)
+        bench_fail("the limit of descriptors", EMFILE);
+}
+
+bench_used bench_used_by(pid_t pid)
+{
+    char file[64];
+    snprintf(file, sizeof file, "/proc/%d/status", (int)pid);
+    return (bench_used){bench_proc(file, "VmHWM:"), bench_proc(file, "Threads:")};
+}
+
+void bench_out_used(bench_used used)
+{
+    bench_out("resident_kb", (double)used.resident_kb);
+    bench_out("threads", (double)used.threads);
 }
 
 int bench_echo_child(void)

@@ -23,7 +23,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -32,17 +31,6 @@ static int64_t resident(pid_t pid)
     char file[64];
     snprintf(file, sizeof file, "/proc/%d/status", (int)pid);
     return 1024 * bench_proc(file, "VmRSS:");
-}
-
-/* For the server as well, which inherits it. */
-static void raise_limit(int conns)
-{
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-        bench_fail("getrlimit", errno);
-    limit.rlim_cur = limit.rlim_max;
-    if (limit.rlim_max < (rlim_t)conns + 100 || setrlimit(RLIMIT_NOFILE, &limit) < 0)
-        bench_fail("the limit of descriptors", EMFILE);
 }
 
 static int connect_to(int port)
@@ -78,7 +66,7 @@ void bench_idle_connections(void)
         bench_fail("/proc/self/exe", errno);
     snprintf(own, sizeof own, "%s/http_hello --port 0 --workers %d", dirname(self),
              (int)bench_int("workers", 2));
-    raise_limit(conns);
+    bench_raise_descriptors(conns);
     pid_t server = bench_start(bench_arg("server", own), &out);
     int port = bench_read_port(out);
     int64_t before = resident(server);
@@ -89,6 +77,7 @@ void bench_idle_connections(void)
     bench_nap(bench_int("settle_ms", 500) * 1000000);
     bench_out("conns", conns);
     bench_out("bytes_each", (double)(resident(server) - before) / conns);
+    bench_out_used(bench_used_by(server));
     for (int i = 0; i < conns; i++) {
         ask(fds[i], http ? get : message, http ? sizeof get - 1 : sizeof message); /* all alive */
         close(fds[i]);

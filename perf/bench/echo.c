@@ -4,8 +4,8 @@
  *   echo      conns=64 seconds=2 workers=2, messages of 64 bytes back to back; server=COMMAND
  *             measures another server (default: the echo program beside this one)
  *   requests  the same with server=COMMAND given, and work_us=0 of CPU in each request;
- *             heavy=0 further connections send requests of heavy_us=20000; pace_us=0 holds a
- *             connection that is not heavy to one request in that time
+ *             heavy=0 further connections send requests of heavy_us=20000; pace_us=0 and
+ *             heavy_pace_us=0 hold a connection to one request in that time (0: back to back)
  *
  * msgs_per_cpu_s is messages over CPU time of the server alone, in the kernel and out of it.
  */
@@ -30,6 +30,7 @@ static void run(const char *server, int conns)
         .work = (uint32_t)(per_ms * (uint64_t)work_us / 1000),
         .heavy_work = (uint32_t)(per_ms * (uint64_t)heavy_us / 1000),
         .pace_ns = bench_int("pace_us", 0) * 1000,
+        .heavy_pace_ns = bench_int("heavy_pace_us", 0) * 1000,
         .run_ns = bench_int("ms", bench_int("seconds", 2) * 1000) * 1000000,
     };
     bench_loaded loaded;
@@ -38,10 +39,13 @@ static void run(const char *server, int conns)
     bench_out("msgs_per_s", loaded.msgs_per_s);
     if (load.heavy)
         bench_out("heavy_per_s", loaded.heavy_per_s);
-    bench_out("msgs_per_cpu_s", (loaded.msgs_per_s + loaded.heavy_per_s) / loaded.server_cpu);
+    double all_per_s = loaded.msgs_per_s + loaded.heavy_per_s;
+    bench_out("msgs_per_cpu_s", all_per_s / loaded.server_cpu);
+    bench_out("cpu_us_per_msg", loaded.server_cpu / all_per_s * 1e6);
     bench_out("server_cpu", loaded.server_cpu);
     bench_out("load_cpu", loaded.load_cpu);
     bench_out_samples("latency", &loaded.latency);
+    bench_out_used(loaded.server_used);
 }
 
 void bench_row_echo(void)

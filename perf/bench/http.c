@@ -38,10 +38,12 @@ static const char script[] =
     "    print('wrk_errors=' .. e.connect + e.read + e.write + e.status + e.timeout)\n"
     "    print('wrk_p50=' .. latency:percentile(50))\n"
     "    print('wrk_p99=' .. latency:percentile(99))\n"
+    "    print('wrk_p999=' .. latency:percentile(99.9))\n"
+    "    print('wrk_max=' .. latency.max)\n"
     "end\n";
 
 struct outcome {
-    double requests, us, errors, p50, p99;
+    double requests, us, errors, p50, p99, p999, max;
 };
 
 static int script_file(void)
@@ -54,7 +56,7 @@ static int script_file(void)
 
 static struct outcome run_wrk(int port, int depth)
 {
-    struct outcome o = {0, 0, 1, 0, 0};
+    struct outcome o = {.errors = 1};
     char command[512], line[512];
     int fd = script_file(), fields = 0;
     snprintf(command, sizeof command,
@@ -70,8 +72,10 @@ static struct outcome run_wrk(int port, int depth)
         fields += sscanf(line, "wrk_errors=%lf", &o.errors) == 1;
         fields += sscanf(line, "wrk_p50=%lf", &o.p50) == 1;
         fields += sscanf(line, "wrk_p99=%lf", &o.p99) == 1;
+        fields += sscanf(line, "wrk_p999=%lf", &o.p999) == 1;
+        fields += sscanf(line, "wrk_max=%lf", &o.max) == 1;
     }
-    if (pclose(wrk) != 0 || fields != 5)
+    if (pclose(wrk) != 0 || fields != 7)
         bench_fail("wrk", EPROTO);
     close(fd);
     return o;
@@ -90,6 +94,7 @@ void bench_row_http(void)
     int64_t cpu = bench_cpu_of(server);
     struct outcome o = run_wrk(port, depth);
     cpu = bench_cpu_of(server) - cpu;
+    bench_used used = bench_used_by(server);
     bench_end(server);
     close(out);
     if (o.errors > 0 || o.requests <= 0)
@@ -100,4 +105,8 @@ void bench_row_http(void)
     bench_out("server_cpu", (double)cpu / o.us / 1e3);
     bench_out("latency_p50_us", o.p50);
     bench_out("latency_p99_us", o.p99);
+    bench_out("latency_p999_us", o.p999);
+    bench_out("latency_max_us", o.max);
+    bench_out("cpu_us_per_msg", (double)cpu / 1e3 / o.requests);
+    bench_out_used(used);
 }

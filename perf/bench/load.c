@@ -2,15 +2,20 @@
  * The load every server gets, from a process of its own: one epoll loop, closed connections that
  * each have one message of 64 bytes under way.
  *
- *   1. start the server, read the port from the address it prints, connect
+ *   1. start the server, read the port from the address it prints, connect; each 256th connection
+ *      has a message answered before the next one comes, so that no backlog overflows
  *   2. each connection sends; when its answer is complete the time is noted and it sends again,
  *      at once or at the next beat of its pace
- *   3. after a warm-up of 200 ms the counters start; after run_ns they are read, the server ends
+ *   3. after a warm-up of 200 ms the counters start; after run_ns they are read
+ *   4. nothing more is sent; the answers still to come are awaited, for at most 5 s, as the longest
+ *      waits would be missing otherwise; the server ends
  *
- * A paced connection that misses a beat waits for the next one: servers that fall behind get less
- * load instead of a growing backlog, which flatters the slow ones. The loop asks for a short
- * scheduler slice, so that beside a busy server it measures the server's delay and not its own.
- * wrk and its like were rejected: they speak HTTP, and have to be installed.
+ * A paced connection that misses a beat waits for the next one, so that a server which falls behind
+ * has no backlog that grows without end. What would have been sent at the missed beat is counted
+ * among the latencies as if it had been answered together with the late one: without that the
+ * slow would answer fewer of the bad moments' requests, and look better than they are. The loop
+ * asks for a short scheduler slice, so that beside a busy server it measures the server's delay
+ * and not its own. wrk and its like were rejected: they speak HTTP, and have to be installed.
  */
 #include "perf/bench/bench.h"
 
@@ -28,21 +33,35 @@
 
 enum {
     WARM_UP_NS = 200000000,
-    EVENTS = 256
+    EVENTS = 256,
+    AT_ONCE = 256 /* connections before one is answered; listeners take 1,024 */
+};
+
+static const int64_t drain_ns = 5000000000;
+
+enum phase {
+    WARMING_UP,
+    COUNTING,
+    DRAINING
 };
 
 struct conn {
     int fd;
     int missing; /* bytes of the answer still to come; 0: waiting for the next beat */
     bool heavy;
-    int64_t sent, next; /* when the last message was sent; when the next one is due */
+    int64_t sent; /* when the last message was */
+    int64_t beat; /* with a pace: the last message's, or the next one's if none is under way */
+    int64_t pace;
 };
 
 struct state {
     const bench_load *load;
     struct conn *conns;
     int count, epoll;
-    bool counting;
+    enum phase phase;
+    int64_t begin, end; /* of the time that counts */
+    int awaited;        /* messages under way that are not heavy */
+    bool paced;         /* some connections are */
     uint64_t msgs, heavy_msgs;
     bench_samples latency;
 };
@@ -72,28 +91,62 @@ static void send_request(struct state *s, struct conn *c, int64_t now)
         message[i] = (unsigned char)(work >> (8 * i));
     c->sent = now;
     c->missing = BENCH_MESSAGE;
+    s->awaited += !c->heavy;
     if (send(c->fd, message, sizeof message, MSG_NOSIGNAL) != sizeof message)
         bench_fail("send to the server", errno);
 }
 
+/* Of a connection that nothing else is said on; blocks. */
+static void trip(struct conn *c)
+{
+    unsigned char message[BENCH_MESSAGE] = {0};
+    if (send(c->fd, message, sizeof message, MSG_NOSIGNAL) != sizeof message ||
+        recv(c->fd, message, sizeof message, MSG_WAITALL) != sizeof message)
+        bench_fail("the server does not answer", errno);
+}
+
 static void connect_all(struct state *s, int port)
 {
+    bench_raise_descriptors(s->count);
     struct sockaddr_in addr = {.sin_family = AF_INET,
                                .sin_port = htons((uint16_t)port),
                                .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     for (int i = 0; i < s->count; i++) {
         struct conn *c = &s->conns[i];
         c->heavy = i >= s->load->conns;
+        c->pace = c->heavy ? s->load->heavy_pace_ns : s->load->pace_ns;
+        s->paced |= c->pace != 0;
         c->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
         if (c->fd < 0 || connect(c->fd, (struct sockaddr *)&addr, sizeof addr) < 0)
             bench_fail("connect to the server", errno);
         setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
+        if (i % AT_ONCE == AT_ONCE - 1)
+            trip(c);
         struct epoll_event event = {.events = EPOLLIN, .data.ptr = c};
         if (epoll_ctl(s->epoll, EPOLL_CTL_ADD, c->fd, &event) < 0)
             bench_fail("epoll_ctl", errno);
-        /* spread the beats evenly */
-        c->next = bench_now() + s->load->pace_ns * i / s->count;
     }
+}
+
+/* Spreads the beats of those with the same pace evenly, and sends what has none. */
+static void begin_all(struct state *s)
+{
+    int64_t now = bench_now();
+    for (int i = 0; i < s->count; i++) {
+        struct conn *c = &s->conns[i];
+        int among = c->heavy ? s->load->heavy : s->load->conns;
+        c->beat = now + c->pace * (c->heavy ? i - s->load->conns : i) / among;
+        if (!c->pace)
+            send_request(s, c, now);
+    }
+}
+
+/* An answer is complete: on to the connection's next beat, past those it missed. */
+static void next_beat(struct state *s, struct conn *c, int64_t now)
+{
+    for (c->beat += c->pace; c->beat <= now; c->beat += c->pace)
+        if (!c->heavy && c->beat >= s->begin && c->beat < s->end)
+            bench_add(&s->latency, now - c->beat);
 }
 
 static void receive(struct state *s, struct conn *c)
@@ -108,30 +161,26 @@ static void receive(struct state *s, struct conn *c)
     if (c->missing > 0)
         return;
     int64_t now = bench_now();
-    if (s->counting && c->heavy)
-        s->heavy_msgs++;
-    if (s->counting && !c->heavy) {
-        s->msgs++;
+    s->awaited -= !c->heavy;
+    *(c->heavy ? &s->heavy_msgs : &s->msgs) += s->phase == COUNTING;
+    if (!c->heavy && s->phase != WARMING_UP)
         bench_add(&s->latency, now - c->sent);
-    }
-    if (c->heavy || !s->load->pace_ns) {
+    if (c->pace)
+        next_beat(s, c, now);
+    else if (s->phase != DRAINING)
         send_request(s, c, now);
-        return;
-    }
-    while (c->next <= now)
-        c->next += s->load->pace_ns;
 }
 
 /* Sends what is due; returns when the next message is. */
 static int64_t send_due(struct state *s, int64_t now)
 {
     int64_t next = INT64_MAX;
-    for (int i = 0; i < s->load->conns; i++) {
+    for (int i = 0; i < s->count; i++) {
         struct conn *c = &s->conns[i];
-        if (!c->missing && c->next <= now)
+        if (c->pace && !c->missing && c->beat <= now)
             send_request(s, c, now);
-        else if (!c->missing && c->next < next)
-            next = c->next;
+        else if (c->pace && !c->missing && c->beat < next)
+            next = c->beat;
     }
     return next;
 }
@@ -140,9 +189,9 @@ static void pump(struct state *s, int64_t until)
 {
     struct epoll_event events[EVENTS];
     int64_t now = bench_now();
-    while (now < until) {
+    while (now < until && (s->phase != DRAINING || s->awaited)) {
         int64_t next = until;
-        if (s->load->pace_ns) {
+        if (s->paced && s->phase != DRAINING) {
             int64_t due = send_due(s, now);
             next = due < until ? due : until;
         }
@@ -157,6 +206,17 @@ static void pump(struct state *s, int64_t until)
     }
 }
 
+/* Whoever has no answer yet waits since then. */
+static void drain(struct state *s)
+{
+    s->phase = DRAINING;
+    pump(s, s->end + drain_ns);
+    int64_t now = bench_now();
+    for (int i = 0; s->awaited && i < s->load->conns; i++)
+        if (s->conns[i].missing)
+            bench_add(&s->latency, now - s->conns[i].sent);
+}
+
 void bench_load_run(const bench_load *load, bench_loaded *ret_loaded)
 {
     struct state s = {.load = load, .count = load->conns + load->heavy};
@@ -167,21 +227,24 @@ void bench_load_run(const bench_load *load, bench_loaded *ret_loaded)
     connect_all(&s, bench_read_port(out));
     bench_short_slice();
 
-    for (int i = 0; i < s.count; i++)
-        if (s.conns[i].heavy || !load->pace_ns)
-            send_request(&s, &s.conns[i], bench_now());
+    s.begin = s.end = INT64_MAX;
+    begin_all(&s);
     pump(&s, bench_now() + WARM_UP_NS);
-    s.counting = true;
-    int64_t begin = bench_now(), server_cpu = bench_cpu_of(server), own_cpu = bench_cpu();
-    pump(&s, begin + load->run_ns);
-    double took = (double)(bench_now() - begin);
+    s.phase = COUNTING;
+    s.begin = bench_now();
+    s.end = s.begin + load->run_ns;
+    int64_t server_cpu = bench_cpu_of(server), own_cpu = bench_cpu();
+    pump(&s, s.end);
+    double took = (double)(bench_now() - s.begin);
     *ret_loaded = (bench_loaded){
         .msgs_per_s = (double)s.msgs / took * 1e9,
         .heavy_per_s = (double)s.heavy_msgs / took * 1e9,
         .server_cpu = (double)(bench_cpu_of(server) - server_cpu) / took,
         .load_cpu = (double)(bench_cpu() - own_cpu) / took,
-        .latency = s.latency,
+        .server_used = bench_used_by(server),
     };
+    drain(&s);
+    ret_loaded->latency = s.latency;
     for (int i = 0; i < s.count; i++)
         close(s.conns[i].fd);
     close(s.epoll);

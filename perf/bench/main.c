@@ -31,6 +31,7 @@ static const struct row {
     {"http", bench_row_http, false},       {"file", bench_row_file, false},
     {"scaling", bench_row_scaling, false}, {"cpu", bench_row_cpu, true},
     {"serve", bench_row_serve, true},      {"requests", bench_row_requests, true},
+    {"noise", bench_row_noise, true},
 };
 
 static char **args;

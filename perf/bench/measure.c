@@ -108,12 +108,12 @@ static int by_size(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-int64_t bench_percentile(bench_samples *samples, size_t percent)
+int64_t bench_quantile(bench_samples *samples, size_t per_mille)
 {
     if (!samples->count)
         bench_fail("no samples", ENODATA);
     qsort(samples->ns, samples->count, sizeof *samples->ns, by_size);
-    return samples->ns[(samples->count * percent + 99) / 100 - 1];
+    return samples->ns[(samples->count * per_mille + 999) / 1000 - 1];
 }
 
 /* Without samples there is only NAME_samples=0: whoever was to take them never ran. */
@@ -121,12 +121,12 @@ void bench_out_samples(const char *name, bench_samples *samples)
 {
     static const struct {
         const char *key;
-        size_t percent;
-    } shown[] = {{"p50", 50}, {"p99", 99}, {"max", 100}};
+        size_t per_mille;
+    } shown[] = {{"p50", 500}, {"p99", 990}, {"p999", 999}, {"max", 1000}};
     char key[64];
     for (size_t i = 0; samples->count && i < sizeof shown / sizeof *shown; i++) {
         snprintf(key, sizeof key, "%s_%s_us", name, shown[i].key);
-        bench_out(key, (double)bench_percentile(samples, shown[i].percent) / 1e3);
+        bench_out(key, (double)bench_quantile(samples, shown[i].per_mille) / 1e3);
     }
     snprintf(key, sizeof key, "%s_samples", name);
     bench_out(key, (double)samples->count);

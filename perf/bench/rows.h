@@ -23,5 +23,6 @@ void bench_row_scaling(void);
 void bench_row_cpu(void);
 void bench_row_serve(void);
 void bench_row_requests(void);
+void bench_row_noise(void);
 
 #endif

@@ -45,6 +45,7 @@ void bench_row_scaling(void)
     uint64_t per_ms = bench_work_per_ms();
     int64_t rounds = bench_int("rounds", 3);
     bench_samples pace[2] = {{0}, {0}}, threads = {0};
+    bench_used used = {0};
     if (rounds < 1 || rounds > MOST_ROUNDS)
         bench_fail("rounds", EINVAL);
     if (readlink("/proc/self/exe", self, sizeof self - 1) < 0)
@@ -64,16 +65,18 @@ void bench_row_scaling(void)
             bench_load_run(&load, &loaded);
             bench_add(&pace[workers - 1], (int64_t)(loaded.msgs_per_s * 1000));
             free(loaded.latency.ns);
+            used = loaded.server_used;
         }
         double one = threads_pace(1, per_ms * 200), two = threads_pace(2, per_ms * 200);
         bench_add(&threads, (int64_t)(two / one * 1e6));
     }
-    double one = (double)bench_percentile(&pace[0], 50);
-    double two = (double)bench_percentile(&pace[1], 50);
+    double one = (double)bench_quantile(&pace[0], 500);
+    double two = (double)bench_quantile(&pace[1], 500);
     bench_out("w1_per_s", one / 1000);
     bench_out("w2_per_s", two / 1000);
     bench_out("ratio", two / one);
-    bench_out("threads_ratio", (double)bench_percentile(&threads, 50) / 1e6);
+    bench_out("threads_ratio", (double)bench_quantile(&threads, 500) / 1e6);
+    bench_out_used(used);
     for (int i = 0; i < 2; i++)
         free(pace[i].ns);
     free(threads.ns);

@@ -106,8 +106,8 @@ void bench_row_wake(void)
         pirn_release(wake.futures[i]);
     free(wake.futures);
 
-    double ours = (double)bench_percentile(&wake.pirn, 50);
-    bench_out("wake_ratio", ours / (double)bench_percentile(&wake.raw, 50));
+    double ours = (double)bench_quantile(&wake.pirn, 500);
+    bench_out("wake_ratio", ours / (double)bench_quantile(&wake.raw, 500));
     bench_out_samples("wake", &wake.pirn);
     bench_out_samples("raw", &wake.raw);
 }
