@@ -4,7 +4,8 @@ import shlex
 
 from contenders import BENCH
 
-LOWER = ("ns_", "bytes_", "lateness", "latency", "trip", "cpu_ns", "threads", "mappings")
+LOWER = ("ns_", "bytes_", "lateness", "latency", "trip", "cpu_ns",
+         "cpu_us", "threads", "mappings", "resident")
 
 
 class Case:
@@ -13,6 +14,17 @@ class Case:
     def __init__(self, title, metrics, ready):
         self.title, self.metrics, self.ready = title, metrics, ready
         self.commands, self.checks = {}, []
+        self.axis, self.x, self.log, self.plots = None, None, False, metrics[:1]
+
+    @property
+    def name(self):
+        return self.title if self.axis is None else f"{self.title}; {self.axis}: {self.x:g}"
+
+    def at(self, axis, x, plots, log=False):
+        """A point of a sweep: cases of the same title make a plot of each of these metrics, a line for
+        each contender."""
+        self.axis, self.x, self.plots, self.log = axis, x, plots, log
+        return self
 
     def own(self, name, *args):
         self.commands[name] = [str(BENCH), *args]

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -17,6 +18,7 @@ TOOL_PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/go/bin",
                              str(Path.home() / ".cargo" / "bin")])
 BUILD_SECONDS = 240  # a peer that takes longer is left out: a registry out of reach, say
 RUN_SECONDS = 120
+LOOK_SECONDS = 0.05
 
 
 def step(*command, cwd=HERE, **more):
@@ -123,16 +125,37 @@ def build(names):
     return ready
 
 
-def numbers(command):
-    """Runs a command (a list) and gives its key=value lines as numbers; None if it failed."""
+def look(pid, seen):
+    """The most memory a process had until now, and threads."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=RUN_SECONDS,
-                              check=False)
-    except subprocess.TimeoutExpired:
-        print(f"\n{' '.join(command)}: still running after {RUN_SECONDS} s", file=sys.stderr)
+        with open(f"/proc/{pid}/status", encoding="utf-8") as status:
+            fields = dict(line.split(":", 1) for line in status)
+        now = {"resident_kb": fields["VmHWM"], "threads": fields["Threads"]}
+    except (OSError, KeyError):  # it has ended, or is about to
+        return
+    for key, value in now.items():
+        seen[key] = max(seen.get(key, 0), float(value.split()[0]))
+
+
+def numbers(command):
+    """Runs a command (a list) and gives its key=value lines as numbers; None if it failed.
+
+    Whoever does not say what memory and how many threads it took is watched, every LOOK_SECONDS; rows
+    with a server say them of the server."""
+    seen, end, more = {}, time.monotonic() + RUN_SECONDS, None
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True) as process:
+        while more is None:
+            try:
+                more = process.communicate(timeout=LOOK_SECONDS)
+            except subprocess.TimeoutExpired:
+                look(process.pid, seen)
+                if time.monotonic() > end:
+                    process.kill()
+        output, errors = more
+    if process.returncode:
+        why = f"not done after {RUN_SECONDS} s" if time.monotonic() > end else errors
+        print(f"\n{' '.join(command)}: status {process.returncode}\n{why}", file=sys.stderr)
         return None
-    if done.returncode:
-        print(f"\n{' '.join(command)}: status {done.returncode}\n{done.stderr}", file=sys.stderr)
-        return None
-    pairs = (line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
-    return {key: float(value) for key, value in pairs}
+    pairs = (line.split("=", 1) for line in output.splitlines() if "=" in line)
+    return seen | {key: float(value) for key, value in pairs}

@@ -27,8 +27,9 @@ def out(key, value):
 
 def out_samples(name, samples):
     samples.sort()
-    for key, percent in (("p50", 50), ("p99", 99), ("max", 100)) if samples else ():
-        out(f"{name}_{key}_us", samples[(len(samples) * percent + 99) // 100 - 1] * 1e6)
+    marks = (("p50", 500), ("p99", 990), ("p999", 999), ("max", 1000))
+    for key, per_mille in marks if samples else ():
+        out(f"{name}_{key}_us", samples[(len(samples) * per_mille + 999) // 1000 - 1] * 1e6)
     out(f"{name}_samples", len(samples))
 
 

@@ -61,13 +61,14 @@ func cpuTime() float64 {
 
 func outSamples(name string, samples []time.Duration) {
 	sort.Slice(samples, func(i, j int) bool { return samples[i] < samples[j] })
-	at := func(percent int) float64 {
-		return float64(samples[(len(samples)*percent+99)/100-1].Nanoseconds()) / 1e3
+	at := func(perMille int) float64 {
+		return float64(samples[(len(samples)*perMille+999)/1000-1].Nanoseconds()) / 1e3
 	}
 	if len(samples) > 0 {
-		out(name+"_p50_us", at(50))
-		out(name+"_p99_us", at(99))
-		out(name+"_max_us", at(100))
+		out(name+"_p50_us", at(500))
+		out(name+"_p99_us", at(990))
+		out(name+"_p999_us", at(999))
+		out(name+"_max_us", at(1000))
 	}
 	out(name+"_samples", float64(len(samples)))
 }

@@ -26,17 +26,13 @@ pub fn out(key: &str, value: f64) {
     println!("{key}={value:.3}");
 }
 
-const PERCENTILES: [(&str, usize); 3] = [("p50", 50), ("p99", 99), ("max", 100)];
+const MARKS: [(&str, usize); 4] = [("p50", 500), ("p99", 990), ("p999", 999), ("max", 1000)];
 
 pub fn out_samples(name: &str, mut samples: Vec<Duration>) {
     samples.sort();
-    let shown: &[_] = if samples.is_empty() {
-        &[]
-    } else {
-        &PERCENTILES
-    };
-    for (key, percent) in shown {
-        let at = samples[(samples.len() * percent).div_ceil(100) - 1];
+    let shown: &[_] = if samples.is_empty() { &[] } else { &MARKS };
+    for (key, per_mille) in shown {
+        let at = samples[(samples.len() * per_mille).div_ceil(1000) - 1];
         out(&format!("{name}_{key}_us"), at.as_nanos() as f64 / 1e3);
     }
     out(&format!("{name}_samples"), samples.len() as f64);

@@ -1,0 +1,96 @@
+"""Whether the machine is quiet enough to compare anything on it.
+
+Three figures, each with a bound, taken over the same time as the runs they are to vouch for:
+
+    slow    `bench noise` does the same piece of work on every CPU at once: by how much a piece took
+            longer, on average, than the best one since the beginning. A machine of its own has less
+            than 1%. Taken before each round of runs and after the last; the median counts, and for a
+            short burst the worst of them has a bound of its own.
+    steal   what of the CPUs' time the host gave to somebody else (/proc/stat)
+    others  what of it other programs on this machine used: all CPU time but that of this program and
+            those it started. Time in interrupts is left out, since kernels count it differently.
+
+BOUNDS_WORDS tells where the bounds come from.
+"""
+import os
+import resource
+import statistics
+import sys
+
+import contenders
+
+BOUNDS = {"slow": 0.10, "slowest": 0.50, "steal": 0.02, "others": 0.10}
+PROBE_MS = 300
+
+
+def reasons(figures):
+    """Why this is too noisy; nothing if it is not."""
+    words = {"slow": "the same work took {:.0%} longer than at best (bound {:.0%})",
+             "slowest": "for a while the same work took {:.0%} longer than at best (bound {:.0%})",
+             "steal": "the host gave {:.1%} of the CPUs' time to others (bound {:.0%})",
+             "others": "other programs used {:.0%} of the CPUs' time (bound {:.0%})"}
+    return [words[key].format(figures[key], bound) for key, bound in BOUNDS.items()
+            if figures[key] > bound]
+
+
+def cpu_times(stat=None):
+    """Seconds that the CPUs of this process were busy with programs, were stolen, and had in all."""
+    if stat is None:
+        with open("/proc/stat", encoding="utf-8") as file:
+            stat = file.read()
+    mine = {f"cpu{n}" for n in os.sched_getaffinity(0)}
+    busy = stolen = total = 0
+    for line in stat.splitlines():
+        name, *fields = line.split()
+        if name in mine:
+            ticks = [int(field) for field in fields[:8]]
+            busy, stolen, total = busy + sum(ticks[:3]), stolen + ticks[7], total + sum(ticks)
+    tick = os.sysconf("SC_CLK_TCK")
+    return busy / tick, stolen / tick, total / tick
+
+
+def own_time():
+    """CPU time of this process and all that it has started and waited for."""
+    return sum(usage.ru_utime + usage.ru_stime for usage in map(
+        resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)))
+
+
+class Judge:
+    """Knows the best pace seen since the beginning."""
+
+    def __init__(self):
+        self.pieces, self.best, self.last = 0, float("inf"), 0.0
+
+    def slow(self):
+        more = [f"piece_iters={self.pieces}"] if self.pieces else []
+        figures = contenders.numbers([str(contenders.BENCH), "noise", f"ms={PROBE_MS}", *more])
+        if figures is None:
+            sys.exit("bench noise has failed")
+        self.pieces = int(figures["piece_iters"])
+        self.best = min(self.best, figures["best_us"])
+        self.last = figures["mean_us"] / self.best - 1
+        return self.last
+
+    def quiet_now(self):
+        return self.slow() <= BOUNDS["slow"]
+
+    def last_words(self):
+        return reasons({key: 0 for key in BOUNDS} | {"slow": self.last})[0]
+
+
+class Watch:
+    """Over the runs of one case."""
+
+    def __init__(self, judge):
+        self.judge, self.slow = judge, []
+        self.begin, self.own = cpu_times(), own_time()
+
+    def probe(self):
+        self.slow.append(self.judge.slow())
+
+    def end(self):
+        busy, stolen, total = (b - a for a, b in zip(self.begin, cpu_times()))
+        own = own_time() - self.own
+        figures = {"slow": statistics.median(self.slow), "slowest": max(self.slow),
+                   "steal": stolen / total, "others": max(busy - own, 0) / total}
+        return figures | {"probes": self.slow, "reasons": reasons(figures)}

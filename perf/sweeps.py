@@ -1,0 +1,60 @@
+"""Two sweeps, where a single loop and M:N part: over the number of connections, and over the share of
+CPU-bound work.
+
+connections  an echo server under a closed load: each connection has one message of 64 B under way
+cpu_share    a server with small requests, 16 connections with one each 5 ms, beside requests that
+             compute. These come at a fixed rate (not back to back), so many that they would keep
+             `share` of the machine's cores busy; above 100% no server can answer them all, and a single
+             loop cannot above one core. They come on 16 connections for each core, which bounds
+             the backlog. heavy_per_s against what was asked for is the work that was done.
+
+Both have pirn with one worker and asyncio and uvloop (single loops) beside pirn with all, Go and Tokio.
+The load is a process of its own on the same cores. A run takes MS and about half a second to begin and
+end: three rounds with all contenders make 2.5 minutes of the first and 6 of the second.
+"""
+from case import Case
+from contenders import BENCH, ECHO
+from machine import WORKERS
+
+CONNECTIONS = (1, 10, 100, 1000, 10000)
+SHARES = (0, 40, 80, 100, 120, 160)  # percent of the cores
+BURSTS = (1, 20)  # ms
+HEAVY = 16 * WORKERS
+MS = 1000
+PEERS = ("asyncio", "uvloop", "go", "tokio")
+
+
+def contestants(case, row, own, args):
+    """pirn with one worker and with all, and the peers, as servers of the same load."""
+    for workers in dict.fromkeys((1, WORKERS)):
+        case.own(f"pirn {workers}", "requests", *args, f"server={own}{workers}")
+    return case.through(PEERS, "server", row, "requests", *args, more=f"workers={WORKERS}")
+
+
+def connections(ready):
+    for conns in CONNECTIONS:
+        case = Case("connections: echo, 64 B, one message under way on each",
+                    ["msgs_per_s", "cpu_us_per_msg", "latency_p50_us", "latency_p99_us",
+                     "latency_p999_us", "latency_max_us", "server_cpu"], ready)
+        case.at("connections", conns, ["msgs_per_s", "latency_p99_us", "cpu_us_per_msg",
+                                       "resident_kb"], log=True)
+        yield contestants(case, "echo", f"{ECHO} --port 0 --workers ",
+                          [f"conns={conns}", f"ms={MS}"])
+
+
+def cpu_share(ready):
+    for burst in BURSTS:
+        for share in SHARES:
+            args = ["conns=16", "pace_us=5000", f"ms={MS}"]
+            if share:
+                pace_us = HEAVY * burst * 1000 * 100 // (share * WORKERS)
+                args += [f"heavy={HEAVY}", f"heavy_us={burst * 1000}", f"heavy_pace_us={pace_us}"]
+            case = Case(f"cpu_share: small requests beside bursts of {burst} ms",
+                        ["latency_p99_us", "latency_p50_us", "latency_p999_us", "latency_max_us",
+                         "msgs_per_s", "heavy_per_s", "server_cpu"], ready)
+            case.at("CPU-bound work asked for, percent of the cores", share,
+                    ["latency_p99_us", "msgs_per_s", "heavy_per_s"])
+            yield contestants(case, "serve", f"{BENCH} serve workers=", args)
+
+
+SWEEPS = {"connections": connections, "cpu_share": cpu_share}
