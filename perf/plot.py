@@ -15,7 +15,7 @@ COLOURS = {"pirn": "#c2410c", "go": "#0891b2", "tokio": "#7c3aed", "asyncio": "#
            "libuv": "#ca8a04"}
 OTHERS = ["#be185d", "#4d7c0f", "#0f766e", "#92400e"]
 LOOPS = ("asyncio", "uvloop", "uvicorn", "libuv")
-HEAD = """set terminal svg size {width},{height} dynamic font "DejaVu Sans,Helvetica,sans-serif" fontsize 12 \
+HEAD = """set terminal svg size {width},{height} dynamic font "DejaVu Sans,12" \
 background "#ffffff"
 set encoding utf8
 set border 3 lc rgb "#888888"

@@ -52,13 +52,15 @@ class Progress:
         """What was to come of a case will not."""
         self.left = [run for run in self.left if run[0] != case]
 
+    def clear(self):
+        if self.out.isatty():
+            print("\r" + " " * 78 + "\r", end="", file=self.out, flush=True)
+
     def say(self, text):
         """A line that stays."""
-        if self.out.isatty():
-            print("\r" + " " * 78 + "\r", end="", file=self.out)
+        self.clear()
         print(f"   {text}", file=self.out, flush=True)
 
     def close(self):
-        if self.out.isatty():
-            print("\r" + " " * 78 + "\r", end="", file=self.out, flush=True)
+        self.clear()
         self.kept.write_text(json.dumps(self.known | self.took, indent=0), encoding="utf-8")

@@ -11,6 +11,8 @@ import sys
 from collections import namedtuple
 from pathlib import Path
 
+import machine
+
 # By key: the name, {n} being the number of workers; in two groups.
 GROUPS = {
     "one loop": {"asyncio": "asyncio", "uvloop": "uvloop", "pirn-1": "pirn, 1 worker"},
@@ -221,9 +223,8 @@ def page(results):
         plots = "".join(plot(results, load, m) for m in workload.metrics if m.plot)
         sections += (f"<section><h2>{workload.title}</h2><p>{workload.text}</p>"
                      f'<div class="plots">{plots}</div>{html_table(results, load)}</section>')
-    machine = html.escape(f"{about['cpu']}, {about['workers']} CPUs, Linux {about['kernel']}, "
-                          f"{about['when']}")
-    versions = html.escape("; ".join(about["versions"]))
+    here = html.escape(machine.sentence(about))
+    versions = html.escape("; ".join(f"{what} {v}" for what, v in about["versions"].items()))
     return f"""<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>pirn: one loop, or all cores</title>
 <meta name="viewport" content="width=device-width, initial-scale=1"><style>{STYLE}</style></head>
@@ -232,7 +233,7 @@ def page(results):
 that use all cores.</p>
 {sections}
 <footer><p>Bars are medians of {about['rounds']} rounds, dots the rounds. The contenders took turns,
-in another order each round, on {machine}. The latency of a request is taken from the moment it was
+in another order each round, on a {here}. The latency of a request is taken from the moment it was
 sent until its whole answer was there.</p><p>{versions}.</p></footer></main></body></html>
 """
 

@@ -6,6 +6,7 @@ by name.
 import shutil
 
 from case import Case
+from sweeps import SWEEPS
 
 
 def switch(ready):
@@ -175,4 +176,4 @@ def scaling(ready):
 
 ROWS = {"switch": switch, "yield": yields, "spawn": spawn, "skynet": skynet, "fib": fib,
         "pingpong": pingpong, "mpmc": mpmc, "mutex": mutex, "timers": timers, "idle": idle, "file": file,
-        "http": http, "echo": echo, "mixed": mixed, "stuck": stuck, "wake": wake, "scaling": scaling}
+        "http": http, "echo": echo, "mixed": mixed, "stuck": stuck, "wake": wake, "scaling": scaling, **SWEEPS}

@@ -6,20 +6,18 @@ measured lands in BUILD_DIR/perf/showcase.json; report.py makes the table and th
 """
 import json
 import os
-import platform
 import shlex
-import subprocess
 import sys
 import time
-from pathlib import Path
 
 import contenders
+import machine
 import report
 from contenders import BENCH, ECHO, OUT
+from machine import WORKERS
 
 LIMIT = 140
 MOST_ROUNDS, LEAST_ROUNDS = 5, 2
-WORKERS = len(os.sched_getaffinity(0))
 
 
 def commands(ready):
@@ -42,29 +40,6 @@ def commands(ready):
         "mixed": {key: [str(BENCH), "requests", *heavy.split(), f"server={server}"]
                   for key, server in serve.items()},
     }
-
-
-def cpu_name():
-    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-        if line.startswith("model name"):
-            return line.split(":", 1)[1].strip()
-    return platform.machine()
-
-
-def first_line(*command):
-    env = {**os.environ, "PATH": contenders.TOOL_PATH}
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, env=env, check=False)
-        return done.stdout.splitlines()[0]
-    except (OSError, IndexError):
-        return None
-
-
-def about():
-    versions = [f"Python {platform.python_version()}", first_line("go", "version"),
-                first_line("cargo", "--version")]
-    return {"cpu": cpu_name(), "workers": WORKERS, "kernel": platform.release(),
-            "when": time.strftime("%Y-%m-%d %H:%M"), "versions": [v for v in versions if v]}
 
 
 def one_round(number, work, runs):
@@ -101,7 +76,7 @@ def main():
         one_round(number, work, runs)
         longest = max(longest, time.time() - start)
         number += 1
-    results = {"about": about() | {"rounds": number, "ready": list(work["cpu"])}, "runs": runs}
+    results = {"about": machine.about() | {"rounds": number, "ready": list(work["cpu"])}, "runs": runs}
     (OUT / "showcase.json").write_text(json.dumps(results, indent=1), encoding="utf-8")
     page = OUT / "report.html"
     page.write_text(report.page(results), encoding="utf-8")

@@ -6,7 +6,7 @@ cpu_share    a server with small requests, 16 connections with one each 5 ms, be
              compute. These come at a fixed rate (not back to back), so many that they would keep
              `share` of the machine's cores busy; above 100% no server can answer them all, and a single
              loop cannot above one core. They come on 16 connections for each core, which bounds
-             the backlog. heavy_per_s against what was asked for is the work that was done.
+             the backlog. heavy_cores is the work that was done, as the cores it needs.
 
 Both have pirn with one worker and asyncio and uvloop (single loops) beside pirn with all, Go and Tokio.
 The load is a process of its own on the same cores. A run takes MS and about half a second to begin and
@@ -51,9 +51,9 @@ def cpu_share(ready):
                 args += [f"heavy={HEAVY}", f"heavy_us={burst * 1000}", f"heavy_pace_us={pace_us}"]
             case = Case(f"cpu_share: small requests beside bursts of {burst} ms",
                         ["latency_p99_us", "latency_p50_us", "latency_p999_us", "latency_max_us",
-                         "msgs_per_s", "heavy_per_s", "server_cpu"], ready)
+                         "msgs_per_s", "heavy_cores", "server_cpu"], ready)
             case.at("CPU-bound work asked for, percent of the cores", share,
-                    ["latency_p99_us", "msgs_per_s", "heavy_per_s"])
+                    ["latency_p99_us", "msgs_per_s", "heavy_cores"])
             yield contestants(case, "serve", f"{BENCH} serve workers=", args)
 
 

@@ -7,6 +7,7 @@
  *             heavy=0 further connections send requests of heavy_us=20000; pace_us=0 and
  *             heavy_pace_us=0 hold a connection to one request in that time (0: back to back)
  *
+ * heavy_cores is how many cores the heavy work that was answered would keep busy.
  * msgs_per_cpu_s is messages over CPU time of the server alone, in the kernel and out of it.
  */
 #include "perf/bench/bench.h"
@@ -37,8 +38,10 @@ static void run(const char *server, int conns)
     bench_load_run(&load, &loaded);
     bench_out("conns", load.conns);
     bench_out("msgs_per_s", loaded.msgs_per_s);
-    if (load.heavy)
+    if (load.heavy) {
         bench_out("heavy_per_s", loaded.heavy_per_s);
+        bench_out("heavy_cores", loaded.heavy_per_s * (double)heavy_us / 1e6);
+    }
     double all_per_s = loaded.msgs_per_s + loaded.heavy_per_s;
     bench_out("msgs_per_cpu_s", all_per_s / loaded.server_cpu);
     bench_out("cpu_us_per_msg", loaded.server_cpu / all_per_s * 1e6);
