@@ -59,10 +59,11 @@ def axis(which, log, values):
     if log is None:
         log = bool(values) and max(values) > FAR * min(values)
     if not log or not values:
-        return f"set {which}range [0:*]\nset format {which} '%.5g'\n", False
+        return f"set {which}range [0:*]\nset format {which} '%.6g'\n", False
     low, high = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))
+    form = "%.0s%c" if low >= 0 else "%g"  # 100k
     return (f"set logscale {which} 10\nset {which}range [1e{low}:1e{max(high, low + 1)}]\n"
-            f"set format {which} '%.5g'\n", True)
+            f"set format {which} '{form}'\n", True)
 
 
 def bars(case, metric):
@@ -103,9 +104,10 @@ def lines(cases, metric):
     for i, (name, points) in enumerate(series.items()):
         blocks.append(f"$s{i} << EOD\n" + "\n".join(
             f"{x:g} {s.median:g} {s.least:g} {s.most:g}" for x, s in sorted(points)) + "\nEOD\n")
-        parts.append(f"$s{i} using 1:2:3:4 with yerrorlines lc rgb '{colour(name, spare)}' lw 2 "
-                     f"dt {2 if single_loop(name) else 1} pt 7 ps 0.5 title {quoted(name)}")
+        rgb = colour(name, spare)
+        parts.append(f"$s{i} using 1:2:3:4 with yerrorlines lc rgb '{rgb}' lw 2 pt 7 ps 0.5 "
+                     f"dt {2 if single_loop(name) else 1} title {quoted(name)}")
     return drawn(HEAD.format(width=560, height=400, grid="x y", title=quoted(metric)) + setting
                  + x_setting + f"set xlabel {quoted(cases[0]['axis'])}\n"
-                 + "set key below maxrows 3 samplen 3\n" + "".join(blocks)
+                 + "set key below maxrows 2 samplen 3 width 2\nset bmargin 6\n" + "".join(blocks)
                  + "plot " + ", ".join(parts) + "\n")
