@@ -4,8 +4,9 @@ Three figures, each with a bound, taken over the same time as the runs they are 
 
     slow    `bench noise` does the same piece of work on every CPU at once: by how much a piece took
             longer, on average, than the best one since the beginning. A machine of its own has less
-            than 1%. Taken before each round of runs and after the last; the median counts, and for a
-            short burst the worst of them has a bound of its own.
+            than 1%. Taken before each round of runs and after the last, and the median counts
+    bursts  the upper quartile of the same: one bad moment does no harm to a median of five runs, but
+            when every fourth is bad it does
     steal   what of the CPUs' time the host gave to somebody else (/proc/stat)
     others  what of it other programs on this machine used: all CPU time but that of this program and
             those it started. Time in interrupts is left out, since kernels count it differently.
@@ -14,19 +15,19 @@ BOUNDS_WORDS tells where the bounds come from.
 """
 import os
 import resource
-import statistics
 import sys
 
 import contenders
+import results
 
-BOUNDS = {"slow": 0.10, "slowest": 0.50, "steal": 0.02, "others": 0.10}
+BOUNDS = {"slow": 0.10, "bursts": 0.25, "steal": 0.02, "others": 0.10}
 PROBE_MS = 300
 
 
 def reasons(figures):
     """Why this is too noisy; nothing if it is not."""
     words = {"slow": "the same work took {:.0%} longer than at best (bound {:.0%})",
-             "slowest": "for a while the same work took {:.0%} longer than at best (bound {:.0%})",
+             "bursts": "a quarter of the time the same work took {:.0%} longer or more (bound {:.0%})",
              "steal": "the host gave {:.1%} of the CPUs' time to others (bound {:.0%})",
              "others": "other programs used {:.0%} of the CPUs' time (bound {:.0%})"}
     return [words[key].format(figures[key], bound) for key, bound in BOUNDS.items()
@@ -91,6 +92,7 @@ class Watch:
     def end(self):
         busy, stolen, total = (b - a for a, b in zip(self.begin, cpu_times()))
         own = own_time() - self.own
-        figures = {"slow": statistics.median(self.slow), "slowest": max(self.slow),
+        slow, total = results.summary(self.slow), max(total, 1e-9)
+        figures = {"slow": slow.median, "bursts": slow.high,
                    "steal": stolen / total, "others": max(busy - own, 0) / total}
         return figures | {"probes": self.slow, "reasons": reasons(figures)}

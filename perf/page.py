@@ -78,8 +78,8 @@ def noise_words(record):
     noisy = sum(bool(case["noise"]["reasons"]) and not case["refused"] for case in cases)
     refused = sum(bool(case["refused"]) for case in cases)
     text = (f"While a case was measured, the same piece of work took at most {bounds['slow']:.0%} longer "
-            f"than at best (median of probes between the rounds; {bounds['slowest']:.0%} in any one of "
-            f"them), the host took at most {bounds['steal']:.0%} of the CPUs' time, and other programs "
+            f"than at best (median of probes between the rounds; {bounds['bursts']:.0%} for their upper "
+            f"quartile), the host took at most {bounds['steal']:.0%} of the CPUs' time, and other programs "
             f"{bounds['others']:.0%}.")
     if refused:
         text += f" {refused} of {len(cases)} cases were beyond that and are not compared."
