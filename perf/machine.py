@@ -104,7 +104,8 @@ def versions():
 
 def about():
     return {"cpu": cpu_name(), "workers": WORKERS, "memory_gib": round(memory_gib(), 1),
-            "kernel": platform.release(), "system": found(r'^PRETTY_NAME="(.*)"$', text_of("/etc/os-release")),
+            "kernel": platform.release(),
+            "system": found(r'^PRETTY_NAME="(.*)"$', text_of("/etc/os-release")) or "?",
             "virtual": " hypervisor" in text_of("/proc/cpuinfo"),
             "when": time.strftime("%Y-%m-%d %H:%M %Z"), "versions": versions()}
 

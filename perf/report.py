@@ -62,6 +62,9 @@ WORKLOADS = {
 }
 
 
+NOISY = "The machine was noisy: {}"
+
+
 def name_of(key, workers):
     return {k: v for group in GROUPS.values() for k, v in group.items()}[key].format(n=workers)
 
@@ -86,7 +89,8 @@ def table(results):
                 shown = "".join(f"{c:>18}" for c in cells(results, load, key))
                 lines.append(f"    {name_of(key, about['workers']):16}{shown}")
         lines.append("")
-    return "\n".join(lines) + f"Medians of {about['rounds']} rounds, contenders in turns."
+    lines.append(f"Medians of {about['rounds']} rounds, contenders in turns.")
+    return "\n".join(lines + [NOISY.format(why) for why in results["noise"]])
 
 
 # ---- Plots --------------------------------------------------------------------------------------
@@ -223,6 +227,7 @@ def page(results):
         plots = "".join(plot(results, load, m) for m in workload.metrics if m.plot)
         sections += (f"<section><h2>{workload.title}</h2><p>{workload.text}</p>"
                      f'<div class="plots">{plots}</div>{html_table(results, load)}</section>')
+    noisy = html.escape("".join(NOISY.format(why) + ". " for why in results["noise"]))
     here = html.escape(machine.sentence(about))
     versions = html.escape("; ".join(f"{what} {v}" for what, v in about["versions"].items()))
     return f"""<!DOCTYPE html>
@@ -233,7 +238,7 @@ def page(results):
 that use all cores.</p>
 {sections}
 <footer><p>Bars are medians of {about['rounds']} rounds, dots the rounds. The contenders took turns,
-in another order each round, on a {here}. The latency of a request is taken from the moment it was
+in another order each round, on a {here}. {noisy}The latency of a request is taken from the moment it was
 sent until its whole answer was there.</p><p>{versions}.</p></footer></main></body></html>
 """
 

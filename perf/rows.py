@@ -6,7 +6,7 @@ by name.
 import shutil
 
 from case import Case
-from sweeps import SWEEPS
+from sweeps import LATENCIES, SWEEPS
 
 
 def switch(ready):
@@ -108,8 +108,8 @@ def http(ready):
     for depth in (1, 16):
         args = ["http", f"depth={depth}"]
         case = Case(f"http: GET, plain text, 64 connections, {depth} under way on each",
-                    ["per_cpu_s", "requests_per_s", "latency_p50_us", "latency_p99_us",
-                     "server_cpu"], ready)
+                    ["per_cpu_s", "requests_per_s", "cpu_us_per_msg", *LATENCIES, "server_cpu"],
+                    ready)
         case.own("pirn", *args).through(["epoll"], "server", "http", *args, more="http workers=2")
         case.through(["go", "tokio", "uvicorn"], "server", "http", *args)
         gate, goal, than = (1.1, None, "go") if depth == 1 else (2, 3.5, "tokio")
@@ -124,8 +124,8 @@ def echo(ready):
     for conns in (1, 64, 1000):
         args = ["echo", f"conns={conns}"]
         case = Case(f"echo: {conns} connections of 64 B, one and two workers",
-                    ["msgs_per_cpu_s", "msgs_per_s", "latency_p50_us", "latency_p99_us",
-                     "server_cpu"], ready)
+                    ["msgs_per_cpu_s", "msgs_per_s", "cpu_us_per_msg", *LATENCIES, "server_cpu"],
+                    ready)
         for workers in (1, 2):
             case.own(f"pirn {workers}", *args, f"workers={workers}")
             case.through(["epoll", "ring"], "server", "echo", *args, more=f"workers={workers}",
@@ -138,8 +138,9 @@ def echo(ready):
 
 def mixed(ready):
     yield (Case("mixed: a 1 ms sleeper and an echo client beside 4 hogs",
-                ["lateness_p50_us", "lateness_p99_us", "lateness_max_us", "trip_p50_us",
-                 "trip_p99_us", "hogs_share", "hog_bursts_per_s", "cpu", "threads"], ready)
+                ["lateness_p50_us", "lateness_p99_us", "lateness_p999_us", "lateness_max_us",
+                 "trip_p50_us", "trip_p99_us", "hogs_share", "hog_bursts_per_s", "cpu", "threads"],
+                ready)
            .own("pirn", "mixed")
            .through(["go", "tokio", "asyncio"], "peer", "mixed", "mixed")
            .factor(10, None, metric="lateness_p99_us", than="go")

@@ -21,6 +21,7 @@ SHARES = (0, 40, 80, 100, 120, 160)  # percent of the cores
 BURSTS = (1, 20)  # ms
 HEAVY = 16 * WORKERS
 MS = 1000
+LATENCIES = [f"latency_{mark}_us" for mark in ("p50", "p99", "p999", "max")]
 PEERS = ("asyncio", "uvloop", "go", "tokio")
 
 
@@ -34,8 +35,7 @@ def contestants(case, row, own, args):
 def connections(ready):
     for conns in CONNECTIONS:
         case = Case("connections: echo, 64 B, one message under way on each",
-                    ["msgs_per_s", "cpu_us_per_msg", "latency_p50_us", "latency_p99_us",
-                     "latency_p999_us", "latency_max_us", "server_cpu"], ready)
+                    ["msgs_per_s", "cpu_us_per_msg", *LATENCIES, "server_cpu"], ready)
         case.at("connections", conns, ["msgs_per_s", "latency_p99_us", "cpu_us_per_msg",
                                        "resident_kb"], log=True)
         yield contestants(case, "echo", f"{ECHO} --port 0 --workers ",
@@ -50,8 +50,8 @@ def cpu_share(ready):
                 pace_us = HEAVY * burst * 1000 * 100 // (share * WORKERS)
                 args += [f"heavy={HEAVY}", f"heavy_us={burst * 1000}", f"heavy_pace_us={pace_us}"]
             case = Case(f"cpu_share: small requests beside bursts of {burst} ms",
-                        ["latency_p99_us", "latency_p50_us", "latency_p999_us", "latency_max_us",
-                         "msgs_per_s", "heavy_cores", "server_cpu"], ready)
+                        ["latency_p99_us", "msgs_per_s", "heavy_cores", *LATENCIES, "server_cpu"],
+                        ready)
             case.at("CPU-bound work asked for, percent of the cores", share,
                     ["latency_p99_us", "msgs_per_s", "heavy_cores"])
             yield contestants(case, "serve", f"{BENCH} serve workers=", args)
