@@ -48,7 +48,7 @@ def settle(judge, progress):
     while not judge.quiet_now():
         if time.monotonic() > end:
             return False
-        progress.say("the machine is noisy; waiting for it to settle")
+        progress.say(f"{judge.last_words()}; waiting for that to pass")
         time.sleep(PAUSE)
     return True
 
