@@ -23,7 +23,8 @@ the ratio should be 1, and a probe before each round. By how much it was off, as
 So a quiet time of such a machine is let through, and what uses a quarter of a CPU all the time is not
 (a tenth is: 0.07). One probe in eight was above 0.25 also when nothing else ran, up to 0.67, hence the
 quartile. Where the host gave CPU time to others it was 0.2% at most; 2% is what begins to be seen beside the
-gates. `others` is a second look at what the probes see, over the whole time and not only between rounds.
+gates. The probe computes in registers: what the host does to the caches and to page faults it does not see.
+That is in the spread of the runs, which stands beside each median. `others` is a second look at what the probes see, over the whole time and not only between rounds.
 """
 import os
 import resource
