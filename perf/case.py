@@ -15,6 +15,7 @@ class Case:
         self.title, self.metrics, self.ready = title, metrics, ready
         self.commands, self.checks = {}, []
         self.axis, self.x, self.log, self.plots = None, None, False, metrics[:1]
+        self.note = ""
 
     @property
     def name(self):
@@ -24,6 +25,11 @@ class Case:
         """A point of a sweep: cases of the same title make a plot of each of these metrics, a line for
         each contender."""
         self.axis, self.x, self.plots, self.log = axis, x, plots, log
+        return self
+
+    def say(self, note):
+        """What the page says of the work, under the title."""
+        self.note = note
         return self
 
     def own(self, name, *args):

@@ -60,8 +60,8 @@ def attempt(case, rounds, progress, judge):
 
 
 def measure(row, case, rounds, progress, judge, noisy_ok=False):
-    kept = {"row": row, "title": case.title, "name": case.name, "axis": case.axis, "x": case.x,
-            "log": case.log, "metrics": case.metrics, "plots": case.plots, "runs": {}, "failed": [],
+    kept = {"row": row, "title": case.title, "note": case.note, "name": case.name,
+            "axis": case.axis, "x": case.x, "log": case.log, "metrics": case.metrics, "plots": case.plots, "runs": {}, "failed": [],
             "verdicts": [], "refused": [], "noise": {"reasons": []}}
     for again in range(1 if noisy_ok else ATTEMPTS):
         if not noisy_ok and not settle(judge, progress):

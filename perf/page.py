@@ -68,7 +68,7 @@ def section(cases, plots):
         drawn += picture(svg, f"{first['title']}: {metric}")
     body = "".join((f"<h3>{html.escape(case['axis'])}: {case['x']:g}</h3>" if case["axis"] else "")
                    + table(case) + remarks(case) for case in cases)
-    return (f"<section><h2>{html.escape(first['title'])}</h2>"
+    return (f"<section><h2>{html.escape(first['title'])}</h2><p>{html.escape(first['note'])}</p>"
             + (f'<div class="plots">{drawn}</div>' if drawn else "") + body + "</section>")
 
 

@@ -3,14 +3,14 @@
 A record is a dictionary that JSON can hold: `about` (machine.py), `noisy` (whether a noisy machine was
 allowed), `bounds` (noise.py), and `cases`, each with
 
-    row, title      as in rows.py; `name` is the title with the place on the axis
-    axis, x, log    where it is in a sweep (None: it stands for itself)
-    metrics, plots  what the table shows; what is drawn
-    runs            by contender, in the order of the row: a list of {metric: value}, one for each run
-    failed          contenders that did not get through
-    verdicts        what the gates and goals say
-    noise           what the machine was like (noise.py)
-    refused         why there is no comparison: nothing if there is one
+    row, title, note   as in rows.py; `name` is the title with the place on the axis
+    axis, x, log       where it is in a sweep (None: it stands for itself)
+    metrics, plots     what the table shows; what is drawn
+    runs               by contender, in the order of the row: a list of {metric: value}, one for each run
+    failed             contenders that did not get through
+    verdicts           what the gates and goals say
+    noise              what the machine was like (noise.py)
+    refused            why there is no comparison: nothing if there is one
 """
 import csv
 import statistics

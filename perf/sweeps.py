@@ -10,7 +10,7 @@ cpu_share    a server with small requests, 16 connections with one each 5 ms, be
 
 Both have pirn with one worker and asyncio and uvloop (single loops) beside pirn with all, Go and Tokio.
 The load is a process of its own on the same cores. A run takes MS and about half a second to begin and
-end: three rounds with all contenders make 2.5 minutes of the first and 6 of the second.
+end: three rounds with all contenders make 3 minutes of the first and 6 of the second.
 """
 from case import Case
 from contenders import BENCH, ECHO
@@ -25,6 +25,15 @@ LATENCIES = [f"latency_{mark}_us" for mark in ("p50", "p99", "p999", "max")]
 PEERS = ("asyncio", "uvloop", "go", "tokio")
 
 
+CONNECTIONS_NOTE = """A closed load: each connection has one message of 64 bytes under way, and sends the next
+when it is answered. The load is one thread, on the same cores: with many connections it is what bounds
+messages per second on a small machine, and the CPU per message says more."""
+SHARE_NOTE = """Small requests on 16 connections, one each 5 ms, beside requests that compute. These come at
+a fixed rate, so many that they would keep that part of all cores busy; heavy_cores is what was done of it.
+A single loop cannot do more than one core's. Requests on the way in are bounded: 16 for each core. (pirn
+with one worker starts spare threads beside long bursts, and so is no single loop then.)"""
+
+
 def contestants(case, row, own, args):
     """pirn with one worker and with all, and the peers, as servers of the same load."""
     for workers in dict.fromkeys((1, WORKERS)):
@@ -37,7 +46,7 @@ def connections(ready):
         case = Case("connections: echo, 64 B, one message under way on each",
                     ["msgs_per_s", "cpu_us_per_msg", *LATENCIES, "server_cpu"], ready)
         case.at("connections", conns, ["msgs_per_s", "latency_p99_us", "cpu_us_per_msg",
-                                       "resident_kb"], log=True)
+                                       "resident_kb"], log=True).say(CONNECTIONS_NOTE)
         yield contestants(case, "echo", f"{ECHO} --port 0 --workers ",
                           [f"conns={conns}", f"ms={MS}"])
 
@@ -53,7 +62,7 @@ def cpu_share(ready):
                         ["latency_p99_us", "msgs_per_s", "heavy_cores", *LATENCIES, "server_cpu"],
                         ready)
             case.at("CPU-bound work asked for, percent of the cores", share,
-                    ["latency_p99_us", "msgs_per_s", "heavy_cores"])
+                    ["latency_p99_us", "msgs_per_s", "heavy_cores"]).say(SHARE_NOTE)
             yield contestants(case, "serve", f"{BENCH} serve workers=", args)
 
 

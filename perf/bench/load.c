@@ -11,7 +11,7 @@
  *      waits would be missing otherwise; the server ends
  *
  * A paced connection that misses a beat waits for the next one, so that a server which falls behind
- * has no backlog that grows without end. What would have been sent at the missed beat is counted
+ * has no backlog that grows without end. What would have been sent at a beat missed for it is counted
  * among the latencies as if it had been answered together with the late one: without that the
  * slow would answer fewer of the bad moments' requests, and look better than they are. The loop
  * asks for a short scheduler slice, so that beside a busy server it measures the server's delay
@@ -141,11 +141,12 @@ static void begin_all(struct state *s)
     }
 }
 
-/* An answer is complete: on to the connection's next beat, past those it missed. */
+/* An answer is complete: on to the connection's next beat, past those it missed. Those from before it was
+ * sent are the load's own lateness. */
 static void next_beat(struct state *s, struct conn *c, int64_t now)
 {
     for (c->beat += c->pace; c->beat <= now; c->beat += c->pace)
-        if (!c->heavy && c->beat >= s->begin && c->beat < s->end)
+        if (!c->heavy && c->beat > c->sent && c->beat >= s->begin && c->beat < s->end)
             bench_add(&s->latency, now - c->beat);
 }
 

@@ -31,7 +31,7 @@ QUIET = {"slow": 0.05, "bursts": 0.1, "steal": 0.0, "others": 0.01, "probes": [0
 
 
 def kept(runs, **more):
-    return {"row": "made", "title": "made <up>", "name": "made <up>", "axis": None, "x": None,
+    return {"row": "made", "title": "made <up>", "note": "<said>", "name": "made <up>", "axis": None, "x": None,
             "log": False, "metrics": ["ns_per_op"], "plots": ["ns_per_op"], "runs": runs, "failed": [],
             "verdicts": [], "refused": [], "noise": QUIET} | more
 
@@ -258,7 +258,7 @@ class Reports(unittest.TestCase):
         self.assertEqual(made.open, [])
         for link in made.links:
             self.assertTrue(link.startswith("data:image/svg+xml;base64,"), link[:60])
-        for text in ("made <up>", "a <cpu>", "GATE MISSED", "Not compared: it hums", "go1.x", "fio",
+        for text in ("made <up>", "<said>", "a <cpu>", "GATE MISSED", "Not compared: it hums", "go1.x", "fio",
                      "connections: 100", "1 of 4 cases were beyond that"):
             self.assertIn(text, made.text)
         return len(made.links)
@@ -329,7 +329,8 @@ while message := conn.recv(64, socket.MSG_WAITALL):
 @unittest.skipUnless(os.access(contenders.BENCH, os.X_OK), "the bench program is not built")
 class Load(unittest.TestCase):
     def test_missed_beats_count(self):
-        """A beat each 5 ms for 600 ms, an answer each 100 ms: at most 7 answers, and 120 latencies."""
+        """A beat each 5 ms for 600 ms, an answer each 100 ms: at most 7 answers, and for each those
+        of the beats that passed meanwhile."""
         with tempfile.NamedTemporaryFile("w", suffix=".py") as file:
             file.write(SLOW_SERVER)
             file.flush()
@@ -337,8 +338,10 @@ class Load(unittest.TestCase):
                        f"server={sys.executable} {file.name}"]
             done = subprocess.run(command, capture_output=True, text=True, check=True)
         seen = dict(line.split("=") for line in done.stdout.splitlines())
-        self.assertLessEqual(float(seen["msgs_per_s"]) * 0.6, 7.5)
-        self.assertIn(int(seen["latency_samples"]), range(118, 124))
+        answers, latencies = float(seen["msgs_per_s"]) * 0.6, int(seen["latency_samples"])
+        self.assertLessEqual(answers, 7.5)
+        self.assertGreater(latencies, 5 * answers)
+        self.assertLess(latencies, 125)
         self.assertGreater(float(seen["latency_p50_us"]), 40000)
         self.assertGreater(float(seen["latency_max_us"]), 99000)
         self.assertGreater(int(seen["resident_kb"]), 1000)
