@@ -16,6 +16,7 @@ import results
 
 STYLE = report.STYLE + """
 img { width: 100%; height: auto; display: block; border-radius: 8px; background: #fff; }
+table { font-size: 13px; } th, td { padding-left: 18px; }
 h3 { font-size: 15px; margin: 18px 0 6px; }
 ul { margin: 8px 0; padding-left: 20px; font-size: 14px; }
 .missed, .refused { color: var(--ours); font-weight: 600; }
