@@ -96,8 +96,8 @@ def versions():
         "Tokio": cargo and crate("tokio"), "hyper": cargo and crate("hyper"),
         "Python": platform.python_version(), "uvloop": module("uvloop"),
         "uvicorn": module("uvicorn"), "libuv": package("libuv"), "TBB": package("tbb"),
-        "Boost": boost(), "wrk": (program("wrk", "-v") or "").split(" [")[0], "fio": program("fio", "--version"),
-        "gnuplot": program("gnuplot", "--version"),
+        "Boost": boost(), "wrk": (program("wrk", "-v") or "").split(" [")[0],
+        "fio": program("fio", "--version"), "gnuplot": program("gnuplot", "--version"),
     }
     return {what: version for what, version in all_of_them.items() if version}
 

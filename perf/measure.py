@@ -32,7 +32,7 @@ def rounds_of(case, rounds, probe, progress):
             if name in failed:
                 continue
             progress.begin(case.name, name, f"{case.name}: round {number + 1}/{rounds}, {name}")
-            values = contenders.numbers(case.commands[name])
+            values = contenders.numbers(case.commands[name], name not in contenders.WRAPPED)
             progress.end()
             if values is None:
                 failed.append(name)
@@ -61,8 +61,8 @@ def attempt(case, rounds, progress, judge):
 
 def measure(row, case, rounds, progress, judge, noisy_ok=False):
     kept = {"row": row, "title": case.title, "note": case.note, "name": case.name,
-            "axis": case.axis, "x": case.x, "log": case.log, "metrics": case.metrics, "plots": case.plots, "runs": {}, "failed": [],
-            "verdicts": [], "refused": [], "noise": {"reasons": []}}
+            "axis": case.axis, "x": case.x, "log": case.log, "metrics": case.metrics,
+            "plots": case.plots, "runs": {}, "failed": [], "verdicts": [], "refused": [], "noise": {"reasons": []}}
     for again in range(1 if noisy_ok else ATTEMPTS):
         if not noisy_ok and not settle(judge, progress):
             kept["refused"] = ["the machine is too noisy: " + judge.last_words()]

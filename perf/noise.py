@@ -15,16 +15,18 @@ The bounds were chosen on a shared virtual machine of 2 CPUs, of 23 batches in h
 `echo` and `yield` (200 coroutines on 2 workers) beside themselves: medians of five runs in turns, of which
 the ratio should be 1, and a probe before each round. By how much it was off, as the median of the batches:
 
-    batches                          slow         yield, time   CPU    echo, msgs/s   CPU
-    8 when nothing else ran          0.04..0.08            4%    2%              4%    2%
-    8 beside a quarter to one CPU    0.11..0.66           13%    2%              2%    3%
-    7 beside compilers and tests     2.6 ..7.5            28%   18%             27%    8%
+    batches                             slow        yield, time   CPU    echo, msgs/s   CPU
+    8 beside a tenth of a CPU or less   0.04..0.08           4%    2%              4%    2%
+    8 beside a quarter of one to all    0.11..0.66          13%    2%              2%    3%
+    7 beside compilers and tests        2.6 ..7.5           28%   18%             27%    8%
 
-So a quiet time of such a machine is let through, and what uses a quarter of a CPU all the time is not
-(a tenth is: 0.07). One probe in eight was above 0.25 also when nothing else ran, up to 0.67, hence the
-quartile. Where the host gave CPU time to others it was 0.2% at most; 2% is what begins to be seen beside the
-gates. The probe computes in registers: what the host does to the caches and to page faults it does not see.
-That is in the spread of the runs, which stands beside each median. `others` is a second look at what the probes see, over the whole time and not only between rounds.
+So a quiet time of such a machine is let through, and what uses a quarter of a CPU all the time is not.
+One probe in ten was above 0.25 also when nothing else ran, up to 0.67: hence the quartile. The host took
+0.2% of the CPUs' time at most; 2% is where it begins to matter beside the gates.
+
+The probe computes in registers: what the host does to the caches and to page faults it does not see. That
+is in the spread of the runs, which stands beside each median. `others` is a second look at what the
+probes see, over the whole time and not only between rounds.
 """
 import os
 import resource

@@ -177,4 +177,5 @@ def scaling(ready):
 
 ROWS = {"switch": switch, "yield": yields, "spawn": spawn, "skynet": skynet, "fib": fib,
         "pingpong": pingpong, "mpmc": mpmc, "mutex": mutex, "timers": timers, "idle": idle, "file": file,
-        "http": http, "echo": echo, "mixed": mixed, "stuck": stuck, "wake": wake, "scaling": scaling, **SWEEPS}
+        "http": http, "echo": echo, "mixed": mixed, "stuck": stuck, "wake": wake, "scaling": scaling,
+        **SWEEPS}

@@ -31,8 +31,8 @@ QUIET = {"slow": 0.05, "bursts": 0.1, "steal": 0.0, "others": 0.01, "probes": [0
 
 
 def kept(runs, **more):
-    return {"row": "made", "title": "made <up>", "note": "<said>", "name": "made <up>", "axis": None, "x": None,
-            "log": False, "metrics": ["ns_per_op"], "plots": ["ns_per_op"], "runs": runs, "failed": [],
+    return {"row": "made", "title": "made <up>", "note": "<said>", "name": "made <up>",
+            "axis": None, "x": None, "log": False, "metrics": ["ns_per_op"], "plots": ["ns_per_op"], "runs": runs, "failed": [],
             "verdicts": [], "refused": [], "noise": QUIET} | more
 
 
@@ -118,6 +118,28 @@ class Noise(unittest.TestCase):
         self.assertEqual((seen["slow"], seen["bursts"]), (0.02, 0.02))
 
 
+class Commands(unittest.TestCase):
+    def test_who_does_not_say_is_looked_at(self):
+        with tempfile.TemporaryDirectory() as folder:
+            seen = Path(folder) / "seen"
+
+            def look(pid, found, really=contenders.look):
+                really(pid, found)
+                seen.touch()
+            script = f"until [ -e {seen} ]; do sleep 0.01; done; echo a line; echo x=2.5; echo threads=7"
+            with mock.patch.object(contenders, "look", look):
+                found = contenders.numbers(["sh", "-c", script])
+        self.assertEqual((found.pop("resident_kb") > 100, found), (True, {"x": 2.5, "threads": 7}))
+
+    def test_what_fails_or_does_not_end_has_no_numbers(self):
+        with mock.patch("sys.stderr", io.StringIO()) as said:
+            self.assertIsNone(contenders.numbers(["sh", "-c", "echo x=1; echo why >&2; exit 3"]))
+            self.assertIn("status 3\nwhy", said.getvalue())
+            with mock.patch.object(contenders, "RUN_SECONDS", 0):
+                self.assertIsNone(contenders.numbers(["sleep", "1000"]))
+            self.assertIn("not done after 0 s", said.getvalue())
+
+
 class Turns(unittest.TestCase):
     """measure.py, with contenders that are not there."""
 
@@ -132,7 +154,7 @@ class Turns(unittest.TestCase):
             patch.start()
             self.addCleanup(patch.stop)
 
-    def numbers(self, command):
+    def numbers(self, command, _):
         self.order.append(command[0])
         return None if command[0] == "tokio" else {"ns_per_op": {"pirn": 10, "go": 30}[command[0]]}
 
