@@ -10,7 +10,7 @@ cpu_share    a server with small requests, 16 connections with one each 5 ms, be
 
 Both have pirn with one worker and asyncio and uvloop (single loops) beside pirn with all, Go and Tokio.
 The load is a process of its own on the same cores. A run takes MS and about half a second to begin and
-end: three rounds with all contenders make 3 minutes of the first and 6 of the second.
+end: three rounds with all contenders make 4 minutes of the first and 6 of the second.
 """
 from case import Case
 from contenders import BENCH, ECHO
