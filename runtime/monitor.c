@@ -91,8 +91,9 @@ static enum stuck examine(struct worker *w, bool *ret_hogged)
     w->monitor_cpu = cpu;
     w->monitor_tick = tick;
     w->monitor_pass = pass;
+    bool was_away = w->monitor_idle != 0; /* and has woken since, however long ago that look was */
     w->monitor_idle = away ? w->monitor_idle + 1 : 0;
-    if (away || looked || atomic_load_explicit(&w->tid, memory_order_relaxed) == 0)
+    if (away || was_away || looked || atomic_load_explicit(&w->tid, memory_order_relaxed) == 0)
         return STUCK_NOT;
     if (moved) {
         atomic_fetch_or_explicit(&w->attention, ATTENTION_LOOK, memory_order_relaxed);
