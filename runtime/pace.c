@@ -87,7 +87,10 @@ void pirn_worker_begin_stride(struct worker *w)
             atomic_store_explicit(&w->ran_long, now, memory_order_relaxed);
         bool talks = w->woken_here >= (tick - w->stride_tick) / 4 &&
                      each < (w->fetched < w->woken_here / 8 ? TALK_NS : TALK_APART_NS);
-        atomic_store_explicit(&w->talks, talks || now < w->talks_until, memory_order_relaxed);
+        talks |= now < w->talks_until;
+        if (talks !=
+            atomic_load_explicit(&w->talks, memory_order_relaxed)) /* peers have the line */
+            atomic_store_explicit(&w->talks, talks, memory_order_relaxed);
     }
     w->budget = w->stride;
     w->stride_began = w->now = now;

@@ -74,8 +74,11 @@ struct pirn_runtime {
     struct worker **workers; /* primaries, then spares as they come; max_threads places */
     _Atomic uint32_t thread_count;
 
+    char inject_before[64]; /* these are written often; what is around them, hardly ever */
     struct inject inject[LANES];
+    char idle_before[64];
     struct idle idle;
+    char idle_behind[64];
     struct stack_pool stacks;
 
     struct lock tasks_lock;

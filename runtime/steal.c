@@ -57,16 +57,18 @@ static bool is_settled(struct worker *v)
     enum {
         PATIENCE = 16
     };
-    uint32_t size = pirn_runq_size(&v->q);
-    uint32_t head = atomic_load_explicit(&v->q.head, memory_order_relaxed);
-    uint64_t tick = atomic_load_explicit(&v->tick, memory_order_relaxed), seen = tick << 32 | head;
-    uint64_t eyed = atomic_load_explicit(&v->eyed, memory_order_relaxed);
     unsigned runs = atomic_load_explicit(&v->eyed_runs, memory_order_relaxed);
-    if (size == 1 && worker_stuck(v) == STUCK_NOT && !worker_is_away(v) && eyed != seen) {
-        atomic_store_explicit(&v->eyed, seen, memory_order_relaxed);
-        if ((uint32_t)eyed != head)
-            atomic_store_explicit(&v->eyed_runs, ++runs, memory_order_relaxed);
-        return runs >= PATIENCE;
+    if (pirn_runq_size(&v->q) == 1 && worker_stuck(v) == STUCK_NOT && !worker_is_away(v)) {
+        uint32_t head = atomic_load_explicit(&v->q.head, memory_order_relaxed);
+        uint64_t tick = atomic_load_explicit(&v->tick, memory_order_relaxed);
+        uint64_t eyed = atomic_load_explicit(&v->eyed, memory_order_relaxed);
+        uint64_t seen = tick << 32 | head;
+        if (eyed != seen) {
+            atomic_store_explicit(&v->eyed, seen, memory_order_relaxed);
+            if ((uint32_t)eyed != head)
+                atomic_store_explicit(&v->eyed_runs, ++runs, memory_order_relaxed);
+            return runs >= PATIENCE;
+        }
     }
     if (runs != 0)
         atomic_store_explicit(&v->eyed_runs, 0, memory_order_relaxed);

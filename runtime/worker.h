@@ -90,7 +90,6 @@ struct worker {
 
     struct runq q;
     struct port port;
-    struct parker parker;
     struct stack_cache stacks;
     struct node *free_tasks; /* descriptors */
     unsigned free_task_count;
@@ -117,7 +116,6 @@ struct worker {
     _Atomic int64_t ran_long; /* when a stride last took much longer than it ought to */
     _Atomic int64_t idle_at;  /* when its queue was last empty */
     _Atomic uint32_t each_ns; /* from switch to switch, in the last stride */
-    _Atomic bool talks;       /* its tasks had better stay together */
     bool apart; /* the owner's alone, as what follows: its last stride contended for locks */
     int64_t talks_until; /* for that it is talking until then */
     unsigned woken_here; /* in this stride: tasks woken by others, */
@@ -125,10 +123,18 @@ struct worker {
     unsigned contended;  /* locks of channels and queues not had at once */
     uint32_t random;
 
+    char
+        peers_before[64]; /* who searches reads these of everybody, and they seldom change: what the
+                              owner writes often is on other lines (perf/simulate/main.c) */
     _Atomic uint32_t role, stuck;
-    _Atomic uint32_t rests; /* in which phase (pause.c): the owner; a futex of the pauser's */
     unsigned index;
-    _Atomic int tid; /* 0 until the thread runs */
+    _Atomic bool talks; /* its tasks had better stay together */
+    char parker_before[64];
+    struct parker parker;
+    char parker_behind[64];
+
+    _Atomic uint32_t rests; /* in which phase (pause.c): the owner; a futex of the pauser's */
+    _Atomic int tid;        /* 0 until the thread runs */
     pthread_t thread;
     struct submitter submitter; /* its thread's */
     bool lingered;              /* retired, and has waited long enough */
