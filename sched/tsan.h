@@ -4,7 +4,8 @@
 #ifndef PIRN_SCHED_TSAN_H
 #define PIRN_SCHED_TSAN_H
 
-#if defined(__SANITIZE_THREAD__)
+#if defined(PIRN_SIMULATED) /* instrumented, but not for that sanitizer (perf/simulate) */
+#elif defined(__SANITIZE_THREAD__)
 #define PIRN_TSAN 1
 #elif defined(__has_feature)
 #if __has_feature(thread_sanitizer)

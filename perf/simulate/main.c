@@ -1,0 +1,295 @@
+/*
+ * simulate ROW [key=value ...]     one run on the simulated machine, as key=value lines (format=csv: CSV)
+ * simulate sweep                   all loads for 1 to 256 workers, as CSV
+ *
+ * Keys of the loads (loads.c): workers, tasks, service_ns, seed; poisson: load (percent), acceptors. The rows
+ * of bench take theirs. Any assumption (assumptions.h) is a key, too: line_ns=60. Values: measure.c.
+ *
+ * How far off it is, ns an operation, here and in bench on the machine of the assumptions (noisy; ranges of
+ * three runs): yield on 1 worker 5.4, 5.2 to 10.6; wide on 2, 3.1, 3.7 to 4.9; spawn on 1 48, 45 to 49; on 2
+ * 52, 51 to 57 (85 in bad minutes); pingpong 107, 101 to 103. skynet on 1 131, 184: misses in caches that are
+ * too small, which are not simulated; on 2 82, 91 to 95. fib on 1 52, 127: its returns come back from deeper
+ * than the processor predicts, also not simulated. yield, spawn and pingpong on one worker were fitted with
+ * one number, the rest was not.
+ *
+ * What it showed, and what became of it
+ *   - Whoever searches wrote, at each look, to the line from which all others read his role, and to which
+ *     he wrote his parker's state (`random`, `idle_at` beside `role`, `stuck`; `parker` beside the free
+ *     lists). So the cost of a search grew with the square of the searchers. With these on lines of their
+ *     own, ns of workers' time a task, before and after: tree, 256 workers 118,000 and 28,000; pairs, 64
+ *     3,700 and 1,200, 256 11,700 and 3,000. With two workers bench sees no difference.
+ *   - Two looks of the monitor in a row, when it is called just as it goes to sleep, took a worker for stuck
+ *     that had only woken between them, and started a sentinel, beside which one worker alone then spins
+ *     20 us before each sleep: poisson, 1 worker at 10%: 65,600 ns a task instead of 1,600.
+ *   - Not solved: an inject queue that many want at once. Its lock is tried with no look before, each try
+ *     takes the line from the holder, and the queue is in that line. From 64 workers on, one producer's
+ *     tasks take 10.6 us each once the queue is long (0.18 while it is not); at 256, 55 (300 tasks a worker). Tries that are
+ *     preceded by a look, and become more seldom, make that 0.35 and 2 to 3.4, and poisson on 256 at 80%
+ *     worse (1.4 and 6.1); a limit of 8 or 16 searchers makes nothing better. It wants a queue in parts.
+ *   - A search looks at all peers: at 256 some 200 us, ten times its patience.
+ */
+#include <errno.h>
+#include <pirn.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/personality.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "perf/bench/bench.h"
+#include "perf/bench/rows.h"
+#include "perf/simulate/assumptions.h"
+#include "perf/simulate/machine.h"
+#include "perf/simulate/measure.h"
+
+static const struct row {
+    const char *name;
+    int (*load)(void *arg); /* one of loads.c, or */
+    void (*bench)(void);    /* one of bench */
+} rows[] = {
+    {"poisson", load_poisson, NULL},
+    {"tree", load_tree, NULL},
+    {"pairs", load_pairs, NULL},
+    {"producer", load_producer, NULL},
+    {"spawn", NULL, bench_row_spawn},
+    {"yield", NULL, bench_row_yield},
+    {"skynet", NULL, bench_row_skynet},
+    {"fib", NULL, bench_row_fib},
+    {"pingpong", NULL, bench_row_pingpong},
+};
+
+static char **args;
+static bool *used;
+static int arg_count;
+
+/* ---- What bench's rows need (perf/bench/bench.h) ---------------------------------------------- */
+
+const char *bench_arg(const char *key, const char *fallback)
+{
+    size_t length = strlen(key);
+    const char *value = fallback;
+    for (int i = 0; i < arg_count; i++) {
+        if (strncmp(args[i], key, length) == 0 && args[i][length] == '=') {
+            value = args[i] + length + 1;
+            used[i] = true;
+        }
+    }
+    return value;
+}
+
+static int64_t number(const char *arg)
+{
+    const char *text = strchr(arg, '=');
+    char *end = NULL;
+    int64_t value = text != NULL ? strtoll(text + 1, &end, 10) : 0;
+    if (text == NULL || end == text + 1 || *end != '\0' || value < 0) {
+        fprintf(stderr, "simulate: %s is not a number\n", arg);
+        exit(2);
+    }
+    return value;
+}
+
+int64_t bench_int(const char *key, int64_t fallback)
+{
+    const char *text = bench_arg(key, NULL);
+    return text != NULL ? number(text - 1) : fallback;
+}
+
+void bench_out(const char *key, double value)
+{
+    printf("%s=%.2f\n", key, value);
+}
+
+void bench_fail(const char *what, int error)
+{
+    fprintf(stderr, "simulate: %s: %s\n", what, strerror(error));
+    exit(1);
+}
+
+int bench_ok(int result, const char *what)
+{
+    if (result < 0)
+        bench_fail(what, -result);
+    return result;
+}
+
+void *bench_alloc(size_t count, size_t size)
+{
+    void *memory = calloc(count, size);
+    if (memory == NULL)
+        bench_fail("memory", ENOMEM);
+    return memory;
+}
+
+void bench_run(int workers, int (*fn)(void *arg), void *arg)
+{
+    pirn_config config = PIRN_CONFIG_INIT;
+    config.workers = workers;
+    int status = 0;
+    bench_ok(pirn_run_with(&config, fn, arg, &status), "pirn_run_with");
+    bench_ok(status, "the main coroutine");
+}
+
+/* ---- One run ------------------------------------------------------------------------------------ */
+
+static const struct row *find_row(const char *name)
+{
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        if (strcmp(rows[i].name, name) == 0)
+            return &rows[i];
+    }
+    return NULL;
+}
+
+/* On a stack that begins with a page: where the program's own begins is chance. */
+static void on_machine(void *(*fn)(void *arg), void *arg)
+{
+    machine_begin();
+    struct cpu *cpu = machine_start(fn, arg);
+    while (!cpu->over)
+        machine_sleep(cpu, INT64_MAX);
+}
+
+static void *run_load(void *arg)
+{
+    struct load *load = arg;
+    bench_run(load->workers, find_row(load->name)->load, load);
+    return NULL;
+}
+
+static void *run_bench(void *arg)
+{
+    ((const struct row *)arg)->bench();
+    return NULL;
+}
+
+static void run(const struct row *row, struct load load, bool as_csv)
+{
+    if (load.tasks == 0)
+        load.tasks = row->load == load_tree    ? 10000
+                     : row->load == load_pairs ? 500 * (int64_t)load.workers
+                                               : 10000 + 100 * (int64_t)load.workers;
+    on_machine(run_load, &load);
+    load_print(as_csv);
+}
+
+static struct load load_of(const struct row *row)
+{
+    int workers = (int)bench_int("workers", 2);
+    bool poisson = row->load == load_poisson;
+    struct load load = {
+        .name = row->name,
+        .workers = workers,
+        .percent = poisson ? (int)bench_int("load", 80) : 0,
+        .acceptors = poisson ? (int)bench_int("acceptors", workers) : 0,
+        .tasks = bench_int("tasks", 0),
+        .service_ns = row->load == load_pairs
+                          ? 0
+                          : bench_int("service_ns", row->load == load_tree ? 1000 : 20000),
+        .seed = (uint64_t)bench_int("seed", 1),
+    };
+    if (workers < 1 || workers > CPUS_MAX / 4 * 3 || (poisson && load.percent < 1) ||
+        (poisson && load.acceptors < 1)) {
+        fputs("simulate: workers=1 to 384, load=1 and up, acceptors=1 and up\n", stderr);
+        exit(2);
+    }
+    return load;
+}
+
+/* ---- All of them, as CSV -------------------------------------------------------------------------- */
+
+/* Each run has a process of its own, so that it does not depend on those before it. */
+static void run_apart(const char *name, struct load load)
+{
+    int status;
+    fflush(stdout);
+    pid_t pid = fork();
+    if (pid < 0)
+        bench_fail("fork", errno);
+    if (pid == 0) {
+        load.name = name;
+        load.seed = 1;
+        run(find_row(name), load, true);
+        fflush(stdout);
+        _exit(0);
+    }
+    if (waitpid(pid, &status, 0) != pid || status != 0)
+        bench_fail("a run", ECHILD);
+}
+
+static void sweep(void)
+{
+    static const int loads[] = {10, 30, 50, 70, 80, 90, 95};
+    load_print_head();
+    for (int w = 1; w <= 256; w *= 2) {
+        for (size_t i = 0; i < sizeof(loads) / sizeof(loads[0]); i++) {
+            run_apart("poisson",
+                      (struct load){
+                          .workers = w, .percent = loads[i], .acceptors = w, .service_ns = 20000});
+        }
+        run_apart("poisson",
+                  (struct load){.workers = w, .percent = 50, .acceptors = 1, .service_ns = 20000});
+        run_apart("poisson",
+                  (struct load){.workers = w, .percent = 90, .acceptors = 1, .service_ns = 20000});
+        run_apart("tree", (struct load){.workers = w, .service_ns = 1000});
+        run_apart("pairs", (struct load){.workers = w});
+        run_apart("producer", (struct load){.workers = w, .service_ns = 20000});
+    }
+}
+
+/* Every key is an assumption's, or was asked for. */
+static void set_assumptions(void)
+{
+    for (int i = 0; i < arg_count; i++) {
+        char name[32] = "";
+        const char *end = strchr(args[i], '=');
+        if (end == NULL || (size_t)(end - args[i]) >= sizeof(name))
+            continue;
+        memcpy(name, args[i], (size_t)(end - args[i]));
+        used[i] = assume_set(name, strtoll(end + 1, NULL, 10));
+        if (used[i])
+            number(args[i]);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    int persona = personality(0xffffffff);
+    if (persona >= 0 && (persona & ADDR_NO_RANDOMIZE) == 0 &&
+        personality((unsigned long)persona | ADDR_NO_RANDOMIZE) >= 0)
+        execv("/proc/self/exe", argv); /* the same addresses each time; if it fails, others */
+    bool all = argc > 1 && strcmp(argv[1], "sweep") == 0;
+    const struct row *row = argc > 1 ? find_row(argv[1]) : NULL;
+    if (row == NULL && !all) {
+        fputs("usage: simulate ROW [key=value ...] | simulate sweep\nrows:", stderr);
+        for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+            fprintf(stderr, " %s", rows[i].name);
+        fputc('\n', stderr);
+        return 2;
+    }
+    args = argv + 2;
+    arg_count = argc - 2;
+    used = bench_alloc((size_t)arg_count + 1, sizeof(*used));
+    set_assumptions();
+    if (all) {
+        sweep();
+    } else if (row->load != NULL) {
+        bool as_csv = strcmp(bench_arg("format", ""), "csv") == 0;
+        struct load load = load_of(row);
+        if (as_csv)
+            load_print_head();
+        run(row, load, as_csv);
+    } else {
+        on_machine(run_bench, (void *)(uintptr_t)row);
+    }
+    for (int i = 0; i < arg_count; i++) {
+        if (!used[i]) {
+            fprintf(stderr, "simulate: row %s knows nothing of %s\n", argv[1], args[i]);
+            return 2;
+        }
+    }
+    free(used);
+    return 0;
+}
