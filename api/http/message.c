@@ -65,6 +65,8 @@ static int on_head_complete(grammar *g)
     struct message *m = g->data;
     m->chunked = (g->flags & F_CHUNKED) != 0;
     m->keep_alive = pirn_http_grammar_keep_alive(g);
+    if (m->response) /* these have none, whatever length they speak of (RFC 9112, 6.3) */
+        m->bodiless |= g->status_code < 200 || g->status_code == 204 || g->status_code == 304;
     return m->bodiless ? 1 : 0;
 }
 

@@ -39,7 +39,7 @@ struct message {
     enum message_stage stage;
     int refused; /* MESSAGE_BAD: the HTTP status that says why */
     bool response;
-    bool bodiless; /* the response to a HEAD */
+    bool bodiless; /* the response to a HEAD, or one whose status says so */
     bool keep_alive;
     bool chunked;
     bool complete; /* the parser library has said so */

@@ -69,8 +69,8 @@ static ssize_t read_some(void *response, void *buf, size_t n, pirn_time deadline
 ssize_t pirn_http_response_all(pirn_http_response *response, char **ret_body, size_t max,
                                pirn_time deadline)
 {
-    return pirn_http_read_all(read_some, response, pirn_http_response_length(response), ret_body,
-                              max, deadline);
+    int64_t left = response->link != NULL ? pirn_http_response_length(response) : 0;
+    return pirn_http_read_all(read_some, response, left, ret_body, max, deadline);
 }
 
 int pirn_http_response_json(pirn_http_response *response, struct json_t **ret_json, size_t max,
