@@ -10,7 +10,6 @@
 #include "api/http/server.h"
 
 #include <errno.h>
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -208,9 +207,9 @@ int pirn_http_reply_json(pirn_http_reply *reply, int status, const struct json_t
     int err;
     if (json == NULL)
         return -EINVAL;
-    text = json_dumps(json, JSON_COMPACT | JSON_ENCODE_ANY);
-    if (text == NULL)
-        return -ENOMEM;
+    err = pirn_http_print_json(json, &text);
+    if (err < 0)
+        return err;
     err = pirn_http_reply_bytes(reply, status, "application/json", text, strlen(text));
     free(text);
     return err;

@@ -2,7 +2,6 @@
 #include "api/http/server.h"
 
 #include <errno.h>
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -242,15 +241,6 @@ ssize_t pirn_http_body_all(pirn_http_request *request, char **ret_body, size_t m
 {
     return pirn_http_read_all(read_some, request, pirn_http_body_length(request), ret_body, max,
                               deadline);
-}
-
-int pirn_http_parse_json(const char *text, size_t n, struct json_t **ret_json)
-{
-    json_t *json = json_loadb(text, n, JSON_DECODE_ANY, NULL);
-    if (json == NULL)
-        return -EBADMSG;
-    *ret_json = json;
-    return 0;
 }
 
 int pirn_http_body_json(pirn_http_request *request, struct json_t **ret_json, size_t max,

@@ -42,7 +42,9 @@ typedef ssize_t (*wire_read)(void *user, void *buf, size_t n, pirn_time deadline
 ssize_t pirn_http_read_all(wire_read read, void *user, int64_t length, char **ret_body, size_t max,
                            pirn_time deadline);
 
-int pirn_http_parse_json(const char *text, size_t n, struct json_t **ret_json); /* -EBADMSG */
+/* json.c. -EBADMSG; -EINVAL, -ENOMEM */
+int pirn_http_parse_json(const char *text, size_t n, struct json_t **ret_json);
+int pirn_http_print_json(const struct json_t *json, char **ret_text); /* malloc */
 
 /* Sends out, and bytes behind it (NULL: none); waits until the peer has taken most of it. After an error
  * nobody knows what has been sent. */

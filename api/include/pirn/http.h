@@ -162,7 +162,8 @@ PIRN_API ssize_t pirn_http_body_read(pirn_http_request *request, void *buf, size
  * [suspends] Also -ENOMEM. */
 PIRN_API ssize_t pirn_http_body_all(pirn_http_request *request, char **ret_body, size_t max,
                                     pirn_time deadline);
-/* The body as JSON; the caller has the reference. [suspends] 0; also -EBADMSG: it is no JSON. */
+/* The body as JSON; the caller has the reference. [suspends] 0; also -EBADMSG: it is no JSON, or nested more
+ * than 64 deep (which a coroutine's stack might not carry). */
 PIRN_API int pirn_http_body_json(pirn_http_request *request, struct json_t **ret_json, size_t max,
                                  pirn_time deadline);
 
@@ -178,7 +179,7 @@ PIRN_API int pirn_http_reply_header(pirn_http_reply *reply, const char *name, co
 /*
  * Whole replies: copied, and sent when the handler has returned; or, if a client has sent its next
  * request already, together with that one's. type may be NULL. None waits. 0, -EINVAL (a status that is not 200 to 599), -EALREADY (one reply for each request),
- * -ENOMEM. pirn_http_reply_json takes no reference; text is UTF-8.
+ * -ENOMEM. pirn_http_reply_json takes no reference, and is -EINVAL for what is nested more than 100 deep; text is UTF-8.
  */
 PIRN_API int pirn_http_reply_bytes(pirn_http_reply *reply, int status, const char *type,
                                    const void *body, size_t n);
