@@ -45,30 +45,43 @@ static int cut_slice(const struct wire *w, const char *bytes, size_t n, size_t a
     return count;
 }
 
+/* The stream has taken the first bytes of out: they are sent once, whatever the wait for them comes to. */
+static void drop(struct wire *w, size_t taken, int err)
+{
+    bool again = err == -ETIMEDOUT || err == -ECANCELED || err == -ESHUTDOWN || err == -ENOMEM;
+    if (taken >= w->out.used || (err < 0 && !again)) {
+        w->out.used = 0;
+        if (w->out.cap > 2 * WIRE_COPY)
+            pirn_http_text_free(&w->out);
+        return;
+    }
+    w->out.used -= taken;
+    memmove(w->out.data, w->out.data + taken, w->out.used);
+}
+
 int pirn_http_wire_send(struct wire *w, const void *bytes, size_t n, pirn_time deadline)
 {
     size_t at = 0, all = w->out.used + n;
+    int err = 0;
     if (w->out.failed)
         return -ENOMEM;
-    while (at < all) {
+    while (err == 0 && at < all) {
         struct iovec iov[2];
         size_t slice = all - at < WIRE_SLICE ? all - at : WIRE_SLICE;
         ssize_t sent = pirn_stream_writev(w->stream, iov, cut_slice(w, bytes, n, at, slice, iov));
+        if (sent > 0)
+            at += (size_t)sent;
         if (sent < 0)
-            return (int)sent;
-        if ((size_t)sent < slice)
-            return -ENOMEM;
-        at += slice;
-        int err = pirn_stream_drain(
-            w->stream,
-            w->stall.ns > 0 ? wire_sooner(deadline, pirn_after_ns(w->stall.ns)) : deadline);
-        if (err < 0)
-            return err;
+            err = (int)sent;
+        else if ((size_t)sent < slice)
+            err = -ENOMEM;
+        else
+            err = pirn_stream_drain(
+                w->stream,
+                w->stall.ns > 0 ? wire_sooner(deadline, pirn_after_ns(w->stall.ns)) : deadline);
     }
-    w->out.used = 0;
-    if (w->out.cap > 2 * WIRE_COPY)
-        pirn_http_text_free(&w->out);
-    return 0;
+    drop(w, at, err);
+    return err;
 }
 
 int pirn_http_wire_head(struct wire *w, wire_wait wait, void *user)
@@ -154,6 +167,11 @@ ssize_t pirn_http_wire_body(struct wire *w, void *buf, size_t n, pirn_time deadl
         return w->error;
     while (n > 0 && w->in.stage == MESSAGE_BODY) {
         const char *data;
+        if (w->out.used > 0 && pirn_stream_peek(w->stream, &data, 0, PIRN_NOW) == 0) {
+            int err = pirn_http_wire_send(w, NULL, 0, deadline);
+            if (err < 0)
+                return err;
+        }
         ssize_t got, have = pirn_stream_peek(w->stream, &data, w->in.chunked ? 1 : 0, deadline);
         if (have < 0)
             return have;

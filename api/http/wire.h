@@ -33,8 +33,8 @@ typedef int (*wire_wait)(void *user, bool begun, pirn_time *ret_deadline);
  * -EBADMSG, see in.refused; -ECONNRESET, -ENOMEM, -ETIMEDOUT, -ECANCELED and errors of the stream. */
 int pirn_http_wire_head(struct wire *w, wire_wait wait, void *user);
 
-/* 1 to n bytes of the body, 0 at its end. Beyond errors of the stream: -EBADMSG, -EMSGSIZE, -ECONNRESET,
- * which stay. */
+/* 1 to n bytes of the body, 0 at its end. What is in out is sent before it waits: the peer may be waiting for
+ * that. Beyond errors of the stream: -EBADMSG, -EMSGSIZE, -ECONNRESET, which stay. */
 ssize_t pirn_http_wire_body(struct wire *w, void *buf, size_t n, pirn_time deadline);
 
 /* All that is left, up to max bytes, with read(user, ...): malloc, and a NUL. */
@@ -47,7 +47,8 @@ int pirn_http_parse_json(const char *text, size_t n, struct json_t **ret_json);
 int pirn_http_print_json(const struct json_t *json, char **ret_text); /* malloc */
 
 /* Sends out, and bytes behind it (NULL: none); waits until the peer has taken most of it. After an error
- * nobody knows what has been sent. */
+ * nobody knows what has been sent; but what is left of out after -ETIMEDOUT, -ECANCELED or -ENOMEM is what the
+ * stream has not got, so without bytes it goes on with the next call. */
 int pirn_http_wire_send(struct wire *w, const void *bytes, size_t n, pirn_time deadline);
 
 static inline pirn_time wire_sooner(pirn_time a, pirn_time b)

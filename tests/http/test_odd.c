@@ -68,6 +68,171 @@ START_TEST(s168_what_has_no_body_has_none)
 }
 END_TEST
 
+/* ---- Sends that fail, or have to wait -------------------------------------------------------- */
+
+static int refuse_and_close(void *arg)
+{
+    int fd = *(int *)arg;
+    char text[2048];
+    site_hear_words(fd, text, sizeof text, "\r\n\r\n", 1);
+    site_say(fd, "HTTP/1.1 413 Content Too Large\r\nContent-Length: 2\r\n\r\nno");
+    return pirn_close(fd);
+}
+
+static int connect_to(void *user, pirn_stream **ret_stream, const char *scheme, const char *host,
+                      uint16_t port, pirn_time deadline)
+{
+    (void)scheme, (void)host, (void)port, (void)deadline;
+    return pirn_stream_new(ret_stream, *(int *)user, NULL);
+}
+
+/* The server has replied, and gone, before it has heard it all. */
+static int early_reply(void *arg)
+{
+    enum {
+        MUCH = 4 << 20
+    };
+    char *much = calloc(1, MUCH), *body;
+    pirn_http_client *client;
+    pirn_http_client_config config = PIRN_HTTP_CLIENT_CONFIG_INIT;
+    pirn_http_response *response;
+    int pair[2];
+    (void)arg;
+    CHECK_OK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair));
+    config.connect = connect_to;
+    config.connect_user = &pair[1];
+    CHECK_OK(pirn_http_client_new(&client, &config));
+    pirn_task *task = support_spawn(refuse_and_close, &pair[0]);
+    CHECK_OK(pirn_http_post(client, "http://x/", NULL, much, MUCH, &response, PIRN_NEVER));
+    CHECK_EQ(pirn_http_response_status(response), 413);
+    CHECK_EQ(pirn_http_response_all(response, &body, 10, PIRN_NEVER), 2);
+    free(body);
+    pirn_http_response_release(response);
+    pirn_http_client_free(client);
+    CHECK_OK(support_join(task));
+    free(much);
+    return 0;
+}
+
+START_TEST(s168_a_reply_is_heard_though_the_request_was_cut_off)
+{
+    FOR_WORKERS(w) CHECK_OK(support_run(w, early_reply, NULL));
+}
+END_TEST
+
+static int much(pirn_http_request *request, pirn_http_reply *reply, void *user)
+{
+    static char text[50000];
+    (void)request;
+    (void)user;
+    memset(text, 'a', sizeof text - 1);
+    return pirn_http_reply_text(reply, 200, text);
+}
+
+static int impatient(pirn_http_request *request, pirn_http_reply *reply, void *user)
+{
+    atomic_int *late = user;
+    char byte;
+    CHECK_EQ(pirn_http_body_read(request, &byte, 1, PIRN_NOW), -ETIMEDOUT);
+    atomic_store(late, 1);
+    CHECK_EQ(pirn_http_body_read(request, &byte, 1, PIRN_NEVER), 1);
+    return pirn_http_reply_text(reply, 200, "done");
+}
+
+struct visit {
+    struct site site;
+    pirn_stream *stream;
+};
+
+static int serve_stream(void *arg)
+{
+    struct visit *v = arg;
+    return pirn_http_serve_stream(v->site.server, v->stream);
+}
+
+static void count_words(const char *text, const char *word, int times)
+{
+    int found = 0;
+    for (const char *at = text; (at = strstr(at, word)) != NULL; at++)
+        found++;
+    CHECK_EQ(found, times);
+}
+
+/* Replies that wait for a client to take them, when a handler's deadline comes: they go once. */
+static int sent_once(void *arg)
+{
+    static char text[100000];
+    struct visit v;
+    pirn_stream_config config = PIRN_STREAM_CONFIG_INIT;
+    atomic_int late = 0;
+    int pair[2], room = 1;
+    (void)arg;
+    site_new(&v.site, NULL);
+    site_route(&v.site, "GET", "/", much, NULL);
+    site_route(&v.site, "POST", "/", impatient, &late);
+    CHECK_OK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair));
+    CHECK_OK(setsockopt(pair[1], SOL_SOCKET, SO_SNDBUF, &room, sizeof room));
+    config.high = 1000;
+    CHECK_OK(pirn_stream_new(&v.stream, pair[1], &config));
+    site_say(pair[0], "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+                      "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n"
+                      "Expect: 100-continue\r\nConnection: close\r\n\r\n");
+    pirn_task *task = support_spawn(serve_stream, &v);
+    support_until(&late, 1);
+    site_hear_words(pair[0], text, sizeof text, "100 Continue", 1);
+    count_words(text, "200 OK", 1);
+    site_say(pair[0], "x");
+    site_hear(pair[0], text, sizeof text);
+    count_words(text, "200 OK", 1);
+    count_words(text, "100 Continue", 0);
+    pirn_close(pair[0]);
+    CHECK_OK(support_join(task));
+    pirn_stream_release(v.stream);
+    pirn_http_server_free(v.site.server);
+    return 0;
+}
+
+START_TEST(s171_what_waits_to_be_sent_is_sent_once)
+{
+    FOR_WORKERS(w) CHECK_OK(support_run(w, sent_once, NULL));
+}
+END_TEST
+
+static int read_byte(pirn_http_request *request, pirn_http_reply *reply, void *user)
+{
+    char byte;
+    ssize_t n = pirn_http_body_read(request, &byte, 1, PIRN_NEVER);
+    (void)user;
+    return n < 0 ? (int)n : pirn_http_reply_text(reply, 200, "read");
+}
+
+/* The reply to the first may be what the body of the second hangs on. */
+static int in_turn(void *arg)
+{
+    char text[2048];
+    struct site site;
+    (void)arg;
+    site_new(&site, NULL);
+    site_route(&site, "*", "/", read_byte, NULL);
+    site_open(&site);
+    int fd = site_dial(&site);
+    site_say(fd, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+                 "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nConnection: close\r\n\r\n");
+    site_hear_words(fd, text, sizeof text, "200 OK", 1);
+    site_say(fd, "x");
+    site_hear(fd, text, sizeof text);
+    CHECK(strstr(text, "200 OK") != NULL);
+    pirn_close(fd);
+    site_close(&site);
+    return 0;
+}
+
+START_TEST(s171_a_reply_does_not_wait_for_the_next_body)
+{
+    FOR_WORKERS(w) CHECK_OK(support_run(w, in_turn, NULL));
+}
+END_TEST
+
 /* ---- JSON ---------------------------------------------------------------------------------- */
 
 /* Sends it back, inside as many more arrays as the user says. */
@@ -141,4 +306,7 @@ START_TEST(s171_json_is_as_deep_as_a_stack_carries)
 }
 END_TEST
 
-SUPPORT_MAIN("http/odd", s168_what_has_no_body_has_none, s171_json_is_as_deep_as_a_stack_carries)
+SUPPORT_MAIN("http/odd", s168_what_has_no_body_has_none,
+             s168_a_reply_is_heard_though_the_request_was_cut_off,
+             s171_what_waits_to_be_sent_is_sent_once, s171_a_reply_does_not_wait_for_the_next_body,
+             s171_json_is_as_deep_as_a_stack_carries)
