@@ -94,17 +94,14 @@ static void close_link(struct link *link)
 /* Has it not ended, and said nothing, since it was put by? */
 static bool stands(const pirn_http_client *client, struct link *link)
 {
+    pirn_stream *stream = link->wire.stream;
     const char *data;
     char byte;
-    int fd = pirn_stream_fd(link->wire.stream);
-    ssize_t n;
-    if (pirn_stream_peek(link->wire.stream, &data, 0, PIRN_NOW) != 0)
+    if (client->config.connect != NULL) /* what comes may be TLS's own, a ticket */
+        return pirn_stream_peek(stream, &data, 1, PIRN_NOW) == -ETIMEDOUT;
+    if (pirn_stream_peek(stream, &data, 0, PIRN_NOW) != 0)
         return false;
-    if (fd < 0)
-        return true; /* not to be seen from here: the request will tell */
-    n = recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-    /* A transport of the program's may be sent what is not HTTP (TLS's tickets). */
-    return n < 0 ? errno == EAGAIN : n > 0 && client->config.connect != NULL;
+    return recv(pirn_stream_fd(stream), &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
 }
 
 static struct link *take_kept(pirn_http_client *client, struct host *host)

@@ -164,6 +164,88 @@ START_TEST(what_is_refused)
 }
 END_TEST
 
+/* ---- What nobody has asked for --------------------------------------------------------------------- */
+
+struct talker {
+    pirn_tls_context *of_server, *of_client;
+    pirn_task *tasks[3];
+    int fd;
+    atomic_int said, connections;
+};
+
+/* Replies to a request twice. */
+static int say_too_much(void *arg)
+{
+    static const char *const replies[] = {
+        "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nasked",
+        "HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nunasked",
+    };
+    struct talker *t = arg;
+    pirn_stream *below, *stream;
+    const char *head;
+    CHECK_OK(pirn_stream_new(&below, t->fd, NULL));
+    CHECK_OK(pirn_tls_server(&stream, below, t->of_server, NULL, PIRN_NEVER));
+    CHECK_GE(pirn_stream_read_until(stream, &head, "\r\n\r\n", 4, PIRN_NEVER), 1);
+    for (int i = 0; i < 2; i++)
+        CHECK_GE(pirn_stream_write(stream, replies[i], strlen(replies[i])), 1);
+    CHECK_OK(pirn_stream_flush(stream, PIRN_NEVER));
+    atomic_fetch_add(&t->said, 1);
+    CHECK_LE(pirn_stream_read_until(stream, &head, "\r\n\r\n", 4, PIRN_NEVER), 0);
+    pirn_stream_abort(stream);
+    pirn_stream_release(stream);
+    return 0;
+}
+
+static int talk(void *user, pirn_stream **ret_stream, const char *scheme, const char *host,
+                uint16_t port, pirn_time deadline)
+{
+    struct talker *t = user;
+    pirn_stream *below;
+    int pair[2], i = atomic_fetch_add(&t->connections, 1);
+    (void)scheme, (void)port;
+    CHECK_LE(i, 2);
+    CHECK_OK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair));
+    t->fd = pair[0];
+    t->tasks[i] = support_spawn(say_too_much, t);
+    CHECK_OK(pirn_stream_new(&below, pair[1], NULL));
+    return pirn_tls_client(ret_stream, below, t->of_client, host, NULL, deadline);
+}
+
+/* The second must not pass for the reply to what is asked next. */
+static int unasked(void *arg)
+{
+    struct talker t = {.of_server = server_with("server", NULL, NULL),
+                       .of_client = client_with("ca", NULL, NULL, 0)};
+    pirn_http_client_config config = PIRN_HTTP_CLIENT_CONFIG_INIT;
+    pirn_http_client *client;
+    (void)arg;
+    config.connect = talk;
+    config.connect_user = &t;
+    CHECK_OK(pirn_http_client_new(&client, &config));
+    for (int i = 1; i <= 3; i++) {
+        pirn_http_response *response;
+        char *text;
+        CHECK_OK(pirn_http_get(client, "https://localhost/", &response, PIRN_NEVER));
+        CHECK_EQ(pirn_http_response_all(response, &text, BODY, PIRN_NEVER), 5);
+        free(text);
+        pirn_http_response_release(response);
+        support_until(&t.said, i);
+        CHECK_EQ(atomic_load(&t.connections), i);
+    }
+    pirn_http_client_free(client);
+    for (int i = 0; i < 3; i++)
+        CHECK_OK(support_join(t.tasks[i]));
+    pirn_tls_context_release(t.of_client);
+    pirn_tls_context_release(t.of_server);
+    return 0;
+}
+
+START_TEST(what_comes_unasked_is_nobodys_reply)
+{
+    FOR_WORKERS(w) CHECK_OK(support_run(w, unasked, NULL));
+}
+END_TEST
+
 /* ---- curl ------------------------------------------------------------------------------------------- */
 
 static int run_curl(void *arg)
@@ -200,4 +282,5 @@ START_TEST(curl_as_the_client)
 }
 END_TEST
 
-SUPPORT_MAIN("https", bodies_both_ways_over_kept_connections, what_is_refused, curl_as_the_client)
+SUPPORT_MAIN("https", bodies_both_ways_over_kept_connections, what_is_refused,
+             what_comes_unasked_is_nobodys_reply, curl_as_the_client)
