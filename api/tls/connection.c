@@ -20,7 +20,7 @@ static int set_host(SSL *ssl, const char *host, bool check)
     size_t n = strlen(host);
     if (n > 1 && host[n - 1] == '.') /* "example.org.": the root is not part of the name */
         n--;
-    if (n == 0 || n >= sizeof(name))
+    if (n == 0 || n >= sizeof(name) || host[0] == '.') /* ".org" is any host of it to OpenSSL */
         return -EINVAL;
     memcpy(name, host, n);
     name[n] = 0;
