@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
+#include <unistd.h>
 
 #include "io/sys.h"
 
@@ -100,6 +101,17 @@ static bool may_wait_inline(const struct args *a)
            (sys_fstat(a->fd, &st) != 0 || !S_ISREG(st.st_mode));
 }
 
+/* Through the ring. A write without a position leaves behind where that was (see_to_position, api/file). */
+static ssize_t submit_one(struct wait *w, const char *what, struct args *a, pirn_time deadline)
+{
+    bool moves_on = (a->kind == OP_WRITE || a->kind == OP_WRITEV) && a->off == UINT64_MAX;
+    off_t before = moves_on ? sys_lseek(a->fd, 0, SEEK_CUR) : -1;
+    ssize_t n = pirn_transfer_submit(w, what, a, deadline);
+    if (before >= 0)
+        a->off = (uint64_t)before;
+    return n;
+}
+
 ssize_t pirn_transfer_one(struct wait *w, const char *what, struct args *a, direct_fn direct,
                           unsigned events, pirn_time deadline)
 {
@@ -116,7 +128,7 @@ ssize_t pirn_transfer_one(struct wait *w, const char *what, struct args *a, dire
         if (direct != NULL && n == CANNOT_SAY && may_wait_inline(a))
             a->flags = OP_LENGTHY;
         if (w->task != NULL)
-            return pirn_transfer_submit(w, what, a, deadline);
+            return submit_one(w, what, a, deadline);
         int rc = pirn_transfer_wait_ready(a->fd, events, deadline);
         if (rc < 0)
             return rc;

@@ -27,7 +27,7 @@ struct args {
     const void *addr;
     size_t len;
     unsigned flags;
-    uint64_t off; /* UINT64_MAX: no position */
+    uint64_t off; /* UINT64_MAX: no position; then, of a write that the ring made, where that was */
 };
 
 /* A direct call: its result, -EAGAIN if it would block, CANNOT_SAY if there is no asking. */

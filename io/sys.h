@@ -109,6 +109,7 @@ ssize_t sys_copy_file_range(int from, off_t *from_at, int to, off_t *to_at, size
 int sys_fsync(int fd) SYS(fsync);
 int sys_fdatasync(int fd) SYS(fdatasync);
 int sys_ftruncate(int fd, off_t size) SYS(ftruncate);
+off_t sys_lseek(int fd, off_t offset, int whence) SYS(lseek);
 int sys_fallocate(int fd, int mode, off_t offset, off_t n) SYS(fallocate);
 int sys_openat(int dir_fd, const char *path, int flags, mode_t mode) SYS(openat);
 int sys_openat2(int dir_fd, const char *path, const struct open_how *how) SYS(openat2);

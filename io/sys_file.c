@@ -56,6 +56,12 @@ int sys_fdatasync(int fd)
     return result_int(fdatasync(fd));
 }
 
+off_t sys_lseek(int fd, off_t offset, int whence)
+{
+    INJECT(lseek);
+    return result(lseek(fd, offset, whence));
+}
+
 int sys_ftruncate(int fd, off_t size)
 {
     INJECT(ftruncate);

@@ -13,6 +13,7 @@
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include "api/transfer.h"
 #include "io/sys.h"
@@ -214,6 +215,16 @@ static bool has_more(int fd, uint64_t off)
     return off == NO_POSITION || st.st_size == 0 || off < (uint64_t)st.st_size; /* 0: as in /proc */
 }
 
+/*
+ * A ring's write that came back short. Linux has tried the rest already, and if that failed (no space left) it
+ * leaves the file's position where it was before the part it reports: the next write would go over that.
+ */
+static void see_to_position(int fd, off_t before, size_t got)
+{
+    if (sys_lseek(fd, 0, SEEK_CUR) == before && (sys_fcntl(fd, F_GETFL, 0) & O_APPEND) == 0)
+        sys_lseek(fd, before + (off_t)got, SEEK_SET);
+}
+
 static ssize_t move(struct wait *w, int fd, bool reads, struct rest r, uint64_t off, size_t total,
                     pirn_time deadline)
 {
@@ -235,6 +246,8 @@ static ssize_t move(struct wait *w, int fd, bool reads, struct rest r, uint64_t 
         off += off != NO_POSITION ? (uint64_t)got : 0;
         if (done >= total || (reads && !has_more(fd, off)))
             return (ssize_t)done;
+        if (!reads && off == NO_POSITION && a.off != NO_POSITION)
+            see_to_position(fd, (off_t)a.off, (size_t)got);
         advance(&r, (size_t)got);
         pirn_wait_renew(w);
     }

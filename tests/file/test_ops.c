@@ -5,7 +5,9 @@
 #include "tests/file/files.h"
 
 #include <limits.h>
+#include <signal.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/sysmacros.h>
 
 START_TEST(begin)
@@ -229,6 +231,51 @@ START_TEST(space_and_sync)
 }
 END_TEST
 
+/* ---- No more room, in the middle of a write --------------------------------------------------- */
+
+/* What is told to be written is there, and the position behind it. */
+static void cut_off(void)
+{
+    enum {
+        LIMIT = 100000,
+        MUCH = 3 << 20 /* and some that is handed to the kernel as lengthy */
+    };
+    struct rlimit before, limit;
+    char path[FILES_PATH];
+    unsigned char *data = malloc(MUCH);
+    CHECK(data);
+    for (int i = 0; i < MUCH; i++)
+        data[i] = (unsigned char)(i * 7 + i / 251);
+    CHECK_OK(getrlimit(RLIMIT_FSIZE, &before));
+    limit = (struct rlimit){LIMIT, before.rlim_max};
+    for (int way = 0; way < 4; way++) {
+        struct iovec two[] = {{data, 70000}, {data + 70000, 130000}};
+        files_path(path, "cut");
+        int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | (way == 3 ? O_APPEND : 0), 0600);
+        CHECK_GE(fd, 0);
+        CHECK_OK(setrlimit(RLIMIT_FSIZE, &limit));
+        ssize_t n = way == 2 ? pirn_writev(fd, two, 2, PIRN_NEVER)
+                             : pirn_write(fd, data, way == 0 ? 200000 : MUCH, PIRN_NEVER);
+        CHECK_EQ(n, LIMIT);
+        CHECK_EQ(pirn_write(fd, data, 1, PIRN_NEVER), -EFBIG);
+        CHECK_OK(setrlimit(RLIMIT_FSIZE, &before));
+        if (way != 3)
+            CHECK_EQ(lseek(fd, 0, SEEK_CUR), LIMIT);
+        CHECK(files_hold(path, data, LIMIT));
+        CHECK_OK(pirn_close(fd));
+        CHECK_OK(unlink(path));
+    }
+    free(data);
+}
+
+START_TEST(a_write_that_is_cut_off)
+{
+    void (*was)(int) = signal(SIGXFSZ, SIG_IGN);
+    support_everywhere(cut_off);
+    signal(SIGXFSZ, was);
+}
+END_TEST
+
 /* ---- A file system that is full ------------------------------------------------------------- */
 
 static char full[FILES_PATH];
@@ -285,4 +332,4 @@ START_TEST(a_full_file_system)
 END_TEST
 
 SUPPORT_MAIN("file_ops", begin, names_and_their_errors, what_stat_says, space_and_sync,
-             a_full_file_system, end)
+             a_write_that_is_cut_off, a_full_file_system, end)
