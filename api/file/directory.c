@@ -54,6 +54,8 @@ static int fetch(struct pirn_dir *d, pirn_time deadline)
                               .call = call_getdents,
                               .size = BATCH};
     ssize_t n = pirn_file_request(&r, deadline);
+    if (n == -ENOENT) /* it has been removed: there is nothing in it */
+        return 0;
     if (n <= 0)
         return (int)n;
     d->at = 0;

@@ -316,6 +316,11 @@ static void list(void)
     CHECK_EQ(pirn_dir_next(dir, NULL, PIRN_NEVER), -EINVAL);
     pirn_dir_close(dir);
     pirn_dir_close(NULL);
+    CHECK_OK(mkdirat(dir_fd, "gone", 0700));
+    CHECK_OK(pirn_dir_open(&dir, dir_fd, "gone", PIRN_NEVER));
+    CHECK_OK(unlinkat(dir_fd, "gone", AT_REMOVEDIR));
+    CHECK_EQ(pirn_dir_next(dir, &e, PIRN_NEVER), 0); /* as with readdir(3) */
+    pirn_dir_close(dir);
     CHECK_EQ(pirn_dir_open(&dir, dir_fd, "none", PIRN_NEVER), -ENOENT);
     CHECK_EQ(pirn_dir_open(&dir, AT_FDCWD, "/dev/null", PIRN_NEVER), -ENOTDIR);
     CHECK_EQ(pirn_dir_open(&dir, AT_FDCWD, NULL, PIRN_NEVER), -EINVAL);
