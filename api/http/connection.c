@@ -182,6 +182,15 @@ static void leave(struct connection *c)
     if (--s->count == 0)
         pirn_event_set(&s->empty);
     pthread_mutex_unlock(&s->lock);
+    /* Nobody cancels it any more; and a task of the program's (pirn_http_serve_stream) goes on. */
+    for (; c->cancels > 0; c->cancels--)
+        pirn_uncancel();
+}
+
+void pirn_http_connection_cancel(struct connection *c, const char *reason)
+{
+    c->cancels++;
+    pirn_cancel(c->task, reason);
 }
 
 /* The stream for a descriptor, as the program makes them. */

@@ -126,7 +126,7 @@ static void cancel_idle(struct pirn_http_server *server)
         int idle = CONNECTION_IDLE;
         /* seq_cst: see change in connection.c */
         if (atomic_compare_exchange_strong(&c->state, &idle, CONNECTION_CLOSING))
-            pirn_cancel(c->task, "the server stops");
+            pirn_http_connection_cancel(c, "the server stops");
     }
     pthread_mutex_unlock(&server->lock);
 }
@@ -144,7 +144,7 @@ static void cancel_all(struct pirn_http_server *server)
 {
     pthread_mutex_lock(&server->lock);
     for (struct connection *c = server->connections; c != NULL; c = c->next)
-        pirn_cancel(c->task, "the server's grace is over");
+        pirn_http_connection_cancel(c, "the server's grace is over");
     pthread_mutex_unlock(&server->lock);
 }
 

@@ -77,7 +77,7 @@ struct watch {
 };
 
 /* Field            who may touch it
- * next, prev       under the server's lock
+ * next, prev, cancels   under the server's lock; cancels also by the connection, once it has left the list
  * task             constant; valid while it is in the list
  * state            the connection, and who stops the server, by compare-and-swap
  * handler          the connection; the watch marks it by compare-and-swap (watch.c)
@@ -87,6 +87,7 @@ struct connection {
     struct connection *next, *prev;
     struct pirn_http_server *server;
     pirn_task *task;
+    int cancels; /* of the task, by the server */
     _Atomic int state;
     atomic_bool gone;
     _Atomic unsigned handler;
@@ -117,6 +118,9 @@ void pirn_http_reply_error(struct connection *c, int status);
 
 /* handler.c: runs the handler, watched. Its status. */
 int pirn_http_handle(struct connection *c);
+
+/* connection.c. Under the server's lock, of one that is in the list. */
+void pirn_http_connection_cancel(struct connection *c, const char *reason);
 
 /* watch.c. Around each handler; and when the connection is going to wait for a request, or to end. */
 void pirn_http_watch_init(struct connection *c);

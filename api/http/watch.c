@@ -72,7 +72,9 @@ static void look_out(struct connection *c)
         if (has_ended(fd, events)) {
             /* release: pairs with the acquire in pirn_http_disconnected */
             atomic_store_explicit(&c->gone, true, memory_order_release);
-            pirn_cancel(c->task, "the client has gone");
+            pthread_mutex_lock(&c->server->lock);
+            pirn_http_connection_cancel(c, "the client has gone");
+            pthread_mutex_unlock(&c->server->lock);
             return;
         }
         if (pirn_sleep(pirn_after_ms(LOOK_AGAIN_MS)) < 0)

@@ -198,6 +198,52 @@ START_TEST(s171_what_waits_to_be_sent_is_sent_once)
 }
 END_TEST
 
+/* Does not hear of its cancel. */
+static int until_gone(pirn_http_request *request, pirn_http_reply *reply, void *user)
+{
+    (void)reply;
+    atomic_store((atomic_int *)user, 1);
+    CHECK_OK(pirn_shield_enter());
+    while (!pirn_http_disconnected(request))
+        CHECK_OK(pirn_sleep(pirn_after_ms(1)));
+    CHECK_OK(pirn_shield_leave());
+    return 0;
+}
+
+static int serve_and_go_on(void *arg)
+{
+    CHECK_OK(serve_stream(arg));
+    CHECK_EQ(pirn_cancelling(NULL), 0);
+    return pirn_sleep(PIRN_NOW);
+}
+
+/* What ends the handler of a client that has gone does not end who called pirn_http_serve_stream. */
+static int own_task(void *arg)
+{
+    struct visit v;
+    atomic_int begun = 0;
+    int pair[2];
+    (void)arg;
+    site_new(&v.site, NULL);
+    site_route(&v.site, "GET", "/", until_gone, &begun);
+    CHECK_OK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair));
+    CHECK_OK(pirn_stream_new(&v.stream, pair[1], NULL));
+    site_say(pair[0], "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    pirn_task *task = support_spawn(serve_and_go_on, &v);
+    support_until(&begun, 1);
+    pirn_close(pair[0]);
+    CHECK_OK(support_join(task));
+    pirn_stream_release(v.stream);
+    pirn_http_server_free(v.site.server);
+    return 0;
+}
+
+START_TEST(s171_a_cancel_of_the_servers_is_not_the_callers)
+{
+    FOR_WORKERS(w) CHECK_OK(support_run(w, own_task, NULL));
+}
+END_TEST
+
 static int read_byte(pirn_http_request *request, pirn_http_reply *reply, void *user)
 {
     char byte;
@@ -308,5 +354,6 @@ END_TEST
 
 SUPPORT_MAIN("http/odd", s168_what_has_no_body_has_none,
              s168_a_reply_is_heard_though_the_request_was_cut_off,
-             s171_what_waits_to_be_sent_is_sent_once, s171_a_reply_does_not_wait_for_the_next_body,
-             s171_json_is_as_deep_as_a_stack_carries)
+             s171_what_waits_to_be_sent_is_sent_once,
+             s171_a_cancel_of_the_servers_is_not_the_callers,
+             s171_a_reply_does_not_wait_for_the_next_body, s171_json_is_as_deep_as_a_stack_carries)
