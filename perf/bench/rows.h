@@ -1,4 +1,4 @@
-/* The rows; each lives in the file of its name, requests in echo.c. */
+/* The rows; each lives in the file of its name, pingpong-cross in pingpong_cross.c, requests in echo.c. */
 #ifndef PIRN_PERF_ROWS_H
 #define PIRN_PERF_ROWS_H
 
@@ -8,6 +8,7 @@ void bench_row_spawn(void);
 void bench_row_skynet(void);
 void bench_row_fib(void);
 void bench_row_pingpong(void);
+void bench_row_pingpong_cross(void);
 void bench_row_mpmc(void);
 void bench_row_mutex(void);
 void bench_row_timers(void);

@@ -85,6 +85,35 @@ func pingpong() {
 	expect(ball == trips, "trips are missing")
 }
 
+// Both goroutines locked to threads of their own: what a program does whose libraries need their threads
+// (cgo, GUIs), and the one way here of keeping two goroutines apart.
+func pingpongCross() {
+	trips, ball := number("trips", 100000), 0
+	to, fro := make(chan int), make(chan int)
+	var done sync.WaitGroup
+	done.Add(2)
+	go func() {
+		runtime.LockOSThread()
+		for ball := range to {
+			fro <- ball + 1
+		}
+		done.Done()
+	}()
+	go func() {
+		runtime.LockOSThread()
+		perOp(float64(trips), func() {
+			for i := 0; i < trips; i++ {
+				to <- ball
+				ball = <-fro
+			}
+		})
+		close(to)
+		done.Done()
+	}()
+	done.Wait()
+	expect(ball == trips, "trips are missing")
+}
+
 func mpmc() {
 	words, senders, receivers := number("words", 1000000), number("senders", 4), number("receivers", 4)
 	channel := make(chan int, number("capacity", 0))
