@@ -1,9 +1,9 @@
-use crate::{cpu_time, number, out, out_samples, proc, run, text, work};
+use crate::{cpu_time, number, out, proc, run, text, work};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 use tokio::task::{spawn as start, yield_now, JoinHandle};
 
-fn variant(name: &str) -> bool {
+pub fn variant(name: &str) -> bool {
     text("variant").as_deref() == Some(name)
 }
 
@@ -52,49 +52,6 @@ pub async fn spawn() {
         }
     }
     begin.end(count / batch * batch);
-}
-
-pub async fn timers() {
-    static ARMED: AtomicU64 = AtomicU64::new(0);
-    let n = number("n", 1_000_000);
-    let span = Duration::from_secs(number("seconds", 10));
-    let begin = Instant::now();
-    let first = begin + Duration::from_secs(number("lead", 4));
-    let all: Vec<_> = (0..n)
-        .map(|i| {
-            let until = first + span.mul_f64((i * 7919 % n) as f64 / n as f64);
-            start(async move {
-                ARMED.fetch_add(1, Relaxed);
-                tokio::time::sleep_until(until.into()).await;
-                until.elapsed()
-            })
-        })
-        .collect();
-    while ARMED.load(Relaxed) < n {
-        yield_now().await;
-    }
-    let armed = Instant::now();
-    let mut kept = Vec::new();
-    let mut cancelled = Vec::new();
-    for (i, task) in all.into_iter().enumerate() {
-        if i % 10 == 0 {
-            kept.push(task);
-        } else {
-            task.abort();
-            cancelled.push(task);
-        }
-    }
-    let count = cancelled.len() as f64;
-    for task in cancelled {
-        let _ = task.await;
-    }
-    out("ns_per_arm", (armed - begin).as_nanos() as f64 / n as f64);
-    out("ns_per_cancel", armed.elapsed().as_nanos() as f64 / count);
-    let mut late = Vec::new();
-    for task in kept {
-        late.push(task.await.unwrap());
-    }
-    out_samples("lateness", late);
 }
 
 pub async fn idle() {

@@ -1,5 +1,5 @@
 use crate::rows::PerOp;
-use crate::{number, work};
+use crate::{number, text, work};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -58,69 +58,39 @@ pub async fn skynet() {
     assert_eq!(sum, leaves * (leaves - 1) / 2);
 }
 
-/// With one place in each channel, there being none without.
-pub async fn pingpong() {
-    let trips = number("trips", 1_000_000);
-    let (to, mut from) = mpsc::channel(1);
-    let (fro, mut back) = mpsc::channel(1);
-    start(async move {
-        while let Some(ball) = from.recv().await {
-            let _ = fro.send(ball + 1).await;
-        }
-    });
-    let (mut ball, begin) = (0, PerOp::begin());
-    for _ in 0..trips {
-        to.send(ball).await.unwrap();
-        ball = back.recv().await.unwrap();
-    }
-    begin.end(trips);
-    assert_eq!(ball, trips);
-}
-
-/// Channels have one receiver here, so the receivers take turns at it.
-pub async fn mpmc() {
-    let (words, senders) = (number("words", 1_000_000), number("senders", 4));
-    let (sending, receiver) = mpsc::channel(number("capacity", 1).max(1) as usize);
-    let receiver = Arc::new(Mutex::new(receiver));
-    let begin = PerOp::begin();
-    for first in 0..senders {
-        let sending = sending.clone();
-        start(async move {
-            for word in (first..words).step_by(senders as usize) {
-                sending.send(word).await.unwrap();
-            }
-        });
-    }
-    drop(sending);
-    let all: Vec<_> = (0..number("receivers", 4))
-        .map(|_| {
-            let receiver = receiver.clone();
-            start(async move {
-                let (mut sum, mut count) = (0, 0);
-                loop {
-                    let word = receiver.lock().await.recv().await;
-                    let Some(word) = word else { break };
-                    sum += word;
-                    count += 1;
-                }
-                (sum, count)
-            })
-        })
-        .collect();
-    let (mut sum, mut count) = (0, 0);
-    for one in all {
-        let (s, c) = one.await.unwrap();
-        sum += s;
-        count += c;
-    }
-    begin.end(words);
-    assert_eq!((count, sum), (words, words * (words - 1) / 2));
-}
-
+/// tokio::sync::Mutex, which a task may hold while it waits and which does not block its thread, as pirn's.
+/// how=std is the standard library's, which Tokio's tutorial (Shared state) prefers where nothing is awaited
+/// inside, as is so here: one thread then blocks the other.
 pub async fn mutex() {
+    if text("how").as_deref() == Some("std") {
+        rounds(std::sync::Mutex::new((0, 0))).await;
+    } else {
+        rounds(Mutex::new((0, 0))).await;
+    }
+}
+
+type Held = (u64, u64);
+
+trait Lock: Send + Sync + 'static {
+    fn with(&self, f: impl FnOnce(&mut Held) + Send) -> impl Future<Output = ()> + Send;
+}
+
+impl Lock for Mutex<Held> {
+    async fn with(&self, f: impl FnOnce(&mut Held) + Send) {
+        f(&mut *self.lock().await);
+    }
+}
+
+impl Lock for std::sync::Mutex<Held> {
+    async fn with(&self, f: impl FnOnce(&mut Held) + Send) {
+        f(&mut self.lock().unwrap());
+    }
+}
+
+async fn rounds(shared: impl Lock) {
     let (tasks, rounds) = (number("tasks", 64), number("rounds", 20_000));
     let (inside, outside) = (number("inside", 32), number("outside", 32));
-    let shared = Arc::new(Mutex::new((0, 0)));
+    let shared = Arc::new(shared);
     let begin = PerOp::begin();
     let all: Vec<_> = (0..tasks)
         .map(|_| {
@@ -128,10 +98,11 @@ pub async fn mutex() {
             start(async move {
                 let mut own = 1;
                 for _ in 0..rounds {
-                    let mut held = shared.lock().await;
-                    held.0 = work(held.0, inside);
-                    held.1 += 1;
-                    drop(held);
+                    let section = |held: &mut Held| {
+                        held.0 = work(held.0, inside);
+                        held.1 += 1;
+                    };
+                    shared.with(section).await;
                     own = work(own, outside);
                 }
                 std::hint::black_box(own);
@@ -142,5 +113,5 @@ pub async fn mutex() {
         one.await.unwrap();
     }
     begin.end(tasks * rounds);
-    assert_eq!(shared.lock().await.1, tasks * rounds);
+    shared.with(|held| assert_eq!(held.1, tasks * rounds)).await;
 }
