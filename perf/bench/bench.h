@@ -100,8 +100,11 @@ void bench_end(pid_t pid);    /* SIGINT, after two seconds SIGKILL; waits for it
 /* This many descriptors, and some: for this process and for those it starts. */
 void bench_raise_descriptors(int count);
 
-/* A child process with a blocking echo loop; returns its port. */
-int bench_echo_child(void);
+/* fork; the child dies with this process. Before there is a runtime. */
+pid_t bench_fork(void);
+/* A child process that serves a listener, and ends when serve returns; returns its port. */
+int bench_server_child(void (*serve)(int listener));
+int bench_echo_child(void); /* one with a blocking echo loop */
 
 /* If the command line has peer=COMMAND: becomes that command, with `more` (key=value ...) behind
  * it, so that the peer has the same surroundings. */

@@ -17,7 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static pid_t fork_bound(void)
+pid_t bench_fork(void)
 {
     fflush(NULL);
     pid_t parent = getpid(), pid = fork();
@@ -38,7 +38,7 @@ pid_t bench_start(const char *command, int *ret_stdout)
     if (pipe(ends) < 0)
         bench_fail("pipe", errno);
     snprintf(line, sizeof line, "exec %s", command);
-    pid_t pid = fork_bound();
+    pid_t pid = bench_fork();
     if (pid == 0) {
         dup2(ends[1], STDOUT_FILENO);
         close(ends[0]);
@@ -107,18 +107,25 @@ void bench_out_used(bench_used used)
     bench_out("threads", (double)used.threads);
 }
 
-int bench_echo_child(void)
+int bench_server_child(void (*serve)(int listener))
 {
     struct sockaddr_in addr = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t len = sizeof addr;
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0 || bind(fd, (struct sockaddr *)&addr, len) < 0 || listen(fd, 16) < 0 ||
+    if (fd < 0 || bind(fd, (struct sockaddr *)&addr, len) < 0 || listen(fd, 64) < 0 ||
         getsockname(fd, (struct sockaddr *)&addr, &len) < 0)
-        bench_fail("echo child", errno);
-    if (fork_bound() == 0)
-        echo_loop(fd);
+        bench_fail("a server in a child", errno);
+    if (bench_fork() == 0) {
+        serve(fd);
+        _exit(1);
+    }
     close(fd);
     return ntohs(addr.sin_port);
+}
+
+int bench_echo_child(void)
+{
+    return bench_server_child(echo_loop);
 }
 
 void bench_become_peer(const char *more)

@@ -39,6 +39,7 @@ static const struct row {
     {"http", bench_row_http, false},
     {"file", bench_row_file, false},
     {"scaling", bench_row_scaling, false},
+    {"claims", bench_row_claims, false},
     {"cpu", bench_row_cpu, true},
     {"serve", bench_row_serve, true},
     {"requests", bench_row_requests, true},
