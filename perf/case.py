@@ -5,7 +5,7 @@ import shlex
 from contenders import BENCH
 
 LOWER = ("ns_", "bytes_", "lateness", "latency", "trip", "cpu_ns",
-         "cpu_us", "threads", "mappings", "resident")
+         "cpu_us", "threads", "mappings", "resident", "took_")
 
 
 class Case:
@@ -36,11 +36,11 @@ class Case:
         self.commands[name] = [str(BENCH), *args]
         return self
 
-    def peers(self, names, row, more=""):
+    def peers(self, names, row, more="", suffix=""):
         """Peers that are programs of their own."""
         for name in names:
             if name in self.ready:
-                self.commands[name] = shlex.split(self.ready[name](row, more))
+                self.commands[name + suffix] = shlex.split(self.ready[name](row, more))
         return self
 
     def through(self, names, how, row, *args, more="", suffix=""):
@@ -51,10 +51,13 @@ class Case:
                 self.commands[name + suffix] = [str(BENCH), *args, command]
         return self
 
-    def factor(self, gate, goal, metric=None, ours="pirn", than=None):
-        """At least `gate` times better than that contender, or than the best one."""
+    def factor(self, gate, goal, metric=None, ours="pirn", than=None, but=()):
+        """At least `gate` times better than that contender, or than the best one (but those). A gate
+        or a goal that is None is not asked for."""
         metric = metric or self.metrics[0]
-        self.checks.append(lambda medians: factor(medians, metric, ours, than, gate, goal))
+        self.checks.append(lambda medians: factor(
+            {name: m for name, m in medians.items() if name not in but},
+            metric, ours, than, gate, goal))
         return self
 
     def limit(self, metric, gate, goal, ours="pirn"):
@@ -72,7 +75,14 @@ def verdict(value, gate, goal, low):
         return value <= bound if low else value >= bound
     if goal is not None and met(goal):
         return "goal met"
+    if gate is None:
+        return "goal missed"
     return "gate met" if met(gate) else "GATE MISSED"
+
+
+def asked(gate, goal, sign="", unit=""):
+    return ", ".join(f"{what} {sign}{bound:g}{unit}" for what, bound in (("gate", gate), ("goal", goal))
+                     if bound is not None)
 
 
 def factor(medians, metric, ours, than, gate, goal):
@@ -85,8 +95,7 @@ def factor(medians, metric, ours, than, gate, goal):
     best = (min if lower(metric) else max)(others, key=others.get)
     mine = medians[ours][metric]
     ratio = others[best] / mine if lower(metric) else mine / others[best]
-    wanted = f"gate {gate:g}x" + (f", goal {goal:g}x" if goal else "")
-    return (f"{metric}: {ours} is {ratio:.2f}x as good as {best} ({wanted}): "
+    return (f"{metric}: {ours} is {ratio:.2f}x as good as {best} ({asked(gate, goal, unit='x')}): "
             f"{verdict(ratio, gate, goal, False)}")
 
 
@@ -94,6 +103,5 @@ def limit(medians, metric, ours, gate, goal):
     if metric not in medians.get(ours, {}):
         return f"{metric}: {ours} has none: GATE MISSED"
     value, low = medians[ours][metric], lower(metric) or metric == "wake_ratio"
-    sign = "<=" if low else ">="
-    wanted = f"gate {sign} {gate:g}" + (f", goal {sign} {goal:g}" if goal else "")
+    wanted = asked(gate, goal, "<= " if low else ">= ")
     return f"{metric}: {ours} has {value:.5g} ({wanted}): {verdict(value, gate, goal, low)}"

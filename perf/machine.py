@@ -4,7 +4,6 @@ import platform
 import re
 import shutil
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -67,7 +66,7 @@ def crate(name):
 
 def module(name):
     """Of Python's, here or where contenders.py puts what is missing."""
-    for python in (sys.executable, str(contenders.OUT / "venv/bin/python")):
+    for python in (contenders.PYTHON, contenders.VENV):
         version = first_line(python, "-c", f"import {name}; print({name}.__version__)")
         if version:
             return version
@@ -94,7 +93,7 @@ def versions():
         "pirn": ours(), "compiler": compiler(), "libc": " ".join(platform.libc_ver()),
         "liburing": package("liburing"), "Go": first_line("go", "version"), "Rust": cargo,
         "Tokio": cargo and crate("tokio"), "hyper": cargo and crate("hyper"),
-        "Python": platform.python_version(), "uvloop": module("uvloop"),
+        "Python": first_line(contenders.PYTHON, "--version"), "uvloop": module("uvloop"),
         "uvicorn": module("uvicorn"), "libuv": package("libuv"), "TBB": package("tbb"),
         "Boost": boost(), "wrk": (program("wrk", "-v") or "").split(" [")[0],
         "fio": program("fio", "--version"), "gnuplot": program("gnuplot", "--version"),

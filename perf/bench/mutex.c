@@ -3,6 +3,7 @@
  * about 50 ns outside, the same number of iterations of bench/work.c for every contender.
  *
  *   tasks=64 rounds=20000 (each) inside=32 outside=32 (iterations) workers=2
+ *   variant=pthread  a pthread mutex, which blocks the worker while another one holds it
  *
  * The tasks gather on one worker and take turns there: 113 to 133 ns a round, of which the work is 100;
  * Go 99 to 144 on both cores, with twice the CPU; where there is
@@ -14,24 +15,45 @@
 
 #include <errno.h>
 #include <pirn.h>
+#include <pthread.h>
+#include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct plan {
     int64_t tasks, rounds;
     uint64_t inside, outside;
+    bool blocks;
     pirn_mutex mutex;
+    pthread_mutex_t thread_mutex;
     uint64_t count, mixed; /* under the mutex */
 };
+
+static void lock(struct plan *plan)
+{
+    if (plan->blocks)
+        pthread_mutex_lock(&plan->thread_mutex);
+    else
+        bench_ok(pirn_mutex_lock(&plan->mutex, PIRN_NEVER), "lock");
+}
+
+static void unlock(struct plan *plan)
+{
+    if (plan->blocks)
+        pthread_mutex_unlock(&plan->thread_mutex);
+    else
+        bench_ok(pirn_mutex_unlock(&plan->mutex), "unlock");
+}
 
 static int worker(void *arg)
 {
     struct plan *plan = arg;
     uint64_t own = 1;
     for (int64_t i = 0; i < plan->rounds; i++) {
-        bench_ok(pirn_mutex_lock(&plan->mutex, PIRN_NEVER), "lock");
+        lock(plan);
         plan->mixed = bench_work(plan->mixed, plan->inside);
         plan->count++;
-        bench_ok(pirn_mutex_unlock(&plan->mutex), "unlock");
+        unlock(plan);
         own = bench_work(own, plan->outside);
     }
     return own != 0 ? 0 : -EILSEQ;
@@ -81,7 +103,9 @@ void bench_row_mutex(void)
         .rounds = bench_int("rounds", 20000),
         .inside = (uint64_t)bench_int("inside", 32),
         .outside = (uint64_t)bench_int("outside", 32),
+        .blocks = !strcmp(bench_arg("variant", ""), "pthread"),
         .mutex = PIRN_MUTEX_INIT,
+        .thread_mutex = PTHREAD_MUTEX_INITIALIZER,
     };
     bench_run((int)bench_int("workers", 2), run, &plan);
 }
