@@ -116,6 +116,7 @@ static void accept_one(uv_stream_t *listener, int status)
     check(uv_read_start((uv_stream_t *)&c->tcp, own_buffer, answer), "uv_read_start");
 }
 
+/* Listens before there is a loop, so that nobody who has read the address is refused. */
 static int listen_on(int port)
 {
     struct sockaddr_in addr = {.sin_family = AF_INET,
@@ -123,8 +124,8 @@ static int listen_on(int port)
                                .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &(int){1}, sizeof(int)) < 0 ||
-        bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0)
-        fail("bind", uv_translate_sys_error(errno));
+        bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 || listen(fd, 1024) < 0)
+        fail("listen", uv_translate_sys_error(errno));
     return fd;
 }
 
@@ -156,7 +157,6 @@ static void echo(void)
         fds[i] = listen_on(ntohs(addr.sin_port));
         check(-pthread_create(&thread, NULL, serve, &fds[i]), "pthread_create");
     }
-
     printf("listening on 127.0.0.1:%d\n", ntohs(addr.sin_port));
     fflush(stdout);
     serve(&fds[0]);
