@@ -7,6 +7,11 @@
  *           futex     two plain threads, a word each way, asleep in a futex until it changes: the floor for
  *                     ends that sleep
  *           spin      the same without ever sleeping: the floor for ends that burn their cores
+ *
+ * us a trip (and of CPU), 2 noisy cores of a virtual machine, medians of 5 in turns: 30 (22), Go with two locked
+ * threads 72 (58), Tokio with two threads 44 (31), futex 33 (23), spin 0.17 (0.28). So the time is that of the
+ * two futexes, and ten times Go's pace is below the floor of ends that sleep. Runs lie between 7 and 44, all
+ * contenders', as the kernel has both threads on one core or on two.
  */
 #include "perf/bench/bench.h"
 #include "perf/bench/rows.h"
