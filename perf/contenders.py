@@ -23,8 +23,8 @@ WRAPPED = ("fio",)  # what runs is a script that starts it
 
 
 def best_python():
-    """PYTHON from the environment; or the distribution's, which is built with profiles: rows yield and
-    spawn of asyncio are 15% faster with it than with one from a plain configure and make."""
+    """PYTHON from the environment; or the distribution's: rows yield and spawn of asyncio were 15% faster
+    with it than with one from a plain configure and make."""
     usual = "/usr/bin/python3"
     return os.environ.get("PYTHON") or (usual if os.access(usual, os.X_OK) else sys.executable)
 
