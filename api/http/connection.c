@@ -17,7 +17,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 enum {
     SKIP_MOST = 256 * 1024, /* of a body that nobody wants; more closes the connection */
@@ -157,16 +156,21 @@ static bool serve_one(struct connection *c)
     return true;
 }
 
-static void enter(struct connection *c)
+/* False: it is too late, the server's connections have been cancelled. */
+static bool enter(struct connection *c)
 {
     struct pirn_http_server *s = c->server;
     pthread_mutex_lock(&s->lock);
-    c->next = s->connections;
-    if (c->next != NULL)
-        c->next->prev = c;
-    s->connections = c;
-    s->count++;
+    bool over = s->over;
+    if (!over) {
+        c->next = s->connections;
+        if (c->next != NULL)
+            c->next->prev = c;
+        s->connections = c;
+        s->count++;
+    }
     pthread_mutex_unlock(&s->lock);
+    return !over;
 }
 
 static void leave(struct connection *c)
@@ -193,16 +197,15 @@ void pirn_http_connection_cancel(struct connection *c, const char *reason)
     pirn_cancel(c->task, reason);
 }
 
-/* The stream for a descriptor, as the program makes them. */
-static int open_stream(struct pirn_http_server *server, int fd, pirn_stream **ret_stream)
+/* What the program puts over a connection's stream: a reference. */
+static int open_stream(const struct pirn_http_server *server, pirn_stream *below,
+                       pirn_stream **ret_stream)
 {
     const pirn_http_config *config = &server->config;
-    int err;
-    if (config->open != NULL)
-        return config->open(config->open_user, ret_stream, fd, pirn_after_ns(config->head_time.ns));
-    err = pirn_stream_new(ret_stream, fd, NULL);
+    int err = config->open(config->open_user, ret_stream, pirn_stream_retain(below),
+                           pirn_after_ns(config->head_time.ns));
     if (err < 0)
-        close(fd);
+        pirn_stream_release(below);
     return err;
 }
 
@@ -224,10 +227,20 @@ static void serve_all(struct connection *c, pirn_stream *stream)
     pirn_http_wire_free(&c->wire);
 }
 
-int pirn_http_connection_run(struct pirn_http_server *server, pirn_stream *stream, int fd)
+static void run(struct connection *c, pirn_stream *stream, bool opens)
+{
+    pirn_stream *own = NULL;
+    if (!opens || c->server->config.open == NULL) {
+        serve_all(c, stream);
+    } else if (open_stream(c->server, stream, &own) == 0) {
+        serve_all(c, own);
+        pirn_stream_release(own);
+    }
+}
+
+int pirn_http_connection_run(struct pirn_http_server *server, pirn_stream *stream, bool opens)
 {
     struct connection *c = calloc(1, sizeof *c);
-    pirn_stream *own = NULL;
     if (c == NULL)
         return -ENOMEM;
     c->server = server;
@@ -236,12 +249,12 @@ int pirn_http_connection_run(struct pirn_http_server *server, pirn_stream *strea
     c->request.connection = c;
     c->reply.connection = c;
     pirn_http_watch_init(c);
-    enter(c);
-    if (stream != NULL || open_stream(server, fd, &own) == 0)
-        serve_all(c, stream != NULL ? stream : own);
-    leave(c);
-    if (own != NULL)
-        pirn_stream_release(own);
+    if (enter(c)) {
+        run(c, stream, opens);
+        leave(c);
+    } else {
+        pirn_stream_abort(stream);
+    }
     free(c);
     return 0;
 }

@@ -6,7 +6,6 @@
 #include <pirn/http.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #ifdef PIRN_HTTP_TLS
 
@@ -17,6 +16,22 @@ static bool is_other(const pirn_stream *stream)
 {
     const char *protocol = pirn_tls_alpn(stream);
     return protocol != NULL && protocol[0] != '\0' && strncmp(protocol, "http/1.", 7) != 0;
+}
+
+int pirn_http_open_tls(void *context, pirn_stream **ret_stream, pirn_stream *below,
+                       pirn_time deadline)
+{
+    pirn_stream *stream;
+    int rc = pirn_tls_server(&stream, below, context, NULL, deadline);
+    if (rc == 0 && is_other(stream)) {
+        pirn_stream_abort(stream);
+        pirn_stream_retain(below); /* it goes with the stream, and is to be the caller's */
+        pirn_stream_release(stream);
+        return -EPROTO;
+    }
+    if (rc == 0)
+        *ret_stream = stream;
+    return rc;
 }
 
 /* below is given up if it fails. */
@@ -34,18 +49,6 @@ static int finish(int rc, pirn_stream *below, pirn_stream *stream, pirn_stream *
     }
     *ret_stream = stream;
     return 0;
-}
-
-int pirn_http_open_tls(void *context, pirn_stream **ret_stream, int fd, pirn_time deadline)
-{
-    pirn_stream *below, *stream = NULL;
-    int rc = pirn_stream_new(&below, fd, NULL);
-    if (rc != 0) {
-        close(fd);
-        return rc;
-    }
-    rc = pirn_tls_server(&stream, below, context, NULL, deadline);
-    return finish(rc, below, stream, ret_stream);
 }
 
 int pirn_http_connect_tls(void *context, pirn_stream **ret_stream, const char *scheme,
@@ -67,10 +70,10 @@ int pirn_http_connect_tls(void *context, pirn_stream **ret_stream, const char *s
 
 #else
 
-int pirn_http_open_tls(void *context, pirn_stream **ret_stream, int fd, pirn_time deadline)
+int pirn_http_open_tls(void *context, pirn_stream **ret_stream, pirn_stream *below,
+                       pirn_time deadline)
 {
-    (void)context, (void)ret_stream, (void)deadline;
-    close(fd);
+    (void)context, (void)ret_stream, (void)below, (void)deadline;
     return -EPROTONOSUPPORT;
 }
 

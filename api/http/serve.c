@@ -1,36 +1,32 @@
 /*
- * A server at work: it takes connections, and ends gracefully.
+ * A server at work: connections are a pirn_server's, the graceful end is HTTP's.
  *
- *   1. the acceptor, a task of its own, takes connections and gives each to a child of the scope
- *   2. pirn_http_serve waits for a stop, or to be cancelled
- *   3. it cancels the acceptor and closes the listener; idle connections are cancelled, busy ones learn
- *      from `stopping` that their next reply is the last
- *   4. when the grace is over, or a second cancel comes, the scope is cancelled: every handler gets
- *      -ECANCELED
- *   5. who is there a second later is reported by name; and waited for
+ *   1. a pirn_server takes connections, each with a task, as many as there may be at a time; a task of
+ *      its own serves it, so that pirn_http_serve can wait for a stop, or to be cancelled
+ *   2. then that is closed; idle connections are cancelled, busy ones learn from `stopping` that their next
+ *      reply is the last
+ *   3. when the grace is over, or a second cancel comes, all that are left are cancelled: every handler gets
+ *      -ECANCELED. Who comes into the list later than that (its task had not begun) leaves at once
+ *   4. who is there a second later is reported by name; and waited for
  *
  * An idle connection that gets a request's first byte just then is either busy first, and may finish, or
  * closed, and its client repeats it elsewhere, as with any connection closed while idle.
+ *
+ * The list is HTTP's own: a pirn_server's stop would cancel idle connections no sooner than busy ones, knows
+ * nothing of those of pirn_http_serve_stream, and names a peer, not a request.
  */
 #include "api/http/server.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 enum {
     STUBBORN_S = 1,
-    NO_ROOM_MS = 10, /* no descriptors, no memory: wait for somebody to leave */
-};
-
-struct visit {
-    struct pirn_http_server *server;
-    int fd; /* -1: it has been given away */
 };
 
 struct acceptor {
     struct pirn_http_server *server;
-    pirn_scope *scope;
+    pirn_server *accepts;
     int error; /* why it ended by itself; read once it has been joined */
 };
 
@@ -38,80 +34,42 @@ int pirn_http_serve_stream(pirn_http_server *server, pirn_stream *stream)
 {
     if (server == NULL || stream == NULL)
         return -EINVAL;
-    return pirn_http_connection_run(server, stream, -1);
+    return pirn_http_connection_run(server, stream, false);
 }
 
 /* ---- Taking connections ------------------------------------------------------------------ */
 
-static void drop_visit(void *arg)
+static int serve_connection(pirn_stream *stream, void *server)
 {
-    struct visit *visit = arg;
-    if (visit->fd >= 0)
-        close(visit->fd);
-    free(visit);
-}
-
-static int run_visit(void *arg)
-{
-    struct visit *visit = arg;
-    if (pirn_http_connection_run(visit->server, NULL, visit->fd) == 0)
-        visit->fd = -1;
-    return 0; /* no failure of one ends the others */
-}
-
-/* Gives a connection to a task of its own; waits while there are too many. < 0: the acceptor's end. */
-static int admit(struct acceptor *a, int fd)
-{
-    pirn_spawn_config config = PIRN_SPAWN_INIT;
-    struct visit *visit = malloc(sizeof *visit);
-    int err;
-    if (visit == NULL) {
-        close(fd);
-        return 0;
-    }
-    visit->server = a->server;
-    visit->fd = fd;
-    config.name = "http connection";
-    config.arg_drop = drop_visit;
-    config.stack_size = a->server->config.stack_size;
-    err = pirn_scope_spawn_with(a->scope, &config, run_visit, visit, PIRN_NEVER);
-    if (err == -ECANCELED || err == -ESHUTDOWN)
-        return err; /* it has been dropped */
-    if (err < 0)
-        drop_visit(visit);
+    pirn_http_connection_run(server, stream, true); /* -ENOMEM: it is closed */
     return 0;
-}
-
-/* A connection, or what it did instead. < 0: the acceptor's end. */
-static int accept_one(struct acceptor *a)
-{
-    int fd = pirn_accept(a->server->listener, NULL, NULL, 0, PIRN_NEVER);
-    switch (fd) {
-    case -ECONNABORTED:
-    case -EPROTO:
-    case -EPERM: /* a firewall's */
-        return 0;
-    case -EMFILE:
-    case -ENFILE:
-    case -ENOBUFS:
-    case -ENOMEM:
-        return pirn_sleep(pirn_after_ms(NO_ROOM_MS));
-    default:
-        return fd < 0 ? fd : admit(a, fd);
-    }
 }
 
 static int accept_all(void *arg)
 {
     struct acceptor *a = arg;
-    int err;
-    while ((err = accept_one(a)) == 0)
-        ;
+    int err = pirn_server_serve(a->accepts);
     if (err != -ECANCELED) {
         a->error = err;
         pirn_event_set(&a->server->stop);
     }
     return 0;
+}
+
+/* A pirn_server that listens where this one does: the descriptor is its from then on. */
+static int begin_accepting(struct acceptor *a)
+{
+    const pirn_http_config *config = &a->server->config;
+    pirn_server_config accepting = PIRN_SERVER_INIT;
+    accepting.limit = config->max_connections;
+    accepting.linger = config->write_time;
+    accepting.stack_size = config->stack_size;
+    int err = pirn_server_new(&a->accepts, serve_connection, a->server, &accepting);
+    if (err == 0)
+        err = pirn_server_add(a->accepts, a->server->listener);
+    if (err < 0)
+        close(a->server->listener);
+    return err;
 }
 
 /* ---- The end ----------------------------------------------------------------------------- */
@@ -143,26 +101,34 @@ static void name_the_rest(struct pirn_http_server *server)
 static void cancel_all(struct pirn_http_server *server)
 {
     pthread_mutex_lock(&server->lock);
+    server->over = true;
     for (struct connection *c = server->connections; c != NULL; c = c->next)
         pirn_http_connection_cancel(c, "the server's grace is over");
     pthread_mutex_unlock(&server->lock);
 }
 
-static void end_gracefully(struct pirn_http_server *server)
+/* Until no connection is in the list, and no task has one that is not in it yet. */
+static int wait_empty(struct acceptor *a, pirn_time deadline)
 {
-    pirn_time grace;
+    int err = pirn_event_wait(&a->server->empty, deadline);
+    return err == 0 ? pirn_server_wait_closed(a->accepts, deadline) : err;
+}
+
+static void end_gracefully(struct acceptor *a)
+{
+    struct pirn_http_server *server = a->server;
     pthread_mutex_lock(&server->lock);
-    grace = server->grace;
+    pirn_time grace = server->grace;
     pthread_mutex_unlock(&server->lock);
     atomic_store(&server->stopping, true); /* seq_cst: see change in connection.c */
     cancel_idle(server);
-    if (pirn_event_wait(&server->empty, pirn_after_ns(grace.ns)) == 0)
+    if (wait_empty(a, pirn_after_ns(grace.ns)) == 0)
         return;
     cancel_all(server);
     pirn_shield_enter(); /* what is left of this is short, or reported */
-    if (pirn_event_wait(&server->empty, pirn_after_s(STUBBORN_S)) == -ETIMEDOUT)
+    if (wait_empty(a, pirn_after_s(STUBBORN_S)) == -ETIMEDOUT)
         name_the_rest(server);
-    while (pirn_event_wait(&server->empty, PIRN_NEVER) == -ECANCELED)
+    while (wait_empty(a, PIRN_NEVER) == -ECANCELED)
         ;
     pirn_shield_leave();
 }
@@ -183,55 +149,50 @@ static int begin(struct pirn_http_server *server)
 
 static void end(struct pirn_http_server *server)
 {
-    if (server->listener >= 0) {
-        close(server->listener);
-        server->listener = -1;
-    }
+    server->listener = -1;
     pirn_event_clear(&server->stop);
     atomic_store_explicit(&server->stopping, false, memory_order_relaxed);
     pthread_mutex_lock(&server->lock);
     server->grace = server->config.grace;
-    server->serving = false;
+    server->serving = server->over = false;
     pthread_mutex_unlock(&server->lock);
 }
 
-/* Takes connections until a stop: 0; a cancel of the caller; or what the acceptor could not go on from. */
+/* Takes connections until a stop: 0; a cancel of the caller; or what the acceptor could not go on from. It
+ * listens no more then. */
 static int serve_until_stop(struct acceptor *a)
 {
-    struct pirn_http_server *server = a->server;
     pirn_task *task;
-    int status, result, err = pirn_spawn(&task, accept_all, a);
-    if (err < 0)
+    int status, err = pirn_spawn(&task, accept_all, a);
+    if (err < 0) {
+        pirn_server_close(a->accepts);
         return err;
-    result = pirn_event_wait(&server->stop, PIRN_NEVER);
+    }
+    int result = pirn_event_wait(&a->server->stop, PIRN_NEVER);
     pirn_cancel(task, NULL);
     pirn_shield_enter();
     err = pirn_join(task, &status, PIRN_NEVER);
     pirn_shield_leave();
+    pirn_server_close(a->accepts); /* it has been: unless the task never ran */
     if (err < 0)
         return err;
-    close(server->listener);
-    server->listener = -1;
     return result == 0 ? a->error : result;
 }
 
 int pirn_http_serve(pirn_http_server *server)
 {
     struct acceptor acceptor = {server, NULL, 0};
-    int err;
     if (server == NULL)
         return -EINVAL;
-    err = begin(server);
+    int err = begin(server);
     if (err < 0)
         return err;
-    err = pirn_scope_open(&acceptor.scope, server->config.max_connections);
+    err = begin_accepting(&acceptor);
     if (err == 0) {
         err = serve_until_stop(&acceptor);
-        end_gracefully(server);
-        pirn_shield_enter();
-        pirn_scope_close(acceptor.scope, PIRN_NEVER);
-        pirn_shield_leave();
+        end_gracefully(&acceptor);
     }
+    pirn_server_release(acceptor.accepts);
     end(server);
     return err;
 }

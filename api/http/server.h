@@ -10,7 +10,7 @@
 
 /* Field            who may touch it
  * config, limits, router, listener, port   set up before it serves, constant then
- * lock             guards connections, count, serving, grace
+ * lock             guards connections, count, serving, over, grace
  * stop, empty      anybody
  * stopping         set once by who serves, read by connections */
 struct pirn_http_server {
@@ -22,6 +22,7 @@ struct pirn_http_server {
     struct connection *connections;
     int count;
     bool serving;
+    bool over;        /* a stop has cancelled all connections: whoever comes is too late */
     pirn_time grace;  /* of a stop */
     pirn_event stop;  /* somebody wants it to end */
     pirn_event empty; /* count is 0, since it is stopping */
@@ -132,8 +133,8 @@ void pirn_http_watch_end(struct connection *c);
 void pirn_http_report(struct pirn_http_server *server, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* connection.c: serves it until its end. The stream is closed then; NULL: one is made for fd, which is taken
- * over, and released. -ENOMEM: neither has been touched. */
-int pirn_http_connection_run(struct pirn_http_server *server, pirn_stream *stream, int fd);
+/* connection.c: serves it until its end. The stream stays the caller's, and is closed; opens: by way of
+ * config->open. -ENOMEM: it has not been touched. */
+int pirn_http_connection_run(struct pirn_http_server *server, pirn_stream *stream, bool opens);
 
 #endif

@@ -91,6 +91,18 @@ static int accept_all(void *arg)
     }
 }
 
+static int serve(void *arg)
+{
+    struct listener *l = arg;
+    int rc = accept_all(l);
+    if (rc == -ECANCELED || rc == -ESHUTDOWN)
+        return rc;
+    lock_take(&l->server->lock);
+    l->server->failed = rc;
+    lock_drop(&l->server->lock);
+    return rc;
+}
+
 static void remove_path(const struct listener *l)
 {
     struct stat st;
@@ -142,7 +154,7 @@ static int make_task(struct listener *l, pirn_task **ret_task)
     config.arg_drop = end;
     config.flags = PIRN_OFF_STRAND;
     config.runtime = l->server->runtime;
-    int rc = pirn_coroutine_new(ret_task, &config, accept_all, l);
+    int rc = pirn_coroutine_new(ret_task, &config, serve, l);
     if (rc != 0 && rc != -ESHUTDOWN) /* with that it has been called */
         end(l);
     return rc;

@@ -94,6 +94,10 @@ void pirn_server_release(pirn_server *server)
 void pirn_server_look(pirn_server *server)
 {
     lock_take(&server->lock);
+    if (!server->closed && server->accepting == 0 && server->failed != 0) {
+        server->closed = true;
+        server->failure = server->failed;
+    }
     bool unheard = server->closed && server->accepting == 0, quiet = unheard && server->live == 0;
     lock_drop(&server->lock);
     if (unheard)
@@ -151,13 +155,14 @@ int pirn_server_serve(pirn_server *server)
         return -EPERM;
     lock_take(&server->lock);
     bool closed = server->closed;
+    int failure = server->failure;
     lock_drop(&server->lock);
     if (closed)
-        return -ESHUTDOWN;
+        return failure != 0 ? failure : -ESHUTDOWN;
     int rc = pirn_event_wait(&server->unheard, PIRN_NEVER);
     if (rc != 0)
         pirn_server_close(server);
-    return rc;
+    return rc != 0 ? rc : server->failure;
 }
 
 int pirn_server_wait_closed(pirn_server *server, pirn_time deadline)

@@ -9,7 +9,8 @@
  *
  * Field                     who may touch it
  * handles, refs             anybody, atomically
- * closed, listeners, last, accepting, connections, cancelled, named, live   holders of the lock
+ * closed, listeners, last, accepting, failed, failure, connections, cancelled, named, live   holders of the
+ *                           lock; failure is constant once unheard is set
  * slots, unheard, quiet     see their types; unheard is set once it is closed and no longer accepts, quiet
  *                           once there are no connections either: both at most once
  * the others                constant
@@ -57,7 +58,9 @@ struct pirn_server {
     struct lock lock;
     bool closed;
     struct listener *listeners, *last;
-    unsigned accepting;                                 /* listeners whose task is there */
+    unsigned accepting; /* listeners whose task is there */
+    int failed;         /* what a listener has ended with by itself; 0: none has */
+    int failure;        /* that has closed the server, as no other was left */
     struct connection *connections, *cancelled, *named; /* those a stop has seen to, and reported */
     int live;
 

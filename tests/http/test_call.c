@@ -327,15 +327,15 @@ START_TEST(s171_a_stream_of_the_programs)
 }
 END_TEST
 
-/* As TLS would: takes the descriptor over; refuses the first. */
-static int open_own(void *user, pirn_stream **ret_stream, int fd, pirn_time deadline)
+/* In place of TLS; refuses the first. */
+static int open_own(void *user, pirn_stream **ret_stream, pirn_stream *below, pirn_time deadline)
 {
     atomic_int *opened = user;
     CHECK_GE(deadline.ns, pirn_now().ns);
-    if (atomic_fetch_add(opened, 1) > 0)
-        return pirn_stream_new(ret_stream, fd, NULL);
-    pirn_close(fd);
-    return -EPROTO;
+    if (atomic_fetch_add(opened, 1) == 0)
+        return -EPROTO;
+    *ret_stream = below;
+    return 0;
 }
 
 static int one_at_a_time(void *arg)

@@ -238,6 +238,101 @@ START_TEST(s172_a_second_cancel_cuts_the_grace_short)
 }
 END_TEST
 
+/* Clients that come, ask and go while the server ends; one of its handlers waits until it is cancelled. */
+struct crowd {
+    struct site site;
+    atomic_bool over;
+    atomic_int answered;
+};
+
+static int come_and_go(void *arg)
+{
+    struct crowd *crowd = arg;
+    struct sockaddr_in addr = {.sin_family = AF_INET,
+                               .sin_port = htons((uint16_t)crowd->site.port),
+                               .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    char text[512];
+    while (!atomic_load(&crowd->over)) {
+        int fd = support_socket();
+        if (pirn_connect(fd, (struct sockaddr *)&addr, sizeof(addr), PIRN_NEVER) == 0 &&
+            pirn_send(fd, "GET / HTTP/1.1\r\nHost: x\r\n\r\n", 27, 0, PIRN_NEVER) == 27 &&
+            pirn_recv(fd, text, sizeof(text), 0, PIRN_NEVER) > 0)
+            atomic_fetch_add(&crowd->answered, 1);
+        pirn_close(fd);
+    }
+    return 0;
+}
+
+static int never_answer(pirn_http_request *request, pirn_http_reply *reply, void *user)
+{
+    (void)request, (void)user;
+    int rc = pirn_sleep(support_between(0, 3) == 0 ? PIRN_NEVER : PIRN_NOW);
+    return rc < 0 ? rc : pirn_http_reply_text(reply, 200, "ok");
+}
+
+static int stop_in_a_crowd(void *arg)
+{
+    struct crowd crowd = {0};
+    pirn_task *tasks[8];
+    const pirn_time grace = {*(int64_t *)arg};
+    site_new(&crowd.site, NULL);
+    site_route(&crowd.site, "GET", "/", never_answer, NULL);
+    site_open(&crowd.site);
+    for (int i = 0; i < 8; i++)
+        tasks[i] = support_spawn(come_and_go, &crowd);
+    support_until(&crowd.answered, 4);
+    CHECK_OK(pirn_http_stop(crowd.site.server, grace));
+    CHECK_OK(support_join(crowd.site.task));
+    CHECK_OK(crowd.site.result);
+    CHECK(crowd.site.server->connections == NULL);
+    atomic_store(&crowd.over, true);
+    for (int i = 0; i < 8; i++)
+        CHECK_OK(support_join(tasks[i]));
+    pirn_http_server_free(crowd.site.server);
+    return 0;
+}
+
+START_TEST(s172_race_of_a_stop_and_clients)
+{
+    for (int i = support_rounds(10); i > 0; i--) {
+        int64_t grace = support_between(0, 2) * MS;
+        FOR_WORKERS(w) CHECK_OK(support_run(w, stop_in_a_crowd, &grace));
+    }
+}
+END_TEST
+
+/* Its listening socket is of no more use: it ends, gracefully, and says why. */
+static int listener_fails(void *arg)
+{
+    struct site site;
+    struct visit visit = {0};
+    char text[1024];
+    (void)arg;
+    site_new(&site, NULL);
+    site_route(&site, "GET", "/", wait_for_go, &visit);
+    site_open(&site);
+    int fd = site_dial(&site);
+    site_say(fd, "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    support_until(&visit.begun, 1);
+    CHECK_OK(shutdown(site.server->listener, SHUT_RD));
+    until_refused(&site);
+    CHECK(!pirn_done(site.task));
+    atomic_store(&visit.go, 1);
+    site_hear(fd, text, sizeof text);
+    CHECK(strstr(text, "\r\n\r\nfinished") != NULL);
+    pirn_close(fd);
+    CHECK_OK(support_join(site.task));
+    CHECK_EQ(site.result, -EINVAL);
+    pirn_http_server_free(site.server);
+    return 0;
+}
+
+START_TEST(s172_a_listener_that_fails)
+{
+    FOR_WORKERS(w) CHECK_OK(support_run(w, listener_fails, NULL));
+}
+END_TEST
+
 static int misuse(void *arg)
 {
     struct site site;
@@ -276,4 +371,5 @@ END_TEST
 
 SUPPORT_MAIN("http/stop", s172_running_requests_finish, s172_a_reply_on_its_way_arrives,
              s172_a_cancel_is_a_graceful_stop, s172_after_the_grace_the_rest_is_cancelled_and_named,
-             s172_a_second_cancel_cuts_the_grace_short, s172_what_is_refused)
+             s172_a_second_cancel_cuts_the_grace_short, s172_what_is_refused,
+             s172_race_of_a_stop_and_clients, s172_a_listener_that_fails)

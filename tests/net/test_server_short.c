@@ -380,6 +380,45 @@ START_TEST(a_socket_that_is_not_taken)
 }
 END_TEST
 
+/* ---- Listeners that fail ------------------------------------------------------------------------------ */
+
+/* One of two sockets is of no more use, then the other. Connections go on. */
+static int fails(void *arg)
+{
+    struct sockaddr_in addr;
+    pirn_server_config config = PIRN_SERVER_INIT;
+    pirn_server *server;
+    pirn_address address;
+    config.limit = *(int *)arg;
+    int first = support_listen(&addr, 1), second = support_listen(&addr, 1);
+    CHECK_OK(pirn_server_new(&server, echo, NULL, &config));
+    CHECK_OK(pirn_server_add(server, first));
+    CHECK_OK(pirn_server_add(server, second));
+    pirn_stream *stream = connect_to(server, 1);
+    exchange(stream);
+    CHECK_OK(shutdown(first, SHUT_RD));
+    while (pirn_server_address(server, 1, &address) == 0) /* until the first is out of the list */
+        CHECK_OK(pirn_yield());
+    pirn_stream *other = connect_to(server, 0);
+    exchange(other);
+    CHECK_OK(shutdown(second, SHUT_RD));
+    CHECK_EQ(pirn_server_serve(server), -EINVAL);
+    CHECK_EQ(pirn_server_serve(server), -EINVAL);
+    CHECK_EQ(pirn_server_listen(server, "127.0.0.1", "0", NULL, PIRN_NEVER), -ESHUTDOWN);
+    exchange(stream);
+    hang_up(stream);
+    hang_up(other);
+    stop_and_release(server);
+    return 0;
+}
+
+START_TEST(the_last_listener_that_fails_closes_the_server)
+{
+    for (int limit = 0; limit <= 10; limit += 10)
+        FOR_WORKERS(w) CHECK_OK(support_run(w, fails, &limit));
+}
+END_TEST
+
 /* What no connection could be made with is refused before there are any. */
 static int unsound(void *arg)
 {
@@ -452,4 +491,5 @@ END_TEST
 SUPPORT_MAIN("server_short", a_limit_is_shared_by_all_listeners,
              a153_no_descriptors_a_pause_and_on_it_goes, a153_stopped_in_a_pause,
              each_stop_tells_what_goes_on, listens_at_all_addresses_or_at_none,
-             a_socket_that_is_not_taken, unsound_configs, race_of_listening_and_the_runtimes_end)
+             a_socket_that_is_not_taken, the_last_listener_that_fails_closes_the_server,
+             unsound_configs, race_of_listening_and_the_runtimes_end)

@@ -60,9 +60,9 @@ typedef struct pirn_http_config {
     /* Hears of handlers that fail or do not end; NULL: stderr. */
     void (*report)(void *user, const char *line);
     void *report_user;
-    /* Makes a connection's stream instead of pirn_stream_new: TLS, say. In the connection's task; it may
-     * suspend, until head_time is over. fd is its own, whatever it returns. */
-    int (*open)(void *user, pirn_stream **ret_stream, int fd, pirn_time deadline);
+    /* Puts a stream of the program's over a connection's: TLS, say. In the connection's task; it may
+     * suspend, until head_time is over. If it returns 0 below belongs to the new stream (or is it). */
+    int (*open)(void *user, pirn_stream **ret_stream, pirn_stream *below, pirn_time deadline);
     void *open_user;
 } pirn_http_config;
 #define PIRN_HTTP_CONFIG_INIT \
@@ -76,7 +76,7 @@ typedef struct pirn_http_config {
  * open_user. A connection that does not come to a handshake is closed without a word. [coroutine; suspends]
  * -EPROTONOSUPPORT: the library was built without TLS; else what pirn_tls_server returns.
  */
-PIRN_API int pirn_http_open_tls(void *context, pirn_stream **ret_stream, int fd,
+PIRN_API int pirn_http_open_tls(void *context, pirn_stream **ret_stream, pirn_stream *below,
                                 pirn_time deadline);
 
 /* config may be NULL. The caller owns the server. [anywhere] -EINVAL, -ENOMEM */
@@ -119,8 +119,8 @@ PIRN_API PIRN_MUST_USE int pirn_http_listen(pirn_http_server *server, const char
  * ends gracefully: listens no more, closes idle connections, lets running requests finish, with
  * Connection: close. When the grace is over the rest is cancelled; who has not ended a second later is
  * reported by name, and waited for. A second cancel of the caller cuts the grace short.
- * [coroutine; suspends] 0: it was stopped; -ECANCELED; -EINVAL (it does not listen), -EALREADY, and
- * errors of accept.
+ * [coroutine; suspends] 0: it was stopped; -ECANCELED; -EINVAL (it does not listen; stack_size is too
+ * large), -EALREADY, -ENOMEM, and errors of accept.
  */
 PIRN_API int pirn_http_serve(pirn_http_server *server);
 /* Asks for that end, with so long a grace (a span). [anywhere] 0 */

@@ -84,8 +84,9 @@ PIRN_API PIRN_MUST_USE int pirn_server_add(pirn_server *server, int fd);
 PIRN_API int pirn_server_address(pirn_server *server, size_t i, pirn_address *ret_address);
 PIRN_API int pirn_server_port(pirn_server *server);
 
-/* Waits until it is closed: 0. A cancel of the caller closes it: -ECANCELED. [coroutine; suspends]
- * -ESHUTDOWN: it is closed already. */
+/* Waits until it is closed: 0. A cancel of the caller closes it: -ECANCELED. So does an error by which
+ * the last of its listeners can accept no more (its socket was shut down, say): that error. [coroutine;
+ * suspends] -ESHUTDOWN: it is closed already. */
 PIRN_API int pirn_server_serve(pirn_server *server);
 
 /* Accepts no more, and no longer listens once this returns. Connections go on. Again: 0. Not cancellable.
