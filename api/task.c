@@ -3,6 +3,7 @@
  */
 #include <errno.h>
 #include <pirn.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "runtime/debug.h"
@@ -172,10 +173,11 @@ int pirn_local_set(pirn_local key, void *value)
     if (t == NULL)
         return pirn_job_set_local(key.index, value);
     struct task_extra *e = pirn_task_extra(t);
-    if (e == NULL)
+    if (e != NULL && e->locals == NULL)
+        e->locals = calloc(LOCALS_MAX, sizeof(*e->locals));
+    if (e == NULL || e->locals == NULL)
         return -ENOMEM;
     e->locals[key.index] = value;
-    e->has_locals = true;
     return 0;
 }
 

@@ -55,30 +55,28 @@ static struct callback *new_callback(void (*fn)(struct pirn_awaitable *, void *)
 {
     struct pirn_task *me = pirn_current_task();
     struct task_extra *e = me != NULL ? task_extra(me) : NULL;
-    void **locals = me == NULL ? pirn_job_locals() : e != NULL && e->has_locals ? e->locals : NULL;
+    void **locals = me == NULL ? pirn_job_locals() : e != NULL ? e->locals : NULL;
     struct callback *callback = malloc(sizeof(*callback));
     if (callback == NULL)
         return NULL;
     *callback = (struct callback){NULL, fn, user, NULL};
     if (locals == NULL)
         return callback;
-    callback->locals = malloc(sizeof(e->locals));
+    callback->locals = malloc(LOCALS_MAX * sizeof(*locals));
     if (callback->locals == NULL) {
         free(callback);
         return NULL;
     }
-    memcpy(callback->locals, locals, sizeof(e->locals));
+    memcpy(callback->locals, locals, LOCALS_MAX * sizeof(*locals));
     return callback;
 }
 
 static void call(struct pirn_task *runner, struct pirn_awaitable *a, struct callback *callback)
 {
     struct task_extra *e = task_extra(runner); /* there: it has a name */
-    e->has_locals = callback->locals != NULL;
-    if (e->has_locals)
-        memcpy(e->locals, callback->locals, sizeof(e->locals));
-    else
-        memset(e->locals, 0, sizeof(e->locals));
+    free(e->locals);
+    e->locals = callback->locals;
+    callback->locals = NULL;
     callback->fn(a, callback->user);
     forget(callback);
 }

@@ -79,7 +79,7 @@ static void **callers_locals(void)
     struct task_extra *e = t != NULL ? task_extra(t) : NULL;
     if (t == NULL)
         return pirn_job_locals();
-    return e != NULL && e->has_locals ? e->locals : NULL;
+    return e != NULL ? e->locals : NULL;
 }
 
 int pirn_job_submit(struct job **ret_job, struct crew *crew, pirn_fn fn, void *arg,

@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -74,15 +75,16 @@ static int inherit(struct pirn_task *t, struct pirn_task *parent)
 {
     struct task_extra *from = parent != NULL ? task_extra(parent) : NULL;
     void **locals = parent == NULL ? pirn_job_locals() : NULL;
-    if (from != NULL && from->has_locals)
+    if (from != NULL)
         locals = from->locals;
     if (locals == NULL)
         return 0;
     struct task_extra *e = pirn_task_extra(t);
-    if (e == NULL)
+    if (e != NULL)
+        e->locals = malloc(LOCALS_MAX * sizeof(*e->locals));
+    if (e == NULL || e->locals == NULL)
         return -ENOMEM;
-    memcpy(e->locals, locals, sizeof(e->locals));
-    e->has_locals = true;
+    memcpy(e->locals, locals, LOCALS_MAX * sizeof(*e->locals));
     return 0;
 }
 

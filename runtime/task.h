@@ -72,14 +72,14 @@ struct task_extra {
     struct bound *bounds;        /* innermost first; the task's own */
     struct callbacks *callbacks; /* under the task's lock */
     char name[NAME_MAX_BYTES];
-    void *locals[LOCALS_MAX];
-    bool has_locals; /* any was ever set: children copy them */
+    void **locals; /* LOCALS_MAX of them, which children copy; NULL: none was ever set */
     void *value;
     void (*value_drop)(void *value);
     struct cleanup *cleanups;   /* newest first; the task's alone, as is the count */
     uint64_t cleanup_count;     /* ever registered */
     struct pirn_strand *strand; /* set at spawn; its reference goes at the task's end */
-    struct sites sites;         /* debug mode: where it waited last */
+    /* Debug mode: where it waited last. Set once, by the task; release pairs with who prints it. */
+    _Atomic(struct sites *) sites;
 };
 
 struct pirn_task {

@@ -11,6 +11,7 @@
  */
 #include "runtime/task_pool.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "runtime/runtime.h"
@@ -141,11 +142,20 @@ struct pirn_task *pirn_task_alloc(struct pirn_runtime *rt, struct worker *w)
     return t;
 }
 
+static void free_extra(struct pirn_runtime *rt, struct task_extra *e)
+{
+    if (e == NULL)
+        return;
+    free(e->locals);
+    mem_free(&rt->mem, atomic_load_explicit(&e->sites, memory_order_relaxed));
+    mem_free(&rt->mem, e);
+}
+
 void pirn_task_free(struct pirn_task *t)
 {
     struct pirn_runtime *rt = t->rt;
     struct worker *w = pirn_self()->worker;
-    mem_free(&rt->mem, task_extra(t));
+    free_extra(rt, task_extra(t));
     if (w != NULL && w->rt == rt) {
         t->node.next = w->free_tasks;
         w->free_tasks = &t->node;
