@@ -11,7 +11,10 @@
  *
  * Between requests a connection is idle, and a server that stops cancels it; from the first byte of one
  * until its reply has been handed to the stream it is busy, and goes on to that point. Who changes the
- * state by compare-and-swap decides which.
+ * state by compare-and-swap decides which. Nor has an idle one any buffers but its stream's, and of ten
+ * thousand that is what counts: three allocations for each request that has been waited for are 60 ns of the
+ * 9,000 that it takes. (Rejected: to have them beside the stack's frames. It has 2 KiB on the page that it
+ * takes anyway, and the frames need most of it.)
  */
 #include "api/http/server.h"
 
@@ -39,6 +42,15 @@ static int take_cancel(void)
     return -ECANCELED;
 }
 
+/* Of the last request: all of it has been replied to, and sent. */
+static void free_buffers(struct connection *c)
+{
+    pirn_http_message_free(&c->wire.in);
+    pirn_http_text_free(&c->wire.out);
+    pirn_http_text_free(&c->request.path);
+    pirn_http_text_free(&c->reply.fields);
+}
+
 static int wait_for_head(void *arg, bool begun, pirn_time *ret_deadline)
 {
     struct connection *c = arg;
@@ -50,6 +62,7 @@ static int wait_for_head(void *arg, bool begun, pirn_time *ret_deadline)
             return take_cancel();
     } else {
         pirn_http_watch_end(c);
+        free_buffers(c);
         change(c, CONNECTION_BUSY, CONNECTION_IDLE); /* a new one is idle already */
         if (atomic_load(&c->server->stopping))       /* seq_cst: see change */
             return change(c, CONNECTION_IDLE, CONNECTION_CLOSING) ? -ECANCELED : take_cancel();
@@ -222,8 +235,7 @@ static void serve_all(struct connection *c, pirn_stream *stream)
     else
         pirn_stream_abort(stream);
     pirn_http_request_end(c);
-    pirn_http_text_free(&c->request.path);
-    pirn_http_text_free(&c->reply.fields);
+    free_buffers(c);
     pirn_http_wire_free(&c->wire);
 }
 

@@ -164,8 +164,10 @@ void pirn_http_message_init(struct message *m, bool response, const struct messa
 
 void pirn_http_message_free(struct message *m)
 {
-    free(m->text);
     free(m->fields);
+    m->fields = NULL;
+    m->text = NULL;
+    m->room = 0;
 }
 
 void pirn_http_message_next(struct message *m, bool bodiless)
@@ -194,26 +196,18 @@ static int refuse(struct message *m, int status)
 
 static int make_room(struct message *m, size_t n)
 {
-    int fields = m->scan.lines; /* at most */
-    if (m->text_cap < n + 1) {
-        size_t cap =
-            m->text_cap == 0 ? (n | 127) + 1 : 2 * n; /* the next is often like the first */
-        free(m->text);
-        m->text_cap = 0;
-        m->text = malloc(cap);
-        if (m->text == NULL)
-            return -ENOMEM;
-        m->text_cap = cap;
-    }
-    if (m->field_cap < fields) {
-        int cap = (fields | 7) + 1;
-        free(m->fields);
-        m->field_cap = 0;
-        m->fields = malloc((size_t)cap * sizeof *m->fields);
+    m->field_cap = m->scan.lines; /* at most */
+    size_t fields = (size_t)m->field_cap * sizeof *m->fields, want = fields + n + 1;
+    if (m->room < want) {
+        size_t room =
+            m->room == 0 ? (want | 63) + 1 : 2 * want; /* the next is often like the first */
+        pirn_http_message_free(m);
+        m->fields = malloc(room);
         if (m->fields == NULL)
             return -ENOMEM;
-        m->field_cap = cap;
+        m->room = room;
     }
+    m->text = (char *)m->fields + fields;
     return 0;
 }
 

@@ -44,10 +44,10 @@ struct message {
     bool chunked;
     bool complete; /* the parser library has said so */
 
-    char *text; /* the head, with NULs where a name, a value ends */
-    size_t text_cap;
-    struct message_field *fields;
+    struct message_field *fields; /* with text behind them: one piece of memory, of so many bytes */
+    size_t room;
     int field_count, field_cap;
+    char *text; /* the head, with NULs where a name, a value ends */
     char *target;
     const char *method;
     int status, minor;
@@ -64,6 +64,7 @@ struct message {
 };
 
 void pirn_http_message_init(struct message *m, bool response, const struct message_limits *limits);
+/* Gives the memory of a head back: at its end, or when the next is not to be had soon. */
 void pirn_http_message_free(struct message *m);
 
 /* Another begins. bodiless: as m->bodiless. */

@@ -82,10 +82,8 @@ const char *pirn_http_path(const pirn_http_request *request)
 
 const char *pirn_http_param(const pirn_http_request *request, const char *name)
 {
-    for (size_t i = 0; i < request->match.param_count; i++)
-        if (strcmp(request->match.params[i].name, name) == 0)
-            return request->match.params[i].value;
-    return NULL;
+    const char *path = request->path.data; /* its second copy is the one that was cut up */
+    return pirn_http_router_param(&request->match, path + strlen(path) + 1, name);
 }
 
 const char *pirn_http_header(const pirn_http_request *request, const char *name)

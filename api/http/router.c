@@ -202,7 +202,6 @@ int pirn_http_router_find(const struct router *router, const char *method, char 
     const char *segments[MAX_SEGMENTS];
     size_t count = cut(path, segments);
     ret_match->route = NULL;
-    ret_match->param_count = 0;
     ret_match->other_method = false;
     if (count > MAX_SEGMENTS)
         return 0;
@@ -220,13 +219,25 @@ int pirn_http_router_find(const struct router *router, const char *method, char 
         ret_match->route = route;
         if (route->tail)
             join(segments, route->count - 1, count);
-        for (size_t j = 0; j < route->count; j++)
+        for (size_t j = 0, n = 0; j < route->count; j++)
             if (route->segments[j][0] == '{')
-                ret_match->params[ret_match->param_count++] =
-                    (struct param){route->segments[j] + 1, segments[j]};
+                ret_match->params[n++] = (uint16_t)(segments[j] - path);
         return 0;
     }
     return 0;
+}
+
+const char *pirn_http_router_param(const struct match *match, const char *path, const char *name)
+{
+    const struct route *route = match->route;
+    for (size_t j = 0, n = 0; route != NULL && j < route->count; j++) {
+        if (route->segments[j][0] != '{')
+            continue;
+        if (strcmp(route->segments[j] + 1, name) == 0)
+            return path + match->params[n];
+        n++;
+    }
+    return NULL;
 }
 
 void pirn_http_router_methods(const struct router *router, char *path, char *ret_list, size_t size)

@@ -25,15 +25,11 @@ struct router {
     size_t count, cap;
 };
 
-struct param {
-    const char *name, *value;
-};
-
 struct match {
     const struct route *route; /* NULL: none */
-    struct param params[MAX_PARAMS];
-    size_t param_count;
-    bool other_method; /* no route, but there is one for another method */
+    uint16_t
+        params[MAX_PARAMS]; /* where in the path the values of its {names} are; a head has 64 KiB */
+    bool other_method;      /* no route, but there is one for another method */
 };
 
 int pirn_http_router_add(struct router *router, const char *method, const char *pattern,
@@ -43,6 +39,8 @@ void pirn_http_router_free(struct router *router);
 /* path is cut up, and decoded in place: values of parameters lie in it. 0, or -EINVAL: badly coded. */
 int pirn_http_router_find(const struct router *router, const char *method, char *path,
                           struct match *ret_match);
+/* What stands in that path for {name}; NULL: there is no such thing. */
+const char *pirn_http_router_param(const struct match *match, const char *path, const char *name);
 
 /* "GET, HEAD, POST": what there is for the path that was looked for last, written into list; path as
  * pirn_http_router_find has left it is not needed: it is a fresh copy. */

@@ -51,6 +51,10 @@ struct pirn_http_reply {
     int64_t left; /* of a known length */
 };
 
+struct param {
+    const char *name, *value;
+};
+
 struct pirn_http_request {
     struct connection *connection;
     struct match match;

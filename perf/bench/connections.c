@@ -6,7 +6,7 @@
  *   3. when all have been quiet for settle_ms: the server's resident memory less what it was, by connection.
  *      The sockets are the kernel's, and not in it.
  *
- * A connection of http_hello has 7,082 bytes, of which 4 KiB or less are its stack; hyper's 12,936, Go's
+ * A connection of http_hello has 6,010 bytes, of which 4 KiB or less are its stack; hyper's 12,936, Go's
  * 21,821 (10,127 before heads and dates were made without snprintf and buffers began small).
  *
  *   conns=10000 settle_ms=500 workers=2 server=COMMAND (default: http_hello, beside this program)
