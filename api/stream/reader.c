@@ -11,7 +11,8 @@
  *
  * A transport's read either takes bytes or reports an error, never both. Bytes in the buffer stay there
  * until a call succeeds; read_exactly, which receives a large block in the caller's memory, puts back
- * what had come when it is stopped.
+ * what had come when it is stopped, and so has room for that before it takes any. (The room is not touched
+ * unless it is needed.)
  *
  * Rejected: waiting for readiness without any buffer, and receiving after that. It saves half a KiB and
  * makes three steps of each message's one.
@@ -171,8 +172,6 @@ static ssize_t receive(pirn_stream *s, void *buf, size_t n, pirn_time deadline)
         return 0;
     if (s->in.error != 0)
         return s->in.error;
-    if (stream_buffered(s) == 0)
-        drop_buffer(s);
     ssize_t got = s->ops->read(s->self, buf, n, deadline);
     if (got == 0)
         s->in.ended = true;
@@ -193,8 +192,10 @@ static ssize_t read_some(pirn_stream *s, void *buf, size_t n, pirn_time deadline
     if (n == 0)
         return 0;
     if (stream_buffered(s) == 0) {
-        if (n >= DIRECT)
+        if (n >= DIRECT) {
+            drop_buffer(s);
             return receive(s, buf, n, deadline);
+        }
         ssize_t rc = pirn_reader_fill(s, deadline);
         if (rc <= 0)
             return rc;
@@ -217,29 +218,20 @@ ssize_t pirn_stream_read(pirn_stream *stream, void *buf, size_t n, pirn_time dea
     return rc;
 }
 
-/* Bytes that were received in the caller's memory, behind those in the buffer. If there is no memory for
- * that they are lost, and so is the stream. */
-static ssize_t put_back(pirn_stream *s, const char *data, size_t n, ssize_t why)
-{
-    if (n == 0)
-        return why;
-    if (pirn_reader_room(s, n) != 0) {
-        s->in.error = -ENOMEM;
-        return -ENOMEM;
-    }
-    memcpy(s->in.buf + s->in.end, data, n);
-    s->in.end += n;
-    return why;
-}
-
 /* What is buffered stays there until the rest has come. */
 static ssize_t read_block(pirn_stream *s, char *buf, size_t n, size_t *ret_got, pirn_time deadline)
 {
     size_t before = stream_buffered(s), got = before;
+    int err = pirn_reader_room(s, n - before);
+    if (err != 0)
+        return err;
     while (got < n) {
         ssize_t rc = receive(s, buf + got, n - got, deadline);
-        if (rc < 0)
-            return put_back(s, buf + before, got - before, rc);
+        if (rc < 0) {
+            memcpy(s->in.buf + s->in.end, buf + before, got - before);
+            s->in.end += got - before;
+            return rc;
+        }
         if (rc == 0)
             break;
         got += (size_t)rc;
