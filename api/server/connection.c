@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "api/server/server.h"
+#include "api/stream/stream.h"
 #include "runtime/runtime.h"
 #include "runtime/task.h"
 
@@ -64,6 +65,8 @@ static int run(void *arg)
     int status = c->server->fn(c->stream, c->server->user);
     if (status == -ECANCELED)
         pirn_stream_abort(c->stream); /* nobody waits for the peer any more */
+    if (status == -ETIMEDOUT && stream_idled(c->stream))
+        status = 0;
     int rc = pirn_stream_close(c->stream, pirn_after_ns(c->server->config.linger.ns));
     return status != 0        ? status
            : rc == -ECANCELED ? rc

@@ -31,7 +31,8 @@ int pirn_server_new(pirn_server **ret_server, pirn_server_fn fn, void *user,
     if (config == NULL)
         config = &plain;
     if (ret_server == NULL || fn == NULL || config->size != sizeof(*config) || config->limit < 0 ||
-        config->linger.ns < 0 || config->grace.ns < 0 || config->stack_size > PIRN_STACK_SIZE_MAX ||
+        config->linger.ns < 0 || config->grace.ns < 0 || config->idle.ns < 0 ||
+        config->stack_size > PIRN_STACK_SIZE_MAX ||
         (config->stream != NULL && pirn_stream_check(config->stream, 0) != 0))
         return -EINVAL;
     if (pirn_runtime_current() == NULL)
@@ -49,6 +50,8 @@ int pirn_server_new(pirn_server **ret_server, pirn_server_fn fn, void *user,
     server->config.linger = or_seconds(config->linger, LINGER_S);
     server->config.grace = or_seconds(config->grace, GRACE_S);
     server->stream_config = config->stream != NULL ? *config->stream : plain_stream;
+    if (config->idle.ns != 0)
+        server->stream_config.idle = config->idle;
     pirn_semaphore_init(&server->slots, config->limit);
     pirn_event_init(&server->unheard);
     pirn_event_init(&server->quiet);

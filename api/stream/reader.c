@@ -9,6 +9,10 @@
  *      now: the size, and an empty buffer, go back to `first`. So an idle stream has little, whatever it
  *      had before. (A transport that cannot be tried goes back in steps.)
  *
+ * The config's idle is a deadline of its own for each read of the transport: so it counts from the last byte,
+ * or from when the program began to wait, and costs a quiet stream nothing but the deadline. (Rejected: a
+ * timer for the stream's life. It would have to be put off by each byte, and would run while nobody reads.)
+ *
  * A transport's read either takes bytes or reports an error, never both. Bytes in the buffer stay there
  * until a call succeeds; read_exactly, which receives a large block in the caller's memory, puts back
  * what had come when it is stopped, and so has room for that before it takes any. (The room is not touched
@@ -56,6 +60,7 @@ int pirn_reader_begin(pirn_stream *s, bool waits)
     } while (!atomic_compare_exchange_weak_explicit(&s->state, &state,
                                                     (state + STREAM_REF) | STREAM_READING,
                                                     memory_order_acquire, memory_order_relaxed));
+    atomic_store_explicit(&s->in.idled, false, memory_order_relaxed);
     return 0;
 }
 
@@ -127,12 +132,26 @@ static ssize_t note(pirn_stream *s, size_t asked, ssize_t n)
     else if (n < 0 && !pirn_stream_may_retry(n))
         s->in.error = (int)n;
     else if ((size_t)n == asked)
-        s->in.chunk = asked < CHUNK ? asked * 4 : CHUNK;
+        s->in.chunk = asked < CHUNK ? (uint32_t)asked * 4 : CHUNK;
     else if (s->ops->try_read != NULL)
         s->in.chunk = s->in.first;
     else if ((size_t)n < asked / 4 && asked > FIRST)
-        s->in.chunk = asked / 4;
+        s->in.chunk = (uint32_t)asked / 4;
     return n;
+}
+
+/* The transport's read, until the deadline, or as long as the stream may be idle. */
+static ssize_t wait_for_bytes(pirn_stream *s, void *buf, size_t n, pirn_time deadline)
+{
+    pirn_time until = deadline;
+    if (s->idle != 0) {
+        pirn_time idle = pirn_after_ns(s->idle);
+        until = idle.ns < deadline.ns ? idle : deadline;
+    }
+    ssize_t got = s->ops->read(s->self, buf, n, until);
+    if (got == -ETIMEDOUT && until.ns < deadline.ns)
+        atomic_store_explicit(&s->in.idled, true, memory_order_relaxed);
+    return got;
 }
 
 ssize_t pirn_reader_fill(pirn_stream *s, pirn_time deadline)
@@ -157,7 +176,7 @@ ssize_t pirn_reader_fill(pirn_stream *s, pirn_time deadline)
         int rc = pirn_reader_room(s, asked);
         if (rc != 0)
             return rc;
-        n = s->ops->read(s->self, s->in.buf + s->in.end, asked, deadline);
+        n = wait_for_bytes(s, s->in.buf + s->in.end, asked, deadline);
     }
     note(s, asked, n);
     if (n > 0)
@@ -172,7 +191,7 @@ static ssize_t receive(pirn_stream *s, void *buf, size_t n, pirn_time deadline)
         return 0;
     if (s->in.error != 0)
         return s->in.error;
-    ssize_t got = s->ops->read(s->self, buf, n, deadline);
+    ssize_t got = wait_for_bytes(s, buf, n, deadline);
     if (got == 0)
         s->in.ended = true;
     else if (got < 0 && !pirn_stream_may_retry(got))

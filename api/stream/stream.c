@@ -20,7 +20,7 @@ static size_t high_of(const pirn_stream_config *config)
 int pirn_stream_check(const pirn_stream_config *config, unsigned flags)
 {
     return config->size == sizeof(*config) && (config->flags & ~flags) == 0 &&
-                   config->low <= high_of(config)
+                   config->low <= high_of(config) && config->idle.ns >= 0
                ? 0
                : -EINVAL;
 }
@@ -40,6 +40,7 @@ static int make(pirn_stream **ret_stream, const pirn_stream_config *config)
     s->limit = c->limit != 0 ? c->limit : LIMIT;
     s->high = high;
     s->low = c->low != 0 ? c->low : high / 4;
+    s->idle = c->idle.ns;
     *ret_stream = s;
     return 0;
 }

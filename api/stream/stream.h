@@ -3,8 +3,8 @@
  *
  * Field            who may touch it
  * state            anybody, atomically: who reads, whether it is closing, references
- * ops, self, limit, high, low   constant
- * in               who has STREAM_READING
+ * ops, self, limit, high, low, idle   constant
+ * in               who has STREAM_READING; idled is read by anybody
  * out              holders of the lock; but the bytes of the first chunk are read without it by who has
  *                  out.sending, and only that one takes a chunk out
  * own              descriptor.c
@@ -48,15 +48,17 @@ struct pirn_stream {
     const pirn_transport *ops;
     void *self;
     size_t limit, high, low;
+    int64_t idle; /* ns; 0: as long as a read likes */
     struct {
         char *buf; /* NULL while there is nothing to keep */
         size_t start, end, room;
-        size_t chunk;    /* what the next read asks for */
-        size_t first;    /* what one asks for that waits for a message; 0: none has yet */
+        uint32_t chunk;  /* what the next read asks for */
+        uint32_t first;  /* what one asks for that waits for a message; 0: none has yet */
         unsigned narrow; /* messages in a row that would have fitted a smaller first one */
         int error;       /* that came for good */
         bool ended;
-        bool skipping; /* the rest of a line that was too long is to come */
+        atomic_bool idled; /* the last read has been ended by idle */
+        bool skipping;     /* the rest of a line that was too long is to come */
     } in;
     struct {
         struct chunk *first, *last;
@@ -81,6 +83,12 @@ int pirn_stream_check(const pirn_stream_config *config, unsigned flags);
 
 /* Gives up a reference, and the right to read with it if flags say so. */
 void pirn_stream_unref(pirn_stream *s, uint32_t flags);
+
+/* The last read has ended because nothing came for as long as the config's idle. */
+static inline bool stream_idled(const pirn_stream *s)
+{
+    return atomic_load_explicit(&s->in.idled, memory_order_relaxed);
+}
 
 /* After such an error of a transport another try is worth it; every other one stays. */
 bool pirn_stream_may_retry(ssize_t error);

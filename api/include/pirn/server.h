@@ -7,7 +7,7 @@
  *     {
  *         char buf[4096];
  *         ssize_t n;
- *         while ((n = pirn_stream_read(stream, buf, sizeof(buf), pirn_after_s(60))) > 0) {
+ *         while ((n = pirn_stream_read(stream, buf, sizeof(buf), PIRN_NEVER)) > 0) {
  *             pirn_stream_write(stream, buf, (size_t)n);
  *             int rc = pirn_stream_drain(stream, pirn_after_s(60));
  *             if (rc != 0)
@@ -17,7 +17,10 @@
  *     }
  *
  *     pirn_server *server;
- *     int rc = pirn_server_new(&server, handle, NULL, NULL);
+ *     pirn_server_config config = PIRN_SERVER_INIT;
+ *     config.limit = 10000;
+ *     config.idle = (pirn_time){60000000000}; // who says nothing for a minute is sent away
+ *     int rc = pirn_server_new(&server, handle, NULL, &config);
  *     if (rc == 0)
  *         rc = pirn_server_listen(server, "127.0.0.1", "8080", NULL, PIRN_NEVER);
  *     if (rc == 0)
@@ -49,12 +52,15 @@ typedef struct pirn_server_config {
                          returned; 0: 30 s */
     pirn_time grace;   /* of pirn_server_stop: for those that it has cancelled; 0: 5 s */
     size_t stack_size; /* of a handler; 0: the runtime's default */
+    /* As a pirn_stream_config's: a read of a handler's for which no byte has come for so long ends with
+     * -ETIMEDOUT. A handler that returns that has not failed, and is not reported. 0: what stream says. */
+    pirn_time idle;
     const pirn_stream_config *stream; /* copied; NULL: the defaults */
 } pirn_server_config;
 
 #define PIRN_SERVER_INIT \
     { \
-        sizeof(pirn_server_config), 0, {0}, {0}, 0, NULL \
+        sizeof(pirn_server_config), 0, {0}, {0}, 0, {0}, NULL \
     }
 
 /* A server that does not listen yet, in the caller's runtime. config may be NULL. [coroutine; does not

@@ -50,12 +50,15 @@ typedef struct pirn_stream_config {
     size_t limit; /* of a line or record, without its end; 0: 64 KiB */
     size_t high;  /* bytes written and not sent: more of them, and drain waits; 0: 64 KiB */
     size_t low;   /* ... until no more than so many are left; 0: a quarter of high */
+    /* A span: a read for which no byte has come for so long ends with -ETIMEDOUT, however late its deadline
+     * is. It counts from the last byte, or from the call if that was later; 0: no such end. */
+    pirn_time idle;
     unsigned flags;
 } pirn_stream_config;
 
 #define PIRN_STREAM_CONFIG_INIT \
     { \
-        sizeof(pirn_stream_config), 0, 0, 0, 0 \
+        sizeof(pirn_stream_config), 0, 0, 0, {0}, 0 \
     }
 
 /*
