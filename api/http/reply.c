@@ -218,8 +218,11 @@ int pirn_http_reply_json(pirn_http_reply *reply, int status, const struct json_t
 void pirn_http_reply_error(struct connection *c, int status)
 {
     const char *reason = pirn_http_reason(status);
-    if (pirn_http_reply_bytes(&c->reply, status, "text/plain", reason, strlen(reason)) < 0)
+    if (pirn_http_reply_bytes(&c->reply, status, "text/plain", reason, strlen(reason)) < 0) {
+        c->reply.stage =
+            REPLY_CUT; /* better than that it be taken for a handler's without words: 200 */
         c->close = true;
+    }
 }
 
 /* ---- Piece by piece ---------------------------------------------------------------------- */
