@@ -3,51 +3,20 @@
  * -ENOMEM, what it had begun is undone, and the next one works.
  */
 #include "tests/asyncio/parts.h"
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-
-#ifdef SANITIZED
-
-int main(void)
-{
-    return 77; /* their allocator is not ours to replace */
-}
-
-#else
-
-extern void *__libc_malloc(size_t n);
-extern void *__libc_calloc(size_t count, size_t n);
-
-static atomic_int left = -1; /* allocations until one fails; negative: none does */
-static atomic_int failed;
-
-static bool fails(void)
-{
-    if (atomic_load(&left) < 0 || atomic_fetch_sub(&left, 1) != 0)
-        return false;
-    atomic_fetch_add(&failed, 1);
-    return true;
-}
-
-void *malloc(size_t n)
-{
-    return fails() ? NULL : __libc_malloc(n);
-}
-
-void *calloc(size_t count, size_t n)
-{
-    return fails() ? NULL : __libc_calloc(count, n);
-}
+#include "tests/support/memory.h"
 
 enum {
-    ITEMS = 20
+    ITEMS = 20,
+    NONE = 1000000000
 };
+
+static int fails_at; /* the allocation that is to fail */
+
+static void begin_failing(int nth)
+{
+    fails_at = nth;
+    support_memory_fail(nth, 0);
+}
 
 struct inputs {
     pirn_future *futures[ITEMS];
@@ -140,14 +109,14 @@ static int cancels(struct inputs *in)
 {
     pirn_future *futures[ITEMS];
     pirn_awaitable *g = NULL;
-    int kept = atomic_exchange(&left, -1);
     (void)in;
+    support_memory_works();
     for (int i = 0; i < ITEMS; i++)
         futures[i] = new_future();
     CHECK_OK(pirn_gather(&g, futures, ITEMS, PIRN_COLLECT));
-    atomic_store(&left, kept);
+    support_memory_fail(fails_at, 0);
     CHECK_OK(pirn_cancel(g, NULL));
-    atomic_store(&left, -1);
+    support_memory_works();
     CHECK_EQ(pirn_status(g), -ECANCELED);
     for (int i = 0; i < ITEMS; i++)
         CHECK_EQ(pirn_status(futures[i]), -ECANCELED);
@@ -167,18 +136,16 @@ static int short_of_memory(void *arg)
         in.futures[i] = new_future();
     in.task = start_part(&p);
     for (size_t k = 0; k < sizeof(calls) / sizeof(calls[0]); k++) {
-        int before, seen = 0, rc;
-        for (int at = 0;; at++) {
-            before = atomic_load(&failed);
-            atomic_store(&left, at);
-            rc = calls[k](&in);
-            atomic_store(&left, -1);
-            CHECK(rc == 0 || (rc == -ENOMEM && atomic_load(&failed) != before));
+        int seen = 0, nth = 1, failed;
+        do {
+            begin_failing(nth++);
+            int rc = calls[k](&in);
+            failed = support_memory_works();
+            CHECK(rc == 0 || (rc == -ENOMEM && failed > 0));
+            begin_failing(NONE);
             CHECK_OK(calls[k](&in)); /* and now it works */
-            if (atomic_load(&failed) == before)
-                break;
-            seen++;
-        }
+            seen += failed;
+        } while (failed > 0);
         CHECK(seen > 0 || calls[k] == waits_for || calls[k] == times_out);
     }
     int status;
@@ -194,5 +161,3 @@ START_TEST(combinations_without_memory)
 END_TEST
 
 SUPPORT_MAIN("fault/combine_memory", combinations_without_memory)
-
-#endif
