@@ -34,7 +34,7 @@ static void check_route(const char *string)
         for (size_t i = 0; i < sizeof patterns / sizeof patterns[0]; i++)
             MUST(pirn_http_router_add(&router, "GET", patterns[i], nothing, NULL, 0) == 0);
     if (pirn_http_router_find(&router, "GET", path, &match) == 0) {
-        for (const char *name = "b\0c\0e"; *name != '\0'; name += 2) {
+        for (const char *name = "b\0c\0e\0"; *name != '\0'; name += 2) {
             const char *value = pirn_http_router_param(&match, path, name);
             MUST(value == NULL ||
                  (value >= path && value + strlen(value) <= path + strlen(string)));
