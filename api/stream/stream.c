@@ -126,7 +126,8 @@ size_t pirn_stream_pending(pirn_stream *stream)
     if (stream == NULL)
         return 0;
     lock_take(&stream->lock);
-    size_t pending = stream->out.pending;
+    /* After an error nothing is: the chunks are their sender's still, who drops them. */
+    size_t pending = stream->out.error == 0 ? stream->out.pending : 0;
     lock_drop(&stream->lock);
     return pending;
 }
