@@ -38,22 +38,20 @@ static int complete(pirn_http_client *client)
 static char *default_agent(void)
 {
     char agent[64];
-    snprintf(agent, sizeof agent, "pirn/%s", pirn_version());
+    snprintf(agent, sizeof(agent), "pirn/%s", pirn_version());
     return strdup(agent);
 }
 
 int pirn_http_client_new(pirn_http_client **ret_client, const pirn_http_client_config *config)
 {
-    pirn_http_client *client;
-    int err;
-    if (ret_client == NULL || (config != NULL && config->size != sizeof *config))
+    if (ret_client == NULL || (config != NULL && config->size != sizeof(*config)))
         return -EINVAL;
-    client = calloc(1, sizeof *client);
+    pirn_http_client *client = calloc(1, sizeof(*client));
     if (client == NULL)
         return -ENOMEM;
     if (config != NULL)
         client->config = *config;
-    err = complete(client);
+    int err = complete(client);
     if (err == 0) {
         client->agent =
             client->config.agent != NULL ? strdup(client->config.agent) : default_agent();
@@ -151,8 +149,7 @@ static void add_framing(struct exchange *x)
 
 static int prepare(struct exchange *x, const pirn_http_client *client, const pirn_http_call *call)
 {
-    int err;
-    memset(x, 0, sizeof *x);
+    memset(x, 0, sizeof(*x));
     x->call = call;
     x->method = call->method != NULL ? call->method : "GET";
     if (call->url == NULL || !pirn_http_is_token(x->method, strlen(x->method)) ||
@@ -160,7 +157,7 @@ static int prepare(struct exchange *x, const pirn_http_client *client, const pir
         (call->body_length != 0 && call->body == NULL && call->body_read == NULL) ||
         (call->body_length < 0 && call->body_read == NULL))
         return -EINVAL;
-    err = pirn_http_url_split(call->url, &x->url);
+    int err = pirn_http_url_split(call->url, &x->url);
     if (err < 0)
         return err;
     pirn_http_text_puts(&x->head, x->method);
@@ -185,7 +182,7 @@ static int send_pieces(struct exchange *x, struct wire *w, pirn_time deadline)
     int64_t left = call->body_length;
     char piece[16 * 1024];
     for (;;) {
-        size_t room = left >= 0 && left < (int64_t)sizeof piece ? (size_t)left : sizeof piece;
+        size_t room = left >= 0 && left < (int64_t)sizeof(piece) ? (size_t)left : sizeof(piece);
         ssize_t n = room == 0 ? 0 : call->body_read(call->body_user, piece, room, deadline);
         int err;
         if (n < 0)
@@ -207,9 +204,8 @@ static int send_pieces(struct exchange *x, struct wire *w, pirn_time deadline)
 static int send_request(struct exchange *x, struct wire *w, pirn_time deadline)
 {
     size_t n = x->call->body_read == NULL ? (size_t)x->call->body_length : 0;
-    int err;
     pirn_http_text_add(&w->out, x->head.data, x->head.used);
-    err = pirn_http_wire_send(w, x->call->body, n, deadline);
+    int err = pirn_http_wire_send(w, x->call->body, n, deadline);
     if (err == 0 && x->call->body_read != NULL && x->call->body_length != 0)
         err = send_pieces(x, w, deadline);
     return err;
@@ -293,16 +289,14 @@ int pirn_http_send(pirn_http_client *client, const pirn_http_call *call,
                    pirn_http_response **ret_response, pirn_time deadline)
 {
     struct exchange x;
-    pirn_http_response *response;
-    int err;
-    if (client == NULL || call == NULL || call->size != sizeof *call || ret_response == NULL)
+    if (client == NULL || call == NULL || call->size != sizeof(*call) || ret_response == NULL)
         return -EINVAL;
-    err = prepare(&x, client, call);
+    int err = prepare(&x, client, call);
     if (err < 0) {
         pirn_http_text_free(&x.head);
         return err;
     }
-    response = calloc(1, sizeof *response);
+    pirn_http_response *response = calloc(1, sizeof(*response));
     err = response == NULL ? -ENOMEM : converse(client, &x, &response->link, deadline);
     pirn_http_text_free(&x.head);
     if (err < 0) {

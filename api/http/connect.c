@@ -9,18 +9,17 @@ int pirn_http_connect(pirn_http_client *client, const struct host *host, pirn_st
                       pirn_time deadline)
 {
     char service[8];
-    int fd, err;
     if (client->config.connect != NULL)
         return client->config.connect(client->config.connect_user, ret_stream,
                                       host->secure ? "https" : "http", host->name, host->port,
                                       deadline);
     if (host->secure)
         return -EPROTONOSUPPORT;
-    snprintf(service, sizeof service, "%d", host->port);
-    fd = pirn_connect_host(host->name, service, NULL, deadline);
+    snprintf(service, sizeof(service), "%d", host->port);
+    int fd = pirn_connect_host(host->name, service, NULL, deadline);
     if (fd < 0)
         return fd;
-    err = pirn_stream_new(ret_stream, fd, NULL);
+    int err = pirn_stream_new(ret_stream, fd, NULL);
     if (err < 0)
         close(fd);
     return err;

@@ -80,7 +80,7 @@ static bool skip_body(struct connection *c)
     size_t skipped = 0;
     ssize_t n = 0;
     while (c->wire.in.stage != MESSAGE_DONE && skipped < SKIP_MOST) {
-        n = pirn_http_request_read(c, scrap, sizeof scrap, PIRN_NEVER);
+        n = pirn_http_request_read(c, scrap, sizeof(scrap), PIRN_NEVER);
         if (n <= 0)
             break;
         skipped += (size_t)n;
@@ -92,13 +92,12 @@ static bool skip_body(struct connection *c)
 static void linger(struct connection *c)
 {
     char scrap[8192];
-    pirn_time deadline;
     if (pirn_http_wire_send(&c->wire, NULL, 0, PIRN_NEVER) < 0 ||
         pirn_stream_end(c->wire.stream, pirn_after_ns(c->wire.stall.ns)) < 0)
         return;
-    deadline = pirn_after_ms(LINGER_MS);
+    pirn_time deadline = pirn_after_ms(LINGER_MS);
     for (size_t thrown = 0; thrown < SKIP_MOST;) {
-        ssize_t n = pirn_stream_read(c->wire.stream, scrap, sizeof scrap, deadline);
+        ssize_t n = pirn_stream_read(c->wire.stream, scrap, sizeof(scrap), deadline);
         if (n <= 0)
             return;
         thrown += (size_t)n;
@@ -135,9 +134,9 @@ static bool was_cancelled(const struct connection *c, int status)
 /* A request and its reply. False: that was the last. */
 static bool serve_one(struct connection *c)
 {
-    int err, status;
+    int status;
     pirn_http_message_next(&c->wire.in, false);
-    err = pirn_http_wire_head(&c->wire, wait_for_head, c);
+    int err = pirn_http_wire_head(&c->wire, wait_for_head, c);
     c->first = false;
     if (err < 0) {
         status = head_status(c, err);
@@ -252,7 +251,7 @@ static void run(struct connection *c, pirn_stream *stream, bool opens)
 
 int pirn_http_connection_run(struct pirn_http_server *server, pirn_stream *stream, bool opens)
 {
-    struct connection *c = calloc(1, sizeof *c);
+    struct connection *c = calloc(1, sizeof(*c));
     if (c == NULL)
         return -ENOMEM;
     c->server = server;

@@ -51,7 +51,7 @@ static void reply_no_route(struct connection *c)
         pirn_http_text_puts(&path, c->request.path.data);
         pirn_http_text_add(&path, "", 1);
         if (!path.failed) {
-            pirn_http_router_methods(&c->server->router, path.data, list, sizeof list);
+            pirn_http_router_methods(&c->server->router, path.data, list, sizeof(list));
             pirn_http_reply_header(&c->reply, "Allow", list);
         }
         pirn_http_text_free(&path);
@@ -62,13 +62,12 @@ static void reply_no_route(struct connection *c)
 int pirn_http_handle(struct connection *c)
 {
     const struct route *route = c->request.match.route;
-    int status;
     if (route == NULL) {
         reply_no_route(c);
         return 0;
     }
     pirn_http_watch_handler(c);
-    status = route->flags & PIRN_HTTP_BLOCKING ? call_blocking(c) : call(c);
+    int status = route->flags & PIRN_HTTP_BLOCKING ? call_blocking(c) : call(c);
     pirn_http_watch_handled(c);
     if (status < 0)
         report(c, status);

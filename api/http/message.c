@@ -156,7 +156,7 @@ static const grammar_settings settings = {
 
 void pirn_http_message_init(struct message *m, bool response, const struct message_limits *limits)
 {
-    memset(m, 0, sizeof *m);
+    memset(m, 0, sizeof(*m));
     m->response = response;
     m->limits = limits;
     pirn_http_message_next(m, false);
@@ -172,7 +172,7 @@ void pirn_http_message_free(struct message *m)
 
 void pirn_http_message_next(struct message *m, bool bodiless)
 {
-    memset(&m->scan, 0, sizeof m->scan);
+    memset(&m->scan, 0, sizeof(m->scan));
     m->stage = MESSAGE_HEAD;
     m->refused = 0;
     m->bodiless = bodiless;
@@ -197,7 +197,7 @@ static int refuse(struct message *m, int status)
 static int make_room(struct message *m, size_t n)
 {
     m->field_cap = m->scan.lines; /* at most */
-    size_t fields = (size_t)m->field_cap * sizeof *m->fields, want = fields + n + 1;
+    size_t fields = (size_t)m->field_cap * sizeof(*m->fields), want = fields + n + 1;
     if (m->room < want) {
         size_t room =
             m->room == 0 ? (want | 63) + 1 : 2 * want; /* the next is often like the first */
@@ -288,7 +288,6 @@ static int check_request(struct message *m)
 ssize_t pirn_http_message_head(struct message *m, const char *data, size_t n)
 {
     size_t used;
-    int status;
     ssize_t length = pirn_http_head_scan(&m->scan, m->response, &m->limits->head, data, n);
     if (length < 0)
         return refuse(m, (int)-length);
@@ -299,7 +298,7 @@ ssize_t pirn_http_message_head(struct message *m, const char *data, size_t n)
     memcpy(m->text, data, (size_t)length);
     m->text[length] = '\0';
     pirn_http_grammar_begin(&m->grammar, &settings, m->response, m);
-    status = pirn_http_grammar_run(&m->grammar, &settings, m->text, (size_t)length, &used);
+    int status = pirn_http_grammar_run(&m->grammar, &settings, m->text, (size_t)length, &used);
     if (status == 0 && used != (size_t)length)
         status = 400;
     if (status != 0)
@@ -324,14 +323,13 @@ ssize_t pirn_http_message_head(struct message *m, const char *data, size_t n)
 int pirn_http_message_body(struct message *m, const char *data, size_t n, char *out,
                            size_t *ret_used, size_t *ret_got)
 {
-    int status;
     *ret_used = *ret_got = 0;
     if (m->stage == MESSAGE_DONE || n == 0)
         return 0;
     m->out = out;
     m->got = 0;
     m->seen = data;
-    status = pirn_http_grammar_run(&m->grammar, &settings, data, n, ret_used);
+    int status = pirn_http_grammar_run(&m->grammar, &settings, data, n, ret_used);
     if (status == 0 && m->chunked && !check_framing(m, data + *ret_used))
         status = 400;
     if (status != 0)

@@ -24,7 +24,7 @@ static struct host **bucket(pirn_http_client *client, const char *name, uint16_t
     uint32_t hash = port;
     for (const char *c = name; *c != '\0'; c++)
         hash = hash * 31 + (unsigned char)*c;
-    return &client->hosts[hash % (sizeof client->hosts / sizeof client->hosts[0])];
+    return &client->hosts[hash % (sizeof(client->hosts) / sizeof(client->hosts[0]))];
 }
 
 static struct host *host_get(pirn_http_client *client, const struct url *url)
@@ -37,7 +37,7 @@ static struct host *host_get(pirn_http_client *client, const struct url *url)
             break;
     if (host == NULL) {
         size_t n = strlen(url->host) + 1;
-        host = calloc(1, sizeof *host + n);
+        host = calloc(1, sizeof(*host) + n);
         if (host != NULL) {
             memcpy(host->name, url->host, n);
             host->port = url->port;
@@ -149,11 +149,10 @@ static int make_link(pirn_http_client *client, struct host *host, struct link **
                      pirn_time deadline)
 {
     pirn_stream *stream;
-    struct link *link = calloc(1, sizeof *link);
-    int err;
+    struct link *link = calloc(1, sizeof(*link));
     if (link == NULL)
         return -ENOMEM;
-    err = pirn_http_connect(client, host, &stream, deadline);
+    int err = pirn_http_connect(client, host, &stream, deadline);
     if (err < 0) {
         free(link);
         return err;
@@ -169,11 +168,10 @@ int pirn_http_pool_take(pirn_http_client *client, const struct url *url, bool ke
 {
     struct host *host = host_get(client, url);
     struct link *link = NULL;
-    int err;
     if (host == NULL)
         return -ENOMEM;
     pirn_http_pool_sweep(client, false);
-    err = pirn_semaphore_acquire(&host->places, deadline);
+    int err = pirn_semaphore_acquire(&host->places, deadline);
     if (err == 0) {
         link = kept ? take_kept(client, host) : NULL;
         if (link != NULL)

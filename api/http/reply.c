@@ -32,7 +32,6 @@ void pirn_http_reply_start(struct connection *c)
 
 int pirn_http_reply_header(pirn_http_reply *reply, const char *name, const char *value)
 {
-    int err;
     if (name == NULL || value == NULL)
         return -EINVAL;
     if (reply->stage != REPLY_NONE)
@@ -40,7 +39,7 @@ int pirn_http_reply_header(pirn_http_reply *reply, const char *name, const char 
     if (strcasecmp(name, "Connection") == 0 || strcasecmp(name, "Content-Length") == 0 ||
         strcasecmp(name, "Transfer-Encoding") == 0)
         return -EINVAL;
-    err = pirn_http_text_field(&reply->fields, name, value);
+    int err = pirn_http_text_field(&reply->fields, name, value);
     if (err == 0 && reply->fields.failed)
         err = -ENOMEM;
     if (err == 0) {
@@ -203,11 +202,10 @@ int pirn_http_reply_text(pirn_http_reply *reply, int status, const char *text)
 
 int pirn_http_reply_json(pirn_http_reply *reply, int status, const struct json_t *json)
 {
-    char *text;
-    int err;
     if (json == NULL)
         return -EINVAL;
-    err = pirn_http_print_json(json, &text);
+    char *text;
+    int err = pirn_http_print_json(json, &text);
     if (err < 0)
         return err;
     err = pirn_http_reply_bytes(reply, status, "application/json", text, strlen(text));

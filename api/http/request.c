@@ -121,7 +121,7 @@ static int cut_query(pirn_http_request *request)
         return -ENOMEM;
     for (const char *c = request->query; *c != '\0'; c++)
         n += *c == '&';
-    request->pairs = calloc(n, sizeof *request->pairs);
+    request->pairs = calloc(n, sizeof(*request->pairs));
     if (request->pairs == NULL)
         return -ENOMEM;
     for (pair = strtok_r(request->query, "&", &rest); pair != NULL;
@@ -183,15 +183,13 @@ static pirn_time pace(const struct connection *c, pirn_time now)
 ssize_t pirn_http_request_read(void *connection, void *buf, size_t n, pirn_time deadline)
 {
     struct connection *c = connection;
-    pirn_time begin, too_slow;
-    ssize_t got;
     if (c->wire.in.stage == MESSAGE_DONE || n == 0)
         return 0;
     if (c->request.error < 0)
         return c->request.error;
-    begin = pirn_now();
-    too_slow = pace(c, begin);
-    got = say_continue(c, wire_sooner(deadline, too_slow));
+    pirn_time begin = pirn_now();
+    pirn_time too_slow = pace(c, begin);
+    ssize_t got = say_continue(c, wire_sooner(deadline, too_slow));
     if (got == 0)
         got = pirn_http_wire_body(&c->wire, buf, n, wire_sooner(deadline, too_slow));
     c->request.waited += pirn_now().ns - begin.ns;
@@ -246,10 +244,9 @@ int pirn_http_body_json(pirn_http_request *request, struct json_t **ret_json, si
 {
     char *body;
     ssize_t n = pirn_http_body_all(request, &body, max, deadline);
-    int err;
     if (n < 0)
         return (int)n;
-    err = pirn_http_parse_json(body, (size_t)n, ret_json);
+    int err = pirn_http_parse_json(body, (size_t)n, ret_json);
     free(body);
     return err;
 }

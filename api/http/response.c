@@ -50,12 +50,11 @@ int64_t pirn_http_response_length(const pirn_http_response *response)
 ssize_t pirn_http_response_read(pirn_http_response *response, void *buf, size_t n,
                                 pirn_time deadline)
 {
-    ssize_t got;
     if (buf == NULL && n > 0)
         return -EINVAL;
     if (response->link == NULL)
         return 0;
-    got = pirn_http_wire_body(&response->link->wire, buf, n, deadline);
+    ssize_t got = pirn_http_wire_body(&response->link->wire, buf, n, deadline);
     if (got >= 0)
         pirn_http_response_settle(response);
     return got;
@@ -77,11 +76,10 @@ int pirn_http_response_json(pirn_http_response *response, struct json_t **ret_js
                             pirn_time deadline)
 {
     char *body;
-    int err;
     ssize_t n = pirn_http_response_all(response, &body, max, deadline);
     if (n < 0)
         return (int)n;
-    err = pirn_http_parse_json(body, (size_t)n, ret_json);
+    int err = pirn_http_parse_json(body, (size_t)n, ret_json);
     free(body);
     return err;
 }

@@ -102,7 +102,7 @@ static void free_route(struct route *route)
 static int make_route(struct route *route, const char *method, const char *pattern)
 {
     const char *segments[MAX_SEGMENTS];
-    memset(route, 0, sizeof *route);
+    memset(route, 0, sizeof(*route));
     route->method = strdup(method);
     route->text = strdup(pattern);
     if (route->method == NULL || route->text == NULL)
@@ -110,10 +110,10 @@ static int make_route(struct route *route, const char *method, const char *patte
     route->count = cut(route->text, segments);
     if (route->count == 0 || route->count > MAX_SEGMENTS)
         return -EINVAL;
-    route->segments = malloc(route->count * sizeof *segments);
+    route->segments = malloc(route->count * sizeof(*segments));
     if (route->segments == NULL)
         return -ENOMEM;
-    memcpy(route->segments, segments, route->count * sizeof *segments);
+    memcpy(route->segments, segments, route->count * sizeof(*segments));
     return check_segments(route);
 }
 
@@ -122,7 +122,7 @@ static int insert(struct router *router, const struct route *route)
     size_t i = 0;
     if (router->count == router->cap) {
         size_t cap = router->cap == 0 ? 16 : 2 * router->cap;
-        struct route *routes = realloc(router->routes, cap * sizeof *routes);
+        struct route *routes = realloc(router->routes, cap * sizeof(*routes));
         if (routes == NULL)
             return -ENOMEM;
         router->routes = routes;
@@ -134,7 +134,7 @@ static int insert(struct router *router, const struct route *route)
             return -EEXIST;
         i++;
     }
-    memmove(&router->routes[i + 1], &router->routes[i], (router->count - i) * sizeof *route);
+    memmove(&router->routes[i + 1], &router->routes[i], (router->count - i) * sizeof(*route));
     router->routes[i] = *route;
     router->count++;
     return 0;
@@ -144,10 +144,9 @@ int pirn_http_router_add(struct router *router, const char *method, const char *
                          pirn_http_handler handler, void *user, unsigned flags)
 {
     struct route route;
-    int err;
     if (!pirn_http_is_token(method, strlen(method)) || strpbrk(pattern, "?# %") != NULL)
         return -EINVAL;
-    err = make_route(&route, method, pattern);
+    int err = make_route(&route, method, pattern);
     if (err == 0) {
         route.handler = handler;
         route.user = user;

@@ -44,10 +44,9 @@ static int complete(pirn_http_config *config)
 
 int pirn_http_server_new(pirn_http_server **ret_server, const pirn_http_config *config)
 {
-    pirn_http_server *server;
-    if (ret_server == NULL || (config != NULL && config->size != sizeof *config))
+    if (ret_server == NULL || (config != NULL && config->size != sizeof(*config)))
         return -EINVAL;
-    server = calloc(1, sizeof *server);
+    pirn_http_server *server = calloc(1, sizeof(*server));
     if (server == NULL)
         return -ENOMEM;
     if (config != NULL)
@@ -96,15 +95,14 @@ int pirn_http_listen(pirn_http_server *server, const char *address, uint16_t por
     pirn_resolve_config numbers = PIRN_RESOLVE_INIT;
     pirn_listen_config config = PIRN_LISTEN_INIT;
     char service[8];
-    int fd;
     if (server == NULL)
         return -EINVAL;
     if (server->listener >= 0)
         return -EALREADY;
     numbers.flags = PIRN_RESOLVE_NUMERIC | PIRN_RESOLVE_PASSIVE;
     config.resolve = &numbers;
-    snprintf(service, sizeof service, "%d", port);
-    fd = pirn_listen(address, service, &config, PIRN_NEVER);
+    snprintf(service, sizeof(service), "%d", port);
+    int fd = pirn_listen(address, service, &config, PIRN_NEVER);
     if (fd < 0)
         return fd == -ENOENT ? -EINVAL : fd;
     server->listener = fd;
@@ -117,7 +115,7 @@ void pirn_http_report(struct pirn_http_server *server, const char *format, ...)
     char line[512];
     va_list args;
     va_start(args, format);
-    vsnprintf(line, sizeof line, format, args);
+    vsnprintf(line, sizeof(line), format, args);
     va_end(args);
     if (server->config.report != NULL)
         server->config.report(server->config.report_user, line);

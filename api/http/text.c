@@ -15,7 +15,7 @@
 void pirn_http_text_free(struct text *t)
 {
     free(t->data);
-    memset(t, 0, sizeof *t);
+    memset(t, 0, sizeof(*t));
 }
 
 bool pirn_http_text_room(struct text *t, size_t n)
@@ -49,12 +49,12 @@ void pirn_http_text_grow(struct text *t, const void *bytes, size_t n)
 static void add_number(struct text *t, uint64_t number, unsigned base)
 {
     char digits[20];
-    size_t n = sizeof digits;
+    size_t n = sizeof(digits);
     do {
         digits[--n] = "0123456789abcdef"[number % base];
         number /= base;
     } while (number > 0);
-    pirn_http_text_add(t, digits + n, sizeof digits - n);
+    pirn_http_text_add(t, digits + n, sizeof(digits) - n);
 }
 
 void pirn_http_text_number(struct text *t, uint64_t number)
@@ -135,7 +135,7 @@ static const struct {
 
 const char *pirn_http_reason(int status)
 {
-    for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++)
+    for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
         if (reasons[i].status == status)
             return reasons[i].reason;
     return "";

@@ -15,7 +15,6 @@
 static int split_host(const char *begin, const char *end, struct url *url, const char **ret_rest)
 {
     const char *stop;
-    size_t n;
     if (begin < end && *begin == '[') {
         begin++;
         stop = memchr(begin, ']', (size_t)(end - begin));
@@ -29,8 +28,8 @@ static int split_host(const char *begin, const char *end, struct url *url, const
             stop = end;
         *ret_rest = stop;
     }
-    n = (size_t)(stop - begin);
-    if (n == 0 || n >= sizeof url->host)
+    size_t n = (size_t)(stop - begin);
+    if (n == 0 || n >= sizeof(url->host))
         return -EINVAL;
     for (size_t i = 0; i < n; i++) {
         unsigned char c = (unsigned char)begin[i];
@@ -69,9 +68,8 @@ static int split_port(const char *begin, const char *end, uint16_t *ret_port)
 int pirn_http_url_split(const char *string, struct url *ret_url)
 {
     struct url url;
-    const char *authority, *end, *rest;
-    int err;
-    memset(&url, 0, sizeof url);
+    const char *authority, *rest;
+    memset(&url, 0, sizeof(url));
     if (strncasecmp(string, "http://", 7) == 0) {
         authority = string + 7;
         url.port = 80;
@@ -82,8 +80,8 @@ int pirn_http_url_split(const char *string, struct url *ret_url)
     } else {
         return -EINVAL;
     }
-    end = authority + strcspn(authority, "/?#");
-    err = split_host(authority, end, &url, &rest);
+    const char *end = authority + strcspn(authority, "/?#");
+    int err = split_host(authority, end, &url, &rest);
     if (err == 0)
         err = split_port(rest, end, &url.port);
     if (err < 0)

@@ -57,7 +57,7 @@ static void set_label(struct connection *c, char *label)
 static char *label_of(const struct connection *c)
 {
     char label[96];
-    snprintf(label, sizeof label, "%s %s", c->wire.in.method, c->wire.in.target);
+    snprintf(label, sizeof(label), "%s %s", c->wire.in.method, c->wire.in.target);
     return strdup(label);
 }
 

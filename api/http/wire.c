@@ -16,7 +16,7 @@
 void pirn_http_wire_init(struct wire *w, pirn_stream *stream, bool response,
                          const struct message_limits *limits)
 {
-    memset(w, 0, sizeof *w);
+    memset(w, 0, sizeof(*w));
     w->stream = stream;
     pirn_http_message_init(&w->in, response, limits);
 }
@@ -89,10 +89,10 @@ int pirn_http_wire_head(struct wire *w, wire_wait wait, void *user)
     pirn_time deadline = PIRN_NEVER;
     bool begun = false;
     const char *data;
-    ssize_t n, length;
+    ssize_t length;
     int err;
     w->error = 0;
-    n = pirn_stream_peek(w->stream, &data, 0, PIRN_NOW);
+    ssize_t n = pirn_stream_peek(w->stream, &data, 0, PIRN_NOW);
     for (;;) {
         if (n < 0)
             return (int)n;
@@ -146,11 +146,10 @@ static ssize_t take_buffered(struct wire *w, const char *data, size_t have, char
 static ssize_t receive(struct wire *w, char *buf, size_t n, pirn_time deadline)
 {
     size_t used, got;
-    ssize_t came;
     int err;
     if (w->in.length >= 0 && (uint64_t)(w->in.length - w->in.received) < n)
         n = (size_t)(w->in.length - w->in.received);
-    came = pirn_stream_read(w->stream, buf, n, deadline);
+    ssize_t came = pirn_stream_read(w->stream, buf, n, deadline);
     if (came < 0)
         return came;
     if (came == 0) {
