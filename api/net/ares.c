@@ -2,17 +2,20 @@
  * Names by c-ares, driven by pirn's readiness wait.
  *
  *   1  a channel is made for the call, with resolv.conf, nsswitch.conf and the environment as they are
- *      now, and asked; what /etc/hosts answers is there at once
+ *      now, and asked; what /etc/hosts answers is there at once. These are files, and may be long ones: in a
+ *      coroutine all this is done on a thread of the runtime's blocking pool
  *   2  the channel says which sockets it has, and for what they are waited for (watch); the caller waits
- *      for one of them, or for the channel's next timeout, and lets it go on
+ *      for one of them, or for the channel's next timeout, and lets it go on: on the pool once more if that
+ *      may come to /etc/hosts (nsswitch.conf says "dns files")
  *   3  answered, stopped by the deadline or by a cancel: the channel goes, with its sockets
  *
  * A channel must not be used by two threads at a time. This one belongs to one call, whose coroutine is
- * on one thread at a time; nothing suspends while c-ares is on the stack. So it needs no lock and no
- * strand, a cancel leaves nothing behind, a runtime can end while names are being looked up, and a plain
- * thread works the same way. (Rejected: one channel for all. Its queries cannot be cancelled one by
- * one, so they outlive their callers; somebody has to drive it, in some runtime; and it keeps the
- * servers of the day when it was made. What it saves is reading three small files, and a socket.)
+ * on one thread at a time, and waits while the pool has it; nothing suspends while c-ares is on the stack. So
+ * it needs no lock and no strand, a cancel leaves nothing behind, a runtime can end while names are being
+ * looked up, and a plain thread works the same way. (Rejected: one channel for all. Its queries cannot be
+ * cancelled one by one, so they outlive their callers; somebody has to drive it, in some runtime; and it
+ * keeps the servers of the day when it was made. What it saves is reading three small files, and a socket.
+ * To read the files by pirn's own calls: c-ares 1.18 takes no text, so what they mean would be told here.)
  *
  * The sockets are made here, not by c-ares: close-on-exec from the start, SIGPIPE is never raised by a
  * server that hangs up, and why one cannot be had is not lost (EMFILE). (ares_library_init does nothing on
@@ -32,11 +35,15 @@
 #include <netdb.h>
 
 struct query {
-    ares_channel channel;
+    ares_channel channel; /* NULL: it has not been made */
     const struct question *question;
+    const pirn_resolve_config *config;
     struct answer *answer;
     struct pollfd *fds; /* the channel's sockets that are waited for */
     size_t n, room;
+    struct pollfd *ready; /* what fds was when something was ready */
+    size_t ready_n;
+    bool files_later; /* going on may come to a file */
     bool done;
     int status;   /* what pirn_resolve returns, once done */
     int os_error; /* why the last socket could not be had */
@@ -174,10 +181,28 @@ static void take_name(void *arg, int status, int timeouts, char *name, char *ser
 
 /* ---- The call ---------------------------------------------------------------------------------- */
 
-static int open_channel(struct query *q, const pirn_resolve_config *config)
+/* Are there files to be asked once servers have been? lookups: "fb", "bf", as nsswitch.conf says. */
+static bool has_files_later(ares_channel channel)
+{
+#ifdef PIRN_HARD
+    return true;
+#endif
+    struct ares_options options = {0};
+    int set = 0;
+    bool later = true;
+    if (ares_save_options(channel, &options, &set) == ARES_SUCCESS && options.lookups != NULL) {
+        const char *servers = strchr(options.lookups, 'b');
+        later = servers != NULL && strchr(servers, 'f') != NULL;
+    }
+    ares_destroy_options(&options);
+    return later;
+}
+
+static int open_channel(struct query *q)
 {
     static const struct ares_socket_functions functions = {socket_new, socket_close, socket_connect,
                                                            socket_receive, socket_send};
+    const pirn_resolve_config *config = q->config;
     struct ares_options options = {.sock_state_cb = watch, .sock_state_cb_data = q};
     int set = ARES_OPT_SOCK_STATE_CB;
     if (config->tries != 0) {
@@ -190,22 +215,28 @@ static int open_channel(struct query *q, const pirn_resolve_config *config)
         set |= ARES_OPT_TIMEOUTMS;
     }
     int status = ares_init_options(&q->channel, &options, set);
-    if (status != ARES_SUCCESS)
+    if (status != ARES_SUCCESS) {
+        q->channel = NULL;
         return status == ARES_ENOMEM ? -ENOMEM : error_of(q, status);
+    }
     ares_set_socket_functions(q->channel, &functions, q);
     if (config->servers != NULL) {
         status = ares_set_servers_ports_csv(q->channel, config->servers);
-        if (status != ARES_SUCCESS) {
-            ares_destroy(q->channel);
+        if (status != ARES_SUCCESS)
             return status == ARES_ENOMEM ? -ENOMEM : -EINVAL;
-        }
     }
+    q->files_later = has_files_later(q->channel);
     return 0;
 }
 
-static void begin_query(struct query *q)
+/* May read files, and be called on the pool; as go_on. */
+static int begin(void *arg)
 {
+    struct query *q = arg;
     const struct question *question = q->question;
+    int rc = open_channel(q);
+    if (rc != 0)
+        return rc;
     if (question->host != NULL) {
         struct ares_addrinfo_hints hints = {.ai_family = question->family,
                                             .ai_socktype = question->type};
@@ -215,6 +246,34 @@ static void begin_query(struct query *q)
                          (ares_socklen_t)question->address->len,
                          ARES_NI_LOOKUPHOST | ARES_NI_NAMEREQD, take_name, q);
     }
+    return 0;
+}
+
+/* With what is ready, or with what has timed out. */
+static int go_on(void *arg)
+{
+    struct query *q = arg;
+    if (q->ready_n == 0)
+        ares_process_fd(q->channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
+    for (size_t i = 0; i < q->ready_n; i++) {
+        const struct pollfd *p = &q->ready[i];
+        int events = p->revents;
+        bool in = (events & ~POLLOUT) != 0, out = (events & (POLLOUT | POLLERR | POLLHUP)) != 0;
+        if (events != 0)
+            ares_process_fd(q->channel, in ? p->fd : ARES_SOCKET_BAD,
+                            out && (p->events & POLLOUT) ? p->fd : ARES_SOCKET_BAD);
+    }
+    return 0;
+}
+
+/* Either of them, where it may block. */
+static int on_pool(struct query *q, pirn_fn fn, pirn_time deadline)
+{
+    int status;
+    if (pirn_current() == NULL)
+        return fn(q);
+    int rc = pirn_blocking(fn, q, &status, deadline);
+    return rc != 0 ? rc : status;
 }
 
 static pirn_time next_timeout(struct query *q)
@@ -225,44 +284,32 @@ static pirn_time next_timeout(struct query *q)
     return pirn_after_us((int64_t)left->tv_sec * 1000000 + left->tv_usec);
 }
 
-/* What is ready, in an order that q->fds does not keep: going on with one changes it. */
-static void go_on(struct query *q, const struct pollfd *ready, size_t n)
+/* Going on with one changes q->fds: so a copy. */
+static int note_ready(struct query *q)
 {
-    for (size_t i = 0; i < n; i++) {
-        int events = ready[i].revents;
-        bool in = (events & ~POLLOUT) != 0, out = (events & (POLLOUT | POLLERR | POLLHUP)) != 0;
-        if (events != 0)
-            ares_process_fd(q->channel, in ? ready[i].fd : ARES_SOCKET_BAD,
-                            out && (ready[i].events & POLLOUT) ? ready[i].fd : ARES_SOCKET_BAD);
-    }
+    struct pollfd *ready = realloc(q->ready, q->n * sizeof(*ready));
+    if (ready == NULL)
+        return -ENOMEM;
+    memcpy(ready, q->fds, q->n * sizeof(*ready));
+    q->ready = ready;
+    q->ready_n = q->n;
+    return 0;
 }
 
 static int drive(struct query *q, pirn_time deadline)
 {
-    while (!q->done && q->broken == 0) {
-        pirn_time until = earlier(deadline, next_timeout(q));
-        int rc = pirn_net_wait_any(q->fds, q->n, until);
-        if (rc == -ETIMEDOUT) {
-            if (is_past(deadline))
-                return rc;
-            ares_process_fd(q->channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
-            continue;
-        }
-        if (rc < 0)
+    int rc = on_pool(q, begin, deadline);
+    while (rc == 0 && !q->done && q->broken == 0) {
+        rc = pirn_net_wait_any(q->fds, q->n, earlier(deadline, next_timeout(q)));
+        if (rc < 0 && (rc != -ETIMEDOUT || is_past(deadline)))
             return rc;
-        size_t n = q->n;
-        if (n == 1) {
-            struct pollfd one = q->fds[0];
-            go_on(q, &one, 1);
-            continue;
-        }
-        struct pollfd *ready = malloc(n * sizeof(*ready));
-        if (ready == NULL)
-            return -ENOMEM;
-        memcpy(ready, q->fds, n * sizeof(*ready));
-        go_on(q, ready, n);
-        free(ready);
+        q->ready_n = 0;
+        rc = rc > 0 ? note_ready(q) : 0;
+        if (rc == 0)
+            rc = q->files_later ? on_pool(q, go_on, deadline) : go_on(q);
     }
+    if (rc != 0)
+        return rc;
     return q->done ? q->status : q->broken;
 }
 
@@ -270,15 +317,12 @@ int pirn_net_ask_ares(const struct question *question, const pirn_resolve_config
                       struct answer *ret_answer, pirn_time deadline)
 {
     struct answer answer = {0};
-    struct query q = {.question = question, .answer = &answer};
-    int rc = open_channel(&q, config);
-    if (rc != 0)
-        return rc;
-    begin_query(&q);
-    rc = drive(&q, deadline);
-    ares_destroy(
-        q.channel); /* an answer that is still to come is ARES_EDESTRUCTION, and to nobody */
+    struct query q = {.question = question, .config = config, .answer = &answer};
+    int rc = drive(&q, deadline);
+    if (q.channel != NULL) /* an answer that is still to come is ARES_EDESTRUCTION, and to nobody */
+        ares_destroy(q.channel);
     free(q.fds);
+    free(q.ready);
     if (rc == 0) {
         *ret_answer = answer;
     } else {

@@ -8,6 +8,9 @@
  * microseconds in which two that start at once may take each other's away. (Rejected: a lock file, which
  * stays. To bind at another path and link it: peers would be told that path. asyncio takes any socket
  * away, unasked.)
+ *
+ * Paths may be on a disk, or far away, and io_uring knows no bind (before Linux 6.11): a coroutine has all that
+ * is done with one done by a thread of the runtime's blocking pool.
  */
 #include <errno.h>
 #include <sys/stat.h>
@@ -141,27 +144,71 @@ static int remove_stale(const char *path, const pirn_address *address)
     return rc == -ENOENT ? 0 : rc;
 }
 
-int pirn_listen_unix(const char *path, const pirn_listen_config *config)
+struct place {
+    const char *path;
+    const pirn_address *address;
+    int backlog;
+    struct stat st; /* what was bound there */
+};
+
+/* The descriptor, or -errno. May wait for a disk, and be called on the pool. */
+static int listen_at_path(void *arg)
 {
-    pirn_address address;
-    if (config == NULL)
-        config = &defaults;
-    int rc = is_sound(config) ? pirn_net_unix_address(path, &address) : -EINVAL;
-    if (rc != 0)
-        return rc;
+    struct place *place = arg;
+    const pirn_address *address = place->address;
+    bool is_abstract = *place->path == '@';
     int fd = sys_socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return fd;
-    rc = sys_bind(fd, &address.addr.any, address.len);
-    if (rc == -EADDRINUSE && *path != '@') {
-        rc = remove_stale(path, &address);
+    int rc = sys_bind(fd, &address->addr.any, address->len);
+    if (rc == -EADDRINUSE && !is_abstract) {
+        rc = remove_stale(place->path, address);
         if (rc == 0)
-            rc = sys_bind(fd, &address.addr.any, address.len);
+            rc = sys_bind(fd, &address->addr.any, address->len);
     }
     if (rc == 0)
-        rc = sys_listen(fd, backlog_of(config));
+        rc = sys_listen(fd, place->backlog);
+    if (rc == 0 && !is_abstract)
+        sys_fstatat(AT_FDCWD, place->path, &place->st, AT_SYMLINK_NOFOLLOW);
     if (rc == 0)
         return fd;
     sys_close(fd);
     return rc;
+}
+
+int pirn_net_listen_unix(const char *path, const pirn_listen_config *config,
+                         struct socket_file *ret_file, pirn_time deadline)
+{
+    struct wait w;
+    pirn_address address;
+    int fd, rc = pirn_wait_enter(&w);
+    if (rc != 0)
+        return rc;
+    if (config == NULL)
+        config = &defaults;
+    rc = is_sound(config) ? pirn_net_unix_address(path, &address) : -EINVAL;
+    if (rc != 0)
+        return rc;
+    struct place place = {path, &address, backlog_of(config), {0}};
+    if (w.task == NULL || *path == '@')
+        fd = listen_at_path(&place);
+    else if ((rc = pirn_blocking(listen_at_path, &place, &fd, deadline)) != 0)
+        return rc;
+    if (fd >= 0)
+        *ret_file = (struct socket_file){place.st.st_dev, place.st.st_ino};
+    return fd;
+}
+
+int pirn_listen_unix(const char *path, const pirn_listen_config *config, pirn_time deadline)
+{
+    struct socket_file file;
+    return pirn_net_listen_unix(path, config, &file, deadline);
+}
+
+void pirn_net_remove_socket(const char *path, struct socket_file file)
+{
+    struct stat st;
+    if (sys_fstatat(AT_FDCWD, path, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_dev == file.dev &&
+        st.st_ino == file.ino)
+        sys_unlinkat(AT_FDCWD, path, 0);
 }

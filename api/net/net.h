@@ -27,6 +27,18 @@ int pirn_net_set_nonblocking(int fd, bool on);
 /* /run/socket, @abstract. -EINVAL, -ENAMETOOLONG */
 int pirn_net_unix_address(const char *path, pirn_address *ret_address);
 
+/* Which file a Unix socket is bound to. */
+struct socket_file {
+    dev_t dev;
+    ino_t ino; /* 0: none */
+};
+
+/* pirn_listen_unix, and what it has put there. */
+int pirn_net_listen_unix(const char *path, const pirn_listen_config *config,
+                         struct socket_file *ret_file, pirn_time deadline);
+/* Takes the path away if it is still that file. It may wait for a disk. */
+void pirn_net_remove_socket(const char *path, struct socket_file file);
+
 static inline pirn_time earlier(pirn_time a, pirn_time b)
 {
     return a.ns < b.ns ? a : b;

@@ -1,8 +1,9 @@
 /*
- * Where a server listens.
+ * A server's listeners.
  *
  * A listener is a descriptor and a task that accepts. Its end, by whatever way, closes the descriptor and
- * takes the path away, if what is there is still what was bound. What is to listen together is made first,
+ * takes the path away, if what is there is still what was bound: for that it becomes a job of the runtime's
+ * blocking pool, as its task may end where nothing can be waited for. What is to listen together is made first,
  * then listed, then started: so if one cannot be made, none has ever accepted.
  *
  * If slots are limited the task waits for a connection, then for a slot, and then accepts: so whoever is too
@@ -15,10 +16,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "api/server/server.h"
 #include "io/sys.h"
+#include "runtime/job.h"
 #include "runtime/runtime.h"
 
 enum {
@@ -103,13 +104,6 @@ static int serve(void *arg)
     return rc;
 }
 
-static void remove_path(const struct listener *l)
-{
-    struct stat st;
-    if (l->path != NULL && lstat(l->path, &st) == 0 && st.st_dev == l->dev && st.st_ino == l->ino)
-        unlink(l->path);
-}
-
 /* By its task, and by who makes it, when they are through with it. */
 static void drop(struct listener *l)
 {
@@ -120,29 +114,42 @@ static void drop(struct listener *l)
     free(l);
 }
 
+/* The rest, once it has no task any more. With a path it may wait for a disk. */
+static int put_away(void *arg)
+{
+    struct listener *l = arg;
+    pirn_server *server = l->server;
+    if (l->fd >= 0 && l->path != NULL)
+        pirn_net_remove_socket(l->path, l->file);
+    if (l->fd >= 0)
+        sys_close(l->fd); /* nobody else uses it */
+    lock_take(&server->lock);
+    server->accepting--;
+    lock_drop(&server->lock);
+    drop(l);
+    pirn_server_look(server);
+    pirn_server_unref(server);
+    return 0;
+}
+
 /* The task is over, or never was. */
 static void end(void *arg)
 {
     struct listener *l = arg;
     pirn_server *server = l->server;
+    struct job *job;
     lock_take(&server->lock);
     pirn_task *task = l->task;
-    int fd = l->fd;
+    bool has_path = l->fd >= 0 && l->path != NULL;
     l->task = NULL;
     l->open = false;
     lock_drop(&server->lock);
-    if (fd >= 0) {
-        remove_path(l);
-        sys_close(fd); /* nobody else uses it */
-    }
-    lock_take(&server->lock);
-    server->accepting--;
-    lock_drop(&server->lock);
+    if (has_path && pirn_job_submit(&job, server->runtime->blocking, put_away, l, NULL, false) == 0)
+        pirn_awaitable_unref(&job->base.base);
+    else
+        put_away(l); /* no thread, no memory: better late than not at all */
     if (task != NULL)
         pirn_detach(task);
-    drop(l);
-    pirn_server_look(server);
-    pirn_server_unref(server);
 }
 
 static int make_task(struct listener *l, pirn_task **ret_task)
@@ -162,9 +169,8 @@ static int make_task(struct listener *l, pirn_task **ret_task)
 
 /* One that does not accept yet, nor has the descriptor. */
 static int make(struct listener **ret_listener, pirn_task **ret_task, pirn_server *server, int fd,
-                const char *path)
+                const char *path, struct socket_file file)
 {
-    struct stat st;
     struct listener *l = calloc(1, sizeof(*l));
     if (l != NULL && path != NULL)
         l->path = strdup(path);
@@ -172,10 +178,7 @@ static int make(struct listener **ret_listener, pirn_task **ret_task, pirn_serve
         free(l);
         return -ENOMEM;
     }
-    if (path != NULL && lstat(path, &st) == 0) {
-        l->dev = st.st_dev;
-        l->ino = st.st_ino;
-    }
+    l->file = file;
     pirn_local_address(fd, &l->address);
     atomic_init(&l->holds, 2);
     l->open = true;
@@ -218,14 +221,15 @@ static bool enlist(pirn_server *server, struct listener **made, pirn_task **task
     return can;
 }
 
-int pirn_listeners_add(pirn_server *server, const int *fds, size_t n, const char *path)
+int pirn_listeners_add(pirn_server *server, const int *fds, size_t n, const char *path,
+                       struct socket_file file)
 {
     struct listener **made = calloc(n, sizeof(struct listener *) + sizeof(pirn_task *));
     pirn_task **tasks = (pirn_task **)(void *)(made + n);
     size_t done = 0;
     int rc = made != NULL ? 0 : -ENOMEM;
     while (rc == 0 && done < n) {
-        rc = make(&made[done], &tasks[done], server, fds[done], path);
+        rc = make(&made[done], &tasks[done], server, fds[done], path, file);
         done += rc == 0;
     }
     if (rc == 0 && !enlist(server, made, tasks, fds, n))
@@ -239,162 +243,5 @@ int pirn_listeners_add(pirn_server *server, const int *fds, size_t n, const char
         drop(made[i]);
     }
     free(made);
-    return rc;
-}
-
-/* ---- As programs say it ---------------------------------------------------------------------------- */
-
-static int check(pirn_server *server)
-{
-    if (server == NULL)
-        return -EINVAL;
-    return pirn_current() != NULL ? 0 : -EPERM;
-}
-
-int pirn_server_add(pirn_server *server, int fd)
-{
-    int listens = 0, rc = check(server);
-    socklen_t len = sizeof(listens);
-    if (rc == 0)
-        rc = sys_getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len);
-    if (rc != 0)
-        return rc;
-    return listens != 0 ? pirn_listeners_add(server, &fd, 1, NULL) : -EINVAL;
-}
-
-int pirn_server_listen_unix(pirn_server *server, const char *path, const pirn_listen_config *config)
-{
-    int rc = check(server);
-    int fd = rc == 0 ? pirn_listen_unix(path, config) : rc;
-    if (fd < 0)
-        return fd;
-    const char *file = path[0] != '@' ? path : NULL;
-    rc = pirn_listeners_add(server, &fd, 1, file);
-    if (rc != 0) {
-        if (file != NULL)
-            unlink(file);
-        sys_close(fd);
-    }
-    return rc;
-}
-
-static void set_port(pirn_address *address, int port)
-{
-    if (address->addr.any.sa_family == AF_INET)
-        address->addr.in.sin_port = htons((uint16_t)port);
-    else if (address->addr.any.sa_family == AF_INET6)
-        address->addr.in6.sin6_port = htons((uint16_t)port);
-}
-
-static bool is_lacking(int rc) /* the machine has no such address */
-{
-    return rc == -EADDRNOTAVAIL || rc == -EAFNOSUPPORT;
-}
-
-static bool is_known(const pirn_address *list, int i) /* one before it is the same */
-{
-    for (int k = 0; k < i; k++) {
-        if (list[k].len == list[i].len && memcmp(&list[k].addr, &list[i].addr, list[i].len) == 0)
-            return true;
-    }
-    return false;
-}
-
-static void close_all(const int *fds, int n)
-{
-    for (int i = 0; i < n; i++)
-        sys_close(fds[i]);
-}
-
-/* Listens at all of them, all with the first one's port: how many descriptors fds has then. */
-static int listen_at_all(pirn_address *list, int n, const pirn_listen_config *config, int *fds)
-{
-    int done = 0;
-    for (int i = 0; i < n; i++) {
-        if (is_known(list, i))
-            continue;
-        int fd = pirn_listen_at(&list[i], config);
-        if (fd < 0 && is_lacking(fd))
-            continue;
-        if (fd < 0) {
-            close_all(fds, done);
-            return fd;
-        }
-        fds[done++] = fd;
-        for (int k = 0, port = pirn_local_port(fd); done == 1 && k < n; k++)
-            set_port(&list[k], port);
-    }
-    return done != 0 ? done : -EADDRNOTAVAIL;
-}
-
-static int listen_by_name(pirn_server *server, const char *host, const char *service,
-                          const pirn_listen_config *config, pirn_time deadline)
-{
-    pirn_resolve_config resolve = PIRN_RESOLVE_INIT;
-    pirn_address *list;
-    if (config != NULL && config->resolve != NULL)
-        resolve = *config->resolve;
-    resolve.flags |= PIRN_RESOLVE_PASSIVE;
-    int n = pirn_resolve(host, service, &resolve, &list, deadline);
-    if (n < 0)
-        return n;
-    int *fds = malloc((size_t)n * sizeof(*fds));
-    int rc = fds != NULL ? listen_at_all(list, n, config, fds) : -ENOMEM;
-    if (rc > 0) {
-        int listening = rc;
-        rc = pirn_listeners_add(server, fds, (size_t)listening, NULL);
-        if (rc != 0)
-            close_all(fds, listening);
-    }
-    free(fds);
-    pirn_addresses_free(list);
-    return rc;
-}
-
-int pirn_server_listen(pirn_server *server, const char *host, const char *service,
-                       const pirn_listen_config *config, pirn_time deadline)
-{
-    int rc = check(server);
-    if (rc != 0)
-        return rc;
-    if (config != NULL && config->size != sizeof(*config))
-        return -EINVAL;
-    if (host != NULL)
-        return listen_by_name(server, host, service, config, deadline);
-    int fd = pirn_listen(NULL, service, config, deadline);
-    if (fd < 0)
-        return fd;
-    rc = pirn_listeners_add(server, &fd, 1, NULL);
-    if (rc != 0)
-        sys_close(fd);
-    return rc;
-}
-
-/* ---- Where it listens ------------------------------------------------------------------------------ */
-
-int pirn_server_address(pirn_server *server, size_t i, pirn_address *ret_address)
-{
-    if (server == NULL || ret_address == NULL)
-        return -EINVAL;
-    lock_take(&server->lock);
-    struct listener *l = server->listeners;
-    while (l != NULL && (!l->open || i-- > 0))
-        l = l->next;
-    if (l != NULL)
-        *ret_address = l->address;
-    lock_drop(&server->lock);
-    return l != NULL ? 0 : -ENOENT;
-}
-
-int pirn_server_port(pirn_server *server)
-{
-    pirn_address address;
-    int rc;
-    for (size_t i = 0; (rc = pirn_server_address(server, i, &address)) == 0; i++) {
-        if (address.addr.any.sa_family == AF_INET)
-            return ntohs(address.addr.in.sin_port);
-        if (address.addr.any.sa_family == AF_INET6)
-            return ntohs(address.addr.in6.sin6_port);
-    }
     return rc;
 }

@@ -2,7 +2,8 @@
  * What the files of this folder share: a server, where it listens, its connections.
  *
  *   server.c      made, closed, waited for, stopped
- *   listener.c    where it listens: addresses, paths, and the tasks that accept
+ *   listen.c      where it listens: addresses, paths
+ *   listener.c    the tasks that accept, from their start to their end
  *   connection.c  a connection's task, from its accept to its end
  *
  * References to the memory: one of all handles together, one of each listener, one of each connection.
@@ -21,8 +22,8 @@
 #include <pirn.h>
 #include <stdatomic.h>
 #include <stdbool.h>
-#include <sys/stat.h>
 
+#include "api/net/net.h"
 #include "runtime/wait.h"
 
 struct listener {
@@ -35,8 +36,7 @@ struct listener {
     int fd;                 /* -1 until it is listed */
     pirn_address address;
     char *path; /* of a Unix socket that has one, else NULL */
-    dev_t dev;  /* of what was bound there */
-    ino_t ino;
+    struct socket_file file;
 };
 
 struct connection {
@@ -78,8 +78,9 @@ void pirn_server_look(pirn_server *server);
 bool pirn_server_shut(pirn_server *server);
 
 /* Begins to accept at all of n descriptors, which are the server's from now on; or at none, and they are
- * still the caller's. path (or NULL) is what they are bound to. */
-int pirn_listeners_add(pirn_server *server, const int *fds, size_t n, const char *path);
+ * still the caller's. path (or NULL) is what they are bound to, file what has come to be there. */
+int pirn_listeners_add(pirn_server *server, const int *fds, size_t n, const char *path,
+                       struct socket_file file);
 
 /* A connection from `from`, which has taken one of the slots; fd is closed and the slot given back if this
  * fails. */

@@ -152,26 +152,26 @@ static void paths(void)
     snprintf(path, sizeof(path), "%s/socket", dir);
     snprintf(abstract, sizeof(abstract), "@%s", dir);
     CHECK_EQ(pirn_connect_unix(path, PIRN_NEVER), -ENOENT);
-    int one = pirn_listen_unix(path, NULL);
+    int one = pirn_listen_unix(path, NULL, PIRN_NEVER);
     CHECK_GE(one, 0);
     check_unix(one, path);
     CHECK_OK(pirn_local_address(one, &a));
     CHECK_EQ(pirn_address_text(&a, name, sizeof(name)), strlen(path));
     CHECK(strcmp(name, path) == 0);
     CHECK_EQ(pirn_local_port(one), -EAFNOSUPPORT);
-    CHECK_EQ(pirn_listen_unix(path, NULL), -EADDRINUSE); /* somebody listens */
-    check_unix(one, path);                               /* who hears nothing of that */
+    CHECK_EQ(pirn_listen_unix(path, NULL, PIRN_NEVER), -EADDRINUSE); /* somebody listens */
+    check_unix(one, path);                                           /* who hears nothing of that */
     int bound =
         socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0); /* nor is it taken, before it listens */
     CHECK_OK(unlink(path));
     CHECK_OK(bind(bound, &a.addr.any, a.len));
-    CHECK_EQ(pirn_listen_unix(path, NULL), -EADDRINUSE);
+    CHECK_EQ(pirn_listen_unix(path, NULL, PIRN_NEVER), -EADDRINUSE);
     CHECK_OK(lstat(path, &st));
     CHECK_OK(close(bound));
     CHECK_OK(pirn_close(one));
     CHECK_OK(lstat(path, &st)); /* it stays, and is refused */
     CHECK_EQ(pirn_connect_unix(path, PIRN_NEVER), -ECONNREFUSED);
-    one = pirn_listen_unix(path, NULL); /* a stale one is replaced */
+    one = pirn_listen_unix(path, NULL, PIRN_NEVER); /* a stale one is replaced */
     CHECK_GE(one, 0);
     check_unix(one, path);
     CHECK_OK(pirn_close(one));
@@ -180,23 +180,23 @@ static void paths(void)
     FILE *file = fopen(path, "w"); /* anything else is not */
     CHECK(file);
     CHECK_OK(fclose(file));
-    CHECK_EQ(pirn_listen_unix(path, NULL), -EADDRINUSE);
+    CHECK_EQ(pirn_listen_unix(path, NULL, PIRN_NEVER), -EADDRINUSE);
     CHECK_OK(lstat(path, &st));
     CHECK(S_ISREG(st.st_mode));
     CHECK_OK(unlink(path));
     CHECK_OK(symlink("/nowhere", path)); /* nor is a link */
-    CHECK_EQ(pirn_listen_unix(path, NULL), -EADDRINUSE);
+    CHECK_EQ(pirn_listen_unix(path, NULL, PIRN_NEVER), -EADDRINUSE);
     CHECK_OK(unlink(path));
     CHECK_OK(rmdir(dir));
-    CHECK_EQ(pirn_listen_unix(path, NULL), -ENOENT);
+    CHECK_EQ(pirn_listen_unix(path, NULL, PIRN_NEVER), -ENOENT);
 
-    one = pirn_listen_unix(abstract, NULL);
+    one = pirn_listen_unix(abstract, NULL, PIRN_NEVER);
     CHECK_GE(one, 0);
     check_unix(one, abstract);
     CHECK_OK(pirn_local_address(one, &a));
     CHECK_EQ(pirn_address_text(&a, name, sizeof(name)), strlen(abstract));
     CHECK(strcmp(name, abstract) == 0);
-    CHECK_EQ(pirn_listen_unix(abstract, NULL), -EADDRINUSE);
+    CHECK_EQ(pirn_listen_unix(abstract, NULL, PIRN_NEVER), -EADDRINUSE);
     CHECK_OK(pirn_close(one));
     CHECK_EQ(pirn_connect_unix(abstract, PIRN_NEVER), -ECONNREFUSED);
 
@@ -208,14 +208,82 @@ static void paths(void)
 
     char long_path[200] = "/tmp/";
     memset(long_path + 5, 'x', 120);
-    CHECK_EQ(pirn_listen_unix(long_path, NULL), -ENAMETOOLONG);
+    CHECK_EQ(pirn_listen_unix(long_path, NULL, PIRN_NEVER), -ENAMETOOLONG);
     CHECK_EQ(pirn_connect_unix(long_path, PIRN_NEVER), -ENAMETOOLONG);
-    CHECK_EQ(pirn_listen_unix("", NULL), -EINVAL);
+    CHECK_EQ(pirn_listen_unix("", NULL, PIRN_NEVER), -EINVAL);
 }
 
 START_TEST(unix_paths)
 {
     support_everywhere(paths);
+}
+END_TEST
+
+/* A path is for the pool, whose only thread is taken; an abstract name for nobody. */
+static atomic_int taken, give_back;
+
+static int take(void *arg)
+{
+    (void)arg;
+    atomic_store(&taken, 1);
+    support_until(&give_back, 1);
+    return 0;
+}
+
+static int take_thread(void *arg)
+{
+    (void)arg;
+    return pirn_blocking(take, NULL, NULL, PIRN_NEVER);
+}
+
+static int listen_there(void *path)
+{
+    return pirn_listen_unix(path, NULL, PIRN_NEVER);
+}
+
+static int without_a_thread(void *path)
+{
+    struct stat st;
+    char abstract[64];
+    snprintf(abstract, sizeof(abstract), "@%s", (char *)path);
+    atomic_store(&taken, 0);
+    atomic_store(&give_back, 0);
+    pirn_task *taker = support_spawn(take_thread, NULL);
+    support_until(&taken, 1);
+    int fd = pirn_listen_unix(abstract, NULL, PIRN_NOW);
+    CHECK_GE(fd, 0);
+    CHECK_OK(pirn_close(fd));
+    CHECK_EQ(pirn_listen_unix(path, NULL, pirn_after_ms(1)), -ETIMEDOUT);
+    pirn_task *task = support_spawn(listen_there, path);
+    support_until_waiting(task);
+    CHECK_OK(pirn_cancel(task, NULL));
+    CHECK_EQ(support_join(task), -ECANCELED);
+    CHECK_EQ(lstat(path, &st), -1);
+    task = support_spawn(listen_there, path);
+    support_until_waiting(task);
+    atomic_store(&give_back, 1);
+    fd = support_join(task);
+    CHECK_GE(fd, 0);
+    check_unix(fd, path);
+    CHECK_OK(pirn_close(fd));
+    CHECK_OK(unlink(path));
+    CHECK_OK(support_join(taker));
+    return 0;
+}
+
+START_TEST(paths_hold_up_no_worker)
+{
+    char dir[] = "/tmp/pirn-listen-XXXXXX", path[64];
+    CHECK(mkdtemp(dir));
+    snprintf(path, sizeof(path), "%s/socket", dir);
+    FOR_WORKERS(w)
+    {
+        pirn_config config = PIRN_CONFIG_INIT;
+        config.workers = w;
+        config.max_blocking = 1;
+        CHECK_OK(support_run_with(&config, without_a_thread, path));
+    }
+    CHECK_OK(rmdir(dir));
 }
 END_TEST
 
@@ -260,4 +328,5 @@ START_TEST(text)
 }
 END_TEST
 
-SUPPORT_MAIN("listen", ports_and_families, addresses_are_reused, unix_paths, options, text)
+SUPPORT_MAIN("listen", ports_and_families, addresses_are_reused, unix_paths,
+             paths_hold_up_no_worker, options, text)

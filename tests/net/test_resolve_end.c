@@ -148,6 +148,63 @@ START_TEST(a154_the_runtime_ends_meanwhile)
 }
 END_TEST
 
+/* ---- A154: the files are read on the pool, whose only thread is taken ---------------------------------- */
+
+static atomic_int taken, give_back;
+
+static int take(void *arg)
+{
+    (void)arg;
+    atomic_store(&taken, 1);
+    support_until(&give_back, 1);
+    return 0;
+}
+
+static int take_thread(void *arg)
+{
+    (void)arg;
+    return pirn_blocking(take, NULL, NULL, PIRN_NEVER);
+}
+
+static int without_a_thread(void *arg)
+{
+    static char host[] = "addr-1.test";
+    pirn_resolve_config config = dns_config(&server);
+    pirn_address *list = NULL;
+    (void)arg;
+    atomic_store(&taken, 0);
+    atomic_store(&give_back, 0);
+    pirn_task *taker = support_spawn(take_thread, NULL);
+    support_until(&taken, 1);
+    int questions = atomic_load(&server.questions);
+    CHECK_EQ(pirn_resolve("127.0.0.1", NULL, &config, &list, PIRN_NOW), 1); /* asks nobody */
+    pirn_addresses_free(list);
+    CHECK_EQ(pirn_resolve(host, NULL, &config, &list, pirn_after_ms(1)), -ETIMEDOUT);
+    pirn_task *task = support_spawn(look_up, host);
+    support_until_waiting(task);
+    CHECK_OK(pirn_cancel(task, NULL));
+    CHECK_EQ(support_join(task), -ECANCELED);
+    CHECK_EQ(atomic_load(&server.questions), questions);
+    task = support_spawn(look_up, host);
+    support_until_waiting(task);
+    atomic_store(&give_back, 1);
+    CHECK_EQ(support_join(task), 1);
+    CHECK_OK(support_join(taker));
+    return 0;
+}
+
+START_TEST(a154_its_files_hold_up_no_worker)
+{
+    FOR_WORKERS(w)
+    {
+        pirn_config config = PIRN_CONFIG_INIT;
+        config.workers = w;
+        config.max_blocking = 1;
+        CHECK_OK(support_run_with(&config, without_a_thread, NULL));
+    }
+}
+END_TEST
+
 /* ---- No descriptors left --------------------------------------------------------------------- */
 
 static void without_descriptors(void)
@@ -211,6 +268,7 @@ int main(void)
                             a_pending_cancel_comes_first,
                             a154_the_runtime_ends_meanwhile,
                             a154_raced_by_a_cancel,
+                            a154_its_files_hold_up_no_worker,
                             without_descriptors_it_says_so};
     dns_begin(&server);
     if (!dns_can_be_asked(&server)) {

@@ -446,7 +446,7 @@ static int places(void *arg)
     CHECK_OK(pirn_server_wait_closed(other, PIRN_NOW));
     pirn_server_release(other);
 
-    CHECK_OK(pirn_server_listen_unix(server, path, NULL));
+    CHECK_OK(pirn_server_listen_unix(server, path, NULL, PIRN_NEVER));
     CHECK_OK(lstat(path, &st));
     pirn_stream *stream;
     CHECK_OK(pirn_stream_connect_unix(&stream, path, NULL, PIRN_NEVER));
@@ -457,12 +457,12 @@ static int places(void *arg)
     pirn_server_release(server);
 
     CHECK_OK(pirn_server_new(&server, echo, NULL, NULL));
-    CHECK_OK(pirn_server_listen_unix(server, path, NULL));
+    CHECK_OK(pirn_server_listen_unix(server, path, NULL, PIRN_NEVER));
     char moved[96];
     snprintf(moved, sizeof(moved), "%s-", path);
     CHECK_OK(rename(path, moved)); /* so that its inode is not given to the next */
     CHECK_OK(pirn_server_new(&other, echo, NULL, NULL));
-    CHECK_OK(pirn_server_listen_unix(other, path, NULL));
+    CHECK_OK(pirn_server_listen_unix(other, path, NULL, PIRN_NEVER));
     CHECK_OK(pirn_server_close(server)); /* whose path is the other's by now */
     CHECK_OK(lstat(path, &st));
     CHECK_OK(unlink(moved));

@@ -7,11 +7,8 @@
  * a result awaits that. The worker computes its jobs in parallel.
  */
 #include <errno.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "seeds.h"
@@ -124,20 +121,20 @@ static int delegate(void *arg)
 static int hire(void *arg)
 {
     char path[64];
-    const char *program = arg;
-    extern char **environ;
-    pid_t pid;
+    pirn_process *worker;
+    int status;
     snprintf(path, sizeof(path), "@pirn-s120-%d",
              (int)getpid()); /* abstract: nothing to clean up */
-    int listener = must(pirn_listen_unix(path, NULL));
-    char *args[] = {(char *)(uintptr_t)program, path, NULL};
-    must(-posix_spawn(&pid, program, NULL, NULL, args, environ));
+    int listener = must(pirn_listen_unix(path, NULL, PIRN_NEVER));
+    const char *const args[] = {arg, path, NULL};
+    must(pirn_process_spawn(&worker, args, NULL, after(60)));
     int fd = must(pirn_accept(listener, NULL, NULL, 0, after(60)));
-    int rc = delegate((void *)(intptr_t)fd), status;
+    int rc = delegate((void *)(intptr_t)fd);
     pirn_close(fd); /* the worker's end of work */
     pirn_close(listener);
-    if (waitpid(pid, &status, 0) != pid || status != 0)
-        must(-ECHILD);
+    must(pirn_process_wait(worker, &status, PIRN_NEVER));
+    must(status == 0 ? 0 : -ECHILD);
+    pirn_process_release(worker);
     printf("the worker is through\n");
     return rc;
 }

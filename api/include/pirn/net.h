@@ -67,14 +67,16 @@ typedef struct pirn_resolve_config {
  * [anywhere; suspends]
  *
  * Numbers ask nobody. Names are looked up as nsswitch.conf says, in /etc/hosts, and by the servers, search
- * domains and options of /etc/resolv.conf, which are read each time. No thread takes part, and no worker
- * waits, but for those files; a deadline or a cancel ends it at once. With getaddrinfo (a build without c-ares, or
+ * domains and options of /etc/resolv.conf. These files are read each time, in a coroutine by a thread of
+ * pirn_blocking's pool; no thread waits for the servers. A deadline or a cancel ends it at once, or when a file
+ * that is being read has been. With getaddrinfo (a build without c-ares, or
  * PIRN_RESOLVE_THREAD, which knows no servers, tries and timeout: -EINVAL) it is a job of the default
  * thread pool: given up in the same way, its thread goes on until the libc is through.
  *
  *   -ENOENT     there is no such name
  *   -ENODATA    it has no address of that family
- *   -EAGAIN     the servers have failed, or none of them has answered; later it may be different
+ *   -EAGAIN     the servers have failed, or none of them has answered, or there is no thread to be had;
+ *               later it may be different
  *   -EPROTO     a server refused for good, or what it said made no sense
  *   -ESRCH      there is no such service
  *   -EINVAL, -EAFNOSUPPORT, -ENOMEM, -EMFILE, -ENFILE
@@ -177,9 +179,12 @@ PIRN_API PIRN_MUST_USE int pirn_listen_at(const pirn_address *address,
 /*
  * A Unix stream socket that listens at path; @name: an abstract one. A socket that lies there, left by
  * a process that is gone, is taken away first; anything else is left alone: -EADDRINUSE. Of config the backlog
- * counts. The path is the caller's to unlink. [anywhere; does not suspend] -ENAMETOOLONG, -ENOENT, ...
+ * counts. The path is the caller's to unlink. [anywhere; suspends] No worker waits for the disk the path is on:
+ * a thread of pirn_blocking's pool does, and once it has begun the call ends when it is through.
+ * -ENAMETOOLONG, -ENOENT, ...; what pirn_blocking returns.
  */
-PIRN_API PIRN_MUST_USE int pirn_listen_unix(const char *path, const pirn_listen_config *config);
+PIRN_API PIRN_MUST_USE int pirn_listen_unix(const char *path, const pirn_listen_config *config,
+                                            pirn_time deadline);
 
 /* ---- Options ------------------------------------------------------------------------------- */
 

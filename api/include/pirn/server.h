@@ -74,7 +74,8 @@ PIRN_API PIRN_MUST_USE int pirn_server_new(pirn_server **ret_server, pirn_server
  *   listen        at every address of host (NULL: the machine's; see pirn_listen), all with one port.
  *                 Suspends for a name. -EADDRINUSE and what pirn_listen returns; then it listens at none
  *                 of them. An address of a family the machine lacks is passed over
- *   listen_unix   see pirn_listen_unix; the path goes when it is closed, unless it is another's by then
+ *   listen_unix   see pirn_listen_unix; the path goes when it is closed, unless it is another's by then.
+ *                 Suspends for a path
  *   add           at a listening socket of the program's own: it is the server's now; if this fails it is
  *                 still the caller's. -EINVAL (it does not listen), -EBADF, -ENOTSOCK
  */
@@ -82,7 +83,8 @@ PIRN_API PIRN_MUST_USE int pirn_server_listen(pirn_server *server, const char *h
                                               const char *service, const pirn_listen_config *config,
                                               pirn_time deadline);
 PIRN_API PIRN_MUST_USE int pirn_server_listen_unix(pirn_server *server, const char *path,
-                                                   const pirn_listen_config *config);
+                                                   const pirn_listen_config *config,
+                                                   pirn_time deadline);
 PIRN_API PIRN_MUST_USE int pirn_server_add(pirn_server *server, int fd);
 
 /* Where it listens: the i-th address, in the order in which they were added; -ENOENT: there are not as many,
