@@ -79,6 +79,7 @@ static const struct rule rules[] = {
     RULE(sendmmsg, UNLESS_ANY, 3, MSG_DONTWAIT),
     RULE(accept, ALWAYS, 0, 0),
     RULE(accept4, ALWAYS, 0, 0),
+    RULE(bind, ALWAYS, 0, 0),
     RULE(connect, ALWAYS, 0, 0),
     RULE(sendfile, ALWAYS, 0, 0),
     RULE(splice, UNLESS_ANY, 5, SPLICE_F_NONBLOCK),

@@ -88,12 +88,28 @@ static enum trace_verdict judge_transfer(const struct trace_call *c, char *text,
     return verdict;
 }
 
+/* An address that is a path. */
+static bool is_path(uint64_t address)
+{
+    struct {
+        sa_family_t family;
+        char first;
+    } head;
+    return trace_peek(address, &head, sizeof(head)) && head.family == AF_UNIX && head.first != '\0';
+}
+
+static enum trace_verdict judge_bind(const struct trace_call *c, char *text, size_t size)
+{
+    snprintf(text, size, "the path may be on a disk");
+    return is_path(c->args[1]) ? TRACE_LIBRARY : TRACE_FINE;
+}
+
 static enum trace_verdict judge_connect(const struct trace_call *c, char *text, size_t size)
 {
     int type;
     socklen_t len = sizeof(type);
     if (getsockopt((int)c->args[0], SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_DGRAM)
-        return TRACE_FINE;
+        return judge_bind(c, text, size);
     sa_family_t family;
     if (trace_peek(c->args[1], &family, sizeof(family)) && family == AF_UNSPEC)
         return TRACE_FINE; /* to be connected no longer */
@@ -206,6 +222,8 @@ enum trace_verdict trace_judge(const struct trace_call *c, char *text, size_t si
     case SYS_fsync:
     case SYS_fdatasync:
         return judge_transfer(c, text, size);
+    case SYS_bind:
+        return judge_bind(c, text, size);
     case SYS_connect:
         return judge_connect(c, text, size);
     case SYS_ppoll:

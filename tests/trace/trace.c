@@ -296,7 +296,8 @@ static void begin(void)
                  install_result == -EBUSY ? "a worker started it"
                                           : strerrordesc_np(-install_result));
         append(install_result == -EBUSY ? "inherited" : "unavailable", why);
-        dprintf(2, "pirn trace: %s\n", why);
+        if (install_result != -EBUSY || getenv("PIRN_TRACE_DIR") == NULL)
+            dprintf(2, "pirn trace: %s\n", why); /* a child's errors may be looked at */
     }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
