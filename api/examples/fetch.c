@@ -2,6 +2,8 @@
  * Fetches URLs at the same time: fetch [-d DIR] URL... For each a line, as it comes: its status, how many
  * bytes, and the URL; with -d the bodies go to DIR/1, DIR/2, ... The exit status says whether all came.
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <pirn/http.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,18 +22,24 @@ static ssize_t save(pirn_http_response *response, int number)
 {
     char path[4096], buf[16384];
     ssize_t n, all = 0;
-    FILE *file = NULL;
+    int file = -1, err = 0;
     if (dir != NULL) {
         snprintf(path, sizeof path, "%s/%d", dir, number);
-        file = fopen(path, "wb");
+        file = pirn_openat(AT_FDCWD, path, O_WRONLY | O_CREAT | O_TRUNC, 0666, PIRN_NEVER);
+        if (file < 0)
+            return file;
     }
     while ((n = pirn_http_response_read(response, buf, sizeof buf, pirn_after_s(30))) > 0) {
-        if (file != NULL)
-            fwrite(buf, 1, (size_t)n, file);
+        if (file >= 0 && pirn_write(file, buf, (size_t)n, PIRN_NEVER) != n)
+            n = -EIO; /* the disk is full, say */
+        if (n < 0)
+            break;
         all += n;
     }
-    if (file != NULL)
-        fclose(file);
+    if (file >= 0)
+        err = pirn_close(file);
+    if (n == 0)
+        n = err;
     return n < 0 ? n : all;
 }
 

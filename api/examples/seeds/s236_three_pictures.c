@@ -2,7 +2,8 @@
  * Three pictures, downloaded by a client that blocks, on threads of the default pool: s236_three_pictures
  * [PORT] of the site (site.c). Saved under their names, and removed again.
  *
- * Python's listing says that a download is done once it has the response, and saves it then.
+ * Python's listing says that a download is done once it has the response, and saves it then; it blocks its
+ * loop for that, a worker is not blocked.
  */
 #include "seeds.h"
 
@@ -50,12 +51,8 @@ static int download_image(void *arg)
     must(pirn_join(future, &rc, PIRN_NEVER));
     printf("done\n");
     const char *image = strstr(d->response, "\r\n\r\n") + 4;
-    const char *file_name = strrchr(d->path, '/') + 1;
-    FILE *f = fopen(file_name, "wb");
-    if (f != NULL) {
-        fwrite(image, 1, d->n - (size_t)(image - d->response), f);
-        fclose(f);
-    }
+    size_t n = d->n - (size_t)(image - d->response);
+    must(pirn_file_save(strrchr(d->path, '/') + 1, image, n, 0666, 0, PIRN_NEVER));
     free(d);
     return rc;
 }

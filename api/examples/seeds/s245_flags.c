@@ -50,13 +50,9 @@ static int download_flag(void *arg)
     if (n < 0)
         return (int)n;
     printf("%s\n", cc);
-    FILE *out = fopen(file, "wb");
-    if (out != NULL) {
-        fwrite(image, 1, (size_t)n, out);
-        fclose(out);
-    }
+    int rc = pirn_file_save(file, image, (size_t)n, 0666, 0, PIRN_NEVER);
     free(image);
-    return 0;
+    return rc;
 }
 
 static int download_many(void *arg)
