@@ -1,7 +1,9 @@
 /*
  * Where a server listens, as programs say it.
  *
- * All addresses of a name are bound first, with one port, and accepted at then, or none of them.
+ * All addresses of a name are bound first, with one port, and accepted at then, or none of them. A port that the
+ * system has found free at the first may be taken at another: then it is asked for another one, so often that only
+ * a machine without ports says no. (asyncio leaves each address a port of its own.)
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -100,8 +102,19 @@ static void close_all(const int *fds, int n)
         sys_close(fds[i]);
 }
 
+enum {
+    PORTS_TRIED = 32
+};
+
+static void set_ports(pirn_address *list, int n, int port)
+{
+    for (int i = 0; i < n; i++)
+        set_port(&list[i], port);
+}
+
 /* Listens at all of them, all with the first one's port: how many descriptors fds has then. */
-static int listen_at_all(pirn_address *list, int n, const pirn_listen_config *config, int *fds)
+static int listen_with_one_port(pirn_address *list, int n, const pirn_listen_config *config,
+                                int *fds)
 {
     int done = 0;
     for (int i = 0; i < n; i++) {
@@ -115,10 +128,27 @@ static int listen_at_all(pirn_address *list, int n, const pirn_listen_config *co
             return fd;
         }
         fds[done++] = fd;
-        for (int k = 0, port = pirn_local_port(fd); done == 1 && k < n; k++)
-            set_port(&list[k], port);
+        if (done == 1)
+            set_ports(list, n, pirn_local_port(fd));
     }
     return done != 0 ? done : -EADDRNOTAVAIL;
+}
+
+static bool has_port(const pirn_address *address)
+{
+    return (address->addr.any.sa_family == AF_INET6 ? address->addr.in6.sin6_port
+                                                    : address->addr.in.sin_port) != 0;
+}
+
+static int listen_at_all(pirn_address *list, int n, const pirn_listen_config *config, int *fds)
+{
+    bool any_port = !has_port(&list[0]);
+    int rc = listen_with_one_port(list, n, config, fds);
+    for (int tried = 1; rc == -EADDRINUSE && any_port && tried < PORTS_TRIED; tried++) {
+        set_ports(list, n, 0);
+        rc = listen_with_one_port(list, n, config, fds);
+    }
+    return rc;
 }
 
 static int listen_by_name(pirn_server *server, const char *host, const char *service,

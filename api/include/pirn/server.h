@@ -71,9 +71,10 @@ PIRN_API PIRN_MUST_USE int pirn_server_new(pirn_server **ret_server, pirn_server
 /*
  * Listens, and accepts from now on. Any number of calls. [coroutine] -ESHUTDOWN: it is closed; -ENOMEM,
  * -EAGAIN (max_tasks).
- *   listen        at every address of host (NULL: the machine's; see pirn_listen), all with one port.
- *                 Suspends for a name. -EADDRINUSE and what pirn_listen returns; then it listens at none
- *                 of them. An address of a family the machine lacks is passed over
+ *   listen        at every address of host (NULL: the machine's; see pirn_listen), all with one port:
+ *                 service "0" or NULL is one that is free at all of them. Suspends for a name. -EADDRINUSE
+ *                 and what pirn_listen returns; then it listens at none of them. An address of a family the
+ *                 machine lacks is passed over
  *   listen_unix   see pirn_listen_unix; the path goes when it is closed, unless it is another's by then.
  *                 Suspends for a path
  *   add           at a listening socket of the program's own: it is the server's now; if this fails it is
