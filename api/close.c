@@ -5,7 +5,15 @@
 
 #include "api/transfer.h"
 #include "io/sys.h"
+#include "runtime/fd_wait.h"
 #include "runtime/registry.h"
+
+/* Ends what is under way on it, of coroutines and of plain threads; true: there was something, look again. */
+static bool stop_all(int fd)
+{
+    bool operations = pirn_registry_stop_fd(fd);
+    return pirn_fd_wait_stop(fd) || operations;
+}
 
 /*
  * The close protocol: operations under way on the descriptor are stopped and waited for, then it is
@@ -16,7 +24,7 @@ static int close_in_task(struct pirn_task *t, int fd)
     struct wait w;
     struct args a = {OP_CLOSE, fd, NULL, 0, 0, 0};
     pirn_task_shield(t);
-    while (pirn_registry_stop_fd(fd)) {
+    while (stop_all(fd)) {
         if (pirn_sleep(pirn_after_us(50)) != 0)
             pirn_wait_give_way(); /* in a shutdown past its grace */
     }
@@ -34,7 +42,7 @@ int pirn_close(int fd)
         return -EBADF;
     if (t != NULL)
         return close_in_task(t, fd);
-    while (pirn_registry_stop_fd(fd))
+    while (stop_all(fd))
         pirn_sleep(pirn_after_us(50));
     return sys_close(fd);
 }

@@ -26,5 +26,5 @@ int pirn_poll(int fd, unsigned events, pirn_time deadline)
     if (is_past(deadline))
         return -ETIMEDOUT;
     return w.task != NULL ? pirn_transfer_submit(&w, "poll", &a, deadline)
-                          : pirn_transfer_wait_ready(fd, events, deadline);
+                          : pirn_fd_wait(fd, events, deadline.ns);
 }

@@ -207,7 +207,7 @@ static int connect_thread(int fd, const struct sockaddr *addr, socklen_t len, pi
     sys_fcntl(fd, F_SETFL, old);
     if (rc != -EINPROGRESS)
         return rc;
-    rc = pirn_transfer_wait_ready(fd, POLLOUT, deadline);
+    rc = pirn_fd_wait(fd, POLLOUT, deadline.ns);
     if (rc < 0)
         return rc;
     rc = sys_connect(fd, addr, len); /* says how it went, and finishes it */

@@ -31,25 +31,6 @@ int pirn_transfer_submit(struct wait *w, const char *what, const struct args *a,
     return pirn_wait_op(w, what, a->fd, deadline.ns);
 }
 
-int pirn_transfer_wait_ready(int fd, unsigned events, pirn_time deadline)
-{
-    struct pollfd p = {fd, (short)events, 0};
-    for (;;) {
-        struct timespec ts, *timeout = NULL;
-        if (deadline.ns != INT64_MAX) {
-            ts = clock_timespec(deadline.ns - clock_now());
-            timeout = &ts;
-        }
-        int n = sys_ppoll(&p, 1, timeout);
-        if (n > 0)
-            return (p.revents & POLLNVAL) != 0 ? -EBADF : p.revents;
-        if (n == 0)
-            return -ETIMEDOUT;
-        if (n != -EINTR)
-            return n;
-    }
-}
-
 /*
  * A receive that had to wait the last times will have to wait again: a request is answered before the
  * next one comes. Then the direct attempt is a system call for nothing (half a microsecond of the
@@ -129,7 +110,7 @@ ssize_t pirn_transfer_one(struct wait *w, const char *what, struct args *a, dire
             a->flags = OP_LENGTHY;
         if (w->task != NULL)
             return submit_one(w, what, a, deadline);
-        int rc = pirn_transfer_wait_ready(a->fd, events, deadline);
+        int rc = pirn_fd_wait(a->fd, events, deadline.ns);
         if (rc < 0)
             return rc;
     }

@@ -15,6 +15,7 @@
 #include <sys/uio.h>
 
 #include "io/clock.h"
+#include "runtime/fd_wait.h"
 #include "runtime/wait.h"
 
 enum {
@@ -52,9 +53,6 @@ int pirn_transfer_begin(struct wait *w, int fd, const void *buf, size_t n);
 /* In a coroutine: through the ring. */
 int pirn_transfer_submit(struct wait *w, const char *what, const struct args *a,
                          pirn_time deadline);
-
-/* On a plain thread: until fd is ready. Its events, -ETIMEDOUT, -EBADF. */
-int pirn_transfer_wait_ready(int fd, unsigned events, pirn_time deadline);
 
 /* One transfer: direct (if not NULL), then by ring or poll. */
 ssize_t pirn_transfer_one(struct wait *w, const char *what, struct args *a, direct_fn direct,

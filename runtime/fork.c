@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "runtime/fd_wait.h"
 #include "runtime/registry.h"
 #include "runtime/self.h"
 #include "runtime/signals.h"
@@ -18,6 +19,7 @@ static void in_child(void)
     self->pinned = NULL;
     pirn_signals_forget();
     pirn_registry_forget();
+    pirn_fd_wait_forget();
 }
 
 static void install(void)

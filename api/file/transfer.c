@@ -144,9 +144,8 @@ static ssize_t once_on_thread(const struct args *a, bool reads, pirn_time deadli
 {
     for (;;) {
         /* What has positions is never worth waiting for. */
-        int rc = a->off == NO_POSITION
-                     ? pirn_transfer_wait_ready(a->fd, reads ? POLLIN : POLLOUT, deadline)
-                     : 0;
+        int rc =
+            a->off == NO_POSITION ? pirn_fd_wait(a->fd, reads ? POLLIN : POLLOUT, deadline.ns) : 0;
         if (rc < 0)
             return rc;
         ssize_t n = reads ? call(a) : write_quietly(a);

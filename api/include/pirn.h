@@ -398,8 +398,8 @@ PIRN_API int pirn_ticker_wait(pirn_ticker *ticker);
  * As the calls of the same name, with a deadline; on sockets, pipes, files, terminals. [anywhere;
  * all suspend except pirn_close on a plain thread] The descriptor may be blocking or not. SIGPIPE
  * is never raised by sends. Beyond the system call's own errors: -ETIMEDOUT, -ECANCELED, -EINVAL,
- * and -EBADF when a coroutine's call is under way and somebody closes the descriptor with pirn_close
- * (a plain thread's call is not ended so: as with close(2), it waits on).
+ * and -EBADF when a call waits and somebody closes the descriptor with pirn_close. (A plain thread's call
+ * that waits has one descriptor more for that. If none is to be had it waits on, as beside close(2).)
  */
 PIRN_API PIRN_MUST_USE int pirn_accept(
     int fd, struct sockaddr *ret_addr, socklen_t *ret_len, int flags,
@@ -420,7 +420,7 @@ PIRN_API int pirn_fsync(int fd, pirn_time deadline);
 /* Waits for poll(2) events (POLLIN, ...); returns those that came. */
 PIRN_API int pirn_poll(int fd, unsigned events, pirn_time deadline);
 
-/* Closes fd. Calls other coroutines have in flight on it end first, with -EBADF. Not cancellable. */
+/* Closes fd. Calls of others that are in flight on it end first, with -EBADF. Not cancellable. */
 PIRN_API int pirn_close(int fd);
 
 /* ---- Blocking calls --------------------------------------------------------------------- */

@@ -1,0 +1,136 @@
+/*
+ * Plain threads' waits for descriptors; see fd_wait.h.
+ */
+#include "runtime/fd_wait.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <sys/eventfd.h>
+
+#include "io/clock.h"
+#include "io/sys.h"
+#include "runtime/fork.h"
+
+enum {
+    BUCKETS = 64
+};
+
+/* On the stack of who waits. */
+struct fd_wait {
+    struct fd_wait *next, **at; /* under the bucket's mutex, as is: */
+    bool stopped;
+    int fd, bell; /* constant */
+};
+
+/* By descriptor, modulo their number. */
+static struct bucket {
+    pthread_mutex_t mutex;
+    struct fd_wait *first;
+    _Atomic uint32_t
+        count; /* written under the mutex; relaxed: says only whether to take that. A wait that
+                               begins at the same time is the caller's affair, as with close(2) */
+} buckets[BUCKETS] = {
+    [0 ... BUCKETS - 1] = {PTHREAD_MUTEX_INITIALIZER, NULL, 0},
+};
+
+static struct bucket *bucket_of(int fd)
+{
+    return &buckets[(unsigned)fd % BUCKETS];
+}
+
+static void count(struct bucket *b, uint32_t change)
+{
+    atomic_fetch_add_explicit(&b->count, change, memory_order_relaxed);
+}
+
+static void enlist(struct fd_wait *w)
+{
+    struct bucket *b = bucket_of(w->fd);
+    pirn_fork_prepare();
+    pthread_mutex_lock(&b->mutex);
+    w->next = b->first;
+    w->at = &b->first;
+    if (w->next != NULL)
+        w->next->at = &w->next;
+    b->first = w;
+    count(b, 1);
+    pthread_mutex_unlock(&b->mutex);
+}
+
+/* Whether it has been stopped. Nobody rings the bell from here on. */
+static bool leave(struct fd_wait *w)
+{
+    struct bucket *b = bucket_of(w->fd);
+    pthread_mutex_lock(&b->mutex);
+    *w->at = w->next;
+    if (w->next != NULL)
+        w->next->at = w->at;
+    count(b, (uint32_t)-1);
+    bool stopped = w->stopped;
+    pthread_mutex_unlock(&b->mutex);
+    return stopped;
+}
+
+/* Until one of them is ready: > 0, or -errno. */
+static int poll_until(struct pollfd *fds, nfds_t n, int64_t deadline)
+{
+    for (;;) {
+        struct timespec ts, *timeout = NULL;
+        if (deadline != INT64_MAX) {
+            ts = clock_timespec(deadline - clock_now());
+            timeout = &ts;
+        }
+        int rc = sys_ppoll(fds, n, timeout);
+        if (rc != -EINTR)
+            return rc != 0 ? rc : -ETIMEDOUT;
+    }
+}
+
+int pirn_fd_wait(int fd, unsigned events, int64_t deadline)
+{
+    int bell = deadline > clock_now() ? sys_eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) : -1;
+    struct fd_wait w = {.fd = fd, .bell = bell};
+    struct pollfd both[2] = {{fd, (short)events, 0}, {bell, POLLIN, 0}};
+    if (bell >= 0)
+        enlist(&w);
+    int rc = poll_until(both, bell >= 0 ? 2 : 1, deadline);
+    if (bell >= 0 && leave(&w))
+        rc = -EBADF; /* whatever else has come: from now on the number may be another's */
+    if (bell >= 0)
+        sys_close(bell);
+    if (rc < 0)
+        return rc;
+    return (both[0].revents & POLLNVAL) != 0 ? -EBADF : both[0].revents;
+}
+
+bool pirn_fd_wait_stop(int fd)
+{
+    struct bucket *b = bucket_of(fd);
+    const uint64_t ring = 1;
+    bool any = false;
+    if (atomic_load_explicit(&b->count, memory_order_relaxed) == 0)
+        return false;
+    pthread_mutex_lock(&b->mutex);
+    for (struct fd_wait *w = b->first; w != NULL; w = w->next) {
+        if (w->fd != fd)
+            continue;
+        any = true;
+        if (!w->stopped)
+            sys_write(w->bell, &ring, sizeof(ring));
+        w->stopped = true;
+    }
+    pthread_mutex_unlock(&b->mutex);
+    return any;
+}
+
+void pirn_fd_wait_forget(void)
+{
+    for (unsigned i = 0; i < BUCKETS; i++) {
+        pthread_mutex_init(&buckets[i].mutex, NULL); /* its holder did not come along */
+        buckets[i].first = NULL;
+        atomic_store_explicit(&buckets[i].count, 0, memory_order_relaxed);
+    }
+}
