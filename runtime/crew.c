@@ -11,6 +11,9 @@
  *
  * The last thread to leave a stopped crew tells who waits; the crew's memory goes with the last
  * reference, which may be that thread's. Threads are detached: there need not be anybody to join them.
+ *
+ * All crews are in one list, for the census of a process that has come to rest (quiet.c): a thread that waits for
+ * work does nothing by itself. Its mutex is taken before a crew's.
  */
 #include "runtime/crew.h"
 
@@ -23,6 +26,7 @@
 
 #include "io/clock.h"
 #include "io/sys.h"
+#include "runtime/fork.h"
 #include "runtime/wait.h"
 
 enum {
@@ -43,11 +47,44 @@ struct crew {
     unsigned threads, idle;
     bool stopping;
     struct waiter *waiters; /* for the last thread's end */
+    uint64_t begun;         /* so much work */
 
     unsigned limit; /* constant, as are: */
     const char *name;
     pid_t pid;
+
+    struct crew *next, **at; /* under crews_mutex */
 };
+
+static pthread_mutex_t crews_mutex = PTHREAD_MUTEX_INITIALIZER;
+static struct crew *crews; /* under it; this process's */
+
+static void enlist(struct crew *crew)
+{
+    pirn_fork_prepare();
+    pthread_mutex_lock(&crews_mutex);
+    crew->next = crews;
+    crew->at = &crews;
+    if (crews != NULL)
+        crews->at = &crew->next;
+    crews = crew;
+    pthread_mutex_unlock(&crews_mutex);
+}
+
+static void delist(struct crew *crew)
+{
+    pthread_mutex_lock(&crews_mutex);
+    *crew->at = crew->next;
+    if (crew->next != NULL)
+        crew->next->at = crew->at;
+    pthread_mutex_unlock(&crews_mutex);
+}
+
+void pirn_crews_forget(void)
+{
+    pthread_mutex_init(&crews_mutex, NULL); /* its holder did not come along */
+    crews = NULL;
+}
 
 int pirn_crew_new(struct crew **ret_crew, unsigned threads, const char *name)
 {
@@ -59,6 +96,7 @@ int pirn_crew_new(struct crew **ret_crew, unsigned threads, const char *name)
     crew->limit = threads;
     crew->name = name;
     crew->pid = getpid();
+    enlist(crew);
     *ret_crew = crew;
     return 0;
 }
@@ -73,8 +111,10 @@ void pirn_crew_unref(struct crew *crew)
     /* acq_rel: everybody's last use comes before the free */
     if (atomic_fetch_sub_explicit(&crew->refs, 1, memory_order_acq_rel) != 1)
         return;
-    if (crew->pid == getpid()) /* else one of its threads may have had it, for all we know */
+    if (crew->pid == getpid()) { /* else one of its threads may have had it, for all we know */
+        delist(crew);
         pthread_mutex_destroy(&crew->mutex);
+    }
     free(crew);
 }
 
@@ -173,6 +213,7 @@ static void *crew_main(void *arg)
     while (crew->first != NULL || wait_for_work(crew)) {
         struct work *work = crew->first;
         take(crew, work);
+        crew->begun++;
         pthread_mutex_unlock(&crew->mutex);
         work->run(work);
         pthread_mutex_lock(&crew->mutex);
@@ -303,11 +344,19 @@ unsigned pirn_crew_threads(struct crew *crew)
     return n;
 }
 
-bool pirn_crew_is_idle(struct crew *crew, unsigned *ret_threads)
+bool pirn_crews_are_idle(unsigned *ret_threads, uint64_t *ret_begun)
 {
-    pthread_mutex_lock(&crew->mutex);
-    *ret_threads = crew->threads;
-    bool idle = crew->first == NULL && crew->idle == crew->threads;
-    pthread_mutex_unlock(&crew->mutex);
+    bool idle = true;
+    *ret_threads = 0;
+    *ret_begun = 0;
+    pthread_mutex_lock(&crews_mutex);
+    for (struct crew *crew = crews; crew != NULL; crew = crew->next) {
+        pthread_mutex_lock(&crew->mutex);
+        *ret_threads += crew->threads;
+        *ret_begun += crew->begun;
+        idle = idle && crew->first == NULL && crew->idle == crew->threads;
+        pthread_mutex_unlock(&crew->mutex);
+    }
+    pthread_mutex_unlock(&crews_mutex);
     return idle;
 }

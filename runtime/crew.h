@@ -40,7 +40,9 @@ void pirn_crew_stop(struct crew *crew);
 int pirn_crew_wait(struct crew *crew, int64_t deadline);
 
 unsigned pirn_crew_threads(struct crew *crew); /* now */
-/* Nothing is queued, and so many threads, all there are, wait for work. */
-bool pirn_crew_is_idle(struct crew *crew, unsigned *ret_threads);
+/* Of all crews of this process: nothing is queued, and so many threads, all there are, wait for work. *ret_begun
+ * grows by each piece of work that is begun. */
+bool pirn_crews_are_idle(unsigned *ret_threads, uint64_t *ret_begun);
+void pirn_crews_forget(void); /* in a fork's child */
 
 #endif

@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "runtime/crew.h"
 #include "runtime/fd_wait.h"
 #include "runtime/registry.h"
 #include "runtime/self.h"
@@ -18,6 +19,7 @@ static void in_child(void)
     self->worker = NULL;
     self->pinned = NULL;
     pirn_signals_forget();
+    pirn_crews_forget();
     pirn_registry_forget();
     pirn_fd_wait_forget();
 }

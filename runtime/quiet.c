@@ -7,7 +7,7 @@
  *
  *   each worker  sleeps in its ring, and its port has no operation and no deadline
  *   each task    is parked
- *   each pool    is idle: as many threads as sleep, and no job
+ *   each pool    is idle: as many threads as sleep, and no job; the runtimes' and the program's
  *   pinned       threads are all in a wait, none of them with a deadline
  *   the caller   of the run is parked, and no stop has been asked for
  *   nobody       has a function for a signal, or has SIGINT cancel main
@@ -18,7 +18,7 @@
  *
  * The census reads one thing after the other, while they may change. So it is taken twice:
  *
- *   1. census; a sum of counters that only grow: every worker's passes, every cell's waits
+ *   1. census; a sum of counters that only grow: every worker's passes, every cell's waits, jobs begun
  *   2. barrier (pirn_remote_fence: on every running thread); the process's threads are counted; barrier
  *   3. census again: everything asleep as before, and the same sum
  *
@@ -139,11 +139,13 @@ static bool pinned_sleep(struct pirn_runtime *rt, struct census *c)
            atomic_load_explicit(&rt->pinned_timed, memory_order_relaxed) == 0;
 }
 
-static bool pool_sleeps(struct pirn_runtime *rt, struct census *c)
+static bool pools_sleep(struct census *c)
 {
     unsigned threads;
-    bool idle = pirn_crew_is_idle(rt->blocking, &threads);
+    uint64_t begun;
+    bool idle = pirn_crews_are_idle(&threads, &begun);
     c->threads += threads;
+    c->moves += begun;
     return idle;
 }
 
@@ -176,15 +178,14 @@ static void count_runtime(struct pirn_runtime *rt, void *arg)
         c->quiet && rt_phase(rt) == PHASE_RUN && rt_use(rt) == USE_RUN &&
         atomic_load_explicit(&rt->closing, memory_order_relaxed) == 0 &&
         (rt == c->of || atomic_load_explicit(&rt->monitor_reports, memory_order_relaxed) == 0) &&
-        workers_sleep(rt, c) && caller_sleeps(rt, c) && pinned_sleep(rt, c) && pool_sleeps(rt, c) &&
-        tasks_sleep(rt, c);
+        workers_sleep(rt, c) && caller_sleeps(rt, c) && pinned_sleep(rt, c) && tasks_sleep(rt, c);
 }
 
 static bool take_census(struct pirn_runtime *rt, struct census *c)
 {
     *c = (struct census){.of = rt, .quiet = true};
     pirn_registry_each(count_runtime, c);
-    return c->quiet && c->found;
+    return c->quiet && c->found && pools_sleep(c);
 }
 
 static void barrier(void)

@@ -132,8 +132,8 @@ typedef struct pirn_config {
  *     runnable, no deadline, no I/O and no pool job is under way, no signal has a function or cancels
  *     main, and the process has no thread but pirn's and those inside a run. (Go ends the program.)
  *     PIRN_DEADLOCK_ENDS, without debug mode too, reports this and has the run return -EDEADLK; what
- *     is left is ended as ever. Needs membarrier(2) and /proc; helper threads of pools that are
- *     open count as the program's own
+ *     is left is ended as ever. Needs membarrier(2) and /proc; the thread of a process pool that is open
+ *     counts as one of the program's own
  * And pirn_dump says where each task waits: return addresses, innermost first (addr2line -e names
  * those whose symbols are not exported).
  *

@@ -1,6 +1,7 @@
 /* Blocked for ever: said when it is so, once. When it is not: test_deadlock_not.c. */
 #include "tests/asyncio/deadlock.h"
 
+#include <dirent.h>
 #include <dlfcn.h>
 
 /* ---- When it is so ----------------------------------------------------------------------- */
@@ -127,6 +128,70 @@ START_TEST(a172_the_run_ends)
 }
 END_TEST
 
+/* Threads of a pool that have no job, as long as they last: ten seconds. */
+static int pool_threads(void)
+{
+    char path[64], name[32];
+    int n = 0;
+    DIR *dir = opendir("/proc/self/task");
+    CHECK(dir);
+    for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
+        snprintf(path, sizeof(path), "/proc/self/task/%.16s/comm", entry->d_name);
+        FILE *file = entry->d_name[0] != '.' ? fopen(path, "r") : NULL;
+        if (file == NULL)
+            continue;
+        n += fgets(name, sizeof(name), file) != NULL && strcmp(name, "pirn-pool\n") == 0;
+        fclose(file);
+    }
+    closedir(dir);
+    return n;
+}
+
+static int nothing(void *arg)
+{
+    (void)arg;
+    return 0;
+}
+
+static int waits_after_jobs(void *pool)
+{
+    pirn_job *job;
+    CHECK_OK(pirn_thread_pool_submit(pool, &job, nothing, NULL));
+    CHECK_OK(pirn_join(job, NULL, PIRN_NEVER));
+    CHECK_OK(pirn_to_thread(nothing, NULL, NULL, PIRN_NEVER));
+    CHECK_OK(pirn_blocking(nothing, NULL, NULL, PIRN_NEVER));
+    return waits_for(new_future());
+}
+
+static void has_idle_pools(int workers)
+{
+    for (int rounds = 0;; rounds++) { /* once more if the machine took too long */
+        pirn_config config = config_of(workers, PIRN_DEADLOCK_ENDS);
+        pirn_thread_pool *pool;
+        int status;
+        CHECK_OK(pirn_thread_pool_new(&pool, 2));
+        CHECK_EQ(pirn_run_with(&config, waits_after_jobs, pool, &status), -EDEADLK);
+        int left = pool_threads();
+        CHECK_OK(pirn_thread_pool_close(pool, PIRN_NEVER));
+        CHECK_OK(pirn_thread_pool_close(NULL, PIRN_NEVER));
+        if (left == 2)
+            return;
+        CHECK_LE(rounds, 2);
+    }
+}
+
+START_TEST(a172_idle_pools_do_nothing)
+{
+    FOR_WORKERS(w)
+    {
+        struct child c;
+        child_start(&c, has_idle_pools, w);
+        child_end(&c, false);
+        CHECK_GE(lines_with(&c, "nothing can happen any more: 1 task"), 1);
+    }
+}
+END_TEST
+
 static void runs_again(int workers)
 {
     pirn_config config = config_of(workers, PIRN_DEADLOCK_ENDS);
@@ -186,4 +251,4 @@ START_TEST(a172_two_runtimes)
 END_TEST
 
 DEADLOCK_MAIN("deadlock", a172_reported_once, s68_the_await_site_is_named, a172_the_run_ends,
-              a172_a_runtime_runs_again, a172_two_runtimes)
+              a172_a_runtime_runs_again, a172_two_runtimes, a172_idle_pools_do_nothing)
