@@ -245,7 +245,9 @@ PIRN_API PIRN_MUST_USE int pirn_timer_arm(pirn_timer *timer, pirn_time when);
 PIRN_API int pirn_timer_cancel(pirn_timer *timer);
 
 /* Lets the task run on unowned; the caller's reference is given up. An error it ends with is
- * reported with its name. [anywhere] */
+ * reported with its name. [anywhere] -EINVAL; -EPERM: nobody has a reference to it, so neither has the caller.
+ * (What pirn_current returns is borrowed: a task that is to let go of itself needs a handle it was given. If
+ * others have references, one of theirs would be given up unnoticed.) */
 PIRN_API int pirn_detach(pirn_task *task);
 
 /* Why the current task was last cancelled: that string, or NULL. [coroutine] */

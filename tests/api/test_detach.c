@@ -100,4 +100,60 @@ START_TEST(max_tasks)
 }
 END_TEST
 
-SUPPORT_MAIN("detach", detached_error_is_named_once, max_tasks)
+/* ---- Oneself ------------------------------------------------------------------------------ */
+
+struct own {
+    _Atomic(pirn_task *) handle; /* given to the task by its parent */
+    atomic_int stage;
+};
+
+static int detaches_itself(void *arg)
+{
+    struct own *o = arg;
+    support_until(&o->stage, 1);
+    if (atomic_load(&o->handle) != NULL)
+        CHECK_OK(pirn_detach(atomic_load(&o->handle)));
+    CHECK_EQ(pirn_detach(pirn_current()), -EPERM); /* nothing is left to be given up */
+    CHECK_OK(pirn_yield());
+    CHECK_EQ(pirn_detach(pirn_current()), -EPERM);
+    CHECK(pirn_retain(pirn_current()) == pirn_current());
+    CHECK_OK(pirn_detach(pirn_current())); /* of one's own */
+    CHECK_OK(pirn_yield());
+    atomic_store(&o->stage, 2);
+    return 0;
+}
+
+static int lets_go(void *arg)
+{
+    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    pirn_scope *scope;
+    pirn_task *task;
+    (void)arg;
+    for (unsigned flags = 0; flags <= PIRN_PINNED; flags += PIRN_PINNED) {
+        struct own o = {NULL, 0}, unowned = {NULL, 1}, child = {NULL, 1};
+        config.flags = flags;
+        CHECK_OK(pirn_spawn_with(&task, &config, detaches_itself, &o));
+        atomic_store(&o.handle, task);
+        atomic_store(&o.stage, 1);
+        support_until(&o.stage, 2);
+        atomic_store(&unowned.stage, 0);
+        CHECK_OK(pirn_spawn_with(&task, &config, detaches_itself, &unowned));
+        CHECK_OK(pirn_detach(task));
+        atomic_store(&unowned.stage, 1);
+        support_until(&unowned.stage, 2);
+        CHECK_OK(pirn_scope_open(&scope, 0));
+        CHECK_OK(pirn_scope_spawn_with(scope, &config, detaches_itself, &child, PIRN_NEVER));
+        CHECK_OK(pirn_scope_close(scope, PIRN_NEVER));
+        CHECK_EQ(atomic_load(&child.stage), 2);
+    }
+    return 0;
+}
+
+START_TEST(a_task_lets_go_of_itself)
+{
+    FOR_WORKERS(w)
+    CHECK_OK(support_run(w, lets_go, NULL));
+}
+END_TEST
+
+SUPPORT_MAIN("detach", detached_error_is_named_once, max_tasks, a_task_lets_go_of_itself)
