@@ -7,6 +7,7 @@
  */
 #include "api/channel/select.h"
 #include "runtime/awaitable.h"
+#include "runtime/task.h"
 
 bool pirn_case_has_come(pirn_case *c)
 {
@@ -25,6 +26,7 @@ bool pirn_case_link(pirn_case *c, const struct wait *w)
 {
     struct pirn_awaitable *a = c->object;
     struct waiter *waiter = &chance_of(c)->party.waiter;
+    pirn_task_begin_awaited(a);
     waiter->cell = w->cell;
     waiter->gen = w->gen;
     waiter->observes = true;

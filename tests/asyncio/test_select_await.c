@@ -241,5 +241,40 @@ START_TEST(a139_select_only_looks_on)
 }
 END_TEST
 
+/* A coroutine that has not begun: not by a look, but by whoever waits for it. */
+static int gives(void *arg)
+{
+    return (int)(intptr_t)arg;
+}
+
+static int begins(void *arg)
+{
+    pirn_task *first, *second;
+    pirn_future *f = new_future();
+    (void)arg;
+    CHECK_OK(pirn_coroutine_new(&first, NULL, gives, (void *)7));
+    CHECK_OK(pirn_coroutine_new(&second, NULL, gives, (void *)8));
+    pirn_case cases[] = {pirn_case_await(f, NULL), pirn_case_await(first, NULL)};
+    CHECK_EQ(pirn_select_try(cases, 2), -EAGAIN);
+    CHECK_OK(pirn_future_set(f, 0, NULL));
+    CHECK_EQ(pirn_select(cases, 2, PIRN_NEVER), 0); /* nobody had to wait */
+    CHECK_EQ(pirn_status(first), -EINPROGRESS);
+    CHECK_EQ(pirn_select(&cases[1], 1, PIRN_NEVER), 0);
+    CHECK_EQ(cases[1].result, 7);
+    CHECK_EQ(pirn_start(first), -EALREADY);
+    CHECK_OK(pirn_release(first));
+    CHECK_OK(pirn_release(second)); /* never begun, and may still be given up */
+    CHECK_OK(pirn_release(f));
+    return 0;
+}
+
+START_TEST(a139_begins_what_it_waits_for)
+{
+    FOR_WORKERS(w)
+    CHECK_OK(support_run(w, begins, NULL));
+}
+END_TEST
+
 SUPPORT_MAIN("select/await", a139_futures, a139_a_future_races_a_channel,
-             a139_tasks_that_end_meanwhile, a139_select_only_looks_on)
+             a139_tasks_that_end_meanwhile, a139_select_only_looks_on,
+             a139_begins_what_it_waits_for)

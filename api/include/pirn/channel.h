@@ -88,7 +88,8 @@ typedef struct pirn_case {
 PIRN_API pirn_case pirn_case_send(pirn_channel *channel, const void *item);
 PIRN_API pirn_case pirn_case_recv(pirn_channel *channel, void *ret_item);
 /* Goes when it has ended: result is its status, and its value goes to *ret_value, which may be NULL.
- * A NULL awaitable never has. Select only looks on: it passes no cancel on. */
+ * A NULL awaitable never has. Select only looks on: it passes no cancel on. A coroutine that has not begun is
+ * begun when select has to wait. */
 PIRN_API pirn_case pirn_case_await(pirn_awaitable *awaitable, void **ret_value);
 
 /*
