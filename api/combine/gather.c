@@ -293,11 +293,28 @@ static int make(pirn_awaitable **ret, pirn_awaitable *const *items, size_t n, un
 
 static const struct object_ops gather_ops = {cancel_parts, free_gather, false, NULL};
 
+/* The caller's reference to something that nobody will await for it: a task that runs goes on. */
+static void give_up(pirn_awaitable *a)
+{
+    struct pirn_task *t = task_of(a);
+    bool may_run = t != NULL && (t->flags & TASK_PREPARED) == 0;
+    if (may_run || pirn_release(a) == -EBUSY)
+        pirn_detach(a);
+}
+
 int pirn_gather(pirn_awaitable **ret_gather, pirn_awaitable *const *items, size_t n, unsigned flags)
 {
-    if ((flags & ~(unsigned)PIRN_COLLECT) != 0)
+    const unsigned known = PIRN_COLLECT | PIRN_TAKE;
+    if ((flags & ~known) != 0)
         return -EINVAL;
-    return make(ret_gather, items, n, flags, &gather_ops, part_ended);
+    int rc = make(ret_gather, items, n, flags, &gather_ops, part_ended);
+    for (size_t i = 0; (flags & PIRN_TAKE) != 0 && items != NULL && i < n; i++) {
+        if (rc == 0)
+            pirn_awaitable_unref(items[i]); /* the gather has its own */
+        else if (items[i] != NULL)
+            give_up(items[i]);
+    }
+    return rc;
 }
 
 int pirn_shield(pirn_awaitable **ret_outer, pirn_awaitable *inner)

@@ -309,5 +309,74 @@ START_TEST(a76_cancel_meets_the_ends)
 }
 END_TEST
 
+/* ---- A71: the caller's references go with the call --------------------------------------- */
+
+static atomic_int dropped, ran;
+
+static void count_drop(void *arg)
+{
+    (void)arg;
+    atomic_fetch_add(&dropped, 1);
+}
+
+static int count_run(void *arg)
+{
+    atomic_fetch_add(&ran, 1);
+    return (int)(intptr_t)arg;
+}
+
+static pirn_task *unstarted(int status)
+{
+    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    pirn_task *task;
+    config.arg_drop = count_drop;
+    CHECK_OK(pirn_coroutine_new(&task, &config, count_run, (void *)(intptr_t)status));
+    return task;
+}
+
+static int takes(void *arg)
+{
+    struct part part = {.status = 3};
+    pirn_awaitable *g, *items[4];
+    int status;
+    (void)arg;
+    atomic_store(&dropped, 0);
+    atomic_store(&ran, 0);
+    for (int i = 0; i < 4; i++)
+        items[i] = unstarted(i);
+    CHECK_OK(pirn_gather(&g, items, 4, PIRN_TAKE));
+    CHECK_OK(pirn_await(g, &status, PIRN_NEVER));
+    CHECK_OK(status);
+    for (int i = 0; i < 4; i++)
+        CHECK_EQ(pirn_status(pirn_gather_item(g, (size_t)i)), i);
+    CHECK_OK(pirn_release(g));
+    support_until(&dropped, 4);
+    CHECK_EQ(atomic_load(&ran), 4);
+
+    items[0] = unstarted(0); /* it fails: they never begin, and are gone */
+    items[1] = NULL;
+    items[2] = unstarted(0);
+    items[3] = unstarted(0);
+    CHECK_EQ(pirn_gather(&g, items, 4, PIRN_TAKE | PIRN_COLLECT), -EINVAL);
+    support_until(&dropped, 7);
+    items[0] = unstarted(0);
+    items[1] = pirn_retain(pirn_current());
+    items[2] = set_future(5);
+    items[3] = start_part(&part); /* it runs: it goes on */
+    CHECK_EQ(pirn_gather(&g, items, 4, PIRN_TAKE), -EDEADLK);
+    support_until(&dropped, 8);
+    CHECK_EQ(atomic_load(&ran), 4);
+    support_until(&part.ended, 1);
+    return 0;
+}
+
+START_TEST(a71_takes_references)
+{
+    FOR_WORKERS(w)
+    CHECK_OK(support_run(w, takes, NULL));
+}
+END_TEST
+
 SUPPORT_MAIN("asyncio/gather", a69_input, a71_argument_order, a71_first_failure_ends_it,
-             a73_collect, a74_one_is_cancelled, a76_nested, a76_deep, a76_cancel_meets_the_ends)
+             a73_collect, a74_one_is_cancelled, a76_nested, a76_deep, a76_cancel_meets_the_ends,
+             a71_takes_references)

@@ -48,7 +48,10 @@ PIRN_API void pirn_completions_free(pirn_completions *completions);
 /* ---- gather, shield --------------------------------------------------------------------- */
 
 enum {
-    PIRN_COLLECT = 1u << 0 /* failures are results like others */
+    PIRN_COLLECT = 1u << 0, /* failures are results like others */
+    PIRN_TAKE =
+        1u << 1 /* the caller's references to the items go with the call, one for each place, also
+                           if it fails: then what has not begun never does, what runs is detached */
 };
 
 /*
