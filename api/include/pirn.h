@@ -107,7 +107,9 @@ typedef struct pirn_config {
     pirn_time grace;   /* how long shutdown waits for leftovers; 0: 5 s */
     void (*report)(void *user, const char *line); /* hears warnings; NULL: stderr. See Debug mode */
     void *report_user;
-    void *(*alloc)(void *user, size_t bytes); /* tasks, queues, rings; NULL: malloc */
+    /* Memory of the runtime itself, its tasks, rings, deadlines, scopes; NULL: malloc. What may outlive it (futures,
+     * jobs, gathers, channels, streams, what is returned to be freed) is malloc's; stacks are mapped. */
+    void *(*alloc)(void *user, size_t bytes);
     void (*free)(void *user, void *ptr);
     void *alloc_user;
     pirn_time slow_step;    /* debug mode: a longer step is reported; 0: 100 ms */

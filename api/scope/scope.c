@@ -15,7 +15,7 @@
 #include "api/scope/scope.h"
 
 #include <errno.h>
-#include <stdlib.h>
+#include <string.h>
 
 #include "runtime/debug.h"
 
@@ -26,15 +26,16 @@ int pirn_scope_open(pirn_scope **ret_scope, int limit)
         return -EINVAL;
     if (t == NULL)
         return pirn_misuse("pirn_scope_open", -EPERM);
-    pirn_scope *s = calloc(1, sizeof(*s));
+    pirn_scope *s = mem_alloc(&t->rt->mem, sizeof(*s));
     if (s == NULL)
         return -ENOMEM;
+    memset(s, 0, sizeof(*s));
     s->owner = (struct task_owner){pirn_scope_adopt, pirn_scope_on_end};
     lock_init(&s->lock);
     s->limit = (unsigned)limit;
     int rc = pirn_bound_enter(&s->bound, t);
     if (rc != 0) {
-        free(s);
+        mem_free(&t->rt->mem, s);
         return rc;
     }
     *ret_scope = s;
@@ -141,11 +142,12 @@ int pirn_scope_close(pirn_scope *scope, pirn_time deadline)
     if (rc != 0 && rc != -EALREADY)
         return rc;
     rc = scope->result;
+    struct pirn_runtime *rt = scope->bound.task->rt; /* the caller's */
     struct pirn_task *t = scope->failed, *next;
     for (; t != NULL; t = next) {
         next = t->next_sibling;
         pirn_task_unref(t);
     }
-    free(scope);
+    mem_free(&rt->mem, scope);
     return rc;
 }

@@ -150,15 +150,26 @@ END_TEST
 struct memory {
     atomic_long taken, given; /* blocks */
     atomic_long left;         /* allocations until every further one fails */
+    _Atomic(void *) blocks[4096];
 };
+
+/* Has that block been had from here, and not been given back? */
+static bool is_out(struct memory *m, const void *block)
+{
+    for (int i = 0; i < 4096; i++)
+        if (atomic_load(&m->blocks[i]) == block)
+            return true;
+    return false;
+}
 
 static void *take(void *user, size_t bytes)
 {
     struct memory *m = user;
     if (atomic_fetch_sub(&m->left, 1) <= 0)
         return NULL;
-    atomic_fetch_add(&m->taken, 1);
-    return malloc(bytes);
+    void *block = malloc(bytes);
+    atomic_store(&m->blocks[atomic_fetch_add(&m->taken, 1) % 4096], block);
+    return block;
 }
 
 static void give_back(void *user, void *ptr)
@@ -166,6 +177,10 @@ static void give_back(void *user, void *ptr)
     struct memory *m = user;
     if (ptr)
         atomic_fetch_add(&m->given, 1);
+    for (int i = 0; i < 4096; i++) {
+        void *block = ptr;
+        atomic_compare_exchange_strong(&m->blocks[i], &block, NULL);
+    }
     free(ptr);
 }
 
@@ -230,5 +245,34 @@ START_TEST(memory_hooks)
 }
 END_TEST
 
+/* What is the runtime's is the hooks', also in the middle of a run. */
+static int takes_scopes(void *arg)
+{
+    struct memory *m = arg;
+    pirn_scope *outer, *inner;
+    CHECK_OK(pirn_scope_open(&outer, 0)); /* the task has all it needs by now */
+    CHECK_OK(pirn_scope_open(&inner, 0));
+    CHECK(is_out(m, inner));
+    CHECK_OK(pirn_scope_close(inner, PIRN_NEVER));
+    atomic_store(&m->left, 0);
+    CHECK_EQ(pirn_scope_open(&inner, 0), -ENOMEM);
+    atomic_store(&m->left, LONG_MAX);
+    return pirn_scope_close(outer, PIRN_NEVER);
+}
+
+START_TEST(memory_of_scopes)
+{
+    static struct memory m;
+    pirn_config config = PIRN_CONFIG_INIT;
+    atomic_init(&m.left, LONG_MAX);
+    config.workers = 2;
+    config.alloc = take;
+    config.free = give_back;
+    config.alloc_user = &m;
+    CHECK_OK(support_run_with(&config, takes_scopes, &m));
+    CHECK_EQ(atomic_load(&m.taken), atomic_load(&m.given));
+}
+END_TEST
+
 SUPPORT_MAIN("run", value, refused, nested_run, many_in_a_row, worker_counts, workers_asked_for,
-             s31_workers_of_the_environment, version, memory_hooks)
+             s31_workers_of_the_environment, version, memory_hooks, memory_of_scopes)
