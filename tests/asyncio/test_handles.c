@@ -349,5 +349,43 @@ START_TEST(s60_four_tasks_then_one)
 }
 END_TEST
 
+/* ---- S54: one task, one handle ---------------------------------------------------------------- */
+
+/* Wherever it is had from: ensure_future has nothing to do. */
+static int same_handle(void *arg)
+{
+    pirn_task *task = support_spawn(slow_answer, NULL), *all[4], *next;
+    pirn_completions *completions;
+    pirn_awaitable *gather;
+    int status, found = 0;
+    (void)arg;
+    CHECK(pirn_retain(task) == task);
+    CHECK_OK(pirn_release(task));
+    int n = pirn_tasks(all, 4);
+    for (int i = 0; i < n; i++) {
+        found += all[i] == task;
+        found += all[i] == pirn_current();
+        CHECK_OK(pirn_release(all[i]));
+    }
+    CHECK_EQ(found, 2);
+    CHECK_OK(pirn_as_completed(&completions, &task, 1));
+    CHECK_EQ(pirn_completions_next(completions, &next, PIRN_NEVER), 1);
+    CHECK(next == task);
+    pirn_completions_free(completions);
+    CHECK_OK(pirn_gather(&gather, &task, 1, 0));
+    CHECK(pirn_gather_item(gather, 0) == task);
+    CHECK_OK(pirn_join(gather, &status, PIRN_NEVER));
+    CHECK_EQ(support_join(task), 42);
+    return 0;
+}
+
+START_TEST(s54_handles_are_equal)
+{
+    FOR_WORKERS(w)
+    CHECK_OK(support_run(w, same_handle, NULL));
+}
+END_TEST
+
 SUPPORT_MAIN("asyncio/handles", s40_s45_s51_every_kind_of_handle, s41_value_and_status_apart,
-             s42_suspends_fifty_frames_deep, s49_printf_in_a_coroutine, s60_four_tasks_then_one)
+             s42_suspends_fifty_frames_deep, s49_printf_in_a_coroutine, s60_four_tasks_then_one,
+             s54_handles_are_equal)

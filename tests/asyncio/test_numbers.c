@@ -132,5 +132,168 @@ START_TEST(s50_s105_ten_sleeps_and_ten_blocked_threads)
 }
 END_TEST
 
+/* ---- S3: ten thousand who do nothing ---------------------------------------------------------- */
+
+enum {
+    SLEEPS = 300
+};
+
+static int waits_for(void *future)
+{
+    return pirn_await(future, NULL, PIRN_NEVER);
+}
+
+static int by_size(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+static int sleeps_beside_idlers(void *arg)
+{
+    int n = support_rounds(10000);
+    pirn_task **idlers = calloc((size_t)n, sizeof(pirn_task *));
+    int64_t overshoot[SLEEPS];
+    pirn_future *future;
+    support_control control;
+    (void)arg;
+    CHECK(idlers != NULL);
+    CHECK_OK(pirn_future_new(&future));
+    for (int i = 0; i < n; i++)
+        idlers[i] = support_spawn(waits_for, future);
+    for (int i = 0; i < n; i++)
+        support_until_waiting(idlers[i]);
+    support_control_begin(&control);
+    for (int i = 0; i < SLEEPS; i++) {
+        pirn_time until = pirn_after_ms(1);
+        CHECK_OK(pirn_sleep(until));
+        overshoot[i] = pirn_now().ns - until.ns;
+        CHECK_GE(overshoot[i], 0);
+    }
+    int64_t late = support_control_late(&control);
+    support_control_end(&control);
+    qsort(overshoot, SLEEPS, sizeof(overshoot[0]), by_size);
+    if (support_timing())
+        CHECK_LE(overshoot[SLEEPS - 1 - SLEEPS / 100], 5 * MS + late);
+    CHECK_OK(pirn_future_set(future, 0, NULL));
+    for (int i = 0; i < n; i++)
+        CHECK_OK(support_join(idlers[i]));
+    CHECK_OK(pirn_release(future));
+    free(idlers);
+    return 0;
+}
+
+START_TEST(s3_ten_thousand_idle_add_no_delay)
+{
+    FOR_WORKERS(w)
+    CHECK_OK(support_run(w, sleeps_beside_idlers, NULL));
+}
+END_TEST
+
+/* ---- S10: switches ----------------------------------------------------------------------------- */
+
+enum {
+    YIELDS = 100000
+};
+
+struct meeting {
+    const struct meeting *next; /* the other one */
+    int turns;
+    bool in_turn;
+};
+
+static int yields(void *arg)
+{
+    struct meeting *m = arg;
+    for (int i = 0; i < YIELDS; i++) {
+        m->turns++; /* no atomic: one worker, and no suspend in between */
+        if (m->turns - m->next->turns > 1 || m->next->turns - m->turns > 1)
+            m->in_turn = false;
+        CHECK_OK(pirn_yield());
+    }
+    return 0;
+}
+
+static int two_yield(void *arg)
+{
+    struct meeting both[2] = {{&both[1], 0, true}, {&both[0], 0, true}};
+    pirn_task *tasks[2];
+    support_control control;
+    (void)arg;
+    support_control_begin(&control);
+    int64_t began = support_now();
+    for (int i = 0; i < 2; i++)
+        tasks[i] = support_spawn(yields, &both[i]);
+    for (int i = 0; i < 2; i++)
+        CHECK_OK(support_join(tasks[i]));
+    int64_t took = support_now() - began, late = support_control_late(&control);
+    support_control_end(&control);
+    if (!support_slow()) /* else tasks are moved about on purpose */
+        CHECK(both[0].in_turn && both[1].in_turn);
+    if (support_timing())
+        CHECK_LE(took, 2 * YIELDS * 250 + late);
+    return 0;
+}
+
+START_TEST(s10_a_switch_is_cheap)
+{
+    CHECK_OK(support_run(1, two_yield, NULL));
+}
+END_TEST
+
+/* ---- S116: as many threads as jobs --------------------------------------------------------------- */
+
+enum {
+    JOBS = 6
+};
+
+struct blockers {
+    atomic_int begun, at_once, most, open;
+};
+
+/* Blocks until it is told; how many did so at the same time? */
+static int blocks_until_open(void *arg)
+{
+    struct blockers *b = arg;
+    int now = atomic_fetch_add(&b->at_once, 1) + 1, most = atomic_load(&b->most);
+    while (now > most && !atomic_compare_exchange_weak(&b->most, &most, now)) {}
+    atomic_fetch_add(&b->begun, 1);
+    support_until(&b->open, 1);
+    atomic_fetch_sub(&b->at_once, 1);
+    return 0;
+}
+
+static void rounds_of(int threads)
+{
+    struct blockers b = {0, 0, 0, 0};
+    pirn_thread_pool *pool;
+    pirn_job *jobs[JOBS];
+    CHECK_OK(pirn_thread_pool_new(&pool, threads));
+    for (int i = 0; i < JOBS; i++)
+        CHECK_OK(pirn_thread_pool_submit(pool, &jobs[i], blocks_until_open, &b));
+    support_until(&b.begun, threads < JOBS ? threads : JOBS);
+    CHECK_EQ(atomic_load(&b.begun), threads < JOBS ? threads : JOBS); /* the others wait */
+    atomic_store(&b.open, 1);
+    for (int i = 0; i < JOBS; i++)
+        CHECK_OK(pirn_join(jobs[i], NULL, PIRN_NEVER));
+    CHECK_EQ(atomic_load(&b.most), threads < JOBS ? threads : JOBS);
+    CHECK_OK(pirn_thread_pool_close(pool, PIRN_NEVER));
+}
+
+static void as_many_threads(void)
+{
+    rounds_of(JOBS / 2); /* two rounds */
+    rounds_of(JOBS);     /* one */
+    rounds_of(JOBS + 2); /* and no less than one */
+}
+
+START_TEST(s116_threads_beyond_the_jobs_are_no_use)
+{
+    support_everywhere(as_many_threads);
+}
+END_TEST
+
 SUPPORT_MAIN("asyncio/numbers", s2_a_hundred_thousand_sleep_a_second,
-             s5_s7_two_loops_compute_at_once, s50_s105_ten_sleeps_and_ten_blocked_threads)
+             s5_s7_two_loops_compute_at_once, s50_s105_ten_sleeps_and_ten_blocked_threads,
+             s3_ten_thousand_idle_add_no_delay, s10_a_switch_is_cheap,
+             s116_threads_beyond_the_jobs_are_no_use)
