@@ -125,8 +125,14 @@ static ares_ssize_t socket_send(ares_socket_t fd, const struct iovec *iov, int n
 
 /* ---- Answers ----------------------------------------------------------------------------------- */
 
+/* Without a socket a question has not been asked: that there is no answer means nothing then. (c-ares asks for both
+ * families at once, and says what the other one came to.) */
 static int error_of(const struct query *q, int status)
 {
+    bool unanswered =
+        status == ARES_ENOTFOUND || status == ARES_ENODATA || status == ARES_ECONNREFUSED;
+    if (unanswered && q->os_error != 0)
+        return q->os_error;
     switch (status) {
     case ARES_SUCCESS:
         return 0;
@@ -136,7 +142,6 @@ static int error_of(const struct query *q, int status)
     case ARES_ENODATA:
         return -ENODATA;
     case ARES_ECONNREFUSED: /* no server is left to be asked */
-        return q->os_error != 0 ? q->os_error : -EAGAIN;
     case ARES_ETIMEOUT:
     case ARES_ESERVFAIL:
     case ARES_EREFUSED:
