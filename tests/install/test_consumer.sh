@@ -46,4 +46,6 @@ try "find_package, pirn::pirn_static" "$work/build/consumer_static"
 if [ -e "${pc%/*}/pirn-http.pc" ]; then
     try "find_package, pirn::http" "$work/build/consumer_http"
     try "find_package, pirn::http_static" "$work/build/consumer_http_static"
+    unset LD_LIBRARY_PATH # what CMake wrote into the program finds the libraries it names, these the rest
+    try "find_package, pirn::http, by itself" "$work/build/consumer_http"
 fi
