@@ -114,9 +114,9 @@ static void interrupt(program *p)
 static void talk(int fd, const char *out, const char *expected)
 {
     char in[256];
-    size_t n = strlen(out);
+    size_t n = strlen(expected);
 
-    CHECK_EQ(send(fd, out, n, MSG_NOSIGNAL), n);
+    CHECK_EQ(send(fd, out, strlen(out), MSG_NOSIGNAL), strlen(out));
     CHECK_EQ(recv(fd, in, n, MSG_WAITALL), n);
     CHECK_OK(memcmp(in, expected, n));
 }
@@ -189,6 +189,32 @@ static void upper_server_and_client(void)
     CHECK_EQ(RUN(text, "echo_client", port), 1); /* nobody listens there any more */
     expect(text, "Connection refused");
     CHECK_EQ(RUN(text, "echo_client"), 2);
+    expect(text, "usage:");
+}
+
+/* What one says the other hears; the third finds no room until one has gone; the end is told. */
+static void chat(void)
+{
+    program server = {.max_fds = 0};
+    struct sockaddr_in addr = start_server(&server, (char *[]){"chat", "0", "2", NULL});
+    int a = connect_plainly(&addr), b, c;
+    char text[4096];
+
+    talk(a, "", "welcome\n");
+    b = connect_plainly(&addr);
+    talk(b, "", "welcome\n");
+    c = connect_plainly(&addr);
+    talk(c, "", "the room is full\n");
+    talk(a, "hello from a\n", "");
+    talk(b, "hello from b\n", "hello from a\n");
+    talk(a, "", "hello from b\n");
+    interrupt(&server);
+    if (!TSAN) /* there it is killed */
+        talk(a, "", "the room closes\n");
+    close(a);
+    close(b);
+    close(c);
+    CHECK_EQ(RUN(text, "chat", "0", "none"), 2);
     expect(text, "usage:");
 }
 
@@ -360,6 +386,7 @@ int main(void)
     glossary();
     sleepers();
     upper_server_and_client();
+    chat();
     echo_serves();
     echo_without_descriptors();
     echo_arguments();
