@@ -2,8 +2,9 @@
  * HTTP/1.1: a server and a client, as small layers on pirn's streams.
  *
  * A library of its own: link libpirn-http (pkg-config pirn-http, CMake pirn::http). <pirn.h> does not
- * include it; the conventions at the head of that hold here. Strings of a request or a response
- * belong to it and last as long. Borrowed from Go's net/http, aiohttp and FastAPI.
+ * include it; the conventions at the head of that hold here. The calls with JSON in their names take and
+ * give jansson's json_t: who uses them includes <jansson.h>, and links jansson, too. Strings of a request
+ * or a response belong to it and last as long. Borrowed from Go's net/http, aiohttp and FastAPI.
  *
  *     static int hello(pirn_http_request *request, pirn_http_reply *reply, void *user)
  *     {
