@@ -88,6 +88,7 @@ typedef pirn_awaitable pirn_future; /* a value to come */
 /* A coroutine: returns a value >= 0, or a negative errno; that is its status. */
 typedef int (*pirn_fn)(void *arg);
 
+/* (Another signal is made to cancel main by pirn_signal_add, with a pirn_cancel of main's task.) */
 enum {
     PIRN_SIGINT_CANCELS = 1u << 0,  /* first SIGINT cancels main, a second ends the process */
     PIRN_REPORT_OVERFLOW = 1u << 1, /* name the task on a stack overflow, then die */
@@ -150,12 +151,13 @@ typedef struct pirn_config {
  * it. What main leaves running is cancelled once and gets config->grace to clean up. Returns
  * main's status, or: -EDEADLK (inside a coroutine; or by PIRN_DEADLOCK_ENDS), -EINVAL, -ENOMEM,
  * -EAGAIN (threads), -ENOSYS (io_uring is missing or denied; the report says which), -EBUSY (a task
- * would not end; it was named and its memory left alone), -EINTR (SIGINT cancelled main, or
- * pirn_runtime_stop).
+ * would not end; it was named and its memory left alone), -EINTR (pirn_runtime_stop).
  */
 PIRN_API int pirn_run(pirn_fn fn, void *arg);
 
-/* The same with a config; main's status goes to *ret_status and the return value is 0 if it ran. */
+/* The same with a config; main's status goes to *ret_status and the return value is 0 if it ran. A main that
+ * ends with -ECANCELED because of SIGINT (PIRN_SIGINT_CANCELS), and nobody else asked it to end, has the
+ * status -EINTR; one that makes something else of the cancel, 0 say, has that. */
 PIRN_API int pirn_run_with(const pirn_config *config, pirn_fn fn, void *arg, int *ret_status);
 
 /* The runtime of the calling coroutine; NULL on a plain thread. */
