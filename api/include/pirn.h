@@ -53,7 +53,12 @@ extern "C" {
 
 /* ---- Time ------------------------------------------------------------------------------- */
 
-/* A point on a clock, or a span, in nanoseconds. A struct, so that a bare 1000 does not compile. */
+/*
+ * A point on a clock, or a span, in nanoseconds. A struct, so that a bare 1000 does not compile. Deadlines
+ * are points: pirn_after_s(5). Spans (config->grace, a ticker's period, ...) are written out:
+ * (pirn_time){5 * INT64_C(1000000000)}. There is no telling them apart: a pirn_after_s(5) that is given as
+ * a span is as long as the machine has been up.
+ */
 typedef struct pirn_time {
     int64_t ns;
 } pirn_time;
