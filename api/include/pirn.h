@@ -2,6 +2,9 @@
  * pirn: Go's concurrency for C. Ordinary functions run as coroutines, in parallel on all cores,
  * over io_uring; a coroutine that computes or blocks does not hold up the others.
  *
+ * Link with pkg-config pirn, or CMake's pirn::pirn. Programs include this header alone; HTTP and TLS are
+ * libraries of their own, with <pirn/http.h> and <pirn/tls.h>.
+ *
  * Conventions that hold for every call
  *
  *   Errors     0 or a value on success, a negative errno on failure; errno itself says nothing after
