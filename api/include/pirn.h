@@ -424,6 +424,8 @@ PIRN_API ssize_t pirn_recv(int fd, void *buf, size_t n, int flags, pirn_time dea
 PIRN_API ssize_t pirn_send(int fd, const void *buf, size_t n, int flags, pirn_time deadline);
 PIRN_API ssize_t pirn_recvmsg(int fd, struct msghdr *msg, int flags, pirn_time deadline);
 PIRN_API ssize_t pirn_sendmsg(int fd, const struct msghdr *msg, int flags, pirn_time deadline);
+/* Writes, and reads of files, move all n bytes unless the file ends or something stops them; a count < n
+ * says where. Reads of what is no file return what has come; 0 is the end. */
 PIRN_API ssize_t pirn_read(int fd, void *buf, size_t n, pirn_time deadline);
 PIRN_API ssize_t pirn_write(int fd, const void *buf, size_t n, pirn_time deadline);
 PIRN_API ssize_t pirn_pread(int fd, void *buf, size_t n, off_t offset, pirn_time deadline);
