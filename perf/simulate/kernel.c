@@ -14,6 +14,7 @@
 #include "perf/simulate/assumptions.h"
 #include "perf/simulate/interpose.h"
 #include "perf/simulate/machine.h"
+#include "runtime/fd_wait.h"
 #include "runtime/self.h"
 #include "runtime/worker.h"
 
@@ -342,4 +343,9 @@ int sys_sched_getaffinity(pid_t tid, size_t bytes, void *ret_mask)
     (void)bytes;
     (void)ret_mask;
     return -ENOSYS;
+}
+
+/* Nobody forks here, and no plain thread waits for a file. */
+void pirn_fd_wait_forget(void)
+{
 }
