@@ -5,6 +5,7 @@
 
 #include "io/port_internal.h"
 #include "io/sys.h"
+#include "io/valgrind.h"
 
 /* A kernel helper thread that was told to stop reports the kernel's own "restart the system call"
  * codes (512 and up), which no user sees from a system call. */
@@ -62,6 +63,8 @@ static bool settle(struct port *p, struct op *op)
         res = op->stop; /* stopped between poll and request: it did not happen */
     }
     port_finish(p, op, result_of(op, res));
+    if (__builtin_expect(p->ring->on_valgrind, 0))
+        pirn_valgrind_op_done(op);
     return true;
 }
 

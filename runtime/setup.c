@@ -44,7 +44,7 @@ unsigned pirn_worker_helpers(const struct pirn_runtime *rt)
  * spinners (EEVDF, Linux 6.12; elsewhere refused or ignored). And exact sleeps. */
 void pirn_worker_be_prompt(void)
 {
-    struct sys_sched_attr attr;
+    struct sys_sched_attr attr = {.size = sizeof(attr)};
     if (sys_sched_getattr(0, &attr) == 0 && attr.policy == 0 /* SCHED_OTHER */) {
         attr.runtime = 100000;
         sys_sched_setattr(0, &attr);

@@ -30,6 +30,7 @@
 #include <string.h>
 
 #include "io/sys.h"
+#include "io/valgrind.h"
 
 #if PIRN_STACK_SANITIZED && defined(__has_include)
 #if __has_include(<sanitizer/asan_interface.h>)
@@ -38,17 +39,6 @@
 #endif
 #ifndef ASAN_UNPOISON_MEMORY_REGION
 #define ASAN_UNPOISON_MEMORY_REGION(addr, size) ((void)(addr), (void)(size))
-#endif
-
-#if defined(__has_include)
-#if __has_include(<valgrind/valgrind.h>)
-#include <valgrind/valgrind.h>
-#endif
-#endif
-#ifndef VALGRIND_STACK_REGISTER
-#define RUNNING_ON_VALGRIND 0
-#define VALGRIND_STACK_REGISTER(low, top) ((void)(low), (void)(top), 0u)
-#define VALGRIND_STACK_DEREGISTER(id) ((void)(id))
 #endif
 
 #define SLAB ((size_t)64 << 20)
