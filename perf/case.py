@@ -102,6 +102,6 @@ def factor(medians, metric, ours, than, gate, goal):
 def limit(medians, metric, ours, gate, goal):
     if metric not in medians.get(ours, {}):
         return f"{metric}: {ours} has none: GATE MISSED"
-    value, low = medians[ours][metric], lower(metric) or metric == "wake_ratio"
+    value, low = medians[ours][metric], lower(metric) or metric.endswith(("wake_ratio", "_growth"))
     wanted = asked(gate, goal, "<= " if low else ">= ")
     return f"{metric}: {ours} has {value:.5g} ({wanted}): {verdict(value, gate, goal, low)}"

@@ -232,7 +232,17 @@ def claims(ready):
     yield case
 
 
+def growth(ready):
+    ratios = [f"{what}_growth" for what in ("spawn", "yield", "arm", "cancel", "wake")]
+    case = Case("growth: beside 1,000, 100,000 and 1,000,000 parked coroutines", ratios, ready)
+    case.own("pirn", "growth")
+    for ratio in ratios:
+        case.limit(ratio, 2, None)
+    yield case
+
+
 ROWS = {"switch": switch, "yield": yields, "spawn": spawn, "skynet": skynet, "fib": fib,
         "pingpong": pingpong, "pingpong-cross": pingpong_cross, "mpmc": mpmc, "mutex": mutex,
         "timers": timers, "idle": idle, "file": file, "http": http, "echo": echo, "mixed": mixed,
-        "stuck": stuck, "wake": wake, "scaling": scaling, "claims": claims, **SWEEPS}
+        "stuck": stuck, "wake": wake, "scaling": scaling, "claims": claims,
+        "growth": growth, **SWEEPS}

@@ -40,6 +40,7 @@ static const struct row {
     {"file", bench_row_file, false},
     {"scaling", bench_row_scaling, false},
     {"claims", bench_row_claims, false},
+    {"growth", bench_row_growth, false},
     {"cpu", bench_row_cpu, true},
     {"serve", bench_row_serve, true},
     {"requests", bench_row_requests, true},

@@ -22,6 +22,7 @@ void bench_row_stuck(void);
 void bench_row_wake(void);
 void bench_row_scaling(void);
 void bench_row_claims(void);
+void bench_row_growth(void);
 void bench_row_cpu(void);
 void bench_row_serve(void);
 void bench_row_requests(void);
