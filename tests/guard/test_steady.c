@@ -30,6 +30,7 @@ enum {
 static atomic_int taken, taken_by_others; /* calls: by workers, and by the rest */
 static _Atomic(const char *) taken_last;
 
+#ifndef PIRN_SANITIZED /* a sanitizer has its own */
 static void take(const char *how)
 {
     struct worker *w = pirn_self()->worker;
@@ -105,6 +106,8 @@ int pthread_create(pthread_t *ret_thread, const pthread_attr_t *attr, void *(*fn
         of_libc("pthread_create");
     return real(ret_thread, attr, fn, arg);
 }
+
+#endif
 
 /* ---- Echo over TCP, beside operations.h's ---------------------------------------------------- */
 
