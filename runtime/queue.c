@@ -89,8 +89,11 @@ static void wake_for_local(struct worker *w)
     }
     if (atomic_load_explicit(&rt->idle.parked, memory_order_relaxed) > 0 &&
         atomic_load_explicit(&rt->idle.searching, memory_order_relaxed) == 0 &&
-        (w->current != NULL || size > 1) && (size > FEW || !is_futile(w)))
+        (w->current != NULL || size > 1) && (size > FEW || !is_futile(w))) {
+        atomic_store_explicit(&w->waking, true, memory_order_relaxed);
         pirn_wake_one(rt);
+        atomic_store_explicit(&w->waking, false, memory_order_relaxed);
+    }
 }
 
 static enum lane lane_of(const struct pirn_task *t)

@@ -50,19 +50,23 @@ static bool is_hog(const struct node *n)
 /* A single task of a worker that is getting along may be about to run there: it is left alone
  * until it has been seen twice with nothing having moved; or often in a row, and the ring had moved on:
  * then two take turns there that could run side by side. (Where it has not moved on, but ticks, each is
- * spawned and awaited at once: in_place.c.) */
-static bool is_settled(struct worker *v)
+ * spawned and awaited at once: in_place.c.) While its owner is in the system call that wakes somebody
+ * for it, nothing moves and it says nothing: taken then, what is spawned and awaited one by one went to
+ * and fro between two workers (perf/bench/spawn.c). */
+static bool is_settled(struct worker *v, uint32_t size)
 {
 #ifndef PIRN_HARD
     enum {
         PATIENCE = 16
     };
     unsigned runs = atomic_load_explicit(&v->eyed_runs, memory_order_relaxed);
-    if (pirn_runq_size(&v->q) == 1 && worker_stuck(v) == STUCK_NOT && !worker_is_away(v)) {
+    if (size == 1 && worker_stuck(v) == STUCK_NOT && !worker_is_away(v)) {
         uint32_t head = atomic_load_explicit(&v->q.head, memory_order_relaxed);
         uint64_t tick = atomic_load_explicit(&v->tick, memory_order_relaxed);
         uint64_t eyed = atomic_load_explicit(&v->eyed, memory_order_relaxed);
         uint64_t seen = tick << 32 | head;
+        if (atomic_load_explicit(&v->waking, memory_order_relaxed))
+            return false;
         if (eyed != seen) {
             atomic_store_explicit(&v->eyed, seen, memory_order_relaxed);
             if ((uint32_t)eyed != head)
@@ -74,7 +78,7 @@ static bool is_settled(struct worker *v)
         atomic_store_explicit(&v->eyed_runs, 0, memory_order_relaxed);
 #endif
     (void)v;
-    return true;
+    return size != 0;
 }
 
 /* Since a thief last asked. */
@@ -102,7 +106,7 @@ static unsigned steal(struct worker *w, struct node **ret_nodes, unsigned max, b
         if (together && (want != NULL || !has_spawned(v)))
             continue;
         bool slot = pirn_runq_slot(&v->q) != NULL && (stuck || take_slots) && !together;
-        if (!slot && (!is_settled(v) || pirn_runq_size(&v->q) == 0))
+        if (!slot && !is_settled(v, pirn_runq_size(&v->q)))
             continue;
         unsigned n = 0;
         if (slot || pirn_runq_ring_size(&v->q) != 0)
@@ -141,6 +145,6 @@ bool pirn_worker_steal(struct worker *w, bool take_slots)
 
 bool pirn_worker_is_prey(struct worker *v, const struct worker *w)
 {
-    return may_steal_from(w, v) && pirn_runq_size(&v->q) != 0 && is_settled(v) &&
+    return may_steal_from(w, v) && is_settled(v, pirn_runq_size(&v->q)) &&
            !pirn_worker_is_together(v);
 }

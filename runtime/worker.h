@@ -131,6 +131,8 @@ struct worker {
     _Atomic bool talks; /* its tasks had better stay together */
     char parker_before[64];
     struct parker parker;
+    _Atomic bool
+        waking; /* the owner is in the system call that wakes somebody (queue.c); thieves look */
     char parker_behind[64];
 
     _Atomic uint32_t rests; /* in which phase (pause.c): the owner; a futex of the pauser's */
