@@ -111,6 +111,8 @@ bool pirn_task_run_in_place(struct wait *wait, struct pirn_task *t, int *ret_sta
     atomic_store_explicit(&me->what, NULL, memory_order_relaxed);
     if (*ret_rc == 0 && ret_status != NULL)
         *ret_status = status;
+    if (pirn_worker_charge(w))
+        pirn_worker_pause(w); /* see join.c */
     return true;
 }
 

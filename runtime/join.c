@@ -156,7 +156,9 @@ int pirn_awaitable_await(struct pirn_awaitable *a, int *ret_status, int64_t dead
         return pirn_misuse("pirn_await", -EDEADLK);
     if (t != NULL && (t->flags & TASK_PREPARED) != 0)
         pirn_task_begin_awaited(a);
-    rc = pirn_wait_enter(&w);
+    /* To give way before the child has run would leave both in the queue, for a thief to part: it is
+     * done after it. (Who parks instead is charged there.) */
+    rc = t != NULL && !task_has_started(t) ? pirn_wait_enter_free(&w) : pirn_wait_enter(&w);
     if (rc == -ECANCELED && w.task != NULL)
         pass_on(&w, a); /* and leaves: see the head of the file */
     if (rc != 0)

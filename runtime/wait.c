@@ -54,24 +54,20 @@ static bool is_failing(const struct pirn_runtime *rt)
     return atomic_load_explicit(&rt->failing, memory_order_relaxed) != 0;
 }
 
-int pirn_wait_enter(struct wait *w)
+static inline __attribute__((always_inline)) int enter(struct wait *w, struct self *self)
 {
-    w->self = pirn_self();
-    if (w->self->worker != NULL && pirn_worker_charge(w->self->worker)) {
-        pirn_worker_pause(w->self->worker); /* a loop of calls that never wait gives way too */
-        w->self = pirn_self();
-    }
-    w->task = w->self->worker != NULL ? w->self->worker->current : w->self->pinned;
+    w->self = self;
+    w->task = self->worker != NULL ? self->worker->current : self->pinned;
     if (w->task == NULL) {
-        w->cell = &w->self->cell;
+        w->cell = &self->cell;
         w->waiter = &w->local;
         w->local.linked = false;
-        if (w->self->interruptible && pirn_cell_take_cancel(w->cell))
+        if (self->interruptible && pirn_cell_take_cancel(w->cell))
             return -ECANCELED;
     } else {
         w->cell = &w->task->cell;
         w->waiter = &w->task->waiter;
-        if (w->self->pinned != NULL && rt_phase(w->task->rt) == PHASE_PAUSE) {
+        if (self->pinned != NULL && rt_phase(w->task->rt) == PHASE_PAUSE) {
             pirn_pinned_leave(w->task->rt);
             pirn_pinned_enter(w->task->rt);
         }
@@ -82,6 +78,21 @@ int pirn_wait_enter(struct wait *w)
     }
     w->gen = cell_gen(cell_load(w->cell));
     return 0;
+}
+
+int pirn_wait_enter(struct wait *w)
+{
+    struct self *self = pirn_self();
+    if (self->worker != NULL && pirn_worker_charge(self->worker)) {
+        pirn_worker_pause(self->worker); /* a loop of calls that never wait gives way too */
+        self = pirn_self();
+    }
+    return enter(w, self);
+}
+
+int pirn_wait_enter_free(struct wait *w)
+{
+    return enter(w, pirn_self());
 }
 
 void pirn_wait_renew(struct wait *w)

@@ -30,6 +30,8 @@ struct wait {
 
 /* Begins a wait: 0, -ECANCELED (a pending cancel was taken), -ESHUTDOWN. */
 int pirn_wait_enter(struct wait *w);
+/* The same, but the caller charges the worker's budget itself, later. */
+int pirn_wait_enter_free(struct wait *w);
 
 /* Another wait in the same call, after one has ended: a pending cancel is left pending. */
 void pirn_wait_renew(struct wait *w);
