@@ -204,9 +204,10 @@ bool pirn_worker_is_together(const struct worker *v)
            clock_now() - atomic_load_explicit(&v->looked, memory_order_relaxed) < 2 * STRIDE_NS;
 }
 
-void pirn_note_contention(void)
+void pirn_lock_contended(struct lock *l)
 {
     struct worker *w = pirn_self()->worker;
     if (w != NULL)
         w->contended++;
+    lock_take(l);
 }

@@ -111,13 +111,11 @@ int pirn_wait_until(struct wait *w, const char *what, int64_t until);
 
 /* Takes the lock of something that coroutines talk through. That it is contended says that they had better
  * be on one worker (pace.c). */
-void pirn_note_contention(void);
+void pirn_lock_contended(struct lock *l);
 static inline void wait_lock(struct lock *l)
 {
-    if (__builtin_expect(!lock_try(l), 0)) {
-        pirn_note_contention();
-        lock_take(l);
-    }
+    if (__builtin_expect(!lock_try(l), 0))
+        pirn_lock_contended(l);
 }
 
 /* For loops that must not give up even when waits fail: lets others run, whatever the state. */

@@ -12,17 +12,27 @@
  *   2. or, with capacity 0, claims a sender and copies straight from its place;
  *   3. or is told the end; or links itself, drops the lock and parks.
  *
+ * What finds room, or an item and nobody who waits to send, is through after one lock and one copy
+ * (runtime/at_once.h); the rest is out of line.
  * A send or receive that meets a waiting peer costs one lock, one claim and one copy; the peer goes
  * into the worker's slot and runs next.
  */
 #include <errno.h>
 
 #include "api/channel/channel.h"
+#include "runtime/at_once.h"
 
 static char *slot(struct core *c, size_t i)
 {
     size_t at = c->first + i;
     return c->items + (at >= c->capacity ? at - c->capacity : at) * c->elem_size;
+}
+
+static void take_first(struct core *c, void *ret_item)
+{
+    copy_item(ret_item, slot(c, 0), c->elem_size);
+    c->first = c->first + 1 == c->capacity ? 0 : c->first + 1;
+    c->count--;
 }
 
 static int refuse(const pirn_channel *ch, unsigned side)
@@ -59,9 +69,7 @@ int pirn_channel_take(pirn_channel *ch, void *ret_item, struct handover *h)
         return refuse(ch, PIRN_CHANNEL_RECV);
     struct party *peer;
     if (c->count > 0) {
-        copy_item(ret_item, slot(c, 0), c->elem_size);
-        c->first = c->first + 1 == c->capacity ? 0 : c->first + 1;
-        c->count--;
+        take_first(c, ret_item);
         peer = party_claim(&c->sending, &h->wakeups);
         if (peer != NULL) {
             copy_item(slot(c, c->count++), peer->item, c->elem_size);
@@ -86,19 +94,25 @@ static bool lacks_item(const pirn_channel *ch, const void *item)
     return item == NULL && ch->core->elem_size != 0;
 }
 
-int pirn_channel_send(pirn_channel *channel, const void *item, pirn_time deadline)
+/* The rest of a send: what is not simply room in the ring. self: NULL, or the channel is locked and the
+ * wait is to begin. */
+static __attribute__((noinline)) int send_else(pirn_channel *channel, const void *item,
+                                               pirn_time deadline, struct self *self)
 {
+    struct core *c = channel->core;
     struct wait w;
     struct party me;
     struct handover h;
-    if (channel == NULL || lacks_item(channel, item))
-        return -EINVAL;
-    int rc = pirn_wait_enter(&w);
-    if (rc != 0)
-        return rc;
-    struct core *c = channel->core;
+    int rc;
+    if (self == NULL) {
+        rc = pirn_wait_enter(&w);
+        if (rc != 0)
+            return rc;
+        wait_lock(&c->lock);
+    } else {
+        wait_begin(&w, self);
+    }
     handover_init(&h);
-    wait_lock(&c->lock);
     rc = pirn_channel_offer(channel, item, &h);
     if (rc == -EAGAIN) {
         party_init(&me, (void *)(uintptr_t)item, channel); /* only read */
@@ -111,19 +125,42 @@ int pirn_channel_send(pirn_channel *channel, const void *item, pirn_time deadlin
     return rc;
 }
 
-int pirn_channel_recv(pirn_channel *channel, void *ret_item, pirn_time deadline)
+int pirn_channel_send(pirn_channel *channel, const void *item, pirn_time deadline)
 {
+    if (channel == NULL || lacks_item(channel, item))
+        return -EINVAL;
+    struct self *self = wait_at_once();
+    if (self != NULL) {
+        struct core *c = channel->core;
+        wait_lock(&c->lock);
+        if (c->count < c->capacity && c->receiving == NULL && c->receivers != 0 &&
+            (channel->open & PIRN_CHANNEL_SEND) != 0) {
+            copy_item(slot(c, c->count++), item, c->elem_size);
+            lock_drop(&c->lock);
+            return 0;
+        }
+    }
+    return send_else(channel, item, deadline, self);
+}
+
+/* Likewise. */
+static __attribute__((noinline)) int recv_else(pirn_channel *channel, void *ret_item,
+                                               pirn_time deadline, struct self *self)
+{
+    struct core *c = channel->core;
     struct wait w;
     struct party me;
     struct handover h;
-    if (channel == NULL || lacks_item(channel, ret_item))
-        return -EINVAL;
-    int rc = pirn_wait_enter(&w);
-    if (rc != 0)
-        return rc;
-    struct core *c = channel->core;
+    int rc;
+    if (self == NULL) {
+        rc = pirn_wait_enter(&w);
+        if (rc != 0)
+            return rc;
+        wait_lock(&c->lock);
+    } else {
+        wait_begin(&w, self);
+    }
     handover_init(&h);
-    wait_lock(&c->lock);
     rc = pirn_channel_take(channel, ret_item, &h);
     if (rc == -EAGAIN) {
         party_init(&me, ret_item, channel);
@@ -134,6 +171,23 @@ int pirn_channel_recv(pirn_channel *channel, void *ret_item, pirn_time deadline)
         return party_wait(&me, &w, &c->lock, &c->receiving, "channel recv", deadline);
     handover_finish(&h);
     return rc;
+}
+
+int pirn_channel_recv(pirn_channel *channel, void *ret_item, pirn_time deadline)
+{
+    if (channel == NULL || lacks_item(channel, ret_item))
+        return -EINVAL;
+    struct self *self = wait_at_once();
+    if (self != NULL) {
+        struct core *c = channel->core;
+        wait_lock(&c->lock);
+        if (c->count > 0 && c->sending == NULL && (channel->open & PIRN_CHANNEL_RECV) != 0) {
+            take_first(c, ret_item);
+            lock_drop(&c->lock);
+            return 1;
+        }
+    }
+    return recv_else(channel, ret_item, deadline, self);
 }
 
 int pirn_channel_try_send(pirn_channel *channel, const void *item)
