@@ -71,10 +71,9 @@ static inline __attribute__((always_inline)) int enter(struct wait *w, struct se
             pirn_pinned_leave(w->task->rt);
             pirn_pinned_enter(w->task->rt);
         }
-        if (is_failing(w->task->rt))
-            return -ESHUTDOWN;
-        if (task_take_cancel(w->task))
-            return -ECANCELED;
+        int rc = is_failing(w->task->rt) ? -ESHUTDOWN : task_take_cancel(w->task) ? -ECANCELED : 0;
+        if (rc != 0)
+            return rc;
     }
     w->gen = cell_gen(cell_load(w->cell));
     return 0;
