@@ -109,12 +109,12 @@ static __attribute__((noinline)) int send_else(pirn_channel *channel, const void
         if (rc != 0)
             return rc;
         wait_lock(&c->lock);
-    } else {
-        wait_begin(&w, self);
     }
     handover_init(&h);
     rc = pirn_channel_offer(channel, item, &h);
     if (rc == -EAGAIN) {
+        if (self != NULL)
+            wait_begin(&w, self);
         party_init(&me, (void *)(uintptr_t)item, channel); /* only read */
         party_link(&me, &w, &c->sending);
     }
@@ -157,12 +157,12 @@ static __attribute__((noinline)) int recv_else(pirn_channel *channel, void *ret_
         if (rc != 0)
             return rc;
         wait_lock(&c->lock);
-    } else {
-        wait_begin(&w, self);
     }
     handover_init(&h);
     rc = pirn_channel_take(channel, ret_item, &h);
     if (rc == -EAGAIN) {
+        if (self != NULL)
+            wait_begin(&w, self);
         party_init(&me, ret_item, channel);
         party_link(&me, &w, &c->receiving);
     }
