@@ -89,6 +89,16 @@ static inline uint32_t cell_gen(uint64_t word)
     return (uint32_t)(word >> 32);
 }
 
+/* What a thread sleeps on: a futex is half as long as the word. */
+static inline const void *cell_gen_half(const struct cell *c)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    return (const char *)&c->word + 4;
+#else
+    return &c->word;
+#endif
+}
+
 static inline unsigned cell_depth(uint64_t word)
 {
     return (unsigned)(word & CELL_DEPTH) / CELL_DEPTH_ONE;

@@ -115,11 +115,12 @@ struct pirn_task *pirn_worker_next_local(struct worker *w)
 /* On the side that was switched to: what became of the one that left, if it did not just yield. */
 static __attribute__((noinline)) void finish_other(struct worker *w)
 {
-    struct pirn_task *prev = w->prev;
+    struct pirn_task *prev = (struct pirn_task *)(w->left & ~(uintptr_t)AFTER_MASK); /* NOLINT */
     uint64_t word;
-    switch ((enum after)w->after) {
+    switch ((enum after)(w->left & AFTER_MASK)) {
     case AFTER_NOTHING:
     case AFTER_ROTATE: /* see finish_switch */
+    case AFTER_MASK:
         return;
     case AFTER_YIELD:
         if (task_is_on_strand(prev))
@@ -154,10 +155,14 @@ static __attribute__((noinline)) void finish_other(struct worker *w)
     }
 }
 
+_Static_assert(_Alignof(struct pirn_task) > AFTER_MASK,
+               "the low bits of a task's address are used");
+
 static inline __attribute__((always_inline)) void finish_switch(struct worker *w)
 {
-    if (__builtin_expect(w->after == AFTER_ROTATE, 1))
-        pirn_runq_rotate_end(&w->q, &w->prev->node);
+    uintptr_t left = w->left;
+    if (__builtin_expect((left & AFTER_MASK) == AFTER_ROTATE, 1))
+        pirn_runq_rotate_end(&w->q, &((struct pirn_task *)left)->node); /* NOLINT */
     else
         finish_other(w);
 }
@@ -223,8 +228,7 @@ static inline void give_way(struct worker *w, struct pirn_task *t, enum after af
     if (next == NULL && w->budget > 0 &&
         (after == AFTER_PAUSE || !task_is_on_strand(t) || !pirn_strand_pass(w, t, &next)))
         return; /* nobody else here */
-    w->prev = t;
-    w->after = (uint8_t)after;
+    w->left = (uintptr_t)t | after;
     finish_switch(go(w, &t->sp, next, false));
 }
 
@@ -240,19 +244,19 @@ void pirn_worker_pause(struct worker *w)
 }
 
 /* The common yield, in as few steps as may be: the queue is entered once, its oldest taken out, and
- * on the other side of the switch the yielder put at its end. */
+ * on the other side of the switch the yielder put at its end. A plain one stays here whatever the
+ * worker's role (see keeps in queue.c). */
 static inline __attribute__((always_inline)) bool rotate(struct worker *w, struct pirn_task *t)
 {
-    if (__builtin_expect(w->budget <= 1 || HARD_MODE || worker_role(w) != ROLE_PRIMARY ||
-                             !task_is_plain(t) ||
+    if (__builtin_expect(w->budget <= 1 || HARD_MODE || !task_is_plain(t) ||
                              atomic_load_explicit(&w->attention, memory_order_relaxed) != 0,
                          0))
         return false;
-    struct node *n = pirn_runq_rotate_begin(&w->q);
-    if (__builtin_expect(n == NULL, 0))
+    struct node *n;
+    if (__builtin_expect(!pirn_runq_rotate_begin(&w->q, &n), 0))
         return false;
     struct pirn_task *next = task_of_node(n);
-    if (__builtin_expect(!task_has_started(next), 0)) {
+    if (__builtin_expect(next->sp == NULL, 0)) { /* it has never run */
         pirn_runq_rotate_undo(&w->q);
         return false;
     }
@@ -260,8 +264,7 @@ static inline __attribute__((always_inline)) bool rotate(struct worker *w, struc
     atomic_store_explicit(&w->tick, tick + 1, memory_order_relaxed);
     w->budget--;
     w->slot_runs = 0;
-    w->prev = t;
-    w->after = AFTER_ROTATE;
+    w->left = (uintptr_t)t | AFTER_ROTATE;
     finish_switch(go(w, &t->sp, next, false));
     return true;
 }
@@ -320,8 +323,7 @@ void pirn_worker_park(struct worker *w, struct pirn_task *t, uint32_t gen, unsig
     struct pirn_task *next = leave_for(w, t);
     if (next == NULL && w->budget > 0 && task_is_on_strand(t))
         pirn_strand_pass(w, t, &next);
-    w->prev = t;
-    w->after = AFTER_PARK;
+    w->left = (uintptr_t)t | AFTER_PARK;
     w->park_gen = gen;
     w->park_how = how;
     finish_switch(go(w, &t->sp, next, false));
@@ -336,7 +338,7 @@ _Noreturn void pirn_worker_end(struct worker *w, struct stack *stack, void *fibe
 #else
     (void)fiber;
 #endif
-    w->after = AFTER_END;
+    w->left = AFTER_END;
     go(w, &w->dead_sp, next, true);
     __builtin_trap(); /* nobody resumes an ended task */
 }
@@ -385,7 +387,7 @@ void *pirn_worker_main(void *arg)
     }
 #endif
     while ((t = pirn_worker_find(w)) != NULL) {
-        w->after = AFTER_NOTHING; /* the scheduler itself leaves nothing behind */
+        w->left = AFTER_NOTHING; /* the scheduler itself leaves nothing behind */
         if (w->rt->debug)
             pirn_debug_step(w, NULL);
         go(w, &w->sched_sp, t, false);

@@ -14,7 +14,7 @@
  * (by compare-and-swap, so that the monitor cannot miss it).
  *
  * Field                        written by      read by
- * current, prev, after, budget, pass, now, ...  the owner    the owner
+ * current, left, budget, pass, now, ...  the owner    the owner
  * tick                         owner           monitor, peers: unchanged means stuck
  * role, stuck                  monitor         owner, peers
  * attention                    monitor         owner
@@ -54,12 +54,13 @@ enum {
     ATTENTION_DEBUG = 4 /* always, in debug mode: steps are timed (debug.c) */
 };
 enum after {
+    AFTER_ROTATE, /* a yield in the common case: the run queue is entered, and has room */
     AFTER_NOTHING,
     AFTER_YIELD,
-    AFTER_PAUSE,  /* a yield that keeps the strand */
-    AFTER_ROTATE, /* a yield in the common case: the run queue is entered, and has room */
+    AFTER_PAUSE, /* a yield that keeps the strand */
     AFTER_PARK,
-    AFTER_END
+    AFTER_END,
+    AFTER_MASK = 7 /* a task's address has room for them */
 };
 
 enum {
@@ -73,13 +74,12 @@ struct worker_counters {
 struct worker {
     /* The switch's own line: touched at every switch. */
     struct pirn_task *current;
-    void *sched_sp;         /* between the two: gcc would pair their stores through a vector */
-    struct pirn_task *prev; /* who switched away last, for finish_switch */
+    void *sched_sp; /* between the two: gcc would pair their stores through a vector */
+    uintptr_t left; /* who switched away last, and why (enum after): for finish_switch */
     struct pirn_runtime *rt;
     _Atomic uint64_t tick;
     int budget;         /* of the stride: what is left before the scheduler looks at the world */
     unsigned slot_runs; /* tasks in a row from the queue's slot */
-    uint8_t after;      /* enum after: what to do with prev */
     bool searching;     /* counted in idle.searching */
     bool took;          /* has taken a batch from an inject queue: maybe more than it can run */
     unsigned park_how;

@@ -117,9 +117,9 @@ static inline bool pirn_runq_push(struct runq *q, struct node *n)
 }
 
 /* Owner only, in two halves around a switch: enters the queue and takes the oldest of the ring, or
- * leaves again and says NULL if the ring is empty or the slot is not; then puts the one that was
+ * leaves again and says false if the ring is empty or the slot is not; then puts the one that was
  * switched away from at the end (or what was taken back to the front), and leaves. */
-static inline struct node *pirn_runq_rotate_begin(struct runq *q)
+static inline bool pirn_runq_rotate_begin(struct runq *q, struct node **ret_n)
 {
     biased_enter(&q->lock);
     uint32_t head = atomic_load_explicit(&q->head, memory_order_relaxed);
@@ -127,10 +127,11 @@ static inline struct node *pirn_runq_rotate_begin(struct runq *q)
                              atomic_load_explicit(&q->slot, memory_order_relaxed) != NULL,
                          0)) {
         biased_leave(&q->lock);
-        return NULL;
+        return false;
     }
     atomic_store_explicit(&q->head, head + 1, memory_order_relaxed);
-    return q->ring[head % RUNQ_CAPACITY];
+    *ret_n = q->ring[head % RUNQ_CAPACITY];
+    return true;
 }
 
 static inline void pirn_runq_rotate_undo(struct runq *q)
