@@ -91,12 +91,14 @@ FIBER_NO_TSAN static inline void *fiber_switch(void **save_sp, const struct fibe
 #else
     (void)dying;
 #endif
-    if (__builtin_expect(__cxa_get_globals == NULL, 1)) {
-        got = fiber_jump(save_sp, to, arg);
-    } else {
+    bool cxx = __cxa_get_globals != NULL;
+    __asm__("" : "+r"(cxx)); /* gcc expects a weak symbol to be there, whatever it is told */
+    if (__builtin_expect(cxx, 0)) {
         struct cxx_globals kept = fiber_keep_cxx();
         got = fiber_jump(save_sp, to, arg);
         fiber_put_cxx(kept);
+    } else {
+        got = fiber_jump(save_sp, to, arg);
     }
 #ifdef PIRN_ASAN
     __sanitizer_finish_switch_fiber(fake, NULL, NULL);
