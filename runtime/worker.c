@@ -120,7 +120,6 @@ static __attribute__((noinline)) void finish_other(struct worker *w)
     switch ((enum after)(w->left & AFTER_MASK)) {
     case AFTER_NOTHING:
     case AFTER_ROTATE: /* see finish_switch */
-    case AFTER_MASK:
         return;
     case AFTER_YIELD:
         if (task_is_on_strand(prev))
@@ -155,8 +154,7 @@ static __attribute__((noinline)) void finish_other(struct worker *w)
     }
 }
 
-_Static_assert(_Alignof(struct pirn_task) > AFTER_MASK,
-               "the low bits of a task's address are used");
+_Static_assert(_Alignof(struct pirn_task) > AFTER_MASK, "its low bits are used");
 
 static inline __attribute__((always_inline)) void finish_switch(struct worker *w)
 {

@@ -59,7 +59,9 @@ enum after {
     AFTER_YIELD,
     AFTER_PAUSE, /* a yield that keeps the strand */
     AFTER_PARK,
-    AFTER_END,
+    AFTER_END
+};
+enum {
     AFTER_MASK = 7 /* a task's address has room for them */
 };
 
