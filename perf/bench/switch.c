@@ -3,6 +3,10 @@
  * and resumes. A pair is there and back, two switches, as in a jump into a context and out of it.
  *
  *   pairs=10000000
+ *
+ * ns a pair, medians of 9 in turns: 9.7 to 10.0, boost 10.1 to 10.3; 10.3 to 10.5 before who has left, and
+ * why, were one word, the way without C++ kept nothing of C++, and a task that has never run was known by its
+ * stack pointer.
  */
 #include "perf/bench/bench.h"
 #include "perf/bench/rows.h"
