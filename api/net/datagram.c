@@ -137,5 +137,5 @@ ssize_t pirn_recv_fds(int fd, void *buf, size_t n, int *ret_fds, size_t max, siz
         return got;
     size_t count = take_fds(&msg, ret_fds, max);
     *ret_count = count < max ? count : max;
-    return count > max || (msg.msg_flags & MSG_CTRUNC) != 0 ? -EMSGSIZE : got;
+    return count > max || (msg.msg_flags & (MSG_CTRUNC | MSG_TRUNC)) != 0 ? -EMSGSIZE : got;
 }

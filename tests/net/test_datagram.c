@@ -242,9 +242,31 @@ static void passing(void)
     CHECK_OK(pirn_close(pipe_fds[1]));
 }
 
+/* A datagram that is cut off says so, and its descriptors are the caller's all the same. */
+static void cut_off(void)
+{
+    int pair[2], pipe_fds[2], got[2];
+    char buf[4];
+    size_t count = 77;
+    CHECK_OK(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, pair));
+    support_pipe(pipe_fds);
+    CHECK_EQ(pirn_send_fds(pair[0], "abcdef", 6, pipe_fds, 1, PIRN_NEVER), 6);
+    CHECK_EQ(pirn_recv_fds(pair[1], buf, sizeof(buf), got, 2, &count, PIRN_NEVER), -EMSGSIZE);
+    CHECK_EQ(count, 1);
+    CHECK_OK(close(got[0]));
+    CHECK_EQ(pirn_send_fds(pair[0], "abcd", 4, pipe_fds, 1, PIRN_NEVER), 4);
+    CHECK_EQ(pirn_recv_fds(pair[1], buf, sizeof(buf), got, 2, &count, PIRN_NEVER), 4);
+    CHECK_OK(close(got[0]));
+    for (int i = 0; i < 2; i++) {
+        CHECK_OK(pirn_close(pair[i]));
+        CHECK_OK(pirn_close(pipe_fds[i]));
+    }
+}
+
 START_TEST(descriptors_travel)
 {
     support_everywhere(passing);
+    support_everywhere(cut_off);
 }
 END_TEST
 

@@ -220,7 +220,8 @@ PIRN_API ssize_t pirn_send_fds(int fd, const void *buf, size_t n, const int *fds
 /*
  * Receives up to n bytes, as pirn_recv, and what descriptors came with them: at most max (253) of them to
  * ret_fds, how many to *ret_count. They are close-on-exec and the caller's. Were there more, or has
- * the process no room for them (RLIMIT_NOFILE), those beyond are closed and it is -EMSGSIZE: then ret_fds and *ret_count are written all the same, as is buf.
+ * the process no room for them (RLIMIT_NOFILE), those beyond are closed and it is -EMSGSIZE, as with a
+ * datagram of more than n bytes: then ret_fds and *ret_count are written all the same, as is buf.
  * [anywhere; suspends]
  */
 PIRN_API ssize_t pirn_recv_fds(int fd, void *buf, size_t n, int *ret_fds, size_t max,
