@@ -15,6 +15,10 @@
 #include <string.h>
 #include <strings.h>
 
+enum {
+    HEADS_MAX = 100 /* of one response: those that are not final */
+};
+
 /* ---- The client -------------------------------------------------------------------------- */
 
 static int complete(pirn_http_client *client)
@@ -222,12 +226,12 @@ static int by_deadline(void *user, bool begun, pirn_time *ret_deadline)
 
 static int receive_head(struct exchange *x, struct wire *w, pirn_time deadline)
 {
-    int err;
+    int err, heads = 0;
     do { /* what is not final (100 Continue, 103 Early Hints) is passed over */
         pirn_http_message_next(&w->in, strcmp(x->method, "HEAD") == 0);
         err = pirn_http_wire_head(w, by_deadline, &deadline);
-        if (err == 0 && w->in.status == 101)
-            err = -EBADMSG; /* to a protocol that nobody asked for */
+        if (err == 0 && (w->in.status == 101 || ++heads > HEADS_MAX))
+            err = -EBADMSG; /* to a protocol that nobody asked for; or for ever */
     } while (err == 0 && w->in.status < 200);
     if (err == -EBADMSG && w->in.refused == 431)
         err = -EMSGSIZE;
@@ -289,7 +293,8 @@ int pirn_http_send(pirn_http_client *client, const pirn_http_call *call,
                    pirn_http_response **ret_response, pirn_time deadline)
 {
     struct exchange x;
-    if (client == NULL || call == NULL || call->size != sizeof(*call) || ret_response == NULL)
+    if (client == NULL || call == NULL || call->size != sizeof(*call) || ret_response == NULL ||
+        (call->headers == NULL && call->header_count != 0))
         return -EINVAL;
     int err = prepare(&x, client, call);
     if (err < 0) {

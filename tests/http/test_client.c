@@ -384,6 +384,8 @@ static int misuse(void *arg)
     CHECK_EQ(pirn_http_send(client, &call, &response, PIRN_NEVER), -EINVAL);
     field = (pirn_http_field){"Content-Length", "7"};
     CHECK_EQ(pirn_http_send(client, &call, &response, PIRN_NEVER), -EINVAL);
+    call.headers = NULL;
+    CHECK_EQ(pirn_http_send(client, &call, &response, PIRN_NEVER), -EINVAL);
     call.header_count = 0;
     call.method = "GET / HTTP/1.1\r\n";
     CHECK_EQ(pirn_http_send(client, &call, &response, PIRN_NEVER), -EINVAL);

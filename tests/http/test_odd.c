@@ -62,6 +62,38 @@ static int no_body(void *arg)
     return 0;
 }
 
+/* A server that never comes to its reply. */
+static int hints_for_ever(void *arg)
+{
+    enum {
+        HINTS = 200
+    };
+    static const char hint[] = "HTTP/1.1 103 Early Hints\r\n\r\n";
+    static char reply[HINTS * sizeof(hint)];
+    struct sockaddr_in addr;
+    struct oddity o = {support_listen(&addr, 16), reply};
+    pirn_http_client *client;
+    pirn_http_response *response;
+    char url[64];
+    (void)arg;
+    for (size_t i = 0; i < HINTS; i++)
+        memcpy(reply + i * (sizeof(hint) - 1), hint, sizeof(hint));
+    pirn_task *task = support_spawn(answer, &o);
+    snprintf(url, sizeof(url), "http://127.0.0.1:%d/", ntohs(addr.sin_port));
+    CHECK_OK(pirn_http_client_new(&client, NULL));
+    CHECK_EQ(pirn_http_get(client, url, &response, PIRN_NEVER), -EBADMSG);
+    pirn_http_client_free(client);
+    CHECK_OK(support_join(task));
+    pirn_close(o.listener);
+    return 0;
+}
+
+START_TEST(s168_hints_have_an_end)
+{
+    FOR_WORKERS(w) CHECK_OK(support_run(w, hints_for_ever, NULL));
+}
+END_TEST
+
 START_TEST(s168_what_has_no_body_has_none)
 {
     FOR_WORKERS(w) CHECK_OK(support_run(w, no_body, NULL));
@@ -352,7 +384,7 @@ START_TEST(s171_json_is_as_deep_as_a_stack_carries)
 }
 END_TEST
 
-SUPPORT_MAIN("http/odd", s168_what_has_no_body_has_none,
+SUPPORT_MAIN("http/odd", s168_what_has_no_body_has_none, s168_hints_have_an_end,
              s168_a_reply_is_heard_though_the_request_was_cut_off,
              s171_what_waits_to_be_sent_is_sent_once,
              s171_a_cancel_of_the_servers_is_not_the_callers,
