@@ -21,32 +21,47 @@ pirn_time pirn_after_ns(int64_t ns)
     return (pirn_time){at};
 }
 
-static pirn_time after(int64_t n, int64_t unit)
+static int64_t times(int64_t n, int64_t unit)
 {
     int64_t ns;
     if (__builtin_mul_overflow(n, unit, &ns))
-        return n > 0 ? PIRN_NEVER : PIRN_NOW;
-    return pirn_after_ns(ns);
+        return n > 0 ? INT64_MAX : INT64_MIN;
+    return ns;
+}
+
+static int64_t seconds(double s)
+{
+    double ns = s * 1e9;
+    if (isnan(ns))
+        return 0;
+    if (ns >= 9.2e18)
+        return INT64_MAX;
+    return ns <= -9.2e18 ? INT64_MIN : (int64_t)ns;
 }
 
 pirn_time pirn_after_us(int64_t us)
 {
-    return after(us, 1000);
+    return pirn_after_ns(times(us, 1000));
 }
 
 pirn_time pirn_after_ms(int64_t ms)
 {
-    return after(ms, 1000000);
+    return pirn_after_ns(times(ms, 1000000));
 }
 
 pirn_time pirn_after_s(double s)
 {
-    double ns = s * 1e9;
-    if (isnan(ns))
-        return pirn_now();
-    if (ns >= 9.2e18)
-        return PIRN_NEVER;
-    return ns <= -9.2e18 ? PIRN_NOW : pirn_after_ns((int64_t)ns);
+    return pirn_after_ns(seconds(s));
+}
+
+pirn_time pirn_span_ms(int64_t ms)
+{
+    return (pirn_time){times(ms, 1000000)};
+}
+
+pirn_time pirn_span_s(double s)
+{
+    return (pirn_time){seconds(s)};
 }
 
 static clockid_t clock_id(pirn_clock clock)

@@ -71,7 +71,7 @@ static int tick(show *s)
 {
     pirn_time begun = pirn_now(), line = pirn_after_ms(LINE_MS), due, now;
     pirn_ticker ticker;
-    int n = 0, err = pirn_ticker_init(&ticker, (pirn_time){TICK_MS * 1000000LL}, PIRN_MISSED_SKIP);
+    int n = 0, err = pirn_ticker_init(&ticker, pirn_span_ms(TICK_MS), PIRN_MISSED_SKIP);
 
     while (err >= 0) {
         due = ticker.next;

@@ -58,9 +58,8 @@ extern "C" {
 
 /*
  * A point on a clock, or a span, in nanoseconds. A struct, so that a bare 1000 does not compile. Deadlines
- * are points: pirn_after_s(5). Spans (config->grace, a ticker's period, ...) are written out:
- * (pirn_time){5 * INT64_C(1000000000)}. There is no telling them apart: a pirn_after_s(5) that is given as
- * a span is as long as the machine has been up.
+ * are points: pirn_after_s(5). Spans (config->grace, a ticker's period, ...) are made by pirn_span_s(5). There
+ * is no telling them apart: a pirn_after_s(5) that is given as a span is as long as the machine has been up.
  */
 typedef struct pirn_time {
     int64_t ns;
@@ -73,7 +72,9 @@ PIRN_API pirn_time pirn_now(void);            /* the monotonic clock; [anywhere]
 PIRN_API pirn_time pirn_after_ns(int64_t ns); /* now + ns, saturating; [anywhere] */
 PIRN_API pirn_time pirn_after_us(int64_t us);
 PIRN_API pirn_time pirn_after_ms(int64_t ms);
-PIRN_API pirn_time pirn_after_s(double s); /* NaN is treated as now */
+PIRN_API pirn_time pirn_after_s(double s);   /* NaN is treated as now */
+PIRN_API pirn_time pirn_span_ms(int64_t ms); /* saturating; [anywhere] */
+PIRN_API pirn_time pirn_span_s(double s);    /* NaN is treated as 0 */
 
 typedef enum pirn_clock {
     PIRN_CLOCK_MONOTONIC, /* stands still while the machine is suspended */

@@ -48,6 +48,11 @@ static void arithmetic(void)
     CHECK_EQ(pirn_after_s(1e300).ns, PIRN_NEVER.ns);
     CHECK_LE(pirn_after_s(-1e300).ns, 0);
     CHECK_LE(pirn_after_ms(INT64_MIN).ns, 0);
+    CHECK_EQ(pirn_span_ms(5).ns, 5 * MS);
+    CHECK_EQ(pirn_span_ms(INT64_MAX).ns, INT64_MAX);
+    CHECK_EQ(pirn_span_s(1.5).ns, 1500 * MS);
+    CHECK_EQ(pirn_span_s(-1e300).ns, INT64_MIN);
+    CHECK_EQ(pirn_span_s(__builtin_nan("")).ns, 0);
     struct {
         int64_t got, ns;
     } now[] = {

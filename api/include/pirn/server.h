@@ -19,7 +19,7 @@
  *     pirn_server *server;
  *     pirn_server_config config = PIRN_SERVER_INIT;
  *     config.limit = 10000;
- *     config.idle = (pirn_time){60000000000}; // who says nothing for a minute is sent away
+ *     config.idle = pirn_span_s(60); // who says nothing for a minute is sent away
  *     int rc = pirn_server_new(&server, handle, NULL, &config);
  *     if (rc == 0)
  *         rc = pirn_server_listen(server, "127.0.0.1", "8080", NULL, PIRN_NEVER);
