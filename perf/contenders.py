@@ -14,6 +14,7 @@ BUILD = Path(os.environ.get("BUILD_DIR", HERE.parent / "build")).resolve()
 OUT = Path(os.environ.get("PEERS_DIR", BUILD / "perf")).resolve()
 BENCH = BUILD / "bin" / "bench"
 ECHO = BUILD / "bin" / "echo"
+SIMULATE = BUILD / "bin" / "simulate"
 TOOL_PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/go/bin",
                              str(Path.home() / ".cargo" / "bin")])
 BUILD_SECONDS = int(os.environ.get("PEERS_BUILD_SECONDS", 240))  # longer: left out, its registry is out of reach, say
@@ -161,6 +162,17 @@ def look(pid, seen):
         seen[key] = max(seen.get(key, 0), float(value.split()[0]))
 
 
+def figures(output):
+    """Its key=value lines, but for those whose value is a word."""
+    for line in output.splitlines():
+        key, found, value = line.partition("=")
+        try:
+            if found:
+                yield key, float(value)
+        except ValueError:
+            pass
+
+
 def numbers(command, watched=True):
     """Runs a command (a list) and gives its key=value lines as numbers; None if it failed.
 
@@ -182,5 +194,4 @@ def numbers(command, watched=True):
         why = f"not done after {RUN_SECONDS} s" if time.monotonic() > end else errors
         print(f"\n{' '.join(command)}: status {process.returncode}\n{why}", file=sys.stderr)
         return None
-    pairs = (line.split("=", 1) for line in output.splitlines() if "=" in line)
-    return seen | {key: float(value) for key, value in pairs}
+    return seen | dict(figures(output))

@@ -2,7 +2,8 @@
  * Row growth: what a spawn (with its join), a yield, a timer armed and cancelled, and a wake-up cost beside more
  * and more coroutines that are alive and parked, in a sleep that ends in an hour.
  *
- *   alive=1000000 (at most; the sizes are 1,000, 100,000 and this) rounds=5 workers=1
+ *   alive=1000000 (at most; the sizes are 1,000, 100,000 and this) rounds=5 workers=1; only=N: that size alone,
+ *   as NAME_ns
  *   1. spawn sleepers until so many are parked
  *   2. rounds times: each operation many times over; the best round counts
  *   3. when all sizes are through: NAME_growth, the dearest size over the cheapest. It should be below 2,
@@ -46,6 +47,7 @@ static const char *const names[WHATS] = {"spawn", "yield", "arm", "cancel", "wak
 
 static struct {
     int64_t sizes[SIZES], rounds;
+    int count; /* of sizes */
     pirn_task **sleepers;
     pirn_time until;
     _Atomic int64_t parked; /* relaxed: counted by the sleepers, read by main */
@@ -149,15 +151,19 @@ static void print(void)
     for (int what = 0; what < WHATS; what++) {
         char key[64];
         double least = growth.best[0][what], most = least;
-        for (int i = 0; i < SIZES; i++) {
+        for (int i = 0; i < growth.count; i++) {
             double each = growth.best[i][what];
-            snprintf(key, sizeof(key), "%s_ns_%lld", names[what], (long long)growth.sizes[i]);
+            if (growth.count == 1)
+                snprintf(key, sizeof(key), "%s_ns", names[what]);
+            else
+                snprintf(key, sizeof(key), "%s_ns_%lld", names[what], (long long)growth.sizes[i]);
             bench_out(key, each);
             least = each < least ? each : least;
             most = each > most ? each : most;
         }
         snprintf(key, sizeof(key), "%s_growth", names[what]);
-        bench_out(key, most / least);
+        if (growth.count > 1)
+            bench_out(key, most / least);
     }
 }
 
@@ -169,14 +175,14 @@ static int run(void *arg)
     bench_ok(pirn_channel_new(&growth.fro, sizeof(int64_t), 0, NULL), "channel");
     for (int i = 0; i < TIMERS; i++)
         bench_ok(pirn_timer_init(&growth.timers[i], NULL, nothing, NULL), "timer");
-    for (int i = 0; i < SIZES; i++) {
+    for (int i = 0; i < growth.count; i++) {
         park_until_there_are(growth.sizes[i]);
         for (int64_t k = 0; k < growth.rounds; k++)
             round_of(i);
     }
     print();
 
-    int64_t all = growth.sizes[SIZES - 1], begin = bench_now();
+    int64_t all = growth.sizes[growth.count - 1], begin = bench_now();
     for (int64_t i = 0; i < all; i++)
         bench_ok(pirn_cancel(growth.sleepers[i], NULL), "cancel");
     for (int64_t i = 0; i < all; i++) {
@@ -197,9 +203,14 @@ void bench_row_growth(void)
     growth.sizes[1] = 100000;
     growth.sizes[2] = bench_int("alive", 1000000);
     growth.rounds = bench_int("rounds", 5);
-    if (growth.sizes[2] < growth.sizes[1] || growth.rounds < 1)
-        bench_fail("alive= at least 100000, rounds= at least 1", EINVAL);
-    growth.sleepers = bench_alloc((size_t)growth.sizes[2], sizeof(pirn_task *));
+    growth.count = SIZES;
+    if (bench_arg("only", NULL) != NULL) {
+        growth.sizes[0] = bench_int("only", 0);
+        growth.count = 1;
+    }
+    if (growth.sizes[2] < growth.sizes[1] || growth.sizes[0] < 1 || growth.rounds < 1)
+        bench_fail("alive= at least 100000, only= and rounds= at least 1", EINVAL);
+    growth.sleepers = bench_alloc((size_t)growth.sizes[growth.count - 1], sizeof(pirn_task *));
     growth.timers = bench_alloc(TIMERS, sizeof(pirn_timer));
     bench_run((int)bench_int("workers", 1), run, NULL);
     free(growth.sleepers);

@@ -24,6 +24,7 @@ TINY = {
     "echo": "conns=2 ms=50", "connections": "conns=2 ms=50", "cpu_share": "conns=2 ms=50", "mixed": "stretches=2 stretch_ms=50",
     "stuck": "spin_ms=50", "wake": "rounds=10", "scaling": "work_us=50 conns=2 ms=50",
     "claims": "second_ms=50", "growth": "alive=100000 rounds=1",
+    "workers": "tasks=200",
 }
 
 
