@@ -58,6 +58,9 @@ int support_main(const char *name, const TTest *const *tests, size_t n);
 /* Upper time bounds may be checked: no sanitizer, no hard mode, and PIRN_TEST_TIMING is not 0. */
 bool support_timing(void);
 bool support_slow(void); /* hard mode or a sanitizer */
+bool support_asan(void); /* AddressSanitizer */
+/* In a fork's child: a hang ends it by SIGALRM, of which Check's handler would end the whole process group. */
+void support_alarm(unsigned seconds);
 bool support_tsan(void); /* ThreadSanitizer: signals wait for a call it intercepts */
 /* n in a plain build, a tenth of it in a slow one, at least 1. */
 int support_rounds(int n);

@@ -35,7 +35,7 @@ static inline void child_start(struct child *c, child_fn fn, int workers)
     c->pid = fork();
     CHECK(c->pid >= 0);
     if (c->pid == 0) {
-        alarm(200);
+        support_alarm(200);
         signal(SIGINT, SIG_DFL); /* Check's handler kills everybody, and would be passed on to */
         dup2(pair[1], 2);
         close(pair[0]);

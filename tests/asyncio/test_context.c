@@ -250,7 +250,7 @@ static int die(int workers, bool reports, char *text, size_t size)
         pirn_config config = PIRN_CONFIG_INIT;
         struct sigaction action = {.sa_handler = look_at_neighbours, .sa_flags = SA_ONSTACK};
         dup2(fds[1], STDERR_FILENO);
-        alarm(200);
+        support_alarm(200);
         config.workers = workers;
         config.flags = reports ? PIRN_REPORT_OVERFLOW : 0;
         if (!reports)

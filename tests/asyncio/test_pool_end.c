@@ -357,7 +357,7 @@ START_TEST(a11_s112_pools_and_forks)
     pid_t child = support_tsan() ? 0 : fork(); /* TSan wants no threads after a fork of threads */
     CHECK_GE(child, 0);
     if (child == 0 && !support_tsan()) {
-        alarm(60);
+        support_alarm(60);
         refuses(pool);
         CHECK_EQ(pirn_thread_pool_close(pool, PIRN_NEVER), -ESHUTDOWN);
         CHECK_OK(pirn_cancel(b, NULL)); /* of the copy */

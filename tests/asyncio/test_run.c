@@ -286,7 +286,7 @@ static void in_child(struct forked *f)
     pirn_runtime *both[2] = {f->own, f->other};
     pirn_task *task;
     int status, value = 11;
-    alarm(200);
+    support_alarm(200);
     CHECK(pirn_spawn(&task, give, &value) < 0);
     for (int i = 0; i < 2; i++) {
         there.runtime = both[i];

@@ -245,7 +245,7 @@ START_TEST(every_case)
             snprintf(number, sizeof(number), "%d", i);
             setenv("PIRN_FAULT", cases[i].rules, 1);
             setenv("PIRN_TEST_FAULT_CASE", number, 1);
-            alarm(60);
+            support_alarm(60);
             execl("/proc/self/exe", "fault", (char *)NULL);
             _exit(126);
         }

@@ -42,7 +42,7 @@ static int own_child(void *arg)
 
 static void in_child(void)
 {
-    alarm(100);
+    support_alarm(100);
     for (int i = 0; i < 2; i++)
         if (pirn_run(own_child, NULL) != 0)
             _exit(1);
@@ -96,5 +96,7 @@ int main(void)
     const TTest *tests[] = {a168_beside_forks_of_the_program};
     if (support_tsan())
         return 77; /* it starts no thread in the child of a process that has several */
+    if (support_asan())
+        return 77; /* its allocator's locks may be held for ever in such a child */
     return support_main("subprocess/forks", tests, 1);
 }

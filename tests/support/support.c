@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <dlfcn.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <time.h>
@@ -42,13 +43,28 @@ static long from_environment(const char *name, long otherwise)
 #define HAS_FEATURE(x) 0
 #endif
 
-bool support_slow(void)
+bool support_asan(void)
 {
-#if defined(PIRN_HARD) || defined(__SANITIZE_ADDRESS__) || HAS_FEATURE(address_sanitizer)
+#if defined(__SANITIZE_ADDRESS__) || HAS_FEATURE(address_sanitizer)
     return true;
 #else
-    return support_tsan();
+    return false;
 #endif
+}
+
+bool support_slow(void)
+{
+#ifdef PIRN_HARD
+    return true;
+#else
+    return support_asan() || support_tsan();
+#endif
+}
+
+void support_alarm(unsigned seconds)
+{
+    signal(SIGALRM, SIG_DFL);
+    alarm(seconds);
 }
 
 bool support_timing(void)
