@@ -6,7 +6,7 @@
  *   variant=direct: the file is opened with O_DIRECT, reads=60000
  *
  * Hot, medians of nine turns on a quiet machine: 524 ns a read (1,024 of CPU, nine tenths of it the kernel's), Go 522
- * (983). Beside other load 1,012 and Go 823 (medians of five): the kernel drops cached pages then.
+ * (983). Beside other load 1,012 and Go 823 (medians of five).
  * O_DIRECT: 14.2 us a read, fio 14.1, Go 26.9; CPU 4.7, 5.5 and 17 us: the device.
  *
  * Hot, the file is in the cache: it has just been written. Every byte range that is read begins with its
