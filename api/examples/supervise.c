@@ -110,7 +110,7 @@ static int keep_running(void *arg)
 
     for (;;) {
         pirn_time steady = pirn_after_ms(STEADY_MS);
-        int status, rc = run_once(c, &status);
+        int status = 0, rc = run_once(c, &status);
         if (rc == -ECANCELED)
             return rc;
         if (pirn_now().ns >= steady.ns)
@@ -142,7 +142,7 @@ static int start(void *arg)
 
     if (rc == 0)
         rc = pirn_scope_open(&scope, 0);
-    if (rc < 0)
+    if (rc != 0)
         return rc;
     for (; rc == 0 && c->text != NULL; c++)
         rc = pirn_scope_spawn(scope, keep_running, c, PIRN_NEVER);
