@@ -36,8 +36,13 @@ static int measure(void *arg)
     CHECK_OK(pirn_sleep(pirn_after_ms(20)));
     long each = (support_resident() - before) / (CONNECTIONS - WARM);
     printf("an idle connection has %ld bytes\n", each);
+#ifdef __clang__ /* whose frames are larger: the handler's reach into a second page of the stack */
+    long most = 6144 + 4096;
+#else
+    long most = 6144;
+#endif
     if (!support_slow())
-        CHECK_LE(each, 6144);
+        CHECK_LE(each, most);
     for (int i = 0; i < CONNECTIONS; i++) { /* they are as good as new */
         site_say(fds[i], "GET /hello/again HTTP/1.1\r\nHost: x\r\n\r\n");
         site_hear_words(fds[i], text, sizeof(text), "again", 1);

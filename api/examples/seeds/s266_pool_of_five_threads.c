@@ -28,8 +28,9 @@ int main(void)
     must(pirn_thread_pool_new(&pool, THREADS));
     for (int i = 0; i < JOBS; i++)
         must(pirn_thread_pool_submit(pool, &jobs[i], func, (void *)(intptr_t)i));
-    while (!pirn_job_is_running(jobs[THREADS - 1])) /* a thread has to start first */
-        sched_yield();
+    for (int i = 0; i < THREADS; i++) /* its thread has to start first */
+        while (!pirn_job_is_running(jobs[i]) && !pirn_done(jobs[i]))
+            sched_yield();
     for (int i = 0; i < JOBS; i++) {
         printf("<job at %p, %s>\n", (void *)jobs[i],
                pirn_job_is_running(jobs[i]) ? "running" : "pending");
