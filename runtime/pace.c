@@ -88,8 +88,8 @@ void pirn_worker_begin_stride(struct worker *w)
         bool talks = w->woken_here >= (tick - w->stride_tick) / 4 &&
                      each < (w->fetched < w->woken_here / 8 ? TALK_NS : TALK_APART_NS);
         talks |= now < w->talks_until;
-        if (talks !=
-            atomic_load_explicit(&w->talks, memory_order_relaxed)) /* peers have the line */
+        /* Peers have the line: it is written only if it changes. */
+        if (talks != atomic_load_explicit(&w->talks, memory_order_relaxed))
             atomic_store_explicit(&w->talks, talks, memory_order_relaxed);
     }
     w->budget = w->stride;

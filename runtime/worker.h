@@ -125,9 +125,9 @@ struct worker {
     unsigned contended;  /* locks of channels and queues not had at once */
     uint32_t random;
 
-    char
-        peers_before[64]; /* who searches reads these of everybody, and they seldom change: what the
-                              owner writes often is on other lines (perf/simulate/main.c) */
+    /* Who searches reads these of everybody, and they seldom change: what the owner writes often is on
+     * other lines (perf/simulate/main.c). */
+    char peers_before[64];
     _Atomic uint32_t role, stuck;
     unsigned index;
     _Atomic bool talks; /* its tasks had better stay together */
