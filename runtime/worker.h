@@ -114,7 +114,7 @@ struct worker {
     uint64_t stride_tick;
     int stride;
     _Atomic uint64_t pass;    /* the scheduler's looks; monitor reads it */
-    _Atomic int64_t looked;   /* `now`, for peers (pace.c, as the next four; owner) */
+    _Atomic int64_t looked;   /* `now`, for peers (pace.c, as the next three; owner) */
     _Atomic int64_t ran_long; /* when a stride last took much longer than it ought to */
     _Atomic int64_t idle_at;  /* when its queue was last empty */
     _Atomic uint32_t each_ns; /* from switch to switch, in the last stride */
@@ -130,11 +130,12 @@ struct worker {
     char peers_before[64];
     _Atomic uint32_t role, stuck;
     unsigned index;
-    _Atomic bool talks; /* its tasks had better stay together */
+    _Atomic bool talks; /* the owner, in pace.c: its tasks had better stay together */
     char parker_before[64];
     struct parker parker;
-    _Atomic bool
-        waking; /* the owner is in the system call that wakes somebody (queue.c); thieves look */
+    /* The owner is in the system call that wakes somebody (queue.c). Relaxed, as talks: thieves take it for a
+     * hint. */
+    _Atomic bool waking;
     char parker_behind[64];
 
     _Atomic uint32_t rests; /* in which phase (pause.c): the owner; a futex of the pauser's */
