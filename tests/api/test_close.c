@@ -2,50 +2,9 @@
  * pirn_close while calls are in flight on the descriptor: they end with -EBADF, and what then
  * gets the same number is not robbed of its data.
  */
-#include "tests/support.h"
+#include "tests/api/close.h"
 
 #include <fcntl.h>
-#include <poll.h>
-
-struct user {
-    int fd;
-    ssize_t (*call)(struct user *u);
-    char buf[16];
-    atomic_int began;
-    ssize_t rc;
-};
-
-static ssize_t u_recv(struct user *u)
-{
-    return pirn_recv(u->fd, u->buf, sizeof(u->buf), 0, PIRN_NEVER);
-}
-
-static ssize_t u_recvmsg(struct user *u)
-{
-    struct iovec vec = {u->buf, sizeof(u->buf)};
-    struct msghdr msg = {.msg_iov = &vec, .msg_iovlen = 1};
-    return pirn_recvmsg(u->fd, &msg, 0, pirn_after_s(1000));
-}
-
-static ssize_t u_read(struct user *u)
-{
-    return pirn_read(u->fd, u->buf, sizeof(u->buf), PIRN_NEVER);
-}
-
-static ssize_t u_poll(struct user *u)
-{
-    return pirn_poll(u->fd, POLLIN, PIRN_NEVER);
-}
-
-static ssize_t u_send(struct user *u) /* its buffer was filled up before */
-{
-    return pirn_send(u->fd, u->buf, sizeof(u->buf), 0, PIRN_NEVER);
-}
-
-static ssize_t u_write(struct user *u)
-{
-    return pirn_write(u->fd, u->buf, sizeof(u->buf), PIRN_NEVER);
-}
 
 static ssize_t (*const uses[])(struct user *u) = {u_recv, u_recvmsg, u_read,
                                                   u_poll, u_send,    u_write};
