@@ -3,7 +3,7 @@
   1. the machine is probed (noise.py); is it too noisy, it is given PATIENCE seconds to settle
   2. a round is one run of each contender, each round begins with another one; before each the machine
      is probed again, and once at the end, so that the probes see the time that the runs see
-  3. was it too noisy over all of it, the case is done once more, and then refused
+  3. was it too noisy over all of it, the case is refused (record.py asks again when the rest is done)
 
 A contender that fails is out; the others go on.
 """
@@ -15,7 +15,6 @@ import results
 
 PATIENCE = 20  # seconds, in front of a case
 PAUSE = 2
-ATTEMPTS = 2
 
 
 def plan(cases, rounds):
@@ -63,19 +62,16 @@ def measure(row, case, rounds, progress, judge, noisy_ok=False):
     kept = {"row": row, "title": case.title, "note": case.note, "name": case.name,
             "axis": case.axis, "x": case.x, "log": case.log, "metrics": case.metrics,
             "plots": case.plots, "runs": {}, "failed": [], "verdicts": [], "refused": [], "noise": {"reasons": []}}
-    for again in range(1 if noisy_ok else ATTEMPTS):
-        if not noisy_ok and not settle(judge, progress):
-            kept["refused"] = ["the machine is too noisy: " + judge.last_words()]
-            break
+    if not noisy_ok and not settle(judge, progress):
+        kept["refused"] = ["the machine is too noisy: " + judge.last_words()]
+    else:
         runs, failed, kept["noise"] = attempt(case, rounds, progress, judge)
         reasons = kept["noise"]["reasons"]
         if noisy_ok or not reasons:
-            kept |= {"runs": runs, "failed": failed, "refused": []}
+            kept |= {"runs": runs, "failed": failed}
             middle = results.medians(kept)
             kept["verdicts"] = [check(middle) for check in case.checks]
-            break
-        kept["refused"] = [f"the machine was too noisy meanwhile: {why}" for why in reasons]
-        if again + 1 < ATTEMPTS:
-            progress.say(f"{case.name}: once more, as " + "; ".join(reasons))
+        else:
+            kept["refused"] = [f"the machine was too noisy meanwhile: {why}" for why in reasons]
     progress.skip(case.name)
     return kept

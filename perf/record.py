@@ -5,7 +5,8 @@
 For each case of a row: runs the contenders in turns (measure.py), prints medians, and what they make of
 the row's gates and goals. BUILD_DIR/perf/record.json, .csv and .html have all of it, and are written
 anew after each case. Sweeps make SWEEP_ROUNDS unless rounds= is given. A machine that is too noisy is
-not compared on (noise.py): status 3; noisy=ok compares all the same, and marks what it says.
+not compared on (noise.py): what was refused is taken once more when the rest is done, and if it is refused
+again the status is 3; noisy=ok compares all the same, and marks what it says.
 """
 import json
 import os
@@ -24,7 +25,7 @@ from contenders import BENCH, OUT
 from rows import ROWS
 
 ROUNDS, SWEEP_ROUNDS = 5, 3
-GIVE_UP = 3  # cases refused in a row
+GIVE_UP = 6  # cases refused in a row
 USAGE = f"""usage: sh perf/run.sh ROW... [rounds={ROUNDS}] [noisy=ok]
 rows: {' '.join(ROWS)} all"""
 
@@ -50,6 +51,32 @@ def write(record, plots):
         results.write_csv(record, file)
 
 
+def take(cases, record, measured):
+    """Fills record["cases"]; those that were refused get a second turn after the rest."""
+    in_a_row, again = 0, []
+
+    def shown(row, case, times):
+        kept = measured(row, case, times)
+        print("\n" + results.table(kept), flush=True)
+        return kept
+
+    for at, (row, case, times) in enumerate(cases):
+        kept = shown(row, case, times)
+        record["cases"].append(kept)
+        write(record, False)
+        if not kept["refused"]:
+            in_a_row = 0
+            continue
+        again.append((at, row, case, times))
+        in_a_row += 1
+        if in_a_row == GIVE_UP:
+            print(f"\n{GIVE_UP} cases in a row could not be compared: the rest is left out.")
+            return
+    for at, row, case, times in again:
+        record["cases"][at] = shown(row, case, times)
+        write(record, False)
+
+
 def main():
     rows, rounds, noisy_ok = arguments(sys.argv[1:])
     if not os.access(BENCH, os.X_OK):
@@ -72,17 +99,13 @@ def main():
     ahead = progress.Progress(runs, OUT / "durations.json")
     print(f"== measuring: {len(cases)} cases, {len(runs)} runs, about "
           f"{progress.words(ahead.seconds_left())}", flush=True)
-    judge, in_a_row = noise.Judge(), 0
-    for row, case, times in cases:
+    judge = noise.Judge()
+
+    def measured(row, case, times):
         kept = measure.measure(row, case, times, ahead, judge, noisy_ok)
         ahead.clear()
-        print("\n" + results.table(kept), flush=True)
-        record["cases"].append(kept)
-        write(record, False)
-        in_a_row = in_a_row + 1 if kept["refused"] else 0
-        if in_a_row == GIVE_UP:
-            print(f"\n{GIVE_UP} cases in a row could not be compared: the rest is left out.")
-            break
+        return kept
+    take(cases, record, measured)
     ahead.close()
     write(record, plots)
     print(f"\nThe page{' with the plots' if plots else ''}: file://{OUT}/record.html"

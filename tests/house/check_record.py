@@ -184,14 +184,10 @@ class Turns(unittest.TestCase):
         self.assertEqual((self.order, made["runs"], made["verdicts"]), ([], {}, []))
         self.assertIn("it hums", made["refused"][0])
 
-    def test_noise_meanwhile_is_tried_again_once(self):
-        self.verdicts = [["a storm"], []]
+    def test_noise_meanwhile_refuses(self):
+        self.verdicts = [["a storm"]]
         made = self.measured(rounds=1)
-        self.assertEqual((len(self.order), made["refused"]), (6, []))
-        self.assertTrue(made["verdicts"])
-        self.verdicts = [["a storm"], ["a storm"]]
-        made = self.measured(rounds=1)
-        self.assertEqual((made["runs"], made["verdicts"]), ({}, []))
+        self.assertEqual((len(self.order), made["runs"], made["verdicts"]), (3, {}, []))
         self.assertIn("a storm", made["refused"][0])
 
     def test_noisy_ok_compares_and_marks(self):
@@ -335,6 +331,35 @@ class Rows(unittest.TestCase):
         for wrong in ([], ["nothing"], ["echo", "rounds=0"], ["echo", "runs=2"], ["echo", "noisy=no"]):
             with self.assertRaises(SystemExit):
                 record.arguments(wrong)
+
+
+class SecondTurns(unittest.TestCase):
+    """record.take: what was refused is asked for again after the rest."""
+
+    def taken(self, names, refusals):
+        """refusals: the answers of each case, in the order in which it is asked."""
+        order = []
+
+        def measured(_, case, __):
+            order.append(case)
+            left = refusals.get(case)
+            return kept({}, title=case, name=case, refused=["it hums"] if left and left.pop(0) else [])
+
+        made = {"cases": []}
+        with mock.patch.object(record, "write"), mock.patch("builtins.print"):
+            record.take([("row", name, 1) for name in names], made, measured)
+        return order, [(case["name"], bool(case["refused"])) for case in made["cases"]]
+
+    def test_after_the_rest_in_its_old_place(self):
+        order, made = self.taken("abc", {"a": [True, False], "b": [True, True]})
+        self.assertEqual(order, list("abcab"))
+        self.assertEqual(made, [("a", False), ("b", True), ("c", False)])
+
+    def test_gives_up(self):
+        names = "abcdefghij"
+        order, made = self.taken(names, {name: [True, True] for name in names})
+        self.assertEqual(order, list(names[:record.GIVE_UP]))
+        self.assertTrue(all(refused for _, refused in made))
 
 
 SLOW_SERVER = """
