@@ -92,8 +92,8 @@ class Noise(unittest.TestCase):
         self.assertAlmostEqual(stolen * tick, 8)
         self.assertAlmostEqual(total * tick, 4761)
 
-    def test_the_best_pace_is_remembered(self):
-        said = iter([(100, 105), (120, 126), (90, 180)])
+    def test_the_best_pace_is_remembered_for_a_while(self):
+        said = iter([(100, 105), (120, 126), (90, 180)] + noise.RECENT * [(150, 156)])
 
         def numbers(command):
             best, mean = next(said)
@@ -104,9 +104,12 @@ class Noise(unittest.TestCase):
             self.assertAlmostEqual(judge.slow(), 0.05)
             self.assertAlmostEqual(judge.slow(), 0.26)
             self.assertFalse(judge.quiet_now())
+            self.assertIn("100%", judge.last_words())
+            for _ in range(noise.RECENT - 1):
+                self.assertFalse(judge.quiet_now())
+            self.assertTrue(judge.quiet_now())
         self.assertNotIn("piece_iters=1000", asked[0])
         self.assertIn("piece_iters=1000", asked[1])
-        self.assertIn("100%", judge.last_words())
 
     def test_watch_takes_median_and_quartile(self):
         judge = mock.Mock()
