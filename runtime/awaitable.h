@@ -34,6 +34,46 @@ struct waiter {
     bool observes; /* wants to hear of it, and is no reason for it to go on */
 };
 
+/* Their lists are rings with *list as the first: the end is found without a pointer to it. */
+static inline void pirn_waiter_append(struct waiter *me, struct waiter **list)
+{
+    struct waiter *first = *list;
+    if (first == NULL) {
+        me->next = me->prev = me;
+        *list = me;
+    } else {
+        me->next = first;
+        me->prev = first->prev;
+        me->prev->next = me;
+        first->prev = me;
+    }
+}
+
+static inline void pirn_waiter_unlink(struct waiter **list, struct waiter *waiter)
+{
+    if (!waiter->linked)
+        return;
+    waiter->linked = false;
+    struct waiter *next = waiter->next;
+    if (next == waiter) {
+        *list = NULL;
+        return;
+    }
+    waiter->prev->next = next;
+    next->prev = waiter->prev;
+    if (*list == waiter)
+        *list = next;
+}
+
+/* Unlinks the first, or gives NULL. */
+static inline struct waiter *pirn_waiter_pop(struct waiter **list)
+{
+    struct waiter *first = *list;
+    if (first != NULL)
+        pirn_waiter_unlink(list, first);
+    return first;
+}
+
 struct pirn_awaitable {
     struct waiter *joiners;
     _Atomic uint32_t refs;

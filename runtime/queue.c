@@ -137,7 +137,7 @@ static void push(struct worker *w, struct pirn_task *t)
     }
 }
 
-static bool keeps(const struct worker *w, const struct pirn_task *t)
+static inline bool keeps(const struct worker *w, const struct pirn_task *t)
 {
 #ifdef PIRN_HARD /* migrate at every chance; but every other newcomer stays, so that there are broods */
     return !task_has_started(t) && t->id % 2 != 0 &&
@@ -201,7 +201,11 @@ void pirn_worker_launch(struct pirn_task *t)
 
 void pirn_worker_ready(struct pirn_task *t)
 {
-    struct worker *w = pirn_self()->worker;
+    pirn_worker_ready_here(pirn_self()->worker, t);
+}
+
+void pirn_worker_ready_here(struct worker *w, struct pirn_task *t)
+{
     if (task_is_on_strand(t) && !pirn_strand_admit(t))
         return;
     if (w == NULL || w->rt != t->rt) {

@@ -153,7 +153,7 @@ static inline __attribute__((always_inline)) enum wake park(struct wait *w, unsi
     return cell_reason(cell_load(w->cell));
 }
 
-static void note(const struct wait *w, const char *what)
+static inline __attribute__((always_inline)) void note(const struct wait *w, const char *what)
 {
     if (w->task == NULL)
         return;

@@ -41,9 +41,15 @@ void pirn_wait_renew(struct wait *w);
 void pirn_wait_keep_cancel(struct wait *w);
 
 /* Appends the caller's waiter to *list; under the object's lock. */
-void pirn_wait_link(struct wait *w, struct waiter **list);
-void pirn_waiter_append(struct waiter *waiter, struct waiter **list); /* filled in by the caller */
-void pirn_waiter_unlink(struct waiter **list, struct waiter *waiter);
+static inline void pirn_wait_link(struct wait *w, struct waiter **list)
+{
+    struct waiter *me = w->waiter;
+    me->cell = w->cell;
+    me->gen = w->gen;
+    me->linked = true;
+    me->observes = false;
+    pirn_waiter_append(me, list);
+}
 
 /* Parks until claimed. what: in a word, for the dump. 0 when the object came, else -ETIMEDOUT,
  * -ECANCELED, -ESHUTDOWN, -ENOMEM. */
@@ -86,9 +92,6 @@ bool pirn_hook_cancel(struct hook *h, struct waiter **list);
 /* Under the object's lock, on an unlinked waiter: ends its wait. False: it had ended otherwise. */
 bool pirn_waiter_claim(struct waiter *waiter, struct wakeups *wakeups);
 void pirn_wakeups_run(struct wakeups *wakeups);
-
-/* Pops the first waiter of the list, or NULL. */
-struct waiter *pirn_waiter_pop(struct waiter **list);
 
 /* Makes a claimed, parked cell run. */
 void pirn_wake_cell(struct cell *c);

@@ -7,53 +7,6 @@
 #include "runtime/wait.h"
 #include "runtime/worker.h"
 
-void pirn_wait_link(struct wait *w, struct waiter **list)
-{
-    struct waiter *me = w->waiter;
-    me->cell = w->cell;
-    me->gen = w->gen;
-    me->linked = true;
-    me->observes = false;
-    pirn_waiter_append(me, list);
-}
-
-void pirn_waiter_append(struct waiter *me, struct waiter **list)
-{
-    /* A ring with *list as its first: append in O(1) without a tail pointer. */
-    if (*list == NULL) {
-        me->next = me->prev = me;
-        *list = me;
-    } else {
-        me->next = *list;
-        me->prev = (*list)->prev;
-        me->prev->next = me;
-        me->next->prev = me;
-    }
-}
-
-void pirn_waiter_unlink(struct waiter **list, struct waiter *waiter)
-{
-    if (!waiter->linked)
-        return;
-    waiter->linked = false;
-    if (waiter->next == waiter) {
-        *list = NULL;
-        return;
-    }
-    waiter->prev->next = waiter->next;
-    waiter->next->prev = waiter->prev;
-    if (*list == waiter)
-        *list = waiter->next;
-}
-
-struct waiter *pirn_waiter_pop(struct waiter **list)
-{
-    struct waiter *first = *list;
-    if (first != NULL)
-        pirn_waiter_unlink(list, first);
-    return first;
-}
-
 bool pirn_waiter_claim(struct waiter *waiter, struct wakeups *wakeups)
 {
     struct cell *c = waiter->cell;

@@ -191,6 +191,7 @@ int pirn_worker_arm(struct worker *w, struct op *op, enum op_state state, uint32
 
 /* A claimed task becomes runnable. */
 void pirn_worker_ready(struct pirn_task *t);
+void pirn_worker_ready_here(struct worker *w, struct pirn_task *t); /* w: this thread's, or NULL */
 /* A new task does. */
 void pirn_worker_launch(struct pirn_task *t);
 /* Starts an operation for a thread that has no port (a pinned task's). */

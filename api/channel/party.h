@@ -83,6 +83,24 @@ static inline struct party *party_claim(struct waiter **list, struct wakeups *wa
     return NULL;
 }
 
+/* Under the lock, of a list that is not empty: the first, if it is a coroutine's and its wait is not over
+ * otherwise. What party_claim does, for who wakes a single coroutine: *ret_task, or NULL if that had not
+ * parked. NULL: ask party_claim. */
+static inline struct party *party_claim_coroutine(struct waiter **list, struct pirn_task **ret_task)
+{
+    struct party *p = party_of(*list);
+    struct cell *c = p->waiter.cell;
+    if (c->kind != CELL_TASK)
+        return NULL;
+    pirn_waiter_unlink(list, &p->waiter);
+    enum claim claim = pirn_cell_claim(c, p->waiter.gen, WAKE_OBJECT);
+    if (claim == CLAIM_LOST)
+        return NULL;
+    atomic_store_explicit(&p->state, PARTY_CLAIMED, memory_order_relaxed); /* as party_try_claim */
+    *ret_task = claim == CLAIM_PARKED ? TASK_OF(c, cell) : NULL;
+    return p;
+}
+
 static inline void party_finish(struct party *p, int result)
 {
     p->result = result;
