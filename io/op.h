@@ -62,8 +62,8 @@ enum {
 };
 
 enum {
-    OP_POLL_FIRST = 1, /* off of a socket operation: it would block now */
-    OP_MORE = 2,       /* off of a receive that is done: the socket held more */
+    OP_POLL_FIRST = 1, /* off of a socket operation, len of an accept: it would block now */
+    OP_MORE = 2,       /* off of a receive or an accept that is done: the socket held more */
     OP_BLOCKS = 1,     /* off of an open: it waits, so it takes a kernel helper thread */
     OP_LENGTHY = 1,    /* flags of a read or write: copying, or a wait inline, takes one */
     OP_BUFFERED = 2,   /* no request's flag, a note of api/file/transfer.c */

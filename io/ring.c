@@ -29,6 +29,8 @@
 #define ENTER_NO_IOWAIT (1u << 7) /* 6.15 */
 #define FEAT_NO_IOWAIT (1u << 17)
 #define REGISTER_SEND_MSG_RING 31 /* 6.13 */
+#define FEAT_BUNDLES (1u << 14)   /* 6.10, which also brought */
+#define ACCEPT_POLL_FIRST (1u << 2)
 
 enum {
     REQUEST_FTRUNCATE = 55, /* 6.9 */
@@ -96,6 +98,7 @@ int pirn_ring_init(struct ring *r, unsigned entries, unsigned completions)
     for (unsigned i = 0; i < r->uring.sq.ring_entries; i++)
         r->uring.sq.array[i] = i;
     r->wait_flags = r->uring.features & FEAT_NO_IOWAIT ? ENTER_NO_IOWAIT : 0;
+    r->accept_polls = (r->uring.features & FEAT_BUNDLES) != 0;
     r->on_valgrind = RUNNING_ON_VALGRIND != 0;
 
     /* Can a ring be sent a message without having one? Ask with a message to ourselves. */
@@ -145,6 +148,13 @@ static unsigned poll_events(const struct op *op)
 static uint16_t poll_first(const struct op *op)
 {
     return op->off == OP_POLL_FIRST ? IORING_RECVSEND_POLL_FIRST : 0;
+}
+
+/* Not for the one try that comes with its cancel: that is to find what is there. Nor after a poll. */
+static uint16_t poll_before_accept(const struct ring *r, const struct op *op)
+{
+    bool polls = op->len == OP_POLL_FIRST && op->stop == 0 && op->polling == 0;
+    return polls && r->accept_polls ? ACCEPT_POLL_FIRST : 0;
 }
 
 static unsigned flags_of_transfer(const struct op *op)
@@ -200,6 +210,7 @@ bool pirn_ring_prepare(struct ring *r, struct op *op)
     switch (op->polling == OP_POLLING ? OP_POLL : (enum op_kind)op->kind) {
     case OP_ACCEPT:
         io_uring_prep_accept(sqe, op->fd, addr, (socklen_t *)(uintptr_t)op->off, (int)op->flags);
+        sqe->ioprio = poll_before_accept(r, op);
         break;
     case OP_CONNECT:
         io_uring_prep_connect(sqe, op->fd, addr, op->len);

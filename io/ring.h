@@ -37,6 +37,7 @@ struct ring {
     uint64_t event_value;
     bool event_armed;    /* a read of event_fd is in flight; under the port's lock */
     unsigned wait_flags; /* NO_IOWAIT where the kernel has it */
+    bool accept_polls;   /* the kernel knows ACCEPT_POLL_FIRST */
     bool on_valgrind;    /* see ring.c */
 };
 

@@ -63,9 +63,11 @@ static void check(struct race *r, long rc, bool happened)
     char got;
     CHECK_EQ(pirn_recv(fd, &got, 1, 0, PIRN_NEVER), 1);
     CHECK_EQ(got, c);
-    CHECK_EQ(pirn_accept(r->fds[0], NULL, NULL, 0, PIRN_NOW), -ETIMEDOUT); /* the only one */
     CHECK_OK(close(r->peer));
     CHECK_OK(pirn_close(fd));
+    /* It was the only one. And so every other round's accept polls first. */
+    if (r->got++ % 2 == 0)
+        CHECK_EQ(pirn_accept(r->fds[0], NULL, NULL, 0, PIRN_NOW), -ETIMEDOUT);
 }
 
 static const struct race_kind kinds[] = {
