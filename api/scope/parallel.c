@@ -65,5 +65,7 @@ int pirn_parallel_for(size_t begin, size_t end, int (*fn)(size_t i, void *arg), 
     if (rc != 0)
         pirn_scope_cancel(scope, rc == -ECANCELED ? pirn_cancel_reason() : "a spawn failed");
     int closed = pirn_scope_close(scope, PIRN_NEVER);
+    if (closed == 0 && rc == 0 && atomic_load_explicit(&loop.failed, memory_order_relaxed) != 0)
+        return -ECANCELED;            /* no failure to a scope, but not all have been called */
     return closed != 0 ? closed : rc; /* a spawn refused because a chunk failed: that failure */
 }

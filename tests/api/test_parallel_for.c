@@ -159,6 +159,31 @@ START_TEST(cancelled)
 }
 END_TEST
 
+/* A call that was cancelled by itself: not all have been made, and the caller is told. */
+static int cancel_at_ten(size_t i, void *arg)
+{
+    atomic_fetch_add((atomic_int *)arg, 1);
+    return i == 10 ? -ECANCELED : 0;
+}
+
+static int cancelled_within(void *arg)
+{
+    (void)arg;
+    atomic_int calls = 0;
+    CHECK_EQ(pirn_parallel_for(0, 1000000, cancel_at_ten, &calls), -ECANCELED);
+    CHECK_LE(atomic_load(&calls), 999999);
+    CHECK_EQ(pirn_cancelling(NULL), 0); /* the caller was not */
+    CHECK_OK(pirn_yield());
+    return 0;
+}
+
+START_TEST(a_call_is_cancelled)
+{
+    FOR_WORKERS(w)
+    CHECK_OK(support_run(w, cancelled_within, NULL));
+}
+END_TEST
+
 static int misuse(void *arg)
 {
     (void)arg;
@@ -176,4 +201,4 @@ START_TEST(misused)
 END_TEST
 
 SUPPORT_MAIN("parallel_for", each_index_once, failure_is_reported, nested, spread_over_workers,
-             cancelled, misused)
+             cancelled, a_call_is_cancelled, misused)
