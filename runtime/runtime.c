@@ -109,6 +109,7 @@ static bool let_end(struct pirn_runtime *rt, int64_t until)
 static bool end_tasks(struct pirn_runtime *rt)
 {
     int64_t grace = rt->config.grace.ns != 0 ? rt->config.grace.ns : DEFAULT_GRACE_S * 1000000000LL;
+    int64_t until;
     /* seq_cst: before our look at live; the last task's end looks at closing after taking itself
      * off (uncount_live); should each miss the other, the futex still has its timeout. And before
      * our look at spawners: see pirn_task_spawn */
@@ -120,7 +121,9 @@ static bool end_tasks(struct pirn_runtime *rt)
     pirn_task_each(rt, cancel_one, NULL);
     if (rt_phase(rt) == PHASE_PAUSE)
         pirn_resume(rt);
-    if (let_end(rt, clock_now() + grace))
+    if (__builtin_add_overflow(clock_now(), grace, &until))
+        until = INT64_MAX;
+    if (let_end(rt, until))
         return true;
     /* relaxed: who has not seen it, and waits, is made to fail by the next round */
     atomic_store_explicit(&rt->failing, 1, memory_order_relaxed);

@@ -114,7 +114,7 @@ typedef struct pirn_config {
     int max_blocking;  /* threads of the pirn_blocking pool; 0: 64 */
     int dump_signal;   /* a signal that dumps all tasks to stderr; 0: none */
     size_t stack_size; /* bytes a coroutine's stack gets by default; 0: 64 KiB; 1 GiB at most */
-    pirn_time grace;   /* how long shutdown waits for leftovers; 0: 5 s */
+    pirn_time grace;   /* for leftovers at shutdown; 0: 5 s; PIRN_NEVER: no end */
     void (*report)(void *user, const char *line); /* hears warnings; NULL: stderr. See Debug mode */
     void *report_user;
     /* Memory of the runtime itself, its tasks, rings, deadlines, scopes; NULL: malloc. What may outlive it (futures,

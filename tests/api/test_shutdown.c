@@ -191,6 +191,40 @@ START_TEST(after_the_grace)
 }
 END_TEST
 
+/* A grace without an end is waited out, however large the number that says so. */
+static int cleans_up_slowly(void *arg)
+{
+    struct leftovers *l = arg;
+    atomic_fetch_add(&l->started, 1);
+    CHECK_EQ(pirn_sleep(PIRN_NEVER), -ECANCELED);
+    CHECK_OK(pirn_sleep(pirn_after_ms(20)));
+    atomic_fetch_add(&l->cleaned, 1);
+    return 0;
+}
+
+static int leave_slow(void *arg)
+{
+    struct leftovers *l = arg;
+    CHECK_OK(pirn_detach(support_spawn(cleans_up_slowly, l)));
+    support_until(&l->started, 1);
+    return 22;
+}
+
+START_TEST(endless_grace)
+{
+    pirn_time graces[] = {PIRN_NEVER, {INT64_MAX - 1}, pirn_span_s(1e300)};
+    FOR_WORKERS(w)
+    for (int i = 0; i < 3; i++) {
+        struct leftovers l = {0};
+        pirn_config config = PIRN_CONFIG_INIT;
+        config.workers = w;
+        config.grace = graces[i];
+        CHECK_EQ(support_run_with(&config, leave_slow, &l), 22);
+        CHECK_EQ(atomic_load(&l.cleaned), 1);
+    }
+}
+END_TEST
+
 /* A leftover in every kind of wait is reached. */
 static int in_recv(void *arg)
 {
@@ -271,4 +305,4 @@ START_TEST(every_kind_of_wait)
 END_TEST
 
 SUPPORT_MAIN("shutdown", leftovers_clean_up, leftover_error_is_reported_once, unstarted_never_run,
-             spawn_during_shutdown, after_the_grace, every_kind_of_wait)
+             spawn_during_shutdown, after_the_grace, endless_grace, every_kind_of_wait)
