@@ -49,7 +49,9 @@ int pirn_generator_new_with(pirn_generator **ret_generator, const pirn_spawn_con
     if (config == NULL)
         config = &plain;
     if (ret_generator == NULL || fn == NULL || config->size != sizeof(*config) ||
-        config->flags != 0 || config->stack_size > PIRN_STACK_SIZE_MAX || value_size > SIZE_MAX / 2)
+        (config->flags & ~(unsigned)PIRN_OFF_STRAND) != 0 ||
+        (config->flags != 0 && config->strand != NULL) ||
+        config->stack_size > PIRN_STACK_SIZE_MAX || value_size > SIZE_MAX / 2)
         return -EINVAL;
     struct pirn_runtime *rt = config->runtime != NULL ? config->runtime : pirn_runtime_current();
     if (rt == NULL)
@@ -63,6 +65,8 @@ int pirn_generator_new_with(pirn_generator **ret_generator, const pirn_spawn_con
     g->arg = arg;
     g->arg_drop = config->arg_drop;
     g->site = __builtin_return_address(0);
+    g->strand = pirn_strand_retain(config->strand);
+    g->flags = config->flags;
     g->stack_size = config->stack_size;
     g->value_size = value_size;
     if (config->name != NULL)
@@ -82,8 +86,10 @@ int pirn_generator_new(pirn_generator **ret_generator, size_t value_size, pirn_g
 void pirn_generator_unref(pirn_generator *g)
 {
     /* acq_rel: everybody's last use comes before the free */
-    if (atomic_fetch_sub_explicit(&g->refs, 1, memory_order_acq_rel) == 1)
-        free(g);
+    if (atomic_fetch_sub_explicit(&g->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    pirn_strand_release(g->strand);
+    free(g);
 }
 
 bool pirn_generator_is_body(const pirn_generator *g)
@@ -152,6 +158,8 @@ int pirn_generator_start(pirn_generator *g)
     bool adopted = false;
     struct spawn_how how = {.owner = &g->owner, .ret_adopted = &adopted};
     config.runtime = g->rt;
+    config.strand = g->strand;
+    config.flags = g->flags;
     config.stack_size = g->stack_size;
     config.name = g->name[0] != '\0' ? g->name : NULL;
     config.arg_drop = pirn_generator_drop_arg;

@@ -16,6 +16,8 @@ struct pirn_generator {
     void *arg;
     void (*arg_drop)(void *arg);
     void *site;
+    pirn_strand *strand; /* with a reference; NULL: that of the first pull */
+    unsigned flags;
     size_t stack_size, value_size;
     char name[NAME_MAX_BYTES];
 

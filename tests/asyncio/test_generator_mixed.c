@@ -290,6 +290,79 @@ START_TEST(a174_shielded_and_closed)
 }
 END_TEST
 
+/* ---- The strand that the config names, that of who pulls first, or none ------------------------------ */
+
+struct on_strand {
+    pirn_strand *wanted;
+};
+
+static int look_at_strand(pirn_generator *g, void *arg)
+{
+    struct on_strand *o = arg;
+    int value = pirn_strand_current() == o->wanted;
+    return pirn_generator_yield(g, &value);
+}
+
+static void pull_once(pirn_spawn_config *config, struct on_strand *o)
+{
+    pirn_generator *g;
+    int value = -1;
+    CHECK_OK(pirn_generator_new_with(&g, config, sizeof(value), look_at_strand, o));
+    CHECK_EQ(pirn_generator_next(g, &value, PIRN_NEVER), 1);
+    CHECK_EQ(value, 1);
+    CHECK_OK(pirn_generator_close(g));
+}
+
+static int pull_from_strands(void *arg)
+{
+    pirn_strand *other;
+    pirn_generator *g;
+    (void)arg;
+    CHECK(pirn_strand_current() != NULL);
+    CHECK_OK(pirn_strand_new(&other));
+    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    pull_once(&config, &(struct on_strand){.wanted = pirn_strand_current()});
+    config.flags = PIRN_OFF_STRAND;
+    pull_once(&config, &(struct on_strand){.wanted = NULL});
+    config.strand = other;
+    CHECK_EQ(pirn_generator_new_with(&g, &config, 0, look_at_strand, NULL), -EINVAL);
+    config.flags = PIRN_PINNED;
+    config.strand = NULL;
+    CHECK_EQ(pirn_generator_new_with(&g, &config, 0, look_at_strand, NULL), -EINVAL);
+    config.flags = 0;
+    config.strand = other;
+    CHECK_OK(pirn_generator_new_with(&g, &config, 0, look_at_strand, NULL)); /* never pulled */
+    struct on_strand o = {.wanted = other};
+    pirn_generator *kept;
+    CHECK_OK(pirn_generator_new_with(&kept, &config, sizeof(int), look_at_strand, &o));
+    pirn_strand_release(other); /* theirs are references of their own */
+    int value = -1;
+    CHECK_EQ(pirn_generator_next(kept, &value, PIRN_NEVER), 1);
+    CHECK_EQ(value, 1);
+    CHECK_OK(pirn_generator_close(kept));
+    CHECK_OK(pirn_generator_close(g));
+    return 0;
+}
+
+static int have_strands(void *arg)
+{
+    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    pirn_task *task;
+    (void)arg;
+    CHECK_OK(pirn_strand_new(&config.strand));
+    CHECK_OK(pirn_spawn_with(&task, &config, pull_from_strands, NULL));
+    pirn_strand_release(config.strand);
+    CHECK_OK(support_join(task));
+    return 0;
+}
+
+START_TEST(a174_bodies_on_strands)
+{
+    FOR_WORKERS(w)
+    CHECK_OK(support_run(w, have_strands, NULL));
+}
+END_TEST
+
 /* ---- The body's own task is no consumer; the memory of many dropped ones goes ---------------------- */
 
 static int misuse(pirn_generator *g, void *arg)
@@ -342,4 +415,4 @@ END_TEST
 
 SUPPORT_MAIN("generator_mixed", s166_two_bodies_take_turns, a174_nested_ones_close_inwards,
              a174_s161_plain_threads_pull, a174_each_value_to_one_consumer,
-             a174_shielded_and_closed, a174_misuse_and_memory)
+             a174_shielded_and_closed, a174_bodies_on_strands, a174_misuse_and_memory)
