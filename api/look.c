@@ -16,9 +16,10 @@ int pirn_dump(pirn_runtime *runtime, FILE *out)
         return pirn_misuse("pirn_dump", -EPERM);
     if (out == NULL)
         return -EINVAL;
-    if (rt_use(rt) == USE_CLOSED)
+    if (!rt_outsider_try_enter(rt))
         return -ESHUTDOWN;
     pirn_dump_to(rt, out);
+    rt_outsider_leave(rt);
     return 0;
 }
 
@@ -49,7 +50,7 @@ int pirn_stats_get(pirn_runtime *runtime, pirn_stats *ret_stats)
     if (ret_stats == NULL || ret_stats->size < sizeof(ret_stats->size) ||
         ret_stats->size > sizeof(*ret_stats))
         return -EINVAL;
-    if (rt_use(rt) == USE_CLOSED)
+    if (!rt_outsider_try_enter(rt))
         return -ESHUTDOWN;
     pirn_stats s = {.size = ret_stats->size}; /* an older program knows fewer fields */
     unsigned n = rt_threads(rt);
@@ -65,6 +66,7 @@ int pirn_stats_get(pirn_runtime *runtime, pirn_stats *ret_stats)
                  pirn_crew_threads(rt->blocking);
     s.stacks_free += atomic_load_explicit(&rt->stacks.free, memory_order_relaxed);
     s.stacks_bound = atomic_load_explicit(&rt->stacks.total, memory_order_relaxed) - s.stacks_free;
+    rt_outsider_leave(rt);
     memcpy(ret_stats, &s, s.size);
     return 0;
 }

@@ -35,8 +35,6 @@ int pirn_timer_arm(pirn_timer *timer, pirn_time when)
 {
     if (timer == NULL || of(timer)->rt == NULL)
         return -EINVAL;
-    if (rt_is_closing(of(timer)->rt))
-        return -ESHUTDOWN;
     return pirn_worker_call_at(of(timer)->rt, &of(timer)->op, when.ns);
 }
 
@@ -47,5 +45,5 @@ int pirn_timer_cancel(pirn_timer *timer)
     /* relaxed: the caller's own store, or that of who armed it, whom the caller comes after */
     if (atomic_load_explicit(&of(timer)->op.port, memory_order_relaxed) == NULL)
         return -EALREADY;
-    return pirn_op_disarm(&of(timer)->op) ? 0 : -EALREADY;
+    return pirn_worker_call_off(of(timer)->rt, &of(timer)->op) ? 0 : -EALREADY;
 }

@@ -21,11 +21,15 @@ int pirn_blocking_init(struct pirn_runtime *rt)
     return pirn_crew_new(&rt->blocking, limit, "pirn-blocking");
 }
 
-void pirn_blocking_destroy(struct pirn_runtime *rt)
+void pirn_blocking_stop(struct pirn_runtime *rt)
 {
     pirn_crew_stop(rt->blocking);
     while (pirn_crew_wait(rt->blocking, INT64_MAX) != 0)
         pirn_wait_give_way();
+}
+
+void pirn_blocking_destroy(struct pirn_runtime *rt)
+{
     pirn_crew_unref(rt->blocking);
 }
 

@@ -223,8 +223,9 @@ static void stop_workers(struct pirn_runtime *rt)
         if (rt_worker(rt, i)->joinable)
             pthread_join(rt_worker(rt, i)->thread, NULL);
     }
-    /* acquire: pairs with the release in rt_outsider_leave */
-    while (atomic_load_explicit(&rt->outsiders, memory_order_acquire) != 0)
+    /* seq_cst, both: pairs with rt_outsider_try_enter; acquire: with the release in rt_outsider_leave */
+    atomic_store_explicit(&rt->dismantled, 1, memory_order_seq_cst);
+    while (atomic_load_explicit(&rt->outsiders, memory_order_seq_cst) != 0)
         sched_yield();
     for (unsigned i = 0; i < n; i++) {
         pirn_worker_destroy(rt_worker(rt, i));
@@ -265,7 +266,7 @@ static void stop_from(struct pirn_runtime *rt, int steps)
     if (steps > 3)
         pirn_signals_remove(rt);
     if (steps > 2)
-        pirn_blocking_destroy(rt);
+        pirn_blocking_stop(rt);
     pirn_phase_end(rt);
     if (steps > 1)
         pirn_monitor_stop(rt);
@@ -273,6 +274,8 @@ static void stop_from(struct pirn_runtime *rt, int steps)
         stop_workers(rt);
         pirn_stacks_destroy(&rt->stacks);
     }
+    if (steps > 2)
+        pirn_blocking_destroy(rt);
 }
 
 static int start(struct pirn_runtime *rt)

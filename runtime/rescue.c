@@ -6,6 +6,8 @@
  * While a peer is marked stuck, every worker looks at its port at every pass; before it parks, a
  * worker looks at the ports of all who are awake.
  */
+#include <errno.h>
+
 #include "io/clock.h"
 #include "runtime/runtime.h"
 #include "runtime/wait.h"
@@ -164,15 +166,14 @@ int pirn_worker_arm_foreign(struct pirn_runtime *rt, struct op *op, uint32_t gen
     return rc;
 }
 
-int pirn_worker_call_at(struct pirn_runtime *rt, struct op *op, int64_t deadline)
+/* own: the calling thread, if it is one of the runtime's workers; else NULL. */
+static int call_at(struct pirn_runtime *rt, struct worker *own, struct op *op, int64_t deadline)
 {
-    struct worker *own = pirn_self()->worker;
-    bool is_own = own != NULL && own->rt == rt;
-    struct worker *w = is_own ? own : rt_worker(rt, 0); /* any primary will do */
+    struct worker *w = own != NULL ? own : rt_worker(rt, 0); /* any primary will do */
     struct port *before = atomic_load_explicit(&op->port, memory_order_relaxed); /* our own store */
     bool moved = before != NULL && before != &w->port && pirn_op_disarm(op);
     int rc = pirn_port_call_at(&w->port, op, deadline);
-    if (is_own) {
+    if (own != NULL) {
         tell_sentinel(w, deadline);
     } else {
         if (rc >= 0)
@@ -180,6 +181,38 @@ int pirn_worker_call_at(struct pirn_runtime *rt, struct op *op, int64_t deadline
         pirn_monitor_rouse(rt);
     }
     return rc == 0 ? moved : rc;
+}
+
+static struct worker *own_worker(const struct pirn_runtime *rt)
+{
+    struct worker *w = pirn_self()->worker;
+    return w != NULL && w->rt == rt ? w : NULL;
+}
+
+int pirn_worker_call_at(struct pirn_runtime *rt, struct op *op, int64_t deadline)
+{
+    struct worker *own = own_worker(rt);
+    if (own == NULL && !rt_outsider_try_enter(rt))
+        return -ESHUTDOWN;
+    int rc = rt_is_closing(rt) ? -ESHUTDOWN : call_at(rt, own, op, deadline);
+    if (own == NULL)
+        rt_outsider_leave(rt);
+    return rc;
+}
+
+bool pirn_worker_call_off(struct pirn_runtime *rt, struct op *op)
+{
+    struct worker *own = own_worker(rt);
+    if (own == NULL && !rt_outsider_try_enter(rt)) {
+        bool armed =
+            op->state == OP_GUARD; /* there is no port any more: it is the caller's alone */
+        op->state = OP_IDLE;
+        return armed;
+    }
+    bool armed = pirn_op_disarm(op);
+    if (own == NULL)
+        rt_outsider_leave(rt);
+    return armed;
 }
 
 void pirn_worker_flush_foreign(struct pirn_runtime *rt, struct port *port)

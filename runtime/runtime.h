@@ -120,6 +120,7 @@ struct pirn_runtime {
 
     _Atomic uint32_t fd_ops[FD_OPS]; /* whether a close has operations to end first */
     _Atomic uint32_t outsiders;      /* threads that are no workers, inside a wake or a cancel */
+    _Atomic uint32_t dismantled;     /* the threads have gone: what they had goes next */
     _Atomic uint32_t pinned_threads;
     _Atomic uint32_t pinned_at_work; /* of those, not in a wait; a futex while pausing */
     _Atomic uint32_t pinned_timed;   /* in a wait with a deadline, which no port knows */
@@ -164,6 +165,17 @@ static inline void rt_outsider_leave(struct pirn_runtime *rt)
 {
     /* release: pairs with the acquire in stop_workers; our last access */
     atomic_fetch_sub_explicit(&rt->outsiders, 1, memory_order_release);
+}
+
+/* The same for who knows of no such task: false, they have been taken down. */
+static inline bool rt_outsider_try_enter(struct pirn_runtime *rt)
+{
+    /* seq_cst, both: pairs with stop_workers, which says so and then looks for outsiders */
+    atomic_fetch_add_explicit(&rt->outsiders, 1, memory_order_seq_cst);
+    if (atomic_load_explicit(&rt->dismantled, memory_order_seq_cst) == 0)
+        return true;
+    rt_outsider_leave(rt);
+    return false;
 }
 
 static inline bool rt_is_closing(const struct pirn_runtime *rt)
@@ -246,6 +258,7 @@ int pirn_pinned_start(struct pirn_task *t);
 
 /* blocking.c */
 int pirn_blocking_init(struct pirn_runtime *rt);
+void pirn_blocking_stop(struct pirn_runtime *rt); /* its threads have gone */
 void pirn_blocking_destroy(struct pirn_runtime *rt);
 
 /* dump.c */
