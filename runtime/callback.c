@@ -231,7 +231,7 @@ int pirn_callback_remove(struct pirn_awaitable *a, void (*fn)(pirn_awaitable *, 
     }
     lock_drop(&a->lock);
     if (runner != NULL) {
-        pirn_task_withdraw(runner);
+        pirn_wait_cancel(runner, NULL); /* not withdrawn: who adds may not have parked it yet */
         pirn_task_unref(runner);
     }
     while (removed != NULL) {

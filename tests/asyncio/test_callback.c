@@ -438,5 +438,64 @@ START_TEST(a43_refused)
 }
 END_TEST
 
+/* ---- A45: one that is removed while it is still being added leaves nothing ------------------------- */
+
+struct adding {
+    pirn_future *future;
+    pirn_runtime *runtime;
+    support_barrier meet;
+    int rounds;
+};
+
+static void never(pirn_awaitable *awaitable, void *user)
+{
+    (void)awaitable;
+    (void)user;
+    CHECK(!"it has not ended");
+}
+
+static void *add_often(void *arg)
+{
+    struct adding *a = arg;
+    for (int i = 0; i < a->rounds; i++) {
+        support_meet(&a->meet);
+        CHECK_OK(pirn_add_done_callback(a->future, a->runtime, never, a));
+    }
+    return NULL;
+}
+
+static uint64_t live_tasks(void)
+{
+    pirn_stats stats = {.size = sizeof(stats)};
+    CHECK_OK(pirn_stats_get(NULL, &stats));
+    return stats.tasks_live;
+}
+
+static int remove_often(void *arg)
+{
+    struct adding a = {NULL, pirn_runtime_current(), {.n = 2}, *(int *)arg};
+    CHECK_OK(pirn_future_new(&a.future));
+    pthread_t thread = support_thread(add_often, &a);
+    for (int i = 0; i < a.rounds; i++) {
+        support_meet(&a.meet);
+        while (pirn_remove_done_callback(a.future, never, &a) == 0) {}
+    }
+    support_thread_join(thread);
+    while (live_tasks() != 1) /* no runner is left waiting for what nobody listens to */
+        CHECK_OK(pirn_sleep(pirn_after_ms(1)));
+    CHECK_OK(pirn_future_set(a.future, 0, NULL));
+    CHECK_OK(pirn_release(a.future));
+    return 0;
+}
+
+START_TEST(a45_removed_as_it_is_added)
+{
+    int rounds = support_rounds(10000);
+    FOR_WORKERS(w)
+    CHECK_OK(support_run(w, remove_often, &rounds));
+}
+END_TEST
+
 SUPPORT_MAIN("callback", a43_each_registration_once_in_order, a44_later_and_before_the_run_returns,
-             a30_added_and_removed_while_dispatching, a45_removed_ones_do_not_run, a43_refused)
+             a30_added_and_removed_while_dispatching, a45_removed_ones_do_not_run,
+             a45_removed_as_it_is_added, a43_refused)
