@@ -120,6 +120,7 @@ struct wakings {
     int rounds;
     atomic_int seen;
     _Atomic(pirn_awaitable *) prepared; /* a future somebody awaits, or a coroutine */
+    pirn_future *over;
 };
 
 static int see(void *arg)
@@ -166,16 +167,16 @@ static void *wake(void *arg)
         if (task != NULL)
             CHECK_OK(pirn_detach(task));
     }
+    CHECK_OK(pirn_future_set(k->over, 0, NULL));
     return NULL;
 }
 
 static int be_woken(void *arg)
 {
     struct wakings *k = arg;
-    pirn_future *over;
     k->runtime = pirn_runtime_current();
+    CHECK_OK(pirn_future_new(&k->over));
     pthread_t thread = support_thread(wake, k);
-    CHECK_OK(pirn_future_new(&over));
     for (int i = 0; k->kind == SETTLE && i < k->rounds; i++) {
         pirn_future *future;
         CHECK_OK(pirn_future_new(&future));
@@ -184,10 +185,9 @@ static int be_woken(void *arg)
         atomic_fetch_add(&k->seen, 1);
         pirn_release(future);
     }
-    while (atomic_load(&k->seen) < k->rounds) /* without a timer, but for this one */
-        CHECK_EQ(pirn_await(over, NULL, pirn_after_ms(50)), -ETIMEDOUT);
+    CHECK_OK(pirn_await(k->over, NULL, PIRN_NEVER)); /* no timer that would wake anybody besides */
     support_thread_join(thread);
-    pirn_release(over);
+    pirn_release(k->over);
     return 0;
 }
 

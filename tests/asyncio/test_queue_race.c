@@ -195,11 +195,11 @@ static void check_select(struct race *r, long rc, bool happened)
 }
 
 static const struct race_kind kinds[] = {
-    {"queue-get", begin, end, prepare, call_get, check_get, complete_get, 1200, 0, 0, 0},
-    {"queue-put", begin, end, prepare_put, call_put, check_put, complete_put, 1200, 0, 0, 0},
-    {"channel-recv", begin, end, prepare, call_recv, check_recv, complete_recv, 1200, 0, 0, 0},
-    {"channel-send", begin, end, prepare, call_send, check_send, complete_send, 1200, 0, 0, 0},
-    {"select", begin, end, prepare, call_select, check_select, complete_select, 1200, 0, 0, 0},
+    {"queue-get", begin, end, prepare, call_get, check_get, complete_get, 1700, 0, 0, 0},
+    {"queue-put", begin, end, prepare_put, call_put, check_put, complete_put, 1700, 0, 0, 0},
+    {"channel-recv", begin, end, prepare, call_recv, check_recv, complete_recv, 1700, 0, 0, 0},
+    {"channel-send", begin, end, prepare, call_send, check_send, complete_send, 1700, 0, 0, 0},
+    {"select", begin, end, prepare, call_select, check_select, complete_select, 1700, 0, 0, 0},
 };
 
 START_TEST(s146_get_race)

@@ -243,7 +243,7 @@ static void barrier_check(struct race *r, long rc, bool happened)
 #define RACE(name, ...) \
     START_TEST(name) \
     { \
-        static const struct race_kind kind = {#name, __VA_ARGS__, .rounds = 500}; \
+        static const struct race_kind kind = {#name, __VA_ARGS__, .rounds = 1700}; \
         race_run(&kind); \
     } \
     END_TEST

@@ -43,7 +43,7 @@ static void wait_check(struct race *r, long rc, bool happened)
 START_TEST(a65_wait_race)
 {
     static const struct race_kind kind = {"scope_wait", race_no_op, race_no_op,    wait_prepare,
-                                          wait_call,    wait_check, wait_complete, .rounds = 300};
+                                          wait_call,    wait_check, wait_complete, .rounds = 1700};
     race_run(&kind);
 }
 END_TEST
