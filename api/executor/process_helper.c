@@ -28,6 +28,23 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static int control = -1; /* under the lock, as is: */
 static pid_t owner;      /* whose helper it is: not a fork's child's */
 
+static void renew_lock(void) /* in a fork's child: its holder did not come along */
+{
+    pthread_mutex_init(&lock, NULL);
+}
+
+static void watch_forks(void)
+{
+    pthread_atfork(NULL, NULL, renew_lock);
+}
+
+static void take_lock(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, watch_forks);
+    pthread_mutex_lock(&lock);
+}
+
 /* A libc call's result. Used only where no coroutine can have moved in between. */
 static int result(long r)
 {
@@ -94,7 +111,7 @@ static int start(void)
 
 int pirn_process_helper_start(void)
 {
-    pthread_mutex_lock(&lock);
+    take_lock();
     int rc = control >= 0 && owner == getpid() ? 0 : start();
     pthread_mutex_unlock(&lock);
     return rc;
@@ -134,7 +151,7 @@ static int receive(int *ret_fds)
 static int ask(char question, int *ret_fds)
 {
     int rc;
-    pthread_mutex_lock(&lock);
+    take_lock();
     if (control < 0 || owner != getpid()) {
         rc = -EPIPE;
     } else {

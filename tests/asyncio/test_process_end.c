@@ -252,6 +252,39 @@ START_TEST(s110_not_in_a_forks_child)
 }
 END_TEST
 
+/* It has one as soon as it makes its own, whatever another thread was doing when it was forked. */
+static void *make_pools(void *arg)
+{
+    while (!atomic_load((atomic_int *)arg))
+        CHECK_OK(pirn_process_pool_close(new_pool(4), PIRN_NEVER));
+    return NULL;
+}
+
+START_TEST(s110_forked_while_a_pool_is_made)
+{
+    atomic_int over = 0;
+    if (support_tsan() ||
+        support_asan()) /* they have locks of their own that a fork leaves taken */
+        return;
+    pthread_t thread = support_thread(make_pools, &over);
+    for (int i = 0; i < support_rounds(50); i++) {
+        support_spin(support_between(0, 2 * MS));
+        pid_t child = fork();
+        CHECK_GE(child, 0);
+        if (child == 0) {
+            support_alarm(60);
+            CHECK_OK(pirn_process_pool_close(new_pool(1), PIRN_NEVER));
+            _exit(9);
+        }
+        int status = 0;
+        CHECK_EQ(waitpid(child, &status, 0), child);
+        CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 9);
+    }
+    atomic_store(&over, 1);
+    support_thread_join(thread);
+}
+END_TEST
+
 /* ---- Before there are threads --------------------------------------------------------------------- */
 
 /* A program that is killed: its workers, one of them computing, and its helper end with it. */
@@ -318,8 +351,11 @@ int main(void)
     if (!support_tsan())
         not_beside_threads();
     CHECK_OK(pirn_process_helper_start());
-    const TTest *tests[] = {a145_s110_a_worker_dies_with_its_job, a145_ways_to_die,
-                            a145_race_of_a_death_and_calls, s110_close_waits_or_kills,
-                            s110_not_in_a_forks_child};
+    const TTest *tests[] = {a145_s110_a_worker_dies_with_its_job,
+                            a145_ways_to_die,
+                            a145_race_of_a_death_and_calls,
+                            s110_close_waits_or_kills,
+                            s110_not_in_a_forks_child,
+                            s110_forked_while_a_pool_is_made};
     return support_main("process_end", tests, sizeof(tests) / sizeof(tests[0]));
 }
