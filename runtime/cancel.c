@@ -59,7 +59,7 @@ void pirn_wait_end(struct pirn_task *t, enum cancel_found found, uint32_t gen)
     }
 }
 
-int pirn_wait_cancel(struct pirn_task *t, const char *reason)
+static int cancel(struct pirn_task *t, const char *reason, bool leftover)
 {
     struct pirn_runtime *rt = t->rt;
     struct pirn_task *outer = t, *inner;
@@ -72,6 +72,8 @@ int pirn_wait_cancel(struct pirn_task *t, const char *reason)
     if (outside)
         rt_outsider_enter(rt);
     lock_take(&t->base.lock); /* with pirn_task_uncancel: the count and the cell agree */
+    if (leftover)
+        t->fate = FATE_TOLD;
     if (t->cell.cancels != UINT16_MAX)
         t->cell.cancels++;
     atomic_store_explicit(&t->cancel_reason, reason, memory_order_relaxed);
@@ -90,6 +92,32 @@ int pirn_wait_cancel(struct pirn_task *t, const char *reason)
     if (outside)
         rt_outsider_leave(rt);
     return 0;
+}
+
+int pirn_wait_cancel(struct pirn_task *t, const char *reason)
+{
+    return cancel(t, reason, false);
+}
+
+void pirn_wait_cancel_leftover(struct pirn_task *t)
+{
+    lock_take(&t->base.lock);
+    bool untold = t->fate == FATE_CANCEL;
+    lock_drop(&t->base.lock);
+    if (untold)
+        cancel(t, "shutdown", true);
+}
+
+bool pirn_wait_cleans_up(struct pirn_task *t)
+{
+    if ((t->flags & TASK_CALLBACKS) != 0)
+        return true; /* it is not told */
+    lock_take(&t->base.lock);
+    uint64_t word = cell_load(&t->cell);
+    bool heard = t->fate == FATE_TOLD && (word & CELL_REQUESTED) == 0;
+    bool cleans_up = heard || t->fate == FATE_LEFT || cell_depth(word) != 0;
+    lock_drop(&t->base.lock);
+    return cleans_up;
 }
 
 void pirn_wait_fail(struct pirn_task *t)

@@ -8,8 +8,8 @@
  * runtime with one run, which is not paused after it.
  *
  * The end
- *   1. closing: outsiders cannot spawn any more; every task left is cancelled once; if the runtime is
- *      paused it goes on for this
+ *   1. closing: outsiders cannot spawn any more; every task left is cancelled once, and so is whom they
+ *      spawn before they hear of it; if the runtime is paused it goes on for this
  *   2. they have the grace to clean up, with calls that work; done callbacks of what ends so run too,
  *      and what still waits to begin when nothing else is left never does
  *   3. failing: every wait fails with -ESHUTDOWN, again and again for a moment
@@ -40,8 +40,8 @@ enum {
 static void cancel_one(struct pirn_task *t, void *arg)
 {
     (void)arg;
-    if (!t->late && (t->flags & TASK_CALLBACKS) == 0)
-        pirn_wait_cancel(t, "shutdown");
+    if ((t->flags & TASK_CALLBACKS) == 0)
+        pirn_wait_cancel_leftover(t);
 }
 
 /* Waits to begin: callbacks of what has not ended yet; what a clean-up has prepared for later. */
@@ -51,9 +51,11 @@ static bool is_idle(const struct pirn_task *t)
            (cell_load(&t->cell) & CELL_PARKED) != 0;
 }
 
+/* And tells those whom others have spawned before they were told. */
 static void look_for_busy(struct pirn_task *t, void *arg)
 {
     bool *ret_busy = arg;
+    cancel_one(t, NULL);
     *ret_busy = *ret_busy || !is_idle(t);
 }
 

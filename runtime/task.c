@@ -171,14 +171,17 @@ uint32_t pirn_task_live(struct pirn_runtime *rt)
 }
 
 static void fill(struct pirn_task *t, const pirn_spawn_config *config, pirn_fn fn, void *arg,
-                 const struct pirn_task *parent)
+                 struct pirn_task *parent)
 {
     t->fn = fn;
     t->arg = arg;
     t->arg_drop = config->arg_drop;
     t->stack_size = (uint32_t)config->stack_size;
     t->flags = (uint8_t)config->flags;
-    t->late = parent != NULL && parent->rt == t->rt && rt_is_closing(t->rt);
+    t->fate = FATE_CANCEL;
+    if (__builtin_expect(rt_is_closing(t->rt), 0) && parent != NULL && parent->rt == t->rt &&
+        pirn_wait_cleans_up(parent))
+        t->fate = FATE_LEFT;
     t->cell.kind = (config->flags & PIRN_PINNED) != 0 ? CELL_THREAD : CELL_TASK;
 }
 

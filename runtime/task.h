@@ -16,8 +16,8 @@
  * waiter                    the task; while linked, holders of the object's lock
  * op                        see io/op.h
  * sp, stack                 the task and the worker that switches to or from it
- * fn, arg, arg_drop, rt, id, site, stack_size, flags, late   written at spawn, then constant
- * base                      see awaitable.h; its lock also guards extra (pointer) and the name in it
+ * fn, arg, arg_drop, rt, id, site, stack_size, flags   written at spawn, then constant
+ * base                      see awaitable.h; its lock also guards extra (pointer), the name in it, fate
  * inner                     the task; cancellers read it (join.c)
  * owner                     set before the task is queued
  * next_sibling, prev_sibling  holders of the owner's lock
@@ -55,6 +55,13 @@ enum started {
     STARTED_NOT,
     STARTED,
     STARTED_IN_PLACE /* by its awaiter, which is not among the joiners (in_place.c) */
+};
+
+/* What the end of its runtime has for a task. */
+enum fate {
+    FATE_CANCEL, /* one cancel */
+    FATE_TOLD,   /* which it has been sent */
+    FATE_LEFT    /* none: it helps somebody to clean up */
 };
 
 enum {
@@ -105,7 +112,7 @@ struct pirn_task {
     uint64_t id;
     uint32_t stack_size;
     uint8_t flags;
-    bool late; /* spawned during shutdown, by somebody's cleanup: not cancelled by it */
+    uint8_t fate; /* enum fate */
     _Atomic uint8_t
         traits; /* TASK_ON_STRAND, set at spawn; runs left until a hog is trusted again */
     _Atomic uint8_t

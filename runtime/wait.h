@@ -126,6 +126,11 @@ void pirn_wait_give_way(void);
 
 /* cancel.c: sends a cancel; what pirn_cancel does of a task. 0 or -EALREADY. */
 int pirn_wait_cancel(struct pirn_task *t, const char *reason);
+/* By who ends its runtime, and alone: asks it unless it has been asked, or helps somebody to clean up. And does
+ * the calling task clean up? It has heard of the end, or would not hear of it now. Whom it spawns before that is
+ * cancelled like itself: else the end would wait for it, as long as it lasts. */
+void pirn_wait_cancel_leftover(struct pirn_task *t);
+bool pirn_wait_cleans_up(struct pirn_task *t);
 /* A cancel is in t's cell: ends the wait it found there. */
 void pirn_wait_end(struct pirn_task *t, enum cancel_found found, uint32_t gen);
 

@@ -149,6 +149,89 @@ START_TEST(spawn_during_shutdown)
 }
 END_TEST
 
+/* Who has not heard of the end yet, and spawns: those are cancelled too, and the grace is not waited out. */
+static int sleeps_for_ever(void *arg)
+{
+    struct leftovers *l = arg;
+    CHECK_EQ(pirn_sleep(PIRN_NEVER), -ECANCELED);
+    atomic_fetch_add(&l->cancelled, 1);
+    return -ECANCELED;
+}
+
+static int spawns_on(void *arg)
+{
+    struct leftovers *l = arg;
+    int rc = 0;
+    while (rc == 0) {
+        for (int i = 0; i < 5; i++)
+            CHECK_OK(pirn_detach(support_spawn(sleeps_for_ever, l)));
+        atomic_fetch_add(&l->started, 1);
+        rc = pirn_yield();
+    }
+    CHECK_EQ(rc, -ECANCELED);
+    return rc;
+}
+
+static int leave_spawners(void *arg)
+{
+    struct leftovers *l = arg;
+    for (int i = 0; i < 3; i++)
+        CHECK_OK(pirn_detach(support_spawn(spawns_on, l)));
+    support_until(&l->started, (int)support_between(1, 30));
+    return 23;
+}
+
+START_TEST(spawned_as_it_ends)
+{
+    FOR_WORKERS(w)
+    for (int i = 0; i < support_rounds(100); i++) {
+        struct leftovers l = {0};
+        pirn_config config = PIRN_CONFIG_INIT;
+        config.workers = w;
+        config.grace = PIRN_NEVER;
+        CHECK_EQ(support_run_with(&config, leave_spawners, &l), 23);
+    }
+}
+END_TEST
+
+/* Inside a shield the end is not heard of: what is spawned there is part of it, and not cancelled. */
+static int spawns_shielded(void *arg)
+{
+    struct leftovers *l = arg;
+    CHECK_OK(pirn_shield_enter());
+    atomic_fetch_add(&l->started, 1);
+    pirn_timer timer; /* is refused once main has ended */
+    CHECK_OK(pirn_timer_init(&timer, NULL, helper, l));
+    while (pirn_timer_arm(&timer, PIRN_NEVER) != -ESHUTDOWN)
+        CHECK_OK(pirn_sleep(pirn_after_us(100)));
+    for (int i = 0; i < 3; i++)
+        CHECK_EQ(support_join(support_spawn(helper, l)), 7);
+    CHECK_OK(pirn_shield_leave());
+    CHECK_EQ(pirn_yield(), -ECANCELED);
+    atomic_fetch_add(&l->cleaned, 1);
+    return 0;
+}
+
+static int leave_shielded(void *arg)
+{
+    struct leftovers *l = arg;
+    CHECK_OK(pirn_detach(support_spawn(spawns_shielded, l)));
+    support_until(&l->started, 1);
+    return 0;
+}
+
+START_TEST(spawned_in_a_shield_as_it_ends)
+{
+    FOR_WORKERS(w)
+    {
+        struct leftovers l = {0};
+        CHECK_OK(support_run(w, leave_shielded, &l));
+        CHECK_EQ(atomic_load(&l.cleaned), 1);
+        CHECK_EQ(atomic_load(&l.cancelled), 3);
+    }
+}
+END_TEST
+
 /* After the grace every suspending call fails, so a task that heeds errors twice still ends. */
 static int heeds_the_second(void *arg)
 {
@@ -305,4 +388,5 @@ START_TEST(every_kind_of_wait)
 END_TEST
 
 SUPPORT_MAIN("shutdown", leftovers_clean_up, leftover_error_is_reported_once, unstarted_never_run,
-             spawn_during_shutdown, after_the_grace, endless_grace, every_kind_of_wait)
+             spawn_during_shutdown, spawned_as_it_ends, spawned_in_a_shield_as_it_ends,
+             after_the_grace, endless_grace, every_kind_of_wait)
