@@ -161,7 +161,8 @@ END_TEST
 struct end {
     pirn_queue *q;
     support_barrier barrier;
-    atomic_int put, got;
+    atomic_int put, got, over;
+    bool late; /* nobody gets before it is shut down: what was put is dropped */
 };
 
 static int puts_until_end(void *arg)
@@ -179,6 +180,8 @@ static int gets_until_end(void *arg)
     struct end *e = arg;
     int rc;
     support_meet(&e->barrier);
+    if (e->late)
+        support_until(&e->over, 1);
     while ((rc = get(e->q, PIRN_NEVER)) == 1)
         atomic_fetch_add(&e->got, 1);
     return rc;
@@ -195,7 +198,10 @@ static void *ends_on_thread(void *arg)
     struct end *e = arg;
     support_meet(&e->barrier);
     support_spin(support_between(0, 50 * US));
+    if (e->late)
+        support_until(&e->put, 1);
     CHECK_OK(pirn_queue_shutdown(e->q, PIRN_QUEUE_DISCARD));
+    atomic_store(&e->over, 1);
     return NULL;
 }
 
@@ -204,6 +210,7 @@ static int shutdown_race(void *arg)
     int workers = *(int *)arg, saw[2] = {0, 0};
     for (int i = 0; i < support_rounds(250); i++) {
         struct end e = {.q = new_queue(i % 4), .barrier = {.n = workers > 1 ? 4 : 3}};
+        e.late = i % 8 > 5; /* as many as there is room for: two or three */
         pthread_t threads[2] = {support_thread(gets_on_thread, &e),
                                 support_thread(ends_on_thread, &e)};
         pirn_task *tasks[2] = {support_spawn(puts_until_end, &e)};
@@ -214,6 +221,8 @@ static int shutdown_race(void *arg)
         support_thread_join(threads[0]);
         support_thread_join(threads[1]);
         CHECK_EQ(atomic_load(&e.put), atomic_load(&e.got) + atomic_load(&dropped));
+        if (e.late)
+            CHECK(atomic_load(&dropped) != 0 && atomic_load(&e.got) == 0);
         saw[atomic_load(&dropped) != 0]++;
         pirn_queue_release(e.q);
     }
