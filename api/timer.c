@@ -7,6 +7,7 @@
 
 #include "runtime/debug.h"
 #include "runtime/runtime.h"
+#include "runtime/self.h"
 #include "runtime/timer.h"
 
 static struct timer *of(pirn_timer *timer)
@@ -45,5 +46,9 @@ int pirn_timer_cancel(pirn_timer *timer)
     /* relaxed: the caller's own store, or that of who armed it, whom the caller comes after */
     if (atomic_load_explicit(&of(timer)->op.port, memory_order_relaxed) == NULL)
         return -EALREADY;
-    return pirn_worker_call_off(of(timer)->rt, &of(timer)->op) ? 0 : -EALREADY;
+    struct worker *w = pirn_self()->worker;
+    bool armed = w != NULL && w->rt == of(timer)->rt
+                     ? pirn_op_disarm(&of(timer)->op)
+                     : pirn_worker_call_off(of(timer)->rt, &of(timer)->op);
+    return armed ? 0 : -EALREADY;
 }

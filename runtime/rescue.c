@@ -202,16 +202,13 @@ int pirn_worker_call_at(struct pirn_runtime *rt, struct op *op, int64_t deadline
 
 bool pirn_worker_call_off(struct pirn_runtime *rt, struct op *op)
 {
-    struct worker *own = own_worker(rt);
-    if (own == NULL && !rt_outsider_try_enter(rt)) {
-        bool armed =
-            op->state == OP_GUARD; /* there is no port any more: it is the caller's alone */
-        op->state = OP_IDLE;
+    if (rt_outsider_try_enter(rt)) {
+        bool armed = pirn_op_disarm(op);
+        rt_outsider_leave(rt);
         return armed;
     }
-    bool armed = pirn_op_disarm(op);
-    if (own == NULL)
-        rt_outsider_leave(rt);
+    bool armed = op->state == OP_GUARD; /* there is no port any more: it is the caller's alone */
+    op->state = OP_IDLE;
     return armed;
 }
 

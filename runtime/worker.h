@@ -200,7 +200,7 @@ int pirn_worker_start_foreign(struct pirn_runtime *rt, struct op *op, uint32_t g
 /* Arms an OP_GUARD for a thread that has no port. */
 int pirn_worker_arm_foreign(struct pirn_runtime *rt, struct op *op, uint32_t gen, int64_t deadline);
 /* Arms an OP_CALL in a port of the runtime, or moves it there: 0, 1 if it was armed, -ENOMEM, -ESHUTDOWN; and
- * takes one back: was it armed? Both while the runtime ends, too. */
+ * takes one back, for a thread that is no worker of the runtime's: was it armed? Both while it ends, too. */
 int pirn_worker_call_at(struct pirn_runtime *rt, struct op *op, int64_t deadline);
 bool pirn_worker_call_off(struct pirn_runtime *rt, struct op *op);
 /* Somebody's port has a cancel to submit: does it here if this thread may, or has it done. */
