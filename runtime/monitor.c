@@ -42,9 +42,15 @@
 
 enum {
     RETIRE_AFTER_TICKS = 4,
-    SENTINEL_STAYS_TICKS = 40,
+    STAYS_TICKS = 40,
     HOGGED_NS = 1000000,
     QUIET_NAP_MS = 50 /* between looks whether nothing can happen any more, in debug mode */
+};
+
+/* Looks in a row */
+struct calm {
+    unsigned well;     /* with a primary that is well */
+    unsigned unhogged; /* with nobody stuck but for want of a core */
 };
 
 struct look {
@@ -54,6 +60,7 @@ struct look {
     unsigned maybe;     /* blocked at this look, not at the one before: it may be a page fault */
     unsigned stuck;
     bool light_waits, heavy_waits, hogs_wait, kick, spares;
+    bool hogged;             /* somebody is stuck, and not for want of a core */
     struct worker *sentinel; /* the one that is well */
 };
 
@@ -79,6 +86,14 @@ static int64_t cpu_time(const struct worker *w)
 {
     clockid_t clock;
     return pthread_getcpuclockid(w->thread, &clock) == 0 ? clock_ns(clock) : 0;
+}
+
+/* At the next look nobody counts as having stood still since the one before. */
+static void forget_passes(struct pirn_runtime *rt)
+{
+    unsigned n = rt_threads(rt);
+    for (unsigned i = 0; i < n; i++)
+        rt_worker(rt, i)->monitor_pass = UINT64_MAX;
 }
 
 static enum stuck examine(struct worker *w, bool *ret_hogged)
@@ -113,6 +128,7 @@ static void look_at(struct worker *w, int64_t now, struct look *l)
     enum stuck before = worker_stuck(w), stuck = examine(w, &hogged);
     if (role == ROLE_SENTINEL && !hogged)
         stuck = STUCK_NOT; /* at most in want of a core, which another one would be too */
+    l->hogged |= hogged;
     if (stuck != before)
         atomic_store_explicit(&w->stuck, (uint32_t)stuck, memory_order_relaxed);
     if (!worker_is_away(w))
@@ -183,8 +199,12 @@ static void rescue(struct pirn_runtime *rt, struct look *l)
         pirn_spare_start(rt, ROLE_SUBSTITUTE);
 }
 
-/* Spares that nobody has needed for a while go to sleep for good. */
-static void retire_spares(struct pirn_runtime *rt, const struct look *l, unsigned calm)
+/*
+ * Spares that nobody has needed for a while go to sleep for good. A substitute too many that has work goes as
+ * well once nobody has computed or blocked for some time: where there is always work it would never run dry, and W
+ * workers, one of which once got no core for a moment, would be W + 1 from then on.
+ */
+static void retire_spares(struct pirn_runtime *rt, const struct look *l, const struct calm *calm)
 {
     unsigned n = rt_threads(rt), surplus = 0;
     if (l->unblocked > rt->worker_count)
@@ -192,9 +212,10 @@ static void retire_spares(struct pirn_runtime *rt, const struct look *l, unsigne
     for (unsigned i = rt->worker_count; i < n; i++) {
         struct worker *w = rt_worker(rt, i);
         bool idle = w->monitor_idle > RETIRE_AFTER_TICKS;
-        if (worker_role(w) == ROLE_SENTINEL && calm > SENTINEL_STAYS_TICKS) {
+        if (worker_role(w) == ROLE_SENTINEL && calm->well > STAYS_TICKS) {
             atomic_store_explicit(&rt->sentinel, NULL, memory_order_relaxed);
-        } else if (worker_role(w) == ROLE_SUBSTITUTE && idle && surplus > 0) {
+        } else if (worker_role(w) == ROLE_SUBSTITUTE && surplus > 0 &&
+                   (idle || calm->unhogged > STAYS_TICKS)) {
             surplus--;
         } else {
             continue;
@@ -204,7 +225,7 @@ static void retire_spares(struct pirn_runtime *rt, const struct look *l, unsigne
     }
 }
 
-static bool look(struct pirn_runtime *rt, unsigned *calm)
+static bool look(struct pirn_runtime *rt, struct calm *calm)
 {
     struct look l = {0};
     int64_t now = clock_now();
@@ -215,10 +236,11 @@ static bool look(struct pirn_runtime *rt, unsigned *calm)
     l.light_waits |= pirn_inject_size(&rt->inject[LANE_LIGHT]) != 0;
     l.hogs_wait |= pirn_inject_size(&rt->inject[LANE_HOG]) != 0;
     l.heavy_waits |= l.hogs_wait || pirn_inject_size(&rt->inject[LANE_FRESH]) != 0;
-    *calm = l.well_primaries == 0 ? 0 : *calm + 1;
+    calm->well = l.well_primaries == 0 ? 0 : calm->well + 1;
+    calm->unhogged = l.hogged ? 0 : calm->unhogged + 1;
     rescue(rt, &l);
     if (n > rt->worker_count)
-        retire_spares(rt, &l, *calm);
+        retire_spares(rt, &l, calm);
     return l.awake != 0 || l.spares;
 }
 
@@ -251,7 +273,8 @@ static void *monitor_main(void *arg)
     struct pirn_runtime *rt = arg;
     struct timespec tick = clock_timespec((int64_t)MONITOR_TICK_US * 1000);
     struct timespec nap = clock_timespec((int64_t)QUIET_NAP_MS * 1000000);
-    unsigned quiet = 0, calm = 0;
+    struct calm calm = {0};
+    unsigned quiet = 0;
     for (;;) {
         /* acquire: pairs with the release in pirn_monitor_call */
         uint32_t word = atomic_load_explicit(&rt->monitor_word, memory_order_acquire);
@@ -260,6 +283,7 @@ static void *monitor_main(void *arg)
             return NULL; /* acquire: pairs with the release in set_phase */
         bool done = pirn_signals_serve(rt);
         if (phase_of(phase) == PHASE_PAUSE) {
+            forget_passes(rt);
             pirn_monitor_rest(rt, phase);
             sys_futex_wait(&rt->monitor_word, word, done ? NULL : &tick);
             continue;

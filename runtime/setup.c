@@ -18,6 +18,7 @@ int pirn_worker_init(struct worker *w, struct pirn_runtime *rt, unsigned index, 
     w->index = index;
     w->random = index * 2654435761u + 1;
     w->stride = 1;
+    w->monitor_pass = UINT64_MAX;
     atomic_init(&w->role, (uint32_t)role);
     atomic_init(&w->attention, rt->debug ? ATTENTION_DEBUG : 0);
     pirn_runq_init(&w->q);

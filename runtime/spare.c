@@ -38,6 +38,7 @@ static bool revive(struct worker *w, enum role role)
 {
     pthread_join(w->thread, NULL);
     w->joinable = false;
+    w->monitor_pass = UINT64_MAX;
     atomic_store_explicit(&w->role, (uint32_t)role, memory_order_relaxed);
     atomic_store_explicit(&w->parker.state, PARKER_AWAKE, memory_order_relaxed);
     atomic_store_explicit(&w->tid, 0, memory_order_relaxed);
