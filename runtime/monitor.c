@@ -15,6 +15,10 @@
  *   - work nobody may run (never started, or known hogs): a substitute, as long as fewer than W
  *     threads are unblocked, or fewer than 2W if all of those spin. So any number of blocked
  *     coroutines up to max_spares, and 2W spinners at once; the rest queue
+ *   - where some thread has been at work and well for 50 ms on end, it may have work for ever and never come
+ *     to steal: what waits behind one that was stuck all that time goes to the inject queues, of which
+ *     everybody takes a share at each look. (Not where all compute: taken again behind another hog and
+ *     brought back here, and so on, a task would never run.)
  *   - a spinner whose ring holds back completions (TASKRUN) is made to post them by membarrier
  *
  * A worker that moves from task to task but has not looked at its rings since the last tick (a
@@ -43,6 +47,8 @@
 enum {
     RETIRE_AFTER_TICKS = 4,
     STAYS_TICKS = 40,
+    LONG_TICKS = 10, /* stuck, or busy */
+    RELIEF_MOST = 64,
     HOGGED_NS = 1000000,
     QUIET_NAP_MS = 50 /* between looks whether nothing can happen any more, in debug mode */
 };
@@ -60,8 +66,9 @@ struct look {
     unsigned maybe;     /* blocked at this look, not at the one before: it may be a page fault */
     unsigned stuck;
     bool light_waits, heavy_waits, hogs_wait, kick, spares;
-    bool hogged;             /* somebody is stuck, and not for want of a core */
-    struct worker *sentinel; /* the one that is well */
+    bool hogged;                /* somebody is stuck, and not for want of a core */
+    bool long_busy, long_stuck; /* somebody is */
+    struct worker *sentinel;    /* the one that is well */
 };
 
 /* Is the thread running or runnable (as opposed to asleep in a system call)? */
@@ -129,6 +136,10 @@ static void look_at(struct worker *w, int64_t now, struct look *l)
     if (role == ROLE_SENTINEL && !hogged)
         stuck = STUCK_NOT; /* at most in want of a core, which another one would be too */
     l->hogged |= hogged;
+    w->monitor_stuck = stuck != STUCK_NOT ? w->monitor_stuck + 1 : 0;
+    w->monitor_busy = stuck != STUCK_NOT || worker_is_away(w) ? 0 : w->monitor_busy + 1;
+    l->long_stuck |= w->monitor_stuck >= LONG_TICKS;
+    l->long_busy |= w->monitor_busy >= LONG_TICKS;
     if (stuck != before)
         atomic_store_explicit(&w->stuck, (uint32_t)stuck, memory_order_relaxed);
     if (!worker_is_away(w))
@@ -162,6 +173,25 @@ static void look_at(struct worker *w, int64_t now, struct look *l)
         l->light_waits |= pirn_runq_size(&w->q) > 1; /* more than it needs: see is_futile */
         l->well_primaries++;
         l->parked_primaries += worker_is_away(w);
+    }
+}
+
+/* What waits behind those who have been stuck for long: to the inject queues. */
+static void relieve(struct pirn_runtime *rt)
+{
+    struct node *nodes[RELIEF_MOST];
+    unsigned threads = rt_threads(rt), n;
+    for (unsigned i = 0; i < threads; i++) {
+        struct worker *w = rt_worker(rt, i);
+        if (w->monitor_stuck < LONG_TICKS)
+            continue;
+        do {
+            n = pirn_runq_steal(&w->q, nodes, RELIEF_MOST, true, NULL);
+            if (n == 0)
+                n = pirn_runq_steal_brood(&w->q, nodes, RELIEF_MOST);
+            for (unsigned k = 0; k < n; k++)
+                pirn_inject_task(rt, task_of_node(nodes[k]));
+        } while (n != 0);
     }
 }
 
@@ -233,6 +263,8 @@ static bool look(struct pirn_runtime *rt, struct calm *calm)
     for (unsigned i = 0; i < n; i++)
         look_at(rt_worker(rt, i), now, &l);
     atomic_store_explicit(&rt->stuck_workers, l.stuck, memory_order_relaxed);
+    if (l.long_busy && l.long_stuck)
+        relieve(rt);
     l.light_waits |= pirn_inject_size(&rt->inject[LANE_LIGHT]) != 0;
     l.hogs_wait |= pirn_inject_size(&rt->inject[LANE_HOG]) != 0;
     l.heavy_waits |= l.hogs_wait || pirn_inject_size(&rt->inject[LANE_FRESH]) != 0;

@@ -149,6 +149,7 @@ struct worker {
         monitor_pass;      /* the monitor's: as it last saw them; pass UINT64_MAX: never */
     int64_t monitor_cpu;   /* the thread's, at that look */
     unsigned monitor_idle; /* the monitor's: looks in a row that found it parked */
+    unsigned monitor_stuck, monitor_busy; /* the same: stuck; at work and well */
 
     char before[64]; /* thieves write here often: on a line of its own, whatever the alignment */
     _Atomic uint64_t eyed;        /* what they last saw of a single task here, */
