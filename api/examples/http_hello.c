@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <getopt.h>
 #include <pirn/http.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,18 +26,19 @@ static int hello_name(pirn_http_request *request, pirn_http_reply *reply, void *
     return pirn_http_reply_text(reply, 200, text);
 }
 
-static int serve(pirn_http_server *server, uint16_t port)
+static int serve(pirn_http_server *server, const char *port)
 {
-    int rc = pirn_http_route(server, "GET", "/", hello, NULL, 0);
+    int rc = pirn_http_server_route(server, "GET", "/", hello, NULL, 0);
     if (rc == 0)
-        rc = pirn_http_route(server, "GET", "/{name}", hello_name, NULL, 0);
+        rc = pirn_http_server_route(server, "GET", "/{name}", hello_name, NULL, 0);
     if (rc == 0)
-        rc = pirn_http_listen(server, "127.0.0.1", port);
+        rc = pirn_http_server_listen(server, "127.0.0.1", port, NULL, PIRN_NEVER);
     if (rc < 0)
         return rc;
-    printf("listening on 127.0.0.1:%d\n", rc);
+    printf("listening on 127.0.0.1:%d\n", pirn_http_server_port(server));
     fflush(stdout);
-    rc = pirn_http_serve(server);
+    rc = pirn_http_server_serve(server);
+    pirn_http_server_stop(server, pirn_after_s(10));
     return rc == -ECANCELED ? 0 : rc; /* SIGINT */
 }
 
@@ -47,8 +47,8 @@ static int start(void *arg)
     pirn_http_server *server;
     int rc = pirn_http_server_new(&server, NULL);
     if (rc == 0) {
-        rc = serve(server, *(const uint16_t *)arg);
-        pirn_http_server_free(server);
+        rc = serve(server, arg);
+        pirn_http_server_release(server);
     }
     return rc;
 }
@@ -59,12 +59,12 @@ int main(int argc, char **argv)
                                           {"workers", required_argument, NULL, 'w'},
                                           {NULL, 0, NULL, 0}};
     pirn_config config = PIRN_CONFIG_INIT;
-    uint16_t port = 8000;
+    char *port = "8000";
     int c, rc, status = 0;
 
     while ((c = getopt_long(argc, argv, "p:w:", known, NULL)) != -1) {
         if (c == 'p') {
-            port = (uint16_t)atoi(optarg);
+            port = optarg;
         } else if (c == 'w') {
             config.workers = atoi(optarg);
         } else {
@@ -73,7 +73,7 @@ int main(int argc, char **argv)
         }
     }
     config.flags = PIRN_SIGINT_CANCELS;
-    rc = pirn_run_with(&config, start, &port, &status);
+    rc = pirn_run_with(&config, start, port, &status);
     if (rc == 0)
         rc = status;
     if (rc < 0 && rc != -EINTR) { /* -EINTR: SIGINT, the usual end */

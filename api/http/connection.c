@@ -28,7 +28,7 @@ enum {
 
 static bool change(struct connection *c, int from, int to)
 {
-    /* seq_cst, with `stopping` in end_gracefully (serve.c) and the change there: who is idle and does not
+    /* seq_cst, with `stopping` in pirn_http_server_ends (serve.c) and the change there: who is idle and does not
      * see that the server stops is seen to be idle by who stops it */
     return atomic_compare_exchange_strong(&c->state, &from, to);
 }
@@ -54,7 +54,7 @@ static void free_buffers(struct connection *c)
 static int wait_for_head(void *arg, bool begun, pirn_time *ret_deadline)
 {
     struct connection *c = arg;
-    const pirn_http_config *config = &c->server->config;
+    const pirn_http_server_config *config = &c->server->config;
     if (begun) {
         /* relaxed: only this task makes it busy, or ends that */
         if (atomic_load_explicit(&c->state, memory_order_relaxed) != CONNECTION_BUSY &&
@@ -174,6 +174,7 @@ static bool enter(struct connection *c)
     struct pirn_http_server *s = c->server;
     pthread_mutex_lock(&s->lock);
     bool over = s->over;
+    s->fixed = true;
     if (!over) {
         c->next = s->connections;
         if (c->next != NULL)
@@ -198,7 +199,7 @@ static void leave(struct connection *c)
     if (--s->count == 0)
         pirn_event_set(&s->empty);
     pthread_mutex_unlock(&s->lock);
-    /* Nobody cancels it any more; and a task of the program's (pirn_http_serve_stream) goes on. */
+    /* Nobody cancels it any more; and a task of the program's (pirn_http_server_serve_stream) goes on. */
     for (; c->cancels > 0; c->cancels--)
         pirn_uncancel();
 }
@@ -213,7 +214,7 @@ void pirn_http_connection_cancel(struct connection *c, const char *reason)
 static int open_stream(const struct pirn_http_server *server, pirn_stream *below,
                        pirn_stream **ret_stream)
 {
-    const pirn_http_config *config = &server->config;
+    const pirn_http_server_config *config = &server->config;
     int err = config->open(config->open_user, ret_stream, pirn_stream_retain(below),
                            pirn_after_ns(config->head_time.ns));
     if (err < 0)

@@ -172,7 +172,7 @@ static int say_continue(struct connection *c, pirn_time deadline)
  */
 static pirn_time pace(const struct connection *c, pirn_time now)
 {
-    const pirn_http_config *config = &c->server->config;
+    const pirn_http_server_config *config = &c->server->config;
     int64_t allowed = config->body_time.ns;
     if (config->body_rate < 0)
         return PIRN_NEVER;

@@ -1,11 +1,10 @@
-/* A server: its limits, its routes, where it listens. */
+/* A server: its limits, its routes, its handles, and where it listens. */
 #include "api/http/server.h"
 
 #include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static void set_time(pirn_time *time, int64_t ms)
 {
@@ -14,7 +13,7 @@ static void set_time(pirn_time *time, int64_t ms)
 }
 
 /* 0 stands for the default; what cannot be is refused. */
-static int complete(pirn_http_config *config)
+static int complete(pirn_http_server_config *config)
 {
     if (config->max_head > 65536 || config->max_headers < 0 || config->max_body < -1 ||
         config->max_connections < 0 || config->body_rate < -1 || config->head_time.ns < 0 ||
@@ -38,11 +37,36 @@ static int complete(pirn_http_config *config)
     set_time(&config->idle_time, 60000);
     set_time(&config->write_time, 30000);
     set_time(&config->cancel_time, 50);
-    set_time(&config->grace, 10000);
+    set_time(&config->grace, 5000);
     return 0;
 }
 
-int pirn_http_server_new(pirn_http_server **ret_server, const pirn_http_config *config)
+/* No connection is left, and nobody has a handle. */
+static void destroy(void *arg)
+{
+    struct pirn_http_server *server = arg;
+    pirn_http_router_free(&server->router);
+    pthread_mutex_destroy(&server->lock);
+    free(server);
+}
+
+static int serve_connection(pirn_stream *stream, void *server)
+{
+    pirn_http_connection_run(server, stream, true); /* -ENOMEM: it is closed */
+    return 0;
+}
+
+static int make_accepts(struct pirn_http_server *server)
+{
+    pirn_server_config config = PIRN_SERVER_INIT;
+    config.limit = server->config.max_connections;
+    config.linger = server->config.write_time;
+    config.stack_size = server->config.stack_size;
+    config.drop = destroy;
+    return pirn_server_new(&server->accepts, serve_connection, server, &config);
+}
+
+int pirn_http_server_new(pirn_http_server **ret_server, const pirn_http_server_config *config)
 {
     if (ret_server == NULL || (config != NULL && config->size != sizeof(*config)))
         return -EINVAL;
@@ -51,63 +75,95 @@ int pirn_http_server_new(pirn_http_server **ret_server, const pirn_http_config *
         return -ENOMEM;
     if (config != NULL)
         server->config = *config;
-    if (complete(&server->config) < 0) {
+    int err = complete(&server->config);
+    if (err == 0)
+        err = make_accepts(server);
+    if (err < 0) {
         free(server);
-        return -EINVAL;
+        return err;
     }
     server->limits.head.head = server->config.max_head;
     server->limits.head.target = server->config.max_target;
     server->limits.head.headers = server->config.max_headers;
     server->limits.body = server->config.max_body;
-    server->listener = -1;
-    server->grace = server->config.grace;
+    atomic_init(&server->handles, 1);
     pthread_mutex_init(&server->lock, NULL);
     *ret_server = server;
     return 0;
 }
 
-void pirn_http_server_free(pirn_http_server *server)
+pirn_http_server *pirn_http_server_retain(pirn_http_server *server)
 {
-    if (server == NULL)
-        return;
-    if (server->listener >= 0)
-        close(server->listener);
-    pirn_http_router_free(&server->router);
-    pthread_mutex_destroy(&server->lock);
-    free(server);
+    if (server != NULL)
+        atomic_fetch_add_explicit(&server->handles, 1, memory_order_relaxed);
+    return server;
 }
 
-int pirn_http_route(pirn_http_server *server, const char *method, const char *pattern,
-                    pirn_http_handler handler, void *user, unsigned flags)
+void pirn_http_server_release(pirn_http_server *server)
+{
+    /* acq_rel: everybody's last use comes before the end */
+    if (server == NULL || atomic_fetch_sub_explicit(&server->handles, 1, memory_order_acq_rel) != 1)
+        return;
+    pirn_http_server_ends(server);
+    pirn_server_release(server->accepts);
+}
+
+int pirn_http_server_route(pirn_http_server *server, const char *method, const char *pattern,
+                           pirn_http_handler handler, void *user, unsigned flags)
 {
     if (server == NULL || method == NULL || pattern == NULL || handler == NULL ||
         (flags & ~(unsigned)PIRN_HTTP_BLOCKING) != 0)
         return -EINVAL;
-    if (server->serving)
-        return -EBUSY;
-    return pirn_http_router_add(&server->router, method, pattern, handler, user, flags);
+    pthread_mutex_lock(&server->lock);
+    int err = server->fixed
+                  ? -EBUSY
+                  : pirn_http_router_add(&server->router, method, pattern, handler, user, flags);
+    pthread_mutex_unlock(&server->lock);
+    return err;
 }
 
 /* ---- Listening --------------------------------------------------------------------------- */
 
-int pirn_http_listen(pirn_http_server *server, const char *address, uint16_t port)
+/* No route is added from here on. */
+static int fix(pirn_http_server *server, int err)
 {
-    pirn_resolve_config numbers = PIRN_RESOLVE_INIT;
-    pirn_listen_config config = PIRN_LISTEN_INIT;
-    char service[8];
+    if (err == 0) {
+        pthread_mutex_lock(&server->lock);
+        server->fixed = true;
+        pthread_mutex_unlock(&server->lock);
+    }
+    return err;
+}
+
+int pirn_http_server_listen(pirn_http_server *server, const char *host, const char *service,
+                            const pirn_listen_config *config, pirn_time deadline)
+{
     if (server == NULL)
         return -EINVAL;
-    if (server->listener >= 0)
-        return -EALREADY;
-    numbers.flags = PIRN_RESOLVE_NUMERIC | PIRN_RESOLVE_PASSIVE;
-    config.resolve = &numbers;
-    snprintf(service, sizeof(service), "%d", port);
-    int fd = pirn_listen(address, service, &config, PIRN_NEVER);
-    if (fd < 0)
-        return fd == -ENOENT ? -EINVAL : fd;
-    server->listener = fd;
-    server->port = pirn_local_port(fd);
-    return server->port;
+    return fix(server, pirn_server_listen(server->accepts, host, service, config, deadline));
+}
+
+int pirn_http_server_listen_unix(pirn_http_server *server, const char *path,
+                                 const pirn_listen_config *config, pirn_time deadline)
+{
+    if (server == NULL)
+        return -EINVAL;
+    return fix(server, pirn_server_listen_unix(server->accepts, path, config, deadline));
+}
+
+int pirn_http_server_add(pirn_http_server *server, int fd)
+{
+    return server != NULL ? fix(server, pirn_server_add(server->accepts, fd)) : -EINVAL;
+}
+
+int pirn_http_server_address(pirn_http_server *server, size_t i, pirn_address *ret_address)
+{
+    return server != NULL ? pirn_server_address(server->accepts, i, ret_address) : -EINVAL;
+}
+
+int pirn_http_server_port(pirn_http_server *server)
+{
+    return server != NULL ? pirn_server_port(server->accepts) : -EINVAL;
 }
 
 void pirn_http_report(struct pirn_http_server *server, const char *format, ...)

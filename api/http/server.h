@@ -9,22 +9,22 @@
 #include <stdatomic.h>
 
 /* Field            who may touch it
- * config, limits, router, listener, port   set up before it serves, constant then
- * lock             guards connections, count, serving, over, grace
- * stop, empty      anybody
- * stopping         set once by who serves, read by connections */
+ * config, limits, accepts   constant
+ * lock             guards connections, count, over, and router until fixed is set
+ * handles          anybody, atomically
+ * empty            anybody
+ * stopping         set once, by who stops it; read by connections */
 struct pirn_http_server {
-    pirn_http_config config;
+    pirn_http_server_config config;
     struct message_limits limits;
-    struct router router;
-    int listener, port;
+    _Atomic uint32_t handles;
+    pirn_server *accepts; /* takes the connections; whose drop frees this */
     pthread_mutex_t lock;
+    struct router router;
+    bool fixed; /* connections read the router */
     struct connection *connections;
     int count;
-    bool serving;
     bool over;        /* a stop has cancelled all connections: whoever comes is too late */
-    pirn_time grace;  /* of a stop */
-    pirn_event stop;  /* somebody wants it to end */
     pirn_event empty; /* count is 0, since it is stopping */
     atomic_bool stopping;
 };
@@ -136,6 +136,9 @@ void pirn_http_watch_end(struct connection *c);
 /* server.c: a line for the report. */
 void pirn_http_report(struct pirn_http_server *server, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+
+/* serve.c: begins to stop: idle connections are cancelled, busy ones serve no other request. */
+void pirn_http_server_ends(struct pirn_http_server *server);
 
 /* connection.c: serves it until its end. The stream stays the caller's, and is closed; opens: by way of
  * config->open. -ENOMEM: it has not been touched. */

@@ -75,6 +75,8 @@ void pirn_server_unref(pirn_server *server)
         free(l->path);
         free(l);
     }
+    if (server->config.drop != NULL)
+        server->config.drop(server->user);
     free(server);
 }
 

@@ -10,23 +10,30 @@ struct site {
     pirn_http_server *server;
     pirn_task *task;
     int port;
-    int result; /* of pirn_http_serve */
+    pirn_time grace;     /* of the stop */
+    int result, stopped; /* of pirn_http_server_serve, and of the stop that follows it */
     support_report report;
 };
 
 static inline int site_serve(void *arg)
 {
     struct site *site = arg;
-    site->result = pirn_http_serve(site->server);
+    site->result = pirn_http_server_serve(site->server);
+    if (site->result == -ESHUTDOWN) /* it was closed before this task came to it */
+        site->result = 0;
+    site->stopped = pirn_http_server_stop(site->server, pirn_after_ns(site->grace.ns));
+    if (site->stopped == -EBUSY)
+        CHECK_OK(pirn_http_server_wait_closed(site->server, PIRN_NEVER));
     return 0;
 }
 
 /* config may be NULL. Routes are added between the two. */
-static inline void site_new(struct site *site, const pirn_http_config *config)
+static inline void site_new(struct site *site, const pirn_http_server_config *config)
 {
     static const support_report empty = SUPPORT_REPORT_INIT;
-    pirn_http_config own = PIRN_HTTP_CONFIG_INIT;
+    pirn_http_server_config own = PIRN_HTTP_SERVER_CONFIG_INIT;
     site->report = empty;
+    site->grace = pirn_span_s(1000);
     if (config != NULL)
         own = *config;
     own.report = support_report_line;
@@ -37,22 +44,30 @@ static inline void site_new(struct site *site, const pirn_http_config *config)
 static inline void site_route(struct site *site, const char *method, const char *pattern,
                               pirn_http_handler handler, void *user)
 {
-    CHECK_OK(pirn_http_route(site->server, method, pattern, handler, user, 0));
+    CHECK_OK(pirn_http_server_route(site->server, method, pattern, handler, user, 0));
 }
 
 static inline void site_open(struct site *site)
 {
-    site->port = pirn_http_listen(site->server, "127.0.0.1", 0);
+    CHECK_OK(pirn_http_server_listen(site->server, "127.0.0.1", NULL, NULL, PIRN_NEVER));
+    site->port = pirn_http_server_port(site->server);
     CHECK_GE(site->port, 1);
     site->task = support_spawn_named("server", site_serve, site);
 }
 
+/* Its task stops it, with so much time for running requests. */
+static inline void site_end(struct site *site, pirn_time grace)
+{
+    site->grace = grace;
+    CHECK_OK(pirn_http_server_close(site->server));
+}
+
 static inline void site_close(struct site *site)
 {
-    CHECK_OK(pirn_http_stop(site->server, pirn_after_s(0.001)));
+    site_end(site, pirn_span_ms(1));
     CHECK_OK(support_join(site->task));
     CHECK_OK(site->result);
-    pirn_http_server_free(site->server);
+    pirn_http_server_release(site->server);
 }
 
 static inline int site_dial(const struct site *site)

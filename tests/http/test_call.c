@@ -76,7 +76,8 @@ static void open_site(struct site *site)
     site_route(site, "GET", "/half", half, NULL);
     site_route(site, "GET", "/short", short_answer, NULL);
     site_route(site, "POST", "/count", count_up, NULL);
-    CHECK_OK(pirn_http_route(site->server, "POST", "/block", blocking, &begun, PIRN_HTTP_BLOCKING));
+    CHECK_OK(pirn_http_server_route(site->server, "POST", "/block", blocking, &begun,
+                                    PIRN_HTTP_BLOCKING));
     site_open(site);
 }
 
@@ -295,7 +296,7 @@ static int serve_pair(void *arg)
     struct visit *visit = arg;
     pirn_stream *stream;
     CHECK_OK(pirn_stream_new(&stream, visit->fd, NULL));
-    int rc = pirn_http_serve_stream(visit->site->server, stream);
+    int rc = pirn_http_server_serve_stream(visit->site->server, stream);
     CHECK(pirn_stream_is_closing(stream));
     pirn_stream_release(stream);
     return rc;
@@ -341,7 +342,7 @@ static int open_own(void *user, pirn_stream **ret_stream, pirn_stream *below, pi
 static int one_at_a_time(void *arg)
 {
     struct site site;
-    pirn_http_config config = PIRN_HTTP_CONFIG_INIT;
+    pirn_http_server_config config = PIRN_HTTP_SERVER_CONFIG_INIT;
     char text[1024];
     (void)arg;
     atomic_int opened = 0;

@@ -43,7 +43,7 @@ static int refuse_early(pirn_http_request *request, pirn_http_reply *reply, void
 
 static void open_site(struct site *site)
 {
-    pirn_http_config config = PIRN_HTTP_CONFIG_INIT;
+    pirn_http_server_config config = PIRN_HTTP_SERVER_CONFIG_INIT;
     for (size_t i = 0; i < BIG; i++)
         big[i] = (char)(i * 7 + i / 251);
     config.max_body = -1;

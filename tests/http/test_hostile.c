@@ -31,7 +31,7 @@ static void fill(char *at, size_t n)
 
 static int too_much(void *arg)
 {
-    pirn_http_config config = PIRN_HTTP_CONFIG_INIT;
+    pirn_http_server_config config = PIRN_HTTP_SERVER_CONFIG_INIT;
     static char ask[40000], text[4096];
     struct site site;
     atomic_int result = 0;
@@ -112,7 +112,8 @@ static int flood(pirn_http_request *request, pirn_http_reply *reply, void *user)
 }
 
 /* With one short time, of which the rest of the config knows nothing. */
-static void open_slow(struct site *site, const pirn_http_config *config, atomic_int *ret_result)
+static void open_slow(struct site *site, const pirn_http_server_config *config,
+                      atomic_int *ret_result)
 {
     site_new(site, config);
     site_route(site, "GET", "/", ok, NULL);
@@ -123,7 +124,8 @@ static void open_slow(struct site *site, const pirn_http_config *config, atomic_
 
 static int too_slow(void *arg)
 {
-    pirn_http_config head = PIRN_HTTP_CONFIG_INIT, body = head, idle = head, unread = head;
+    pirn_http_server_config head = PIRN_HTTP_SERVER_CONFIG_INIT, body = head, idle = head,
+                            unread = head;
     char text[4096];
     struct site site;
     atomic_int result = 0;
@@ -333,7 +335,7 @@ static int reply_quickly(pirn_http_request *request, pirn_http_reply *reply, voi
 
 static int gone(void *arg)
 {
-    pirn_http_config config = PIRN_HTTP_CONFIG_INIT;
+    pirn_http_server_config config = PIRN_HTTP_SERVER_CONFIG_INIT;
     struct site site;
     struct absence coroutine = {0}, thread = {0};
     char text[4096];
@@ -341,8 +343,8 @@ static int gone(void *arg)
     config.cancel_time = (pirn_time){5 * MS};
     site_new(&site, &config);
     site_route(&site, "GET", "/ever", wait_for_ever, &coroutine);
-    CHECK_OK(
-        pirn_http_route(site.server, "GET", "/block", wait_blocking, &thread, PIRN_HTTP_BLOCKING));
+    CHECK_OK(pirn_http_server_route(site.server, "GET", "/block", wait_blocking, &thread,
+                                    PIRN_HTTP_BLOCKING));
     site_route(&site, "GET", "/while", wait_a_while, NULL);
     site_route(&site, "GET", "/quick", reply_quickly, NULL);
     site_open(&site);

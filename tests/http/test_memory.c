@@ -202,8 +202,8 @@ static void open_scene(struct scene *scene)
     site_route(&scene->site, "POST", "/echo", echo, NULL);
     site_route(&scene->site, "POST", "/json", json, NULL);
     site_route(&scene->site, "GET", "/pieces", pieces, NULL);
-    CHECK_OK(
-        pirn_http_route(scene->site.server, "POST", "/blocking", echo, NULL, PIRN_HTTP_BLOCKING));
+    CHECK_OK(pirn_http_server_route(scene->site.server, "POST", "/blocking", echo, NULL,
+                                    PIRN_HTTP_BLOCKING));
     site_open(&scene->site);
 }
 

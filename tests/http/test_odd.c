@@ -179,7 +179,7 @@ struct visit {
 static int serve_stream(void *arg)
 {
     struct visit *v = arg;
-    return pirn_http_serve_stream(v->site.server, v->stream);
+    return pirn_http_server_serve_stream(v->site.server, v->stream);
 }
 
 static void count_words(const char *text, const char *word, int times)
@@ -220,7 +220,7 @@ static int sent_once(void *arg)
     pirn_close(pair[0]);
     CHECK_OK(support_join(task));
     pirn_stream_release(v.stream);
-    pirn_http_server_free(v.site.server);
+    pirn_http_server_release(v.site.server);
     return 0;
 }
 
@@ -249,7 +249,7 @@ static int serve_and_go_on(void *arg)
     return pirn_sleep(PIRN_NOW);
 }
 
-/* What ends the handler of a client that has gone does not end who called pirn_http_serve_stream. */
+/* What ends the handler of a client that has gone does not end who called pirn_http_server_serve_stream. */
 static int own_task(void *arg)
 {
     struct visit v;
@@ -266,7 +266,7 @@ static int own_task(void *arg)
     pirn_close(pair[0]);
     CHECK_OK(support_join(task));
     pirn_stream_release(v.stream);
-    pirn_http_server_free(v.site.server);
+    pirn_http_server_release(v.site.server);
     return 0;
 }
 

@@ -320,6 +320,43 @@ static int leave(void *arg)
     return 0;
 }
 
+static void count_drop(void *user)
+{
+    atomic_fetch_add((atomic_int *)user, 1000);
+}
+
+/* What a handler is given lasts as long as handlers may run, and no longer. */
+static int dropped(void *arg)
+{
+    pirn_server_config config = PIRN_SERVER_INIT;
+    pirn_server *server;
+    atomic_int uses = 0;
+    (void)arg;
+    config.drop = count_drop;
+    config.limit = -1;
+    CHECK_EQ(pirn_server_new(&server, echo, &uses, &config), -EINVAL);
+    CHECK_EQ(atomic_load(&uses), 0);
+    config.limit = 0;
+    server = new_server(echo, &uses, &config);
+    pirn_stream *stream = connect_to(server);
+    exchange(stream, "a\n");
+    pirn_server_release(server);
+    exchange(stream, "b\n");
+    CHECK_EQ(atomic_load(&uses), 1); /* a handler runs */
+    hang_up(stream);
+    support_until(&uses, 1001);
+    server = new_server(echo, &uses, &config);
+    stop_and_release(server);
+    support_until(&uses, 2001);
+    return 0;
+}
+
+START_TEST(drop_comes_after_the_last_handler)
+{
+    FOR_WORKERS(w) CHECK_OK(support_run(w, dropped, NULL));
+}
+END_TEST
+
 START_TEST(released_or_left_to_the_end)
 {
     FOR_WORKERS(w)
@@ -525,5 +562,5 @@ SUPPORT_MAIN("server", s131_a_hundred_clients_at_once,
              a163_s136_last_words_arrive_and_failures_are_reported_once,
              a164_s133_close_leaves_connections_alone,
              stop_cancels_what_is_left_and_names_what_goes_on, released_or_left_to_the_end,
-             a164_race_of_stop_and_clients, a_limit_leaves_the_others_in_the_backlog,
-             a165_ports_and_paths, misuse)
+             drop_comes_after_the_last_handler, a164_race_of_stop_and_clients,
+             a_limit_leaves_the_others_in_the_backlog, a165_ports_and_paths, misuse)

@@ -41,7 +41,7 @@ struct https {
 
 static void https_open(struct https *h, const char *certificate, const char *protocols)
 {
-    pirn_http_config config = PIRN_HTTP_CONFIG_INIT;
+    pirn_http_server_config config = PIRN_HTTP_SERVER_CONFIG_INIT;
     pirn_http_client_config client = PIRN_HTTP_CLIENT_CONFIG_INIT;
     for (size_t i = 0; i < BODY; i++)
         body[i] = (char)(i * 31 + i / 253);

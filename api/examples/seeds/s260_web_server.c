@@ -36,22 +36,23 @@ static int start(void *arg)
 {
     pirn_http_server *app;
     must(pirn_http_server_new(&app, NULL));
-    must(pirn_http_route(app, "GET", "/", read_root, NULL, 0));
-    must(pirn_http_route(app, "GET", "/timeit/{seconds}", timeit, NULL, PIRN_HTTP_BLOCKING));
-    printf("listening on 127.0.0.1:%d\n",
-           must(pirn_http_listen(app, "127.0.0.1", *(const uint16_t *)arg)));
-    int rc = pirn_http_serve(app);
-    pirn_http_server_free(app);
+    must(pirn_http_server_route(app, "GET", "/", read_root, NULL, 0));
+    must(pirn_http_server_route(app, "GET", "/timeit/{seconds}", timeit, NULL, PIRN_HTTP_BLOCKING));
+    must(pirn_http_server_listen(app, "127.0.0.1", arg, NULL, PIRN_NEVER));
+    printf("listening on 127.0.0.1:%d\n", pirn_http_server_port(app));
+    int rc = pirn_http_server_serve(app);
+    pirn_http_server_stop(app, pirn_after_s(10));
+    pirn_http_server_release(app);
     return rc == -ECANCELED ? 0 : rc;
 }
 
 int main(int argc, char **argv)
 {
     pirn_config config = PIRN_CONFIG_INIT;
-    uint16_t port = (uint16_t)(argc > 1 ? atoi(argv[1]) : 8000);
+    char *port = argc > 1 ? argv[1] : "8000";
     int status = 0;
     config.flags = PIRN_SIGINT_CANCELS;
-    int rc = pirn_run_with(&config, start, &port, &status);
+    int rc = pirn_run_with(&config, start, port, &status);
     if (rc == 0)
         rc = status;
     return rc == -EINTR ? 0 : report(rc);

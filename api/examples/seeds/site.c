@@ -43,23 +43,24 @@ static int start(void *arg)
 {
     pirn_http_server *server;
     must(pirn_http_server_new(&server, NULL));
-    must(pirn_http_route(server, "GET", "/item/{n}", item, NULL, 0));
-    must(pirn_http_route(server, "GET", "/later/{n}", item, server, 0));
-    must(pirn_http_route(server, "GET", "/{picture...}", picture, NULL, 0));
-    printf("listening on 127.0.0.1:%d\n",
-           must(pirn_http_listen(server, "127.0.0.1", *(const uint16_t *)arg)));
-    int rc = pirn_http_serve(server);
-    pirn_http_server_free(server);
+    must(pirn_http_server_route(server, "GET", "/item/{n}", item, NULL, 0));
+    must(pirn_http_server_route(server, "GET", "/later/{n}", item, server, 0));
+    must(pirn_http_server_route(server, "GET", "/{picture...}", picture, NULL, 0));
+    must(pirn_http_server_listen(server, "127.0.0.1", arg, NULL, PIRN_NEVER));
+    printf("listening on 127.0.0.1:%d\n", pirn_http_server_port(server));
+    int rc = pirn_http_server_serve(server);
+    pirn_http_server_stop(server, pirn_after_s(10));
+    pirn_http_server_release(server);
     return rc == -ECANCELED ? 0 : rc;
 }
 
 int main(int argc, char **argv)
 {
     pirn_config config = PIRN_CONFIG_INIT;
-    uint16_t port = (uint16_t)(argc > 1 ? atoi(argv[1]) : 8000);
+    char *port = argc > 1 ? argv[1] : "8000";
     int status = 0;
     config.flags = PIRN_SIGINT_CANCELS;
-    int rc = pirn_run_with(&config, start, &port, &status);
+    int rc = pirn_run_with(&config, start, port, &status);
     if (rc == 0)
         rc = status;
     return rc == -EINTR ? 0 : report(rc);

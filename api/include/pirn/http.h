@@ -11,10 +11,15 @@
  *         return pirn_http_reply_text(reply, 200, pirn_http_param(request, "name"));
  *     }
  *
- *     pirn_http_server_new(&server, NULL);
- *     pirn_http_route(server, "GET", "/hello/{name}", hello, NULL, 0);
- *     pirn_http_listen(server, "127.0.0.1", 8000);
- *     pirn_http_serve(server);
+ *     int rc = pirn_http_server_new(&server, NULL);
+ *     if (rc == 0)
+ *         rc = pirn_http_server_route(server, "GET", "/hello/{name}", hello, NULL, 0);
+ *     if (rc == 0)
+ *         rc = pirn_http_server_listen(server, "127.0.0.1", "8000", NULL, PIRN_NEVER);
+ *     if (rc == 0)
+ *         rc = pirn_http_server_serve(server); // until it is closed, or this task is cancelled
+ *     pirn_http_server_stop(server, pirn_after_s(10)); // running requests may finish
+ *     pirn_http_server_release(server);
  *
  * Not here: HTTP/2, upgrades (WebSocket), trailers (read and dropped), redirects, cookies, proxies,
  * compression; paths are not normalised ("..": who serves files must look).
@@ -32,7 +37,7 @@ struct json_t; /* jansson's */
 
 /* ---- Server ----------------------------------------------------------------------------- */
 
-typedef struct pirn_http_server pirn_http_server;
+typedef struct pirn_http_server pirn_http_server;   /* counted by reference */
 typedef struct pirn_http_request pirn_http_request; /* what a client asks */
 typedef struct pirn_http_reply pirn_http_reply;     /* what it will be told */
 
@@ -43,20 +48,20 @@ typedef struct pirn_http_reply pirn_http_reply;     /* what it will be told */
  * idle_time, write_time: closed without a word. A connection beyond max_connections waits in the
  * listener's queue.
  */
-typedef struct pirn_http_config {
-    size_t size;           /* sizeof(pirn_http_config), set by PIRN_HTTP_CONFIG_INIT */
-    size_t max_head;       /* bytes of request line and headers; 0: 16 KiB; 64 KiB at most */
-    size_t max_target;     /* bytes of the request target; 0: 8 KiB */
-    int max_headers;       /* 0: 100 */
-    int64_t max_body;      /* bytes; 0: 1 MiB; -1: any number */
-    int max_connections;   /* 0: 10,000 */
-    int body_rate;         /* bytes a second, at least, once body_time is over; 0: 240; -1: any */
-    pirn_time head_time;   /* for all of a head, from its first byte (or the connect); 0: 10 s */
-    pirn_time body_time;   /* waiting for a body that does not count; 0: 5 s */
-    pirn_time idle_time;   /* between two requests; 0: 60 s */
-    pirn_time write_time;  /* until a client has taken what was written; 0: 30 s */
+typedef struct pirn_http_server_config {
+    size_t size;          /* sizeof(pirn_http_server_config), set by PIRN_HTTP_SERVER_CONFIG_INIT */
+    size_t max_head;      /* bytes of request line and headers; 0: 16 KiB; 64 KiB at most */
+    size_t max_target;    /* bytes of the request target; 0: 8 KiB */
+    int max_headers;      /* 0: 100 */
+    int64_t max_body;     /* bytes; 0: 1 MiB; -1: any number */
+    int max_connections;  /* 0: 10,000 */
+    int body_rate;        /* bytes a second, at least, once body_time is over; 0: 240; -1: any */
+    pirn_time head_time;  /* for all of a head, from its first byte (or the connect); 0: 10 s */
+    pirn_time body_time;  /* waiting for a body that does not count; 0: 5 s */
+    pirn_time idle_time;  /* between two requests; 0: 60 s */
+    pirn_time write_time; /* until a client has taken what was written; 0: 30 s */
     pirn_time cancel_time; /* a handler's, before its client's end is looked for; 0: 50 ms */
-    pirn_time grace;       /* for running requests when pirn_http_serve is cancelled; 0: 10 s */
+    pirn_time grace;       /* of pirn_http_server_stop: for those that it has cancelled; 0: 5 s */
     size_t stack_size;     /* of handlers' coroutines, at least; 0: the runtime's default */
     /* Hears of handlers that fail or do not end; NULL: stderr. */
     void (*report)(void *user, const char *line);
@@ -65,11 +70,11 @@ typedef struct pirn_http_config {
      * suspend, until head_time is over. If it returns 0 below belongs to the new stream (or is it). */
     int (*open)(void *user, pirn_stream **ret_stream, pirn_stream *below, pirn_time deadline);
     void *open_user;
-} pirn_http_config;
-#define PIRN_HTTP_CONFIG_INIT \
+} pirn_http_server_config;
+#define PIRN_HTTP_SERVER_CONFIG_INIT \
     { \
-        sizeof(pirn_http_config), 0, 0, 0, 0, 0, 0, {0}, {0}, {0}, {0}, {0}, {0}, 0, NULL, NULL, \
-            NULL, NULL \
+        sizeof(pirn_http_server_config), 0, 0, 0, 0, 0, 0, {0}, {0}, {0}, {0}, {0}, {0}, 0, NULL, \
+            NULL, NULL, NULL \
     }
 
 /*
@@ -80,11 +85,10 @@ typedef struct pirn_http_config {
 PIRN_API int pirn_http_open_tls(void *context, pirn_stream **ret_stream, pirn_stream *below,
                                 pirn_time deadline);
 
-/* config may be NULL. The caller owns the server. [anywhere] -EINVAL, -ENOMEM */
+/* A server that does not listen yet, in the caller's runtime. config may be NULL. [coroutine; does not
+ * suspend] -EINVAL, -EPERM, -ENOMEM */
 PIRN_API PIRN_MUST_USE int pirn_http_server_new(pirn_http_server **ret_server,
-                                                const pirn_http_config *config);
-/* [anywhere, while it does not serve] */
-PIRN_API void pirn_http_server_free(pirn_http_server *server);
+                                                const pirn_http_server_config *config);
 
 /*
  * Answers a request, in the coroutine of its connection. Returns 0, or a negative errno: if nothing has
@@ -103,33 +107,47 @@ enum {
  * pattern: a path, where {name} stands for one segment and, at the end, {name...} for all that is left.
  * A literal segment goes before a {name}, that before a {name...}, in whatever order they were added.
  * method "*": any. HEAD is answered by the GET handler; its body is left out. No route: 404; none for
- * the method: 405, with Allow. pattern is copied. [anywhere, before it serves]
- * -EINVAL, -EEXIST, -EBUSY (it serves), -ENOMEM
+ * the method: 405, with Allow. pattern is copied. [anywhere, before it listens]
+ * -EINVAL, -EEXIST, -EBUSY (it listens), -ENOMEM
  */
-PIRN_API PIRN_MUST_USE int pirn_http_route(pirn_http_server *server, const char *method,
-                                           const char *pattern, pirn_http_handler handler,
-                                           void *user, unsigned flags);
+PIRN_API PIRN_MUST_USE int pirn_http_server_route(pirn_http_server *server, const char *method,
+                                                  const char *pattern, pirn_http_handler handler,
+                                                  void *user, unsigned flags);
 
-/* Listens on a numeric address (NULL: any) and port (0: a free one; the answer is the port). Once for
- * a server. [anywhere] The port; -EINVAL, -EALREADY, -EADDRINUSE, ... */
-PIRN_API PIRN_MUST_USE int pirn_http_listen(pirn_http_server *server, const char *address,
-                                            uint16_t port);
+/* What follows is as pirn_server_listen and its kin: see <pirn/server.h>. */
+PIRN_API PIRN_MUST_USE int pirn_http_server_listen(pirn_http_server *server, const char *host,
+                                                   const char *service,
+                                                   const pirn_listen_config *config,
+                                                   pirn_time deadline);
+PIRN_API PIRN_MUST_USE int pirn_http_server_listen_unix(pirn_http_server *server, const char *path,
+                                                        const pirn_listen_config *config,
+                                                        pirn_time deadline);
+PIRN_API PIRN_MUST_USE int pirn_http_server_add(pirn_http_server *server, int fd);
+PIRN_API int pirn_http_server_address(pirn_http_server *server, size_t i,
+                                      pirn_address *ret_address);
+PIRN_API int pirn_http_server_port(pirn_http_server *server);
+PIRN_API int pirn_http_server_serve(pirn_http_server *server);
+PIRN_API int pirn_http_server_close(pirn_http_server *server);
+PIRN_API int pirn_http_server_wait_closed(pirn_http_server *server, pirn_time deadline);
 
 /*
- * Takes connections, each with a task of its own, until pirn_http_stop or a cancel of the caller; then
- * ends gracefully: listens no more, closes idle connections, lets running requests finish, with
- * Connection: close. When the grace is over the rest is cancelled; who has not ended a second later is
- * reported by name, and waited for. A second cancel of the caller cuts the grace short.
- * [coroutine; suspends] 0: it was stopped; -ECANCELED; -EINVAL (it does not listen; stack_size is too
- * large), -EALREADY, -ENOMEM, and errors of accept.
+ * Closes it and ends gracefully: idle connections are closed, running requests may finish, with Connection:
+ * close: 0. What is left at the deadline (or a cancel of the caller) is cancelled and waited for: -ETIMEDOUT
+ * (-ECANCELED). Requests that do not end within config->grace either are named in a report, and left: -EBUSY, so
+ * that it can be called again. Those of pirn_http_server_serve_stream, too. Not for its own handlers, which would
+ * wait for themselves. [coroutine; suspends]
  */
-PIRN_API int pirn_http_serve(pirn_http_server *server);
-/* Asks for that end, with so long a grace (a span). [anywhere] 0 */
-PIRN_API int pirn_http_stop(pirn_http_server *server, pirn_time grace);
+PIRN_API int pirn_http_server_stop(pirn_http_server *server, pirn_time deadline);
+
+PIRN_API int pirn_http_server_connections(pirn_http_server *server); /* now; [anywhere] */
+
+PIRN_API pirn_http_server *pirn_http_server_retain(pirn_http_server *server); /* [anywhere] */
+/* The last one closes it, and its idle connections, without waiting. [anywhere; does not suspend] */
+PIRN_API void pirn_http_server_release(pirn_http_server *server);
 
 /* One connection of another making, TLS say, served until its end. The stream stays the caller's, who
  * releases it; it is closed. [coroutine; suspends] 0, -ENOMEM */
-PIRN_API int pirn_http_serve_stream(pirn_http_server *server, pirn_stream *stream);
+PIRN_API int pirn_http_server_serve_stream(pirn_http_server *server, pirn_stream *stream);
 
 /* ---- What a handler is asked: [during the handler] ----------------------------------------- */
 

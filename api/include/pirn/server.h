@@ -56,15 +56,17 @@ typedef struct pirn_server_config {
      * -ETIMEDOUT. A handler that returns that has not failed, and is not reported. 0: what stream says. */
     pirn_time idle;
     const pirn_stream_config *stream; /* copied; NULL: the defaults */
+    void (*drop)(void *user); /* called once, by whoever is last, when no handler runs any more and
+                                         none will; must not suspend. NULL: nothing to do */
 } pirn_server_config;
 
 #define PIRN_SERVER_INIT \
     { \
-        sizeof(pirn_server_config), 0, {0}, {0}, 0, {0}, NULL \
+        sizeof(pirn_server_config), 0, {0}, {0}, 0, {0}, NULL, NULL \
     }
 
 /* A server that does not listen yet, in the caller's runtime. config may be NULL. [coroutine; does not
- * suspend] -EINVAL, -EPERM, -ENOMEM */
+ * suspend] -EINVAL, -EPERM, -ENOMEM: config->drop has not been called */
 PIRN_API PIRN_MUST_USE int pirn_server_new(pirn_server **ret_server, pirn_server_fn fn, void *user,
                                            const pirn_server_config *config);
 
