@@ -45,7 +45,7 @@ static int give(pirn_task **ret_handle, pirn_task *task)
 
 int pirn_call_soon(pirn_runtime *runtime, pirn_task **ret_handle, pirn_fn fn, void *arg)
 {
-    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
     pirn_task *task;
     config.runtime = runtime;
     int rc = pirn_task_spawn(&task, &config, fn, arg, NULL, __builtin_return_address(0));
@@ -55,7 +55,7 @@ int pirn_call_soon(pirn_runtime *runtime, pirn_task **ret_handle, pirn_fn fn, vo
 int pirn_call_at(pirn_runtime *runtime, pirn_task **ret_handle, pirn_fn fn, void *arg,
                  pirn_time when)
 {
-    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
     pirn_task *task;
     config.runtime = runtime;
     int rc =

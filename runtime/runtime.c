@@ -252,7 +252,7 @@ int pirn_runtime_run(struct pirn_runtime *rt, struct pirn_awaitable *a, bool pau
 int pirn_runtime_run_fn(struct pirn_runtime *rt, const pirn_spawn_config *config, pirn_fn fn,
                         void *arg, bool pauses, int *ret_status, void *site)
 {
-    pirn_spawn_config main_config = PIRN_SPAWN_INIT;
+    pirn_spawn_config main_config = PIRN_SPAWN_CONFIG_INIT;
     struct pirn_awaitable *handle;
     int status = 0;
     if (config != NULL)

@@ -294,7 +294,7 @@ static struct reaction *claim(const struct pirn_runtime *rt, int sig)
 static bool start_reaction(struct pirn_runtime *rt, int sig)
 {
     struct reaction *r = claim(rt, sig);
-    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
     struct pirn_awaitable *task;
     char name[NAME_MAX_BYTES];
     if (r == NULL)

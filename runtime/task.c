@@ -284,7 +284,7 @@ int pirn_task_spawn(pirn_task **ret_task, const pirn_spawn_config *config, pirn_
                     const struct spawn_how *how, void *site)
 {
     struct self *self = pirn_self();
-    static const pirn_spawn_config plain = PIRN_SPAWN_INIT;
+    static const pirn_spawn_config plain = PIRN_SPAWN_CONFIG_INIT;
     struct pirn_runtime *rt = NULL;
     bool outside = false;
     if (config == NULL)

@@ -15,7 +15,7 @@
 struct op *pirn_timer_due(struct op *op)
 {
     const struct timer *timer = (const struct timer *)(const void *)op;
-    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
     struct pirn_task *t;
     struct spawn_how how = {.ret_apart = &t};
     if (rt_is_closing(timer->rt))

@@ -61,7 +61,7 @@ static int listen_on(const options *o)
 /* Hands the connection to a task of its own. Without room for one, the client is turned away. */
 static void start_serving(int fd)
 {
-    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
     pirn_task *task;
     int err, on = 1;
 

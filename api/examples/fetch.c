@@ -53,7 +53,7 @@ static int fetch(void *arg)
         n = save(response, job->number);
         if (n >= 0)
             printf("%d %zd %s\n", status, n, job->url);
-        pirn_http_response_release(response);
+        pirn_http_response_free(response);
     }
     if (n < 0)
         fprintf(stderr, "fetch: %s: %s\n", job->url, strerror((int)-n));

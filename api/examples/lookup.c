@@ -80,7 +80,7 @@ static int look_up(void *arg)
 
 int main(int argc, char **argv)
 {
-    options o = {.config = PIRN_RESOLVE_INIT};
+    options o = {.config = PIRN_RESOLVE_CONFIG_INIT};
     int c;
     while ((c = getopt(argc, argv, "46s:")) != -1) {
         if (c == '4')

@@ -157,7 +157,7 @@ static int ask(void *arg)
 static int start(void *arg)
 {
     errand *e = arg;
-    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
     pirn_scope *scope;
     int rc = pirn_scope_open(&scope, 0);
     if (rc < 0)

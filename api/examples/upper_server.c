@@ -65,7 +65,7 @@ static int listen_on(uint16_t port)
 /* Takes connections until something ends it; -ECANCELED when that was SIGINT. */
 static int accept_loop(int listener, pirn_scope *scope)
 {
-    pirn_spawn_config child = PIRN_SPAWN_INIT;
+    pirn_spawn_config child = PIRN_SPAWN_CONFIG_INIT;
     int fd, err;
 
     child.name = "connection";

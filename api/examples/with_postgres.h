@@ -160,7 +160,7 @@ static inline void with_postgres_free_cancel(void *cancel)
  */
 static inline int with_postgres_stop(PGconn *conn, pirn_time deadline)
 {
-    pirn_job_config config = PIRN_JOB_INIT;
+    pirn_job_config config = PIRN_JOB_CONFIG_INIT;
     PGcancel *cancel = PQgetCancel(conn);
     PGresult *result = NULL;
     pirn_job *job;

@@ -16,7 +16,7 @@
 int pirn_thread_pool_submit_with(pirn_thread_pool *pool, pirn_job **ret_job,
                                  const pirn_job_config *config, pirn_fn fn, void *arg)
 {
-    static const pirn_job_config plain = PIRN_JOB_INIT;
+    static const pirn_job_config plain = PIRN_JOB_CONFIG_INIT;
     struct job *job = NULL;
     if (config == NULL)
         config = &plain;

@@ -45,7 +45,7 @@ static void on_end(struct pirn_task *t);
 int pirn_generator_new_with(pirn_generator **ret_generator, const pirn_spawn_config *config,
                             size_t value_size, pirn_generator_fn fn, void *arg)
 {
-    static const pirn_spawn_config plain = PIRN_SPAWN_INIT;
+    static const pirn_spawn_config plain = PIRN_SPAWN_CONFIG_INIT;
     if (config == NULL)
         config = &plain;
     if (ret_generator == NULL || fn == NULL || config->size != sizeof(*config) ||
@@ -153,7 +153,7 @@ static void on_end(struct pirn_task *t)
 /* The first pull's flag keeps everybody else away. */
 int pirn_generator_start(pirn_generator *g)
 {
-    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
     pirn_task *task;
     bool adopted = false;
     struct spawn_how how = {.owner = &g->owner, .ret_adopted = &adopted};

@@ -84,7 +84,7 @@ int pirn_http_response_json(pirn_http_response *response, struct json_t **ret_js
     return err;
 }
 
-void pirn_http_response_release(pirn_http_response *response)
+void pirn_http_response_free(pirn_http_response *response)
 {
     if (response == NULL)
         return;

@@ -58,7 +58,7 @@ static int serve_connection(pirn_stream *stream, void *server)
 
 static int make_accepts(struct pirn_http_server *server)
 {
-    pirn_server_config config = PIRN_SERVER_INIT;
+    pirn_server_config config = PIRN_SERVER_CONFIG_INIT;
     config.limit = server->config.max_connections;
     config.linger = server->config.write_time;
     config.stack_size = server->config.stack_size;

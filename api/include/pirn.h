@@ -182,7 +182,7 @@ enum {
 typedef struct pirn_strand pirn_strand;
 
 typedef struct pirn_spawn_config {
-    size_t size;                 /* sizeof(pirn_spawn_config), set by PIRN_SPAWN_INIT */
+    size_t size;                 /* sizeof(pirn_spawn_config), set by PIRN_SPAWN_CONFIG_INIT */
     const char *name;            /* copied, cut at 31 bytes; NULL: "task-N" */
     size_t stack_size;           /* bytes, at least; 0: the runtime's default; 1 GiB at most */
     unsigned flags;              /* PIRN_PINNED, PIRN_OFF_STRAND */
@@ -195,7 +195,7 @@ typedef struct pirn_spawn_config {
     pirn_strand *strand; /* NULL: the spawning coroutine's, if it has one; see pirn/strand.h */
 } pirn_spawn_config;
 
-#define PIRN_SPAWN_INIT \
+#define PIRN_SPAWN_CONFIG_INIT \
     { \
         sizeof(pirn_spawn_config), NULL, 0, 0, NULL, NULL, NULL \
     }

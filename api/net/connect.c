@@ -19,7 +19,7 @@
 #include "api/transfer.h"
 #include "io/sys.h"
 
-static const pirn_connect_config defaults = PIRN_CONNECT_INIT;
+static const pirn_connect_config defaults = PIRN_CONNECT_CONFIG_INIT;
 
 struct contest {
     const pirn_address *list;

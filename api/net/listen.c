@@ -19,7 +19,7 @@
 #include "api/transfer.h"
 #include "io/sys.h"
 
-static const pirn_listen_config defaults = PIRN_LISTEN_INIT;
+static const pirn_listen_config defaults = PIRN_LISTEN_CONFIG_INIT;
 
 static bool is_sound(const pirn_listen_config *config)
 {
@@ -78,7 +78,7 @@ int pirn_listen_at(const pirn_address *address, const pirn_listen_config *config
 int pirn_listen(const char *host, const char *service, const pirn_listen_config *config,
                 pirn_time deadline)
 {
-    pirn_resolve_config resolve = PIRN_RESOLVE_INIT;
+    pirn_resolve_config resolve = PIRN_RESOLVE_CONFIG_INIT;
     pirn_address *list = NULL;
     if (config == NULL)
         config = &defaults;

@@ -18,7 +18,7 @@
 #include "api/net/net.h"
 #include "api/transfer.h"
 
-static const pirn_resolve_config defaults = PIRN_RESOLVE_INIT;
+static const pirn_resolve_config defaults = PIRN_RESOLVE_CONFIG_INIT;
 
 int pirn_addresses_add(struct address_list *list, const struct sockaddr *addr, uint16_t port)
 {

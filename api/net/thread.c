@@ -95,7 +95,7 @@ static int look_up(void *arg)
 
 static int submit(const struct question *question, pirn_job **ret_job)
 {
-    pirn_job_config config = PIRN_JOB_INIT;
+    pirn_job_config config = PIRN_JOB_CONFIG_INIT;
     const char *host = question->host != NULL ? question->host : "";
     size_t size = strlen(host) + 1;
     struct lookup *l = calloc(1, sizeof(*l) + size);

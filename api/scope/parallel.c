@@ -58,7 +58,7 @@ int pirn_parallel_for(size_t begin, size_t end, int (*fn)(size_t i, void *arg), 
     int rc = pirn_scope_open(&scope, 0);
     if (rc != 0)
         return rc;
-    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
     config.flags = PIRN_OFF_STRAND; /* side by side is what they are for */
     for (size_t i = 0; i < workers && i < count && rc == 0; i++)
         rc = pirn_scope_spawn_with(scope, &config, run_chunks, &loop, PIRN_NEVER);

@@ -87,7 +87,7 @@ static void enlist(struct connection *c)
 static int begin(struct connection *c, const pirn_address *from)
 {
     char name[64] = "connection";
-    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
     pirn_address_text(from, name, sizeof(name));
     config.name = name;
     config.stack_size = c->server->config.stack_size;

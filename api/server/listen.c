@@ -154,7 +154,7 @@ static int listen_at_all(pirn_address *list, int n, const pirn_listen_config *co
 static int listen_by_name(pirn_server *server, const char *host, const char *service,
                           const pirn_listen_config *config, pirn_time deadline)
 {
-    pirn_resolve_config resolve = PIRN_RESOLVE_INIT;
+    pirn_resolve_config resolve = PIRN_RESOLVE_CONFIG_INIT;
     pirn_address *list;
     if (config != NULL && config->resolve != NULL)
         resolve = *config->resolve;

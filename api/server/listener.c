@@ -155,7 +155,7 @@ static void end(void *arg)
 static int make_task(struct listener *l, pirn_task **ret_task)
 {
     char name[96] = "accept ", *at = name + strlen(name);
-    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
     pirn_address_text(&l->address, at, sizeof(name) - (size_t)(at - name));
     config.name = name;
     config.arg_drop = end;

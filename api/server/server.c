@@ -26,7 +26,7 @@ static pirn_time or_seconds(pirn_time span, int64_t s)
 int pirn_server_new(pirn_server **ret_server, pirn_server_fn fn, void *user,
                     const pirn_server_config *config)
 {
-    static const pirn_server_config plain = PIRN_SERVER_INIT;
+    static const pirn_server_config plain = PIRN_SERVER_CONFIG_INIT;
     static const pirn_stream_config plain_stream = PIRN_STREAM_CONFIG_INIT;
     if (config == NULL)
         config = &plain;

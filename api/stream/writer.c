@@ -119,7 +119,7 @@ void pirn_writer_pass_on(pirn_stream *s)
         return;
     }
     lock_drop(&s->lock);
-    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
     pirn_task *task;
     struct sender *sender = malloc(sizeof(*sender));
     if (sender != NULL) {

@@ -82,7 +82,7 @@ static int begin(pirn_stream **ret_stream, pirn_stream *below, pirn_tls_context 
                  pirn_tls_role role, const char *host, const pirn_tls_config *config,
                  pirn_time deadline)
 {
-    static const pirn_tls_config plain = PIRN_TLS_INIT;
+    static const pirn_tls_config plain = PIRN_TLS_CONFIG_INIT;
     const pirn_tls_config *c = config != NULL ? config : &plain;
     if (c->size != sizeof(*c))
         return -EINVAL;

@@ -160,7 +160,7 @@ static bool is_sane(pirn_tls_role role, const pirn_tls_context_config *c)
 int pirn_tls_context_new(pirn_tls_context **ret_context, pirn_tls_role role,
                          const pirn_tls_context_config *config)
 {
-    static const pirn_tls_context_config plain = PIRN_TLS_CONTEXT_INIT;
+    static const pirn_tls_context_config plain = PIRN_TLS_CONTEXT_CONFIG_INIT;
     const pirn_tls_context_config *c = config != NULL ? config : &plain;
     if (ret_context == NULL || !is_sane(role, c))
         return -EINVAL;

@@ -67,7 +67,7 @@ static int ping(void *arg)
 
 static int run(void *arg)
 {
-    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
     pirn_task *ends[2];
     (void)arg;
     config.flags = PIRN_PINNED;

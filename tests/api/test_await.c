@@ -167,7 +167,7 @@ struct foreign {
 static void *spawn_from_outside(void *arg)
 {
     struct foreign *f = arg;
-    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
     pirn_task *task;
     CHECK_EQ(pirn_spawn_with(&task, &config, add_one, &f->sum), -EPERM);
     CHECK_EQ(pirn_spawn(&task, add_one, &f->sum), -EPERM);

@@ -37,7 +37,7 @@ static int nothing(void *arg)
 
 static void *bring_newcomer(void *arg)
 {
-    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
     pirn_task *task;
     config.runtime = arg;
     CHECK_OK(pirn_spawn_with(&task, &config, nothing, NULL));

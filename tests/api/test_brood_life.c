@@ -37,7 +37,7 @@ static int holds(void *arg)
 
 static int bring(void *arg)
 {
-    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
     config.strand = arg;
     brood.children[0] = support_spawn(holds, NULL);
     for (int i = 1; i < CHILDREN; i++)
@@ -202,7 +202,7 @@ static void stop(void)
 static pirn_task *stopped_with_a_brood(int workers)
 {
     pirn_config config = PIRN_CONFIG_INIT;
-    pirn_spawn_config in = PIRN_SPAWN_INIT;
+    pirn_spawn_config in = PIRN_SPAWN_CONFIG_INIT;
     pirn_task *task;
     begin(stop, counts);
     config.workers = workers;

@@ -111,7 +111,7 @@ static void drop(void *arg)
 static int cancel_unstarted(void *arg)
 {
     int rounds = *(int *)arg, told = 0;
-    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
     config.arg_drop = drop;
     for (int i = 0; i < rounds; i++) {
         pirn_task *task;

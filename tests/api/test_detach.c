@@ -30,7 +30,7 @@ static int detached(void *arg)
     } cases[] = {{"fine", 0}, {"also-fine", 12}, {"broken", -EPIPE}, {"worse", -EIO}};
     atomic_store(&drops, 0);
     for (int i = 0; i < 4; i++) {
-        pirn_spawn_config config = PIRN_SPAWN_INIT;
+        pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
         config.name = cases[i].name;
         config.arg_drop = count_drop;
         pirn_task *task;
@@ -125,7 +125,7 @@ static int detaches_itself(void *arg)
 
 static int lets_go(void *arg)
 {
-    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
     pirn_scope *scope;
     pirn_task *task;
     (void)arg;

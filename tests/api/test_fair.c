@@ -118,7 +118,7 @@ static int arrive(void *arg)
 static void *bring_newcomer(void *arg)
 {
     struct crowd *c = arg;
-    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
     config.runtime = c->runtime;
     pirn_task *task;
     CHECK_OK(pirn_spawn_with(&task, &config, arrive, c));

@@ -63,7 +63,7 @@ static int child(void *arg)
 static int parent(void *arg)
 {
     struct own o = {.parent = pirn_current()};
-    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
     config.name = "child";
     config.arg_drop = drop;
     config.flags = *(unsigned *)arg;

@@ -95,7 +95,7 @@ static int pinned_ones(void *arg)
         N = 5
     };
     pirn_task *tasks[N];
-    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
     config.flags = PIRN_PINNED;
     for (int i = 0; i < N; i++)
         CHECK_OK(pirn_spawn_with(&tasks[i], &config, pinned, (void *)(intptr_t)(i + 1)));
@@ -125,7 +125,7 @@ static int pinned_cancelled(void *arg)
 {
     (void)arg;
     atomic_int began = 0;
-    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
     config.flags = PIRN_PINNED;
     pirn_task *awaited, *left;
     CHECK_OK(pirn_spawn_with(&awaited, &config, pinned_sleeper, &began));

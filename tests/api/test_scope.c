@@ -328,7 +328,7 @@ static int configured(void *arg)
 {
     (void)arg;
     struct family f = {0};
-    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
     config.name = "scoped";
     config.stack_size = 1024 * 1024;
     config.arg_drop = dropped;

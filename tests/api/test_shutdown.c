@@ -28,7 +28,7 @@ static void drop(void *arg)
 static void leave(struct leftovers *l, int n, const char *name)
 {
     for (int i = 0; i < n; i++) {
-        pirn_spawn_config config = PIRN_SPAWN_INIT;
+        pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
         config.name = name;
         config.arg_drop = drop;
         pirn_task *task;
@@ -103,7 +103,7 @@ END_TEST
 /* During the shutdown outsiders cannot spawn; a task that cleans up can, and await what it made. */
 static void *outsider(void *arg)
 {
-    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
     config.runtime = arg;
     pirn_task *task;
     CHECK_EQ(pirn_spawn_with(&task, &config, sleeper, NULL), -ESHUTDOWN);

@@ -25,10 +25,10 @@ static int wrong_arguments(void *arg)
 {
     pirn_task *task = (pirn_task *)arg;
     CHECK_EQ(pirn_spawn(&task, NULL, NULL), -EINVAL);
-    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
     config.size = 0;
     CHECK_EQ(pirn_spawn_with(&task, &config, give, NULL), -EINVAL);
-    config = (pirn_spawn_config)PIRN_SPAWN_INIT;
+    config = (pirn_spawn_config)PIRN_SPAWN_CONFIG_INIT;
     config.flags = 1u << 30;
     CHECK_EQ(pirn_spawn_with(&task, &config, give, NULL), -EINVAL);
     CHECK(task == (pirn_task *)arg); /* not written on failure */
@@ -155,7 +155,7 @@ END_TEST
 static int drop_each(void *arg)
 {
     int rounds = *(int *)arg;
-    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
     config.arg_drop = count_drop;
     atomic_store(&drops, 0);
     for (int i = 0; i < rounds; i++) {

@@ -41,7 +41,7 @@ static int side_main(void *arg)
     CHECK(value == other);
     CHECK(atomic_load(&other->runtime) != pirn_runtime_current());
 
-    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
     config.runtime = atomic_load(&other->runtime);
     for (int i = 0; i < support_rounds(500); i++) { /* spawned there, awaited here */
         pirn_task *task;

@@ -133,7 +133,7 @@ static int see(void *arg)
 static void *wake(void *arg)
 {
     struct wakings *k = arg;
-    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
     config.runtime = k->runtime;
     for (int i = 0; i < k->rounds; i++) {
         pirn_task *task = NULL;

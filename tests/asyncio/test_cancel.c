@@ -159,7 +159,7 @@ static int cancels_itself(void *arg)
 
 static int self_cancel(void *arg)
 {
-    pirn_spawn_config later = PIRN_SPAWN_INIT;
+    pirn_spawn_config later = PIRN_SPAWN_CONFIG_INIT;
     pirn_task *child = support_spawn(sleeps, NULL);
     (void)arg;
     support_until_waiting(child);

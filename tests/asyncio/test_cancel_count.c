@@ -194,7 +194,7 @@ static int is_cancelled_in(void *arg)
 static int cancel_each(void *arg)
 {
     struct things t = {.mutex = PIRN_MUTEX_INIT};
-    pirn_queue_config config = PIRN_QUEUE_INIT;
+    pirn_queue_config config = PIRN_QUEUE_CONFIG_INIT;
     int item = 3;
     char bytes[4] = {0};
     (void)arg;

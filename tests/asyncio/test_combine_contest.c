@@ -210,7 +210,7 @@ static void close_home(struct home *h, pthread_t thread)
 
 static pirn_task *spawn_in(struct home *h, pirn_fn fn, void *arg, unsigned flags)
 {
-    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
     pirn_task *task = NULL;
     config.runtime = atomic_load(&h->rt);
     config.flags = flags;

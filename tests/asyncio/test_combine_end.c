@@ -181,7 +181,7 @@ static int in_cleanup(void *arg)
     (void)arg;
     CHECK_OK(pirn_strand_new(&strand));
     for (int i = 0; i < 3; i++) { /* plain, pinned, on a strand with all it starts */
-        pirn_spawn_config config = PIRN_SPAWN_INIT;
+        pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
         pirn_task *task = NULL;
         config.flags = i == 1 ? PIRN_PINNED : 0;
         config.strand = i == 2 ? strand : NULL;

@@ -226,7 +226,7 @@ static int among_neighbours(void *arg)
     for (int i = 0; i < NEIGHBOURS / 2; i++)
         CHECK_OK(pirn_detach(support_spawn(neighbour, (void *)(intptr_t)i)));
     support_until(&published, NEIGHBOURS / 2);
-    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
     pirn_task *task;
     config.name = "runaway";
     CHECK_OK(pirn_coroutine_new(&task, &config, runaway, arg));

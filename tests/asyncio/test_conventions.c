@@ -21,7 +21,7 @@ static int for_ever(void *arg)
 
 static pirn_queue *new_queue(int limit)
 {
-    pirn_queue_config config = PIRN_QUEUE_INIT;
+    pirn_queue_config config = PIRN_QUEUE_CONFIG_INIT;
     pirn_queue *queue = NULL;
     config.elem_size = sizeof(int);
     config.maxsize = limit;
@@ -152,7 +152,7 @@ static int member(void *arg)
 static int two_members(void *arg)
 {
     struct stretch s = {0};
-    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
     pirn_task *tasks[2];
     pirn_fn fns[] = {member, other_member};
     (void)arg;

@@ -21,7 +21,7 @@ static void drop(void *arg)
 
 static pirn_task *make(pirn_runtime *runtime, struct one *one)
 {
-    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
     pirn_task *task;
     config.arg_drop = drop;
     config.runtime = runtime;
@@ -156,7 +156,7 @@ static int nothing(void *arg)
 
 static int misuse(void *arg)
 {
-    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
     pirn_future *future;
     pirn_task *task;
     (void)arg;

@@ -116,7 +116,7 @@ static void a_job(struct hope *h)
 
 static void pinned(struct hope *h, pirn_fn fn)
 {
-    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
     pirn_task *task;
     config.flags = PIRN_PINNED;
     CHECK_OK(pirn_spawn_with(&task, &config, fn, h));

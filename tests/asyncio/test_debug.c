@@ -164,7 +164,7 @@ static int never(void *arg)
 
 static pirn_task *coroutine(const char *name, int *value)
 {
-    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
     pirn_task *task;
     config.name = name;
     CHECK_OK(pirn_coroutine_new(&task, &config, never, value));
@@ -346,7 +346,7 @@ static void misbehave(void *user, const char *line)
     struct bad_hook *h = user;
     pirn_future *unread;
     pirn_task *task;
-    pirn_spawn_config there = PIRN_SPAWN_INIT;
+    pirn_spawn_config there = PIRN_SPAWN_CONFIG_INIT;
     CHECK(line != NULL);
     support_blocking_begin(); /* in a hook, waiting is the thread's */
     CHECK_EQ(inside++, 0);

@@ -72,7 +72,7 @@ static int tell(void *arg)
     struct story *stories = arg;
     for (int i = 0; i < WAYS; i++) {
         struct story *s = &stories[i];
-        pirn_spawn_config config = PIRN_SPAWN_INIT;
+        pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
         config.flags = (unsigned)s->flags;
         pirn_task *task;
         CHECK_OK(pirn_spawn_with(&task, &config, end_in_a_way, s));

@@ -42,7 +42,7 @@ static void play(void (*act)(struct stage *s))
 
 static pirn_task *spawn_on(pirn_runtime *rt, pirn_fn fn, void *arg)
 {
-    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
     pirn_task *task = NULL;
     config.runtime = rt;
     CHECK_OK(pirn_spawn_with(&task, &config, fn, arg));
@@ -188,7 +188,7 @@ static int run_late(void *arg)
 static void *spawns_on(void *arg)
 {
     struct late *l = arg;
-    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
     config.runtime = l->rt;
     config.arg_drop = drop_late;
     for (int n = 1;; n++) {

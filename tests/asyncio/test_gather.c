@@ -327,7 +327,7 @@ static int count_run(void *arg)
 
 static pirn_task *unstarted(int status)
 {
-    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
     pirn_task *task;
     config.arg_drop = count_drop;
     CHECK_OK(pirn_coroutine_new(&task, &config, count_run, (void *)(intptr_t)status));

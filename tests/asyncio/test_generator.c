@@ -117,7 +117,7 @@ static int end_badly(void *arg)
     CHECK_EQ(pirn_generator_next(NULL, NULL, PIRN_NEVER), -EINVAL);
     CHECK_EQ(pirn_generator_close(NULL), -EINVAL);
     CHECK_EQ(pirn_generator_new(&g, 1, NULL, NULL), -EINVAL);
-    pirn_spawn_config pinned = PIRN_SPAWN_INIT;
+    pirn_spawn_config pinned = PIRN_SPAWN_CONFIG_INIT;
     pinned.flags = PIRN_PINNED;
     CHECK_EQ(pirn_generator_new_with(&g, &pinned, 1, count_up, NULL), -EINVAL);
     return 0;
@@ -167,7 +167,7 @@ static int leave_early(void *arg)
     }
     for (int pulls = 0; pulls < 3; pulls++) { /* its argument goes once, begun or not */
         atomic_int dropped = 0;
-        pirn_spawn_config config = PIRN_SPAWN_INIT;
+        pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
         pirn_generator *g;
         config.arg_drop = drop;
         CHECK_OK(pirn_generator_new_with(&g, &config, 0, drop_count, &dropped));

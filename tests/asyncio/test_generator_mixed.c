@@ -152,7 +152,7 @@ struct outside {
 static void *consume_outside(void *arg)
 {
     struct outside *o = arg;
-    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
     config.runtime = o->runtime;
     config.name = "numbers";
     config.stack_size = 16 << 10;
@@ -320,7 +320,7 @@ static int pull_from_strands(void *arg)
     (void)arg;
     CHECK(pirn_strand_current() != NULL);
     CHECK_OK(pirn_strand_new(&other));
-    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
     pull_once(&config, &(struct on_strand){.wanted = pirn_strand_current()});
     config.flags = PIRN_OFF_STRAND;
     pull_once(&config, &(struct on_strand){.wanted = NULL});
@@ -346,7 +346,7 @@ static int pull_from_strands(void *arg)
 
 static int have_strands(void *arg)
 {
-    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
     pirn_task *task;
     (void)arg;
     CHECK_OK(pirn_strand_new(&config.strand));

@@ -176,7 +176,7 @@ static int child_fails(void *arg)
 {
     (void)arg;
     struct group g = {.status = -EPIPE};
-    pirn_spawn_config named = PIRN_SPAWN_INIT;
+    pirn_spawn_config named = PIRN_SPAWN_CONFIG_INIT;
     pirn_scope_error errors[3];
     pirn_task *bad;
     named.name = "bad";

@@ -128,7 +128,7 @@ static int refusals(void *arg)
     (void)arg;
     for (int limit = 0; limit < 2; limit++) {
         struct group g = {0};
-        pirn_spawn_config config = PIRN_SPAWN_INIT;
+        pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
         pirn_task *task = NULL;
         config.arg_drop = group_drop;
         group_open(&g, limit);

@@ -43,7 +43,7 @@ static int counts_cancels(void *arg)
 
 static void both_fail(struct pair *p, int round, unsigned flags)
 {
-    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
     pirn_scope_error e[3];
     pirn_fn fns[2] = {fail_a, fail_b};
     config.flags = flags;
@@ -193,7 +193,7 @@ static void *cancels_scopes(void *arg)
 static int spawns_meet(void *arg)
 {
     struct offers o = {.round = 0};
-    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
     (void)arg;
     config.arg_drop = drop_offer;
     pthread_t thread = support_thread(cancels_scopes, &o);

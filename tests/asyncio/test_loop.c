@@ -14,7 +14,7 @@ static pirn_runtime *new_runtime(int workers)
 
 static pirn_task *spawn_in(pirn_runtime *rt, pirn_fn fn, void *arg)
 {
-    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
     pirn_task *task;
     config.runtime = rt;
     CHECK_OK(pirn_spawn_with(&task, &config, fn, arg));
@@ -70,7 +70,7 @@ START_TEST(a6_closed)
     FOR_WORKERS(w)
     {
         struct closing c = {new_runtime(w), 7, NULL};
-        pirn_spawn_config config = PIRN_SPAWN_INIT;
+        pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
         pirn_task *task = NULL;
         int status = -12345;
         run_value(c.rt, close_own, &c, 7);
@@ -214,7 +214,7 @@ START_TEST(a7_steps_end_before_the_run_does)
     {
         struct steps s = {0};
         pirn_task *tasks[TASKS + 1];
-        pirn_spawn_config pinned = PIRN_SPAWN_INIT;
+        pirn_spawn_config pinned = PIRN_SPAWN_CONFIG_INIT;
         s.rt = pinned.runtime = new_runtime(w);
         pinned.flags = PIRN_PINNED;
         for (int i = 0; i < TASKS; i++)

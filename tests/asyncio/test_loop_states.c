@@ -16,7 +16,7 @@ static pirn_runtime *new_runtime(int workers)
 
 static pirn_task *spawn_in(pirn_runtime *rt, pirn_fn fn, void *arg)
 {
-    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
     pirn_task *task;
     config.runtime = rt;
     CHECK_OK(pirn_spawn_with(&task, &config, fn, arg));
@@ -91,7 +91,7 @@ static int on_worker(void *arg)
 
 static int asks_around(void *arg)
 {
-    pirn_spawn_config pinned = PIRN_SPAWN_INIT;
+    pirn_spawn_config pinned = PIRN_SPAWN_CONFIG_INIT;
     pirn_task *task;
     int status = -1;
     CHECK_EQ(pirn_on_worker(), 1);
@@ -208,7 +208,7 @@ START_TEST(s25_whatever_can_be_awaited)
     FOR_WORKERS(w)
     {
         pirn_runtime *rt = new_runtime(w);
-        pirn_spawn_config config = PIRN_SPAWN_INIT;
+        pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
         int value = 25, status = -1;
         run_value(rt, give, &value, 25);
         config.name = "named";
@@ -463,7 +463,7 @@ START_TEST(a6_close_gives_all_back)
         support_pipe(pipe);
         pirn_runtime *rt = new_runtime(w);
         pirn_task *left = spawn_in(rt, closes_late, &pipe[0]);
-        pirn_spawn_config pinned = PIRN_SPAWN_INIT;
+        pirn_spawn_config pinned = PIRN_SPAWN_CONFIG_INIT;
         pirn_task *unstarted, *thread;
         pinned.runtime = rt;
         pinned.flags = PIRN_PINNED;

@@ -122,7 +122,7 @@ static void send_by(struct parcel *p)
 static void send_parcel(enum way way)
 {
     struct parcel p = {.way = way, .mutex = PIRN_MUTEX_INIT, .event = PIRN_EVENT_INIT};
-    pirn_queue_config queue = PIRN_QUEUE_INIT;
+    pirn_queue_config queue = PIRN_QUEUE_CONFIG_INIT;
     pirn_task *task;
     queue.elem_size = sizeof(int);
     CHECK_OK(pirn_semaphore_init(&p.semaphore, 0));

@@ -261,7 +261,7 @@ static int watch_all(void *arg)
                       .event = PIRN_EVENT_INIT,
                       .rwlock = PIRN_RWLOCK_INIT,
                       .group = PIRN_WAIT_GROUP_INIT};
-    pirn_queue_config config = PIRN_QUEUE_INIT;
+    pirn_queue_config config = PIRN_QUEUE_CONFIG_INIT;
     int item = 1;
     config.elem_size = sizeof(int);
     config.maxsize = 1;

@@ -304,7 +304,7 @@ static int rounds_up_pinned(void *arg)
 static int round_about(void *arg)
 {
     double nearest = third();
-    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
     pirn_task *tasks[6], *pinned;
     (void)arg;
     config.flags = PIRN_PINNED;

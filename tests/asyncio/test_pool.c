@@ -53,7 +53,7 @@ START_TEST(a140_s111_s112_values_and_codes)
     int status = 0;
     pirn_thread_pool *pool = new_pool(0);
     pirn_job *job;
-    pirn_job_config config = PIRN_JOB_INIT;
+    pirn_job_config config = PIRN_JOB_CONFIG_INIT;
     config.size--;
     CHECK_EQ(pirn_thread_pool_new(&pool, -1), -EINVAL);
     CHECK_EQ(pirn_thread_pool_new(&pool, 1025), -EINVAL);

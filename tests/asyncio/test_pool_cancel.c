@@ -234,7 +234,7 @@ enum {
 static int race(void *arg)
 {
     struct race *r = arg;
-    pirn_job_config config = PIRN_JOB_INIT;
+    pirn_job_config config = PIRN_JOB_CONFIG_INIT;
     config.arg_drop = drop_arg;
     pthread_t thread = support_thread(cancels, r);
     for (int i = 0; i < support_rounds(1000); i++) {
@@ -304,7 +304,7 @@ static int awaits_quick(void *arg)
     struct held *h = calloc(1, sizeof(*h)); /* it may live longer than we await */
     int status = -12345;
     CHECK(h);
-    pirn_job_config config = PIRN_JOB_INIT;
+    pirn_job_config config = PIRN_JOB_CONFIG_INIT;
     pirn_job *job;
     config.arg_drop = drop_arg;
     CHECK_OK(pirn_thread_pool_submit_with(p->pool, &job, &config, quick, h));

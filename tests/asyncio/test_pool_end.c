@@ -94,7 +94,7 @@ static void refuses(pirn_thread_pool *pool)
 {
     struct held late = {0};
     pirn_job *job = NULL;
-    pirn_job_config config = PIRN_JOB_INIT;
+    pirn_job_config config = PIRN_JOB_CONFIG_INIT;
     config.arg_drop = drop_arg;
     CHECK_EQ(pirn_thread_pool_submit_with(pool, &job, &config, hold, &late), -ESHUTDOWN);
     CHECK_EQ(late.dropped, 1);

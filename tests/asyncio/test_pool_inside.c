@@ -26,7 +26,7 @@ static int sees_locals(void *arg)
     /* Copied on from here: to a job, and to a task. */
     CHECK_OK(pirn_join(submit(NULL, sees_locals_of_job, NULL), NULL, PIRN_NEVER));
     if (arg != NULL) {
-        pirn_spawn_config there = PIRN_SPAWN_INIT;
+        pirn_spawn_config there = PIRN_SPAWN_CONFIG_INIT;
         pirn_task *task;
         there.runtime = arg;
         CHECK_OK(pirn_spawn_with(&task, &there, sees_locals_of_job, NULL));

@@ -5,7 +5,7 @@
 
 static pirn_queue *new_queue(pirn_queue_order order, int64_t maxsize)
 {
-    pirn_queue_config config = PIRN_QUEUE_INIT;
+    pirn_queue_config config = PIRN_QUEUE_CONFIG_INIT;
     pirn_queue *q = NULL;
     config.elem_size = sizeof(int);
     config.maxsize = maxsize;
@@ -48,7 +48,7 @@ static void orders(void)
     };
     static const int by_priority[N] = {-5, 12, 11, 13, 10, 31, 32, 52};
     pirn_queue *fifo = new_queue(PIRN_QUEUE_FIFO, 0), *lifo = new_queue(PIRN_QUEUE_LIFO, -3);
-    pirn_queue_config config = PIRN_QUEUE_INIT;
+    pirn_queue_config config = PIRN_QUEUE_CONFIG_INIT;
     pirn_queue *priority;
     config.elem_size = sizeof(int);
     config.order = PIRN_QUEUE_PRIORITY;
@@ -89,7 +89,7 @@ static void random_priorities(void)
     enum {
         N = 400
     };
-    pirn_queue_config config = PIRN_QUEUE_INIT;
+    pirn_queue_config config = PIRN_QUEUE_CONFIG_INIT;
     pirn_queue *q;
     config.elem_size = sizeof(int);
     config.order = PIRN_QUEUE_PRIORITY;
@@ -123,7 +123,7 @@ static void many_priorities(void)
     enum {
         N = 20000
     };
-    pirn_queue_config config = PIRN_QUEUE_INIT;
+    pirn_queue_config config = PIRN_QUEUE_CONFIG_INIT;
     pirn_queue *q;
     config.elem_size = sizeof(int);
     config.order = PIRN_QUEUE_PRIORITY;

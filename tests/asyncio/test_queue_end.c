@@ -17,7 +17,7 @@ static void drop(void *item)
 /* Of pointers to an int each, so that ASan sees what is lost or freed twice. */
 static pirn_queue *new_queue(int64_t maxsize)
 {
-    pirn_queue_config config = PIRN_QUEUE_INIT;
+    pirn_queue_config config = PIRN_QUEUE_CONFIG_INIT;
     pirn_queue *q = NULL;
     config.elem_size = sizeof(int *);
     config.maxsize = maxsize;
@@ -343,7 +343,7 @@ struct bulk_kind {
 static int bulk(void *arg)
 {
     const struct bulk_kind *kind = arg;
-    pirn_queue_config config = PIRN_QUEUE_INIT;
+    pirn_queue_config config = PIRN_QUEUE_CONFIG_INIT;
     struct bulk b = {.each = support_rounds(kind->items) / USERS};
     config.elem_size = sizeof(uint64_t);
     config.maxsize = kind->maxsize;

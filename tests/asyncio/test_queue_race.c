@@ -20,7 +20,7 @@ static void begin(struct race *r)
 {
     struct objects *o = calloc(1, sizeof(*o));
     CHECK(o);
-    pirn_queue_config config = PIRN_QUEUE_INIT;
+    pirn_queue_config config = PIRN_QUEUE_CONFIG_INIT;
     config.elem_size = sizeof(int);
     config.maxsize = 1;
     CHECK_OK(pirn_queue_new(&o->q, &config));

@@ -282,7 +282,7 @@ static int tick(void *arg)
 
 static void in_child(struct forked *f)
 {
-    pirn_spawn_config there = PIRN_SPAWN_INIT;
+    pirn_spawn_config there = PIRN_SPAWN_CONFIG_INIT;
     pirn_runtime *both[2] = {f->own, f->other};
     pirn_task *task;
     int status, value = 11;

@@ -133,7 +133,7 @@ START_TEST(s92_interrupted_loop)
     FOR_WORKERS(w)
     {
         struct workshop s = {0};
-        pirn_spawn_config there = PIRN_SPAWN_INIT;
+        pirn_spawn_config there = PIRN_SPAWN_CONFIG_INIT;
         pirn_config config = with_sigint(w);
         CHECK_OK(pirn_runtime_new(&there.runtime, &config));
         for (int i = 0; i < 3; i++)

@@ -13,7 +13,7 @@ static pirn_strand *new_strand(void)
 
 static pirn_task *spawn_on(pirn_strand *strand, pirn_fn fn, void *arg)
 {
-    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
     pirn_task *task = NULL;
     config.strand = strand;
     CHECK_OK(pirn_spawn_with(&task, &config, fn, arg));
@@ -150,7 +150,7 @@ static int called(void *arg)
 static void *queue_callbacks(void *arg)
 {
     struct caller *c = arg;
-    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
     config.runtime = c->runtime;
     config.strand = c->strand;
     support_meet(c->barrier);

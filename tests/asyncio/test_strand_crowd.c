@@ -76,7 +76,7 @@ static void use_pipe(struct group *g)
 
 static void use_future(struct group *g)
 {
-    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
     pirn_future *f;
     pirn_task *task;
     config.flags = PIRN_OFF_STRAND;
@@ -182,7 +182,7 @@ static int members(void *arg)
     struct crowd *c = arg;
     pirn_task *task[STRANDS * MEMBERS];
     for (int i = 0; i < STRANDS * MEMBERS; i++) {
-        pirn_spawn_config config = PIRN_SPAWN_INIT;
+        pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
         struct group *g = &c->groups[i % STRANDS];
         config.strand = g->strand;
         CHECK_OK(pirn_spawn_with(&task[i], &config, member, g));

@@ -12,7 +12,7 @@ static pirn_strand *new_strand(void)
 
 static pirn_task *spawn_with(pirn_strand *strand, unsigned flags, pirn_fn fn, void *arg)
 {
-    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
     pirn_task *task = NULL;
     config.strand = strand;
     config.flags = flags;
@@ -86,7 +86,7 @@ static int is_off(size_t i, void *arg)
 static int inherits(void *arg)
 {
     pirn_strand *other = new_strand();
-    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
     pirn_scope *scope;
     pirn_task *task;
     CHECK(pirn_strand_current() == arg);
@@ -270,7 +270,7 @@ static void drop(void *arg)
 
 static int unstarted(void *arg)
 {
-    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
     pirn_task *task[8];
     int drops = 0, status;
     (void)arg;
@@ -304,7 +304,7 @@ static int too_many(void *arg)
     (void)arg;
     int rc = 0, n = 0;
     pirn_strand *s = new_strand();
-    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
     config.strand = s;
     while (n < 4 && (rc = pirn_spawn_with(&task[n], &config, is_on, s)) == 0)
         n++;

@@ -40,7 +40,7 @@ static int spawn_often(void *arg)
 {
     bool cancels = *(bool *)arg;
     int ran = 0, rounds = support_rounds(3000);
-    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
     config.arg_drop = drop;
     for (int i = 0; i < rounds; i++) {
         struct letter l = {{0}, 0, 0};
@@ -208,7 +208,7 @@ END_TEST
 
 static int await_own(void *arg)
 {
-    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
     pirn_task *pinned;
     (void)arg;
     CHECK_OK(awaits_itself(NULL)); /* main */
@@ -436,7 +436,7 @@ static int churns(void *arg)
     atomic_int *over = arg;
     while (!atomic_load(over)) {
         pirn_task *task = support_spawn(give, NULL), *pinned = NULL;
-        pirn_spawn_config config = PIRN_SPAWN_INIT;
+        pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
         config.flags = PIRN_PINNED;
         if (support_between(0, 30) == 0)
             CHECK_OK(pirn_spawn_with(&pinned, &config, give, NULL));

@@ -58,7 +58,7 @@ static inline pirn_job *submit(pirn_thread_pool *pool, pirn_fn fn, void *arg)
 static inline pirn_job *submit_held(pirn_thread_pool *pool, struct held *h)
 {
     pirn_job *job = NULL;
-    pirn_job_config config = PIRN_JOB_INIT;
+    pirn_job_config config = PIRN_JOB_CONFIG_INIT;
     config.arg_drop = drop_arg;
     CHECK_OK(pirn_thread_pool_submit_with(pool, &job, &config, hold, h));
     return job;

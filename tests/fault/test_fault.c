@@ -156,7 +156,7 @@ static void drop_fd(void *arg)
 /* In a coroutine, or, where none can be had, not at all: either way the descriptor is closed. */
 static void start(pirn_scope *scope, pirn_fn fn, int fd)
 {
-    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
     void *arg = (void *)(intptr_t)fd;
     config.arg_drop = drop_fd;
     int rc = pirn_scope_spawn_with(scope, &config, fn, arg, PIRN_NEVER);

@@ -97,7 +97,7 @@ static int get_short(pirn_http_client *client, const struct site *site)
     CHECK_EQ(pirn_http_response_all(response, &body, 10, PIRN_NEVER), 2);
     CHECK(strcmp(body, "ok") == 0);
     free(body);
-    pirn_http_response_release(response);
+    pirn_http_response_free(response);
     return 0;
 }
 
@@ -112,7 +112,7 @@ static int get(void *arg)
     pirn_http_response *response;
     int rc = pirn_http_get(call->client, call->url, &response, PIRN_NEVER);
     if (rc == 0)
-        pirn_http_response_release(response);
+        pirn_http_response_free(response);
     return rc;
 }
 
@@ -158,7 +158,7 @@ static int given_up(void *arg)
     pirn_http_response *second;
     CHECK_EQ(pirn_http_get(client, url_of(url, &site, "/short"), &second, pirn_after_ms(5)),
              -ETIMEDOUT);
-    pirn_http_response_release(response);
+    pirn_http_response_free(response);
     CHECK_OK(get_short(client, &site));
     pirn_http_client_free(client);
     site_close(&site);
@@ -214,7 +214,7 @@ static int kept(void *arg)
             CHECK_OK(pirn_http_get(client, "https://Somewhere/short", &response, PIRN_NEVER));
             CHECK_EQ(pirn_http_response_all(response, &body, 100, PIRN_NEVER), 2);
             free(body);
-            pirn_http_response_release(response);
+            pirn_http_response_free(response);
         }
         CHECK_EQ(dialer.dialed, cases[i].dialed);
         pirn_http_client_free(client);
@@ -242,7 +242,7 @@ static int post(pirn_http_client *client, const struct site *site, const char *p
     int rc = pirn_http_response_json(response, ret_json, 1000, PIRN_NEVER);
     if (rc < 0)
         *ret_json = NULL;
-    pirn_http_response_release(response);
+    pirn_http_response_free(response);
     return status;
 }
 
@@ -272,7 +272,7 @@ static int json(void *arg)
     CHECK_EQ(pirn_http_response_all(response, &body, 100000, PIRN_NEVER), 20003);
     CHECK(memcmp(body, "abc", 3) == 0 && body[3] == 0 && body[20002] == 0);
     free(body);
-    pirn_http_response_release(response);
+    pirn_http_response_free(response);
     pirn_http_client_free(client);
     site_close(&site);
     return 0;

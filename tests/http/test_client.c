@@ -84,7 +84,7 @@ static void check_big(pirn_http_response *response)
     CHECK_EQ(pirn_http_response_all(response, &body, BIG, PIRN_NEVER), BIG);
     CHECK(memcmp(body, big, BIG) == 0);
     free(body);
-    pirn_http_response_release(response);
+    pirn_http_response_free(response);
 }
 
 static int converse(void *arg)
@@ -130,17 +130,17 @@ static int converse(void *arg)
     CHECK_OK(pirn_http_send(client, &call, &response, PIRN_NEVER));
     CHECK_EQ(pirn_http_response_length(response), BIG);
     CHECK_EQ(pirn_http_response_read(response, &at, 1, PIRN_NEVER), 0);
-    pirn_http_response_release(response);
+    pirn_http_response_free(response);
     CHECK_OK(pirn_http_get(client, url_of(&site, "?no=path"), &response, PIRN_NEVER));
     CHECK_EQ(pirn_http_response_status(response), 404);
     CHECK(pirn_http_response_header(response, "none") == NULL);
-    pirn_http_response_release(response);
+    pirn_http_response_free(response);
 
     /* A server that does not want to hear it all. */
     CHECK_OK(
         pirn_http_post(client, url_of(&site, "/refuse"), NULL, big, BIG, &response, PIRN_NEVER));
     CHECK_EQ(pirn_http_response_status(response), 413);
-    pirn_http_response_release(response);
+    pirn_http_response_free(response);
 
     pirn_http_client_free(client);
     site_close(&site);
@@ -275,7 +275,7 @@ static int ask(pirn_http_client *client, const struct rogue *r, ssize_t *ret_bod
     *ret_body = pirn_http_response_all(response, &body, 1000, PIRN_NEVER);
     if (*ret_body >= 0)
         free(body);
-    pirn_http_response_release(response);
+    pirn_http_response_free(response);
     return status;
 }
 

@@ -245,7 +245,7 @@ static int call(pirn_http_client *client, const char *url, const char *body)
         return rc;
     int status = pirn_http_response_status(response);
     ssize_t n = pirn_http_response_all(response, &text, TEXT, PIRN_NEVER);
-    pirn_http_response_release(response);
+    pirn_http_response_free(response);
     if (n < 0)
         return (int)n;
     if (status == 200)

@@ -53,7 +53,7 @@ static int no_body(void *arg)
             char byte;
             CHECK_OK(pirn_http_get(client, url, &response, PIRN_NEVER));
             CHECK_EQ(pirn_http_response_read(response, &byte, 1, PIRN_NEVER), 0);
-            pirn_http_response_release(response);
+            pirn_http_response_free(response);
         }
         pirn_http_client_free(client);
         CHECK_OK(support_join(task));
@@ -139,7 +139,7 @@ static int early_reply(void *arg)
     CHECK_EQ(pirn_http_response_status(response), 413);
     CHECK_EQ(pirn_http_response_all(response, &body, 10, PIRN_NEVER), 2);
     free(body);
-    pirn_http_response_release(response);
+    pirn_http_response_free(response);
     pirn_http_client_free(client);
     CHECK_OK(support_join(task));
     free(much);
@@ -336,7 +336,7 @@ static int ask_json(const struct site *site, pirn_http_client *client, const cha
     snprintf(url, sizeof url, "http://127.0.0.1:%d%s", site->port, path);
     CHECK_OK(pirn_http_post(client, url, NULL, text, strlen(text), &response, PIRN_NEVER));
     int status = pirn_http_response_status(response);
-    pirn_http_response_release(response);
+    pirn_http_response_free(response);
     return status;
 }
 

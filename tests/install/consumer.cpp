@@ -3,7 +3,7 @@
 #include <pirn.h>
 
 static const pirn_config config = PIRN_CONFIG_INIT;
-static const pirn_spawn_config spawn_config = PIRN_SPAWN_INIT;
+static const pirn_spawn_config spawn_config = PIRN_SPAWN_CONFIG_INIT;
 
 int main()
 {

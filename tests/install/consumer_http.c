@@ -26,7 +26,7 @@ static int start(void *arg)
         if (pirn_http_response_all(response, &body, 100, pirn_after_s(10)) == 2)
             answer = atoi(body);
         free(body);
-        pirn_http_response_release(response);
+        pirn_http_response_free(response);
     }
     pirn_http_client_free(client);
     if (pirn_http_server_stop(server, pirn_after_s(10)) < 0)

@@ -198,7 +198,7 @@ static inline struct dns_question *dns_question_new(dns *server)
 
 static inline void dns_start(pirn_scope *scope, pirn_fn fn, struct dns_question *q)
 {
-    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
     config.arg_drop = free;
     int rc = pirn_scope_spawn_with(scope, &config, fn, q, PIRN_NEVER);
     CHECK(rc == 0 || rc == -ECANCELED);
@@ -286,7 +286,7 @@ static inline void dns_end(dns *server)
 
 static inline pirn_resolve_config dns_config(const dns *server)
 {
-    pirn_resolve_config config = PIRN_RESOLVE_INIT;
+    pirn_resolve_config config = PIRN_RESOLVE_CONFIG_INIT;
     config.servers = server->servers;
     return config;
 }

@@ -100,7 +100,7 @@ typedef struct attempt {
 
 static inline void attempt_init(attempt *a)
 {
-    static const pirn_connect_config defaults = PIRN_CONNECT_INIT;
+    static const pirn_connect_config defaults = PIRN_CONNECT_CONFIG_INIT;
     memset(a, 0, sizeof(*a));
     a->config = defaults;
     a->config.ret_errors = a->errors;

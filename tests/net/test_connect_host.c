@@ -184,7 +184,7 @@ END_TEST
 
 static int connect_and_close(void *arg)
 {
-    static const pirn_connect_config defaults = PIRN_CONNECT_INIT;
+    static const pirn_connect_config defaults = PIRN_CONNECT_CONFIG_INIT;
     pirn_connect_config config = defaults;
     const pirn_address *list = arg;  /* made outside: the cancel is this call's */
     config.stagger = (pirn_time){1}; /* both are under way */

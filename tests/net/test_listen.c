@@ -54,7 +54,7 @@ static bool has_ipv6(void)
 /* Port 0 becomes a real one; a busy one is refused; both families by one socket. */
 static void ports(void)
 {
-    pirn_listen_config config = PIRN_LISTEN_INIT, only6 = PIRN_LISTEN_INIT;
+    pirn_listen_config config = PIRN_LISTEN_CONFIG_INIT, only6 = PIRN_LISTEN_CONFIG_INIT;
     int one = pirn_listen("127.0.0.1", "0", NULL, PIRN_NEVER);
     CHECK_GE(one, 0);
     check_serves(one, "127.0.0.1");
@@ -97,7 +97,7 @@ END_TEST
 /* Two sockets of one port; and a port whose last connection is still lingering can be had at once. */
 static void reused(void)
 {
-    pirn_listen_config shared = PIRN_LISTEN_INIT, strict = PIRN_LISTEN_INIT;
+    pirn_listen_config shared = PIRN_LISTEN_CONFIG_INIT, strict = PIRN_LISTEN_CONFIG_INIT;
     shared.flags = PIRN_LISTEN_REUSEPORT;
     strict.flags = PIRN_LISTEN_NO_REUSEADDR;
     int one = pirn_listen("127.0.0.1", "0", &shared, PIRN_NEVER), port = pirn_local_port(one);

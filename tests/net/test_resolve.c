@@ -85,7 +85,7 @@ END_TEST
 
 static void services(void)
 {
-    pirn_resolve_config udp = PIRN_RESOLVE_INIT;
+    pirn_resolve_config udp = PIRN_RESOLVE_CONFIG_INIT;
     pirn_address *list;
     udp.type = SOCK_DGRAM;
     CHECK_EQ(pirn_resolve("::1", "no-such-service", NULL, &list, PIRN_NEVER), -ESRCH);

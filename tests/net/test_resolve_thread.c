@@ -62,7 +62,7 @@ int getnameinfo(const struct sockaddr *addr, socklen_t len, char *ret_host, sock
 
 static int look_up_until(const char *host, pirn_time deadline)
 {
-    pirn_resolve_config config = PIRN_RESOLVE_INIT;
+    pirn_resolve_config config = PIRN_RESOLVE_CONFIG_INIT;
     pirn_address *list = NULL;
     config.flags = PIRN_RESOLVE_THREAD;
     int rc = pirn_resolve(host, "80", &config, &list, deadline);
@@ -113,7 +113,7 @@ static void answers(void)
 
 static void names(void)
 {
-    pirn_resolve_config config = PIRN_RESOLVE_INIT;
+    pirn_resolve_config config = PIRN_RESOLVE_CONFIG_INIT;
     pirn_address *list;
     char name[10] = "";
     config.flags = PIRN_RESOLVE_THREAD;

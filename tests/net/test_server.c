@@ -251,7 +251,7 @@ static int stubborn(pirn_stream *stream, void *user)
 static int stopping(void *arg)
 {
     bool is_stubborn = arg != NULL;
-    pirn_server_config config = PIRN_SERVER_INIT;
+    pirn_server_config config = PIRN_SERVER_CONFIG_INIT;
     config.grace = (pirn_time){20 * MS};
     atomic_store(&let_go, 0);
     pirn_server *server = new_server(is_stubborn ? stubborn : echo, NULL, &config);
@@ -328,7 +328,7 @@ static void count_drop(void *user)
 /* What a handler is given lasts as long as handlers may run, and no longer. */
 static int dropped(void *arg)
 {
-    pirn_server_config config = PIRN_SERVER_INIT;
+    pirn_server_config config = PIRN_SERVER_CONFIG_INIT;
     pirn_server *server;
     atomic_int uses = 0;
     (void)arg;
@@ -431,7 +431,7 @@ END_TEST
 static int limited(void *arg)
 {
     atomic_int begun = 0;
-    pirn_server_config config = PIRN_SERVER_INIT;
+    pirn_server_config config = PIRN_SERVER_CONFIG_INIT;
     (void)arg;
     config.limit = 2;
     pirn_server *server = new_server(echo, &begun, &config);
@@ -525,7 +525,7 @@ END_TEST
 static int wrong(void *arg)
 {
     pirn_server *server;
-    pirn_server_config config = PIRN_SERVER_INIT;
+    pirn_server_config config = PIRN_SERVER_CONFIG_INIT;
     int fds[2];
     (void)arg;
     CHECK_EQ(pirn_server_new(NULL, echo, NULL, NULL), -EINVAL);

@@ -35,7 +35,7 @@ static int nobody(pirn_stream *stream, void *user)
 
 static int listen_everywhere(void *arg)
 {
-    pirn_listen_config config = PIRN_LISTEN_INIT;
+    pirn_listen_config config = PIRN_LISTEN_CONFIG_INIT;
     pirn_resolve_config resolve = dns_config(&server);
     pirn_address first, second, third;
     pirn_server *s;

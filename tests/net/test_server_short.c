@@ -74,7 +74,7 @@ static int shared_limit(void *arg)
         LIMIT = 2,
         PLACES = 4
     };
-    pirn_server_config config = PIRN_SERVER_INIT;
+    pirn_server_config config = PIRN_SERVER_CONFIG_INIT;
     pirn_stream *streams[LIMIT + 1];
     char buf[5];
     (void)arg;
@@ -140,7 +140,7 @@ static uint64_t submissions(void)
 static int descriptors_run_out(void *arg)
 {
     const int *limit = arg;
-    pirn_server_config config = PIRN_SERVER_INIT;
+    pirn_server_config config = PIRN_SERVER_CONFIG_INIT;
     config.limit = *limit;
     pirn_server *server = new_server(echo, &config);
     pirn_stream *before = connect_to(server, 0);
@@ -263,7 +263,7 @@ static int stop(void *arg)
 /* What goes on all the same is told to everybody who stops it, whenever and however many. */
 static int stopped_twice(void *arg)
 {
-    pirn_server_config config = PIRN_SERVER_INIT;
+    pirn_server_config config = PIRN_SERVER_CONFIG_INIT;
     char c;
     (void)arg;
     config.grace = (pirn_time){5 * MS};
@@ -309,7 +309,7 @@ static int all_or_none(void *arg)
 {
     char service[8];
     pirn_resolve_config resolve = dns_config(&names);
-    pirn_listen_config config = PIRN_LISTEN_INIT;
+    pirn_listen_config config = PIRN_LISTEN_CONFIG_INIT;
     pirn_address *list;
     pirn_server *server;
     (void)arg;
@@ -386,7 +386,7 @@ END_TEST
 static int fails(void *arg)
 {
     struct sockaddr_in addr;
-    pirn_server_config config = PIRN_SERVER_INIT;
+    pirn_server_config config = PIRN_SERVER_CONFIG_INIT;
     pirn_server *server;
     pirn_address address;
     config.limit = *(int *)arg;
@@ -423,7 +423,7 @@ END_TEST
 static int unsound(void *arg)
 {
     pirn_server *server;
-    pirn_server_config config = PIRN_SERVER_INIT;
+    pirn_server_config config = PIRN_SERVER_CONFIG_INIT;
     pirn_stream_config stream = PIRN_STREAM_CONFIG_INIT;
     (void)arg;
     config.stream = &stream;

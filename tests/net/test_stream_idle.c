@@ -227,7 +227,7 @@ static int dial(pirn_server *server)
 static int hang_on(void *arg)
 {
     pirn_server *server;
-    pirn_server_config config = PIRN_SERVER_INIT;
+    pirn_server_config config = PIRN_SERVER_CONFIG_INIT;
     char buf[8];
     int quiet[QUIET];
     (void)arg;
@@ -255,7 +255,7 @@ static int hang_on(void *arg)
 static int fail_alike(void *arg)
 {
     pirn_server *server;
-    pirn_server_config config = PIRN_SERVER_INIT;
+    pirn_server_config config = PIRN_SERVER_CONFIG_INIT;
     (void)arg;
     atomic_store(&ended, 0);
     config.idle.ns = 1000000 * MS;

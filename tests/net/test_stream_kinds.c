@@ -169,7 +169,7 @@ static int talk_pinned(void *arg)
 
 static int pinned(void *arg)
 {
-    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
     pirn_stream *s = arg;
     pirn_task *task;
     config.flags = PIRN_PINNED;

@@ -82,7 +82,7 @@ static int own_main(void *arg)
 /* In the child. What it inherited looks like a coroutine of a runtime, but that one is gone. */
 static void child_of_coroutine(load *l)
 {
-    pirn_spawn_config there = PIRN_SPAWN_INIT;
+    pirn_spawn_config there = PIRN_SPAWN_CONFIG_INIT;
     pirn_task *task;
     int status;
 
@@ -99,7 +99,7 @@ static void child_of_coroutine(load *l)
 
 static void child_of_thread(load *l)
 {
-    pirn_spawn_config there = PIRN_SPAWN_INIT;
+    pirn_spawn_config there = PIRN_SPAWN_CONFIG_INIT;
     pirn_task *task;
 
     alarm(60);

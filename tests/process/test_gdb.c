@@ -52,7 +52,7 @@ static int pinned(void *arg)
 
 static int debugged_main(void *arg)
 {
-    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
     pirn_task *task;
     int fds[2];
 

@@ -35,7 +35,7 @@ static int serve(void *arg)
 
 static int accept_loop(void *arg)
 {
-    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
     service *s = arg;
     pirn_task *task;
 

@@ -114,7 +114,7 @@ static void get_stuck(int workers)
 
 static int run_out_of_threads(void *arg)
 {
-    pirn_spawn_config pinned = PIRN_SPAWN_INIT;
+    pirn_spawn_config pinned = PIRN_SPAWN_CONFIG_INIT;
     pirn_task *tasks[3], *task;
     life l = {.stop = false};
     struct rlimit before;

@@ -80,7 +80,7 @@ static int victim(void *arg)
 /* The victim's stack lies among its neighbours': they bind theirs one after the other. */
 static int doomed_main(void *arg)
 {
-    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
     pirn_task *tasks[NEIGHBOURS], *v;
     int i;
 

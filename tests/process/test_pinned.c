@@ -107,7 +107,7 @@ static int heir(void *arg)
 
 static int pinned_main(void *arg)
 {
-    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
     pirn_task *tasks[2 * TASKS];
     int i;
 

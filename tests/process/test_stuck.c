@@ -161,7 +161,7 @@ static int nothing(void *arg)
 
 static void *spawner(void *arg)
 {
-    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
     pirn_task *task;
     int64_t begun;
     int status;

@@ -158,7 +158,7 @@ void support_everywhere(void (*fn)(void))
 
 pirn_task *support_spawn_named(const char *name, pirn_fn fn, void *arg)
 {
-    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
     config.name = name;
     pirn_task *task = NULL;
     CHECK_OK(pirn_spawn_with(&task, &config, fn, arg));

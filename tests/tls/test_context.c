@@ -20,7 +20,7 @@ static void bad_files(pirn_tls_role role, const char *certificate, const char *k
                       const char *password, int expected, const char *words)
 {
     char why[128] = "unchanged";
-    pirn_tls_context_config config = PIRN_TLS_CONTEXT_INIT;
+    pirn_tls_context_config config = PIRN_TLS_CONTEXT_CONFIG_INIT;
     config.certificate = certificate;
     config.key = key;
     config.password = password;
@@ -47,7 +47,7 @@ START_TEST(files_that_are_no_good_are_named)
     bad_files(PIRN_TLS_SERVER, cert_path("locked"), NULL, "sesame", 0, "");
     bad_files(PIRN_TLS_CLIENT, NULL, NULL, NULL, 0, "");
     for (int i = 0; i < 3; i++) {
-        pirn_tls_context_config config = PIRN_TLS_CONTEXT_INIT;
+        pirn_tls_context_config config = PIRN_TLS_CONTEXT_CONFIG_INIT;
         config.ca_file = i == 0 ? "/nowhere" : i == 1 ? "/etc/passwd" : NULL;
         config.ca_dir = i == 2 ? "/nowhere" : NULL;
         CHECK_EQ(make(PIRN_TLS_CLIENT, &config, why, sizeof(why)), i == 1 ? -EINVAL : -ENOENT);
@@ -65,13 +65,13 @@ START_TEST(configs_that_make_no_sense_are_refused)
     certs();
     static const char *const names[] = {"", ",", "h2,", "h2,,h3"};
     for (size_t i = 0; i < 4; i++) {
-        pirn_tls_context_config config = PIRN_TLS_CONTEXT_INIT;
+        pirn_tls_context_config config = PIRN_TLS_CONTEXT_CONFIG_INIT;
         config.alpn = names[i];
         CHECK_EQ(make(PIRN_TLS_CLIENT, &config, why, sizeof(why)), -EINVAL);
         CHECK(strstr(why, "ALPN") != NULL);
     }
     for (int i = 0; i < 4; i++) {
-        pirn_tls_context_config config = PIRN_TLS_CONTEXT_INIT;
+        pirn_tls_context_config config = PIRN_TLS_CONTEXT_CONFIG_INIT;
         config.certificate = cert_path("server");
         config.size -= i == 0;
         config.flags = i == 1 ? (unsigned)PIRN_TLS_NO_VERIFY : i == 2 ? 1u << 20 : 0;
@@ -92,7 +92,7 @@ static int wrong_calls(void *arg)
     pirn_tls_context *c = client_with("ca", NULL, NULL, 0), *s = server_with("server", NULL, NULL);
     struct link link = link_plain(c, s, "localhost");
     pirn_stream *stream, *below = link.client.below;
-    pirn_tls_config config = PIRN_TLS_INIT;
+    pirn_tls_config config = PIRN_TLS_CONFIG_INIT;
     CHECK_EQ(pirn_tls_client(&stream, below, s, "localhost", NULL, PIRN_NOW), -EINVAL);
     CHECK_EQ(pirn_tls_server(&stream, below, c, NULL, PIRN_NOW), -EINVAL);
     CHECK_EQ(pirn_tls_client(&stream, NULL, c, "localhost", NULL, PIRN_NOW), -EINVAL);
@@ -220,7 +220,7 @@ static int small_stacks(void *arg)
     for (int version = 2; version <= 3; version++) {
         pirn_tls_context *c = client_with("ca", "rsa", NULL, 0),
                          *s = server_with("rsa", "ca", NULL);
-        pirn_spawn_config config = PIRN_SPAWN_INIT;
+        pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
         struct link link = link_plain(c, s, "localhost");
         pirn_task *client, *server;
         if (version == 2)

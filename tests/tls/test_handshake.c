@@ -231,7 +231,7 @@ static int alpn_mismatch(void *arg)
 static int version_mismatch(void *arg)
 {
     (void)arg;
-    pirn_tls_context_config config = PIRN_TLS_CONTEXT_INIT;
+    pirn_tls_context_config config = PIRN_TLS_CONTEXT_CONFIG_INIT;
     struct pair_of_contexts c = {NULL, server_with("server", NULL, NULL)};
     config.ca_file = cert_path("ca");
     config.min_version = PIRN_TLS_1_3;

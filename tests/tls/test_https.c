@@ -88,12 +88,12 @@ static int call_many_times(void *arg)
         CHECK_EQ(pirn_http_response_all(response, &text, BODY, PIRN_NEVER), BODY);
         CHECK(memcmp(text, body, BODY) == 0);
         free(text);
-        pirn_http_response_release(response);
+        pirn_http_response_free(response);
         CHECK_OK(pirn_http_post(h->client, url, "text/plain", body, BODY, &response, PIRN_NEVER));
         CHECK_EQ(pirn_http_response_all(response, &text, 100, PIRN_NEVER), 6);
         CHECK(strcmp(text, "200000") == 0);
         free(text);
-        pirn_http_response_release(response);
+        pirn_http_response_free(response);
     }
     return 0;
 }
@@ -144,7 +144,7 @@ static int refused(void *arg)
     CHECK_EQ(get(&h, "http", "localhost", "/give", &response), -ECONNRESET);
     CHECK_OK(get(&h, "https", "localhost", "/none", &response)); /* and it goes on */
     CHECK_EQ(pirn_http_response_status(response), 404);
-    pirn_http_response_release(response);
+    pirn_http_response_free(response);
     https_close(&h);
 
     https_open(&h, "server", "h2"); /* agreed on, and spoken by nobody here */
@@ -228,7 +228,7 @@ static int unasked(void *arg)
         CHECK_OK(pirn_http_get(client, "https://localhost/", &response, PIRN_NEVER));
         CHECK_EQ(pirn_http_response_all(response, &text, BODY, PIRN_NEVER), 5);
         free(text);
-        pirn_http_response_release(response);
+        pirn_http_response_free(response);
         support_until(&t.said, i);
         CHECK_EQ(atomic_load(&t.connections), i);
     }

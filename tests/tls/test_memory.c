@@ -135,7 +135,7 @@ END_TEST
 
 static void make_contexts(void)
 {
-    pirn_tls_context_config config = PIRN_TLS_CONTEXT_INIT;
+    pirn_tls_context_config config = PIRN_TLS_CONTEXT_CONFIG_INIT;
     char why[128];
     int failures = 0, failed;
     certs();

@@ -144,7 +144,7 @@ static inline pirn_tls_context *client_with(const char *ca, const char *certific
                                             const char *alpn, unsigned flags)
 {
     pirn_tls_context *context;
-    pirn_tls_context_config config = PIRN_TLS_CONTEXT_INIT;
+    pirn_tls_context_config config = PIRN_TLS_CONTEXT_CONFIG_INIT;
     certs();
     config.ca_file = ca != NULL ? cert_path(ca) : NULL;
     config.certificate = certificate != NULL ? cert_path(certificate) : NULL;
@@ -160,7 +160,7 @@ static inline pirn_tls_context *server_with(const char *certificate, const char 
                                             const char *alpn)
 {
     pirn_tls_context *context;
-    pirn_tls_context_config config = PIRN_TLS_CONTEXT_INIT;
+    pirn_tls_context_config config = PIRN_TLS_CONTEXT_CONFIG_INIT;
     certs();
     config.certificate = cert_path(certificate);
     config.ca_file = ca != NULL ? cert_path(ca) : NULL;
@@ -298,7 +298,7 @@ struct link {
 static inline int side_shake(void *arg)
 {
     struct side *side = arg;
-    pirn_tls_config config = PIRN_TLS_INIT;
+    pirn_tls_config config = PIRN_TLS_CONFIG_INIT;
     config.ret_error = side->why;
     config.error_size = sizeof(side->why);
     int rc = side->is_server

@@ -51,7 +51,7 @@ static int compute(void *arg)
 static int run_worker(void *arg)
 {
     int fd = must(pirn_connect_unix(arg, after(10))), rc;
-    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
     pirn_scope *scope;
     message m;
     config.arg_drop = free;

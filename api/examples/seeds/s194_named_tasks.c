@@ -20,7 +20,7 @@ static int nested(void *arg)
 static int start(void *arg)
 {
     const char *names[CHILDREN] = {"task-a", "task-b"};
-    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
     pirn_task *tasks[CHILDREN];
     bool done[CHILDREN];
     char name[32];

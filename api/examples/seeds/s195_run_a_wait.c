@@ -17,7 +17,7 @@ static int nested(void *arg)
 
 int main(void)
 {
-    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
     pirn_awaitable *tasks[2], *all;
     char name[32];
     int status;

@@ -53,7 +53,7 @@ static int open_server(uint16_t port)
 static int serve(void *arg)
 {
     int server = open_server((uint16_t)(intptr_t)arg);
-    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
     config.arg_drop = close_connection;
     for (;;) {
         int conn = pirn_accept(server, NULL, NULL, 0, PIRN_NEVER);

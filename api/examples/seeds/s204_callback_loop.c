@@ -38,7 +38,7 @@ static int run_watch(void *arg)
 /* (register) On the caller's strand, if it is on one. */
 static pirn_task *watch_start(watch *w)
 {
-    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
     pirn_task *task;
     config.arg_drop = free;
     must(pirn_spawn_with(&task, &config, run_watch, w));
@@ -129,7 +129,7 @@ static int start(void *arg)
 
 int main(void)
 {
-    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
     int status;
     must(pirn_runtime_new(&config.runtime, NULL));
     must(pirn_strand_new(&config.strand));

@@ -24,7 +24,7 @@ static int consumer(pirn_queue *queue)
 
 static int producer(pirn_queue **ret_queue)
 {
-    pirn_queue_config config = PIRN_QUEUE_INIT;
+    pirn_queue_config config = PIRN_QUEUE_CONFIG_INIT;
     int second = 1, err = 0;
     config.elem_size = sizeof(second);
     config.maxsize = 30;

@@ -19,7 +19,7 @@ static int work(void *arg)
 
 int main(void)
 {
-    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
     pirn_awaitable *tasks[2], *both;
     pirn_time begun = pirn_now();
 

@@ -12,7 +12,7 @@ static int do_work(void *arg)
 
 int main(void)
 {
-    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
     pirn_task *result;
 
     must(pirn_runtime_new(&config.runtime, NULL));

@@ -16,7 +16,7 @@ static int do_work(void *arg)
 
 static int start(void *arg)
 {
-    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
     pirn_task *tasks[TASKS];
     char name[32];
     (void)arg;

@@ -27,7 +27,7 @@ static void callback(pirn_awaitable *task, void *user)
 
 int main(void)
 {
-    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
     struct job job = {.seconds = 3};
     pirn_task *task;
 

@@ -19,7 +19,7 @@ static int do_work(void *arg)
 
 int main(void)
 {
-    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
     struct job job = {.seconds = 3};
     pirn_task *task;
 

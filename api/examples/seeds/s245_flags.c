@@ -37,7 +37,7 @@ static ssize_t get_flag(const char *path, char **ret_image)
     if (rc < 0)
         return rc;
     ssize_t n = pirn_http_response_all(response, ret_image, 1 << 20, PIRN_NEVER);
-    pirn_http_response_release(response);
+    pirn_http_response_free(response);
     return n;
 }
 

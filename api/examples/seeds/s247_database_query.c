@@ -34,7 +34,7 @@ static int execute(void *arg)
 
 static int start(void *arg)
 {
-    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
     pirn_task *task;
     int rc, status = 0;
     config.stack_size = WITH_MARIADB_STACK;

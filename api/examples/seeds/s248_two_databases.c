@@ -36,7 +36,7 @@ static int execute(void *arg)
 static int start(void *arg)
 {
     place *places = arg;
-    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
     pirn_task *tasks[2];
     config.stack_size = WITH_MARIADB_STACK;
     for (int i = 0; i < 2; i++)

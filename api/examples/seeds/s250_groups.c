@@ -47,7 +47,7 @@ static void run_and_time(pirn_runtime *runtime, pirn_awaitable *all)
 
 int main(void)
 {
-    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
     pirn_awaitable *both[2 * GROUP], *group3[GROUP], *group4[GROUP], *gathers[2];
     must(pirn_runtime_new(&config.runtime, NULL));
 

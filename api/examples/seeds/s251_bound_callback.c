@@ -22,7 +22,7 @@ static void callback(pirn_awaitable *task, void *user)
 
 int main(void)
 {
-    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
     pirn_task *task;
     must(pirn_runtime_new(&config.runtime, NULL));
     must(pirn_spawn_with(&task, &config, test_async, NULL));

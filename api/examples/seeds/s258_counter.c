@@ -53,7 +53,7 @@ static int count_on_a_strand(void *arg)
 static void up_and_down(pirn_fn fn, pirn_strand *strand)
 {
     static int by[2] = {+1, -1};
-    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
     pirn_task *tasks[2];
     config.strand = strand;
     for (int i = 0; i < 2; i++)

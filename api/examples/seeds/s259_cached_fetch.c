@@ -67,7 +67,7 @@ static int use_html(void *arg)
 
 static int start(void *arg)
 {
-    pirn_queue_config config = PIRN_QUEUE_INIT;
+    pirn_queue_config config = PIRN_QUEUE_CONFIG_INIT;
     struct job jobs[2] = {{"http://www.example.com", NULL}, {"http://www.example.com", NULL}};
     pirn_scope *scope;
     (void)arg;

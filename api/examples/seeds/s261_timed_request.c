@@ -10,7 +10,7 @@ static int get_time(void *arg)
     pirn_time start_time = pirn_now();
     must(pirn_http_client_new(&client, NULL));
     must(pirn_http_get(client, arg, &response, PIRN_NEVER));
-    pirn_http_response_release(response);
+    pirn_http_response_free(response);
     pirn_http_client_free(client);
     printf("whole time is:  %.1f\n", since(start_time));
     return 0;

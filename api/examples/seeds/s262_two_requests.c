@@ -20,7 +20,7 @@ static int get(void *arg)
     if (rc < 0)
         return rc;
     ssize_t n = pirn_http_response_all(response, &content, 1000, PIRN_NEVER);
-    pirn_http_response_release(response);
+    pirn_http_response_free(response);
     if (n < 0)
         return (int)n;
     printf("%s\n", content);

@@ -18,7 +18,7 @@ static int real_async(void *arg)
 int main(void)
 {
     static int seconds[] = {1, 2};
-    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
     pirn_awaitable *tasks[2], *all;
 
     must(pirn_runtime_new(&config.runtime, NULL));

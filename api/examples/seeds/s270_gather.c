@@ -17,7 +17,7 @@ static int dd(void *arg)
 
 int main(void)
 {
-    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
     pirn_awaitable *items[2], *main_task;
     must(pirn_runtime_new(&config.runtime, NULL));
     must(pirn_coroutine_new(&items[0], &config, cc, NULL));

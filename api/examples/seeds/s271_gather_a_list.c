@@ -24,7 +24,7 @@ int main(void)
     enum {
         TASKS = sizeof(task_list) / sizeof(task_list[0])
     };
-    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
     pirn_awaitable *items[TASKS], *main_task;
     must(pirn_runtime_new(&config.runtime, NULL));
     for (int i = 0; i < TASKS; i++)

@@ -21,7 +21,7 @@ static int dd(void *arg)
 
 int main(void)
 {
-    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
     pirn_awaitable *task_list[2], *wait_task;
     pirn_time begun = pirn_now();
     must(pirn_runtime_new(&config.runtime, NULL));

@@ -22,7 +22,7 @@ static int dd(void *arg)
 
 int main(void)
 {
-    pirn_spawn_config config = PIRN_SPAWN_INIT;
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
     pirn_awaitable *items[2], *all;
     int status;
     must(pirn_runtime_new(&config.runtime, NULL));

@@ -76,13 +76,13 @@ PIRN_API int pirn_thread_pool_close(pirn_thread_pool *pool, pirn_time deadline);
 PIRN_API void pirn_thread_pool_set_default(pirn_thread_pool *pool);
 
 typedef struct pirn_job_config {
-    size_t size; /* sizeof(pirn_job_config), set by PIRN_JOB_INIT */
+    size_t size; /* sizeof(pirn_job_config), set by PIRN_JOB_CONFIG_INIT */
     /* Called once when the job is done with arg, run or not, by whoever that is (a canceller, say). Not
      * if the submit failed, but for -ESHUTDOWN. It must not suspend. */
     void (*arg_drop)(void *arg);
 } pirn_job_config;
 
-#define PIRN_JOB_INIT \
+#define PIRN_JOB_CONFIG_INIT \
     { \
         sizeof(pirn_job_config), NULL \
     }

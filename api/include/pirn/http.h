@@ -224,7 +224,7 @@ PIRN_API ssize_t pirn_http_reply_write(pirn_http_reply *reply, const void *buf, 
  *     pirn_http_client_new(&client, NULL);
  *     if (pirn_http_get(client, "http://example.com/", &response, pirn_after_s(5)) == 0) {
  *         n = pirn_http_response_all(response, &body, 1 << 20, pirn_after_s(5));
- *         pirn_http_response_release(response);
+ *         pirn_http_response_free(response);
  *     }
  *
  * A response has its connection to itself until its body is over or it is released.
@@ -319,7 +319,7 @@ PIRN_API ssize_t pirn_http_response_all(pirn_http_response *response, char **ret
 PIRN_API int pirn_http_response_json(pirn_http_response *response, struct json_t **ret_json,
                                      size_t max, pirn_time deadline);
 /* Frees it; a body that was not read to its end closes the connection. NULL: nothing. */
-PIRN_API void pirn_http_response_release(pirn_http_response *response);
+PIRN_API void pirn_http_response_free(pirn_http_response *response);
 
 #ifdef __cplusplus
 }

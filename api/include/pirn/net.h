@@ -43,7 +43,7 @@ enum {
 };
 
 typedef struct pirn_resolve_config {
-    size_t size;         /* sizeof(pirn_resolve_config), set by PIRN_RESOLVE_INIT */
+    size_t size;         /* sizeof(pirn_resolve_config), set by PIRN_RESOLVE_CONFIG_INIT */
     unsigned flags;      /* PIRN_RESOLVE_... */
     int family;          /* AF_INET, AF_INET6; 0: both */
     int type;            /* SOCK_DGRAM: service is looked up among UDP's; 0: SOCK_STREAM */
@@ -52,7 +52,7 @@ typedef struct pirn_resolve_config {
     pirn_time timeout;   /* of the first try (it doubles); 0: as resolv.conf says, or 5 s */
 } pirn_resolve_config;
 
-#define PIRN_RESOLVE_INIT \
+#define PIRN_RESOLVE_CONFIG_INIT \
     { \
         sizeof(pirn_resolve_config), 0, 0, 0, NULL, 0, \
         { \
@@ -100,7 +100,7 @@ typedef struct pirn_connect_error {
 } pirn_connect_error;
 
 typedef struct pirn_connect_config {
-    size_t size;                        /* sizeof(pirn_connect_config), set by PIRN_CONNECT_INIT */
+    size_t size; /* sizeof(pirn_connect_config), set by PIRN_CONNECT_CONFIG_INIT */
     const pirn_resolve_config *resolve; /* NULL: the defaults */
     const pirn_address *local; /* to connect from; NULL: any. Other families: -EAFNOSUPPORT */
     pirn_time stagger;         /* before the next is tried as well; 0: 250 ms */
@@ -111,7 +111,7 @@ typedef struct pirn_connect_config {
     size_t *ret_count;
 } pirn_connect_config;
 
-#define PIRN_CONNECT_INIT \
+#define PIRN_CONNECT_CONFIG_INIT \
     { \
         sizeof(pirn_connect_config), NULL, NULL, {0}, NULL, 0, NULL \
     }
@@ -153,13 +153,13 @@ enum {
 };
 
 typedef struct pirn_listen_config {
-    size_t size;    /* sizeof(pirn_listen_config), set by PIRN_LISTEN_INIT */
+    size_t size;    /* sizeof(pirn_listen_config), set by PIRN_LISTEN_CONFIG_INIT */
     unsigned flags; /* PIRN_LISTEN_... */
     int backlog;    /* connections that wait for an accept; 0: as many as may be */
     const pirn_resolve_config *resolve; /* NULL: the defaults */
 } pirn_listen_config;
 
-#define PIRN_LISTEN_INIT \
+#define PIRN_LISTEN_CONFIG_INIT \
     { \
         sizeof(pirn_listen_config), 0, 0, NULL \
     }

@@ -25,7 +25,7 @@ typedef enum pirn_queue_order {
 } pirn_queue_order;
 
 typedef struct pirn_queue_config {
-    size_t size;      /* sizeof(pirn_queue_config), set by PIRN_QUEUE_INIT */
+    size_t size;      /* sizeof(pirn_queue_config), set by PIRN_QUEUE_CONFIG_INIT */
     size_t elem_size; /* bytes of an element; 0: there is nothing to copy, only to count */
     int64_t maxsize;  /* puts wait while there are so many; <= 0: no limit */
     pirn_queue_order order;
@@ -36,7 +36,7 @@ typedef struct pirn_queue_config {
     void (*drop)(void *item);
 } pirn_queue_config;
 
-#define PIRN_QUEUE_INIT \
+#define PIRN_QUEUE_CONFIG_INIT \
     { \
         sizeof(pirn_queue_config), 0, 0, PIRN_QUEUE_FIFO, NULL, NULL \
     }

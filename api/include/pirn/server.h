@@ -17,7 +17,7 @@
  *     }
  *
  *     pirn_server *server;
- *     pirn_server_config config = PIRN_SERVER_INIT;
+ *     pirn_server_config config = PIRN_SERVER_CONFIG_INIT;
  *     config.limit = 10000;
  *     config.idle = pirn_span_s(60); // who says nothing for a minute is sent away
  *     int rc = pirn_server_new(&server, handle, NULL, &config);
@@ -46,7 +46,7 @@ typedef struct pirn_server pirn_server; /* counted by reference */
 typedef int (*pirn_server_fn)(pirn_stream *stream, void *user);
 
 typedef struct pirn_server_config {
-    size_t size;       /* sizeof(pirn_server_config), set by PIRN_SERVER_INIT */
+    size_t size;       /* sizeof(pirn_server_config), set by PIRN_SERVER_CONFIG_INIT */
     int limit;         /* connections at once; more wait in the backlog. 0: any number */
     pirn_time linger;  /* how long what a handler has written may take to be sent once it has
                          returned; 0: 30 s */
@@ -60,7 +60,7 @@ typedef struct pirn_server_config {
                                          none will; must not suspend. NULL: nothing to do */
 } pirn_server_config;
 
-#define PIRN_SERVER_INIT \
+#define PIRN_SERVER_CONFIG_INIT \
     { \
         sizeof(pirn_server_config), 0, {0}, {0}, 0, {0}, NULL, NULL \
     }

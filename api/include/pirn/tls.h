@@ -6,7 +6,7 @@
  *     pirn_tls_context *context;
  *     pirn_stream *stream;
  *     char why[128];
- *     pirn_tls_config config = PIRN_TLS_INIT;
+ *     pirn_tls_config config = PIRN_TLS_CONFIG_INIT;
  *     config.ret_error = why;
  *     config.error_size = sizeof(why);
  *     int rc = pirn_tls_context_new(&context, PIRN_TLS_CLIENT, NULL); // once in a program
@@ -68,7 +68,7 @@ typedef enum pirn_tls_version {
 } pirn_tls_version;
 
 typedef struct pirn_tls_context_config {
-    size_t size;         /* sizeof(pirn_tls_context_config), set by PIRN_TLS_CONTEXT_INIT */
+    size_t size;         /* sizeof(pirn_tls_context_config), set by PIRN_TLS_CONTEXT_CONFIG_INIT */
     unsigned flags;      /* PIRN_TLS_... */
     const char *ca_file; /* PEM: certificates that are trusted ... */
     const char *ca_dir;  /* ... and a directory of them (openssl rehash); both NULL: those that the
@@ -84,7 +84,7 @@ typedef struct pirn_tls_context_config {
     size_t error_size;
 } pirn_tls_context_config;
 
-#define PIRN_TLS_CONTEXT_INIT \
+#define PIRN_TLS_CONTEXT_CONFIG_INIT \
     { \
         sizeof(pirn_tls_context_config), 0, NULL, NULL, NULL, NULL, NULL, NULL, \
             (pirn_tls_version)0, NULL, 0 \
@@ -105,13 +105,13 @@ PIRN_API void *pirn_tls_context_native(pirn_tls_context *context);
 /* ---- Connections ------------------------------------------------------------------------- */
 
 typedef struct pirn_tls_config {
-    size_t size;                      /* sizeof(pirn_tls_config), set by PIRN_TLS_INIT */
+    size_t size;                      /* sizeof(pirn_tls_config), set by PIRN_TLS_CONFIG_INIT */
     const pirn_stream_config *stream; /* of the new stream; NULL: the defaults */
     char *ret_error; /* if the handshake fails: why, in words, cut to fit; NULL: nobody asks */
     size_t error_size;
 } pirn_tls_config;
 
-#define PIRN_TLS_INIT \
+#define PIRN_TLS_CONFIG_INIT \
     { \
         sizeof(pirn_tls_config), NULL, NULL, 0 \
     }
