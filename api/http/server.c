@@ -60,6 +60,7 @@ static int make_accepts(struct pirn_http_server *server)
 {
     pirn_server_config config = PIRN_SERVER_CONFIG_INIT;
     config.limit = server->config.max_connections;
+    config.refuse = server->config.refuse;
     config.linger = server->config.write_time;
     config.stack_size = server->config.stack_size;
     config.drop = destroy;

@@ -8,7 +8,7 @@
  *
  * If slots are limited the task waits for a connection, then for a slot, and then accepts: so whoever is too
  * many stays in the backlog. (Rejected: to wait for a connection with the slot in hand. A listener where
- * nobody comes would keep it from the others.)
+ * nobody comes would keep it from the others.) If those are to be refused it accepts, and then looks for a slot.
  *
  * When there is nothing to accept with (EMFILE and kin, no memory) it says so once and tries again after a
  * pause, for a connection that waits makes accept(2) return at once, for ever.
@@ -58,22 +58,34 @@ static int take_slot(struct listener *l)
     return rc < 0 ? rc : pirn_semaphore_acquire(&l->server->slots, PIRN_NEVER);
 }
 
+/* The next connection, with a slot of its own: its descriptor. */
+static int accept_limited(struct listener *l, pirn_address *ret_from)
+{
+    pirn_server *server = l->server;
+    bool refuse = server->config.refuse;
+    int rc = refuse ? 0 : take_slot(l);
+    if (rc != 0)
+        return rc;
+    int fd =
+        pirn_accept(l->fd, &ret_from->addr.any, &ret_from->len, 0, refuse ? PIRN_NEVER : PIRN_NOW);
+    if (refuse && fd >= 0 && pirn_semaphore_try_acquire(&server->slots) != 0) {
+        sys_close(fd);
+        return -ECONNABORTED;
+    }
+    if (!refuse && fd < 0)
+        pirn_semaphore_release(&server->slots, 1);
+    /* Somebody else may have the socket too, and have been first. */
+    return !refuse && fd == -ETIMEDOUT ? -ECONNABORTED : fd;
+}
+
 /* One connection: 0, or an error and there is none. */
 static int accept_one(struct listener *l)
 {
-    pirn_server *server = l->server;
     pirn_address from = {.len = sizeof(from.addr)};
-    bool limited = server->config.limit != 0;
-    int rc = limited ? take_slot(l) : 0;
-    if (rc != 0)
-        return rc;
-    int fd = pirn_accept(l->fd, &from.addr.any, &from.len, 0, limited ? PIRN_NOW : PIRN_NEVER);
-    if (fd >= 0)
-        return pirn_connection_begin(server, fd, &from);
-    if (limited)
-        pirn_semaphore_release(&server->slots, 1);
-    return limited && fd == -ETIMEDOUT ? 0
-                                       : fd; /* somebody else has the socket too, and was first */
+    int fd = l->server->config.limit != 0
+                 ? accept_limited(l, &from)
+                 : pirn_accept(l->fd, &from.addr.any, &from.len, 0, PIRN_NEVER);
+    return fd >= 0 ? pirn_connection_begin(l->server, fd, &from) : fd;
 }
 
 static int accept_all(void *arg)

@@ -488,8 +488,68 @@ START_TEST(race_of_listening_and_the_runtimes_end)
 }
 END_TEST
 
+/* ---- A limit that refuses ------------------------------------------------------------------------ */
+
+static pirn_stream *call(pirn_server *server)
+{
+    pirn_stream *stream = NULL;
+    char service[8];
+    snprintf(service, sizeof(service), "%d", pirn_server_port(server));
+    CHECK_OK(pirn_stream_connect(&stream, "127.0.0.1", service, NULL, NULL, PIRN_NEVER));
+    return stream;
+}
+
+/* 'x' there and back: 1; 0 or an error: it was refused. */
+static ssize_t say(pirn_stream *stream)
+{
+    const char *line;
+    pirn_stream_write(stream, "x\n", 2);
+    ssize_t n = pirn_stream_read_line(stream, &line, PIRN_NEVER);
+    return n == 2 ? 1 : n;
+}
+
+static int refuse(void *arg)
+{
+    pirn_server_config config = PIRN_SERVER_CONFIG_INIT;
+    pirn_stream *streams[3];
+    (void)arg;
+    config.limit = 2;
+    config.refuse = true;
+    pirn_server *server = new_server(echo, &config);
+    for (int i = 0; i < 2; i++) {
+        streams[i] = call(server);
+        CHECK_EQ(say(streams[i]), 1);
+    }
+    for (int i = 0; i < 10; i++) {
+        streams[2] = call(server);
+        CHECK_LE(say(streams[2]), 0);
+        CHECK_EQ(pirn_server_connections(server), 2);
+        pirn_stream_release(streams[2]);
+    }
+    pirn_stream_release(streams[0]);
+    ssize_t answer;
+    do { /* once the server has seen that */
+        streams[0] = call(server);
+        answer = say(streams[0]);
+        if (answer != 1)
+            pirn_stream_release(streams[0]);
+    } while (answer != 1);
+    CHECK_EQ(say(streams[1]), 1);
+    pirn_stream_release(streams[0]);
+    pirn_stream_release(streams[1]);
+    CHECK_OK(pirn_server_stop(server, PIRN_NEVER));
+    pirn_server_release(server);
+    return 0;
+}
+
+START_TEST(a_limit_that_refuses)
+{
+    FOR_WORKERS(w) CHECK_OK(support_run(w, refuse, NULL));
+}
+END_TEST
+
 SUPPORT_MAIN("server_short", a_limit_is_shared_by_all_listeners,
              a153_no_descriptors_a_pause_and_on_it_goes, a153_stopped_in_a_pause,
              each_stop_tells_what_goes_on, listens_at_all_addresses_or_at_none,
              a_socket_that_is_not_taken, the_last_listener_that_fails_closes_the_server,
-             unsound_configs, race_of_listening_and_the_runtimes_end)
+             unsound_configs, race_of_listening_and_the_runtimes_end, a_limit_that_refuses)

@@ -46,7 +46,7 @@ typedef struct pirn_http_reply pirn_http_reply;     /* what it will be told */
  *   max_target             414     max_head, max_headers   431     max_body    413
  *   head_time, body_rate   408     what is no HTTP/1.x     400, 501, 505
  * idle_time, write_time: closed without a word. A connection beyond max_connections waits in the
- * listener's queue.
+ * listener's queue, or, with refuse, is closed at once, without a word.
  */
 typedef struct pirn_http_server_config {
     size_t size;          /* sizeof(pirn_http_server_config), set by PIRN_HTTP_SERVER_CONFIG_INIT */
@@ -55,6 +55,7 @@ typedef struct pirn_http_server_config {
     int max_headers;      /* 0: 100 */
     int64_t max_body;     /* bytes; 0: 1 MiB; -1: any number */
     int max_connections;  /* 0: 10,000 */
+    bool refuse;          /* whoever is beyond that, see above */
     int body_rate;        /* bytes a second, at least, once body_time is over; 0: 240; -1: any */
     pirn_time head_time;  /* for all of a head, from its first byte (or the connect); 0: 10 s */
     pirn_time body_time;  /* waiting for a body that does not count; 0: 5 s */
@@ -73,8 +74,8 @@ typedef struct pirn_http_server_config {
 } pirn_http_server_config;
 #define PIRN_HTTP_SERVER_CONFIG_INIT \
     { \
-        sizeof(pirn_http_server_config), 0, 0, 0, 0, 0, 0, {0}, {0}, {0}, {0}, {0}, {0}, 0, NULL, \
-            NULL, NULL, NULL \
+        sizeof(pirn_http_server_config), 0, 0, 0, 0, 0, false, 0, {0}, {0}, {0}, {0}, {0}, {0}, 0, \
+            NULL, NULL, NULL, NULL \
     }
 
 /*

@@ -46,8 +46,8 @@ typedef struct pirn_server pirn_server; /* counted by reference */
 typedef int (*pirn_server_fn)(pirn_stream *stream, void *user);
 
 typedef struct pirn_server_config {
-    size_t size;       /* sizeof(pirn_server_config), set by PIRN_SERVER_CONFIG_INIT */
-    int limit;         /* connections at once; more wait in the backlog. 0: any number */
+    size_t size; /* sizeof(pirn_server_config), set by PIRN_SERVER_CONFIG_INIT */
+    int limit;   /* connections at once; more wait in the backlog, but see refuse. 0: any number */
     pirn_time linger;  /* how long what a handler has written may take to be sent once it has
                          returned; 0: 30 s */
     pirn_time grace;   /* of pirn_server_stop: for those that it has cancelled; 0: 5 s */
@@ -56,13 +56,16 @@ typedef struct pirn_server_config {
      * -ETIMEDOUT. A handler that returns that has not failed, and is not reported. 0: what stream says. */
     pirn_time idle;
     const pirn_stream_config *stream; /* copied; NULL: the defaults */
+    bool
+        refuse; /* a connection beyond the limit is accepted and closed at once, so that its peer can go
+                    elsewhere, instead of waiting: it costs a descriptor for that moment */
     void (*drop)(void *user); /* called once, by whoever is last, when no handler runs any more and
                                          none will; must not suspend. NULL: nothing to do */
 } pirn_server_config;
 
 #define PIRN_SERVER_CONFIG_INIT \
     { \
-        sizeof(pirn_server_config), 0, {0}, {0}, 0, {0}, NULL, NULL \
+        sizeof(pirn_server_config), 0, {0}, {0}, 0, {0}, NULL, false, NULL \
     }
 
 /* A server that does not listen yet, in the caller's runtime. config may be NULL. [coroutine; does not
