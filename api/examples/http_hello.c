@@ -28,9 +28,9 @@ static int hello_name(pirn_http_request *request, pirn_http_reply *reply, void *
 
 static int serve(pirn_http_server *server, const char *port)
 {
-    int rc = pirn_http_server_route(server, "GET", "/", hello, NULL, 0);
+    int rc = pirn_http_server_route(server, "GET", "/", hello, NULL, NULL);
     if (rc == 0)
-        rc = pirn_http_server_route(server, "GET", "/{name}", hello_name, NULL, 0);
+        rc = pirn_http_server_route(server, "GET", "/{name}", hello_name, NULL, NULL);
     if (rc == 0)
         rc = pirn_http_server_listen(server, "127.0.0.1", port, NULL, PIRN_NEVER);
     if (rc < 0)

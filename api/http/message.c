@@ -125,7 +125,7 @@ static int on_body(grammar *g, const char *at, size_t n)
     m->seen = at + n;
     m->framing = FRAMING_DATA_CR;
     m->received += (int64_t)n;
-    if (m->limits->body >= 0 && m->received > m->limits->body) {
+    if (m->body_limit >= 0 && m->received > m->body_limit) {
         m->refused = 413;
         return -1;
     }
@@ -182,6 +182,7 @@ void pirn_http_message_next(struct message *m, bool bodiless)
     m->method = NULL;
     m->status = m->minor = 0;
     m->length = m->received = 0;
+    m->body_limit = m->limits->body;
     m->framing = FRAMING_SIZE;
     m->overhead = 0;
 }

@@ -54,6 +54,8 @@ struct message {
 
     int64_t length; /* of the body; -1: not known */
     int64_t received;
+    int64_t
+        body_limit; /* limits->body, until somebody who has seen the head says otherwise; -1: none */
 
     /* while a piece of body is decoded */
     char *out;

@@ -25,7 +25,7 @@ static const char *find_path(const char *target, size_t *ret_len)
 int pirn_http_request_begin(struct connection *c)
 {
     struct pirn_http_request *r = &c->request;
-    const struct message *m = &c->wire.in;
+    struct message *m = &c->wire.in;
     const char *expect = pirn_http_message_find(m, "Expect");
     size_t n;
     const char *path = find_path(m->target, &n);
@@ -44,9 +44,10 @@ int pirn_http_request_begin(struct connection *c)
     r->error = 0;
     r->body_len = r->body_at = 0;
     r->expects = expect != NULL && m->minor > 0 && m->stage == MESSAGE_BODY;
-    return pirn_http_router_find(&c->server->router, m->method, r->path.data + n + 1, &r->match) < 0
-               ? 400
-               : 0;
+    if (pirn_http_router_find(&c->server->router, m->method, r->path.data + n + 1, &r->match) < 0)
+        return 400;
+    m->body_limit = r->match.route != NULL ? r->match.route->max_body : c->server->config.max_body;
+    return m->body_limit >= 0 && m->length > m->body_limit ? 413 : 0;
 }
 
 void pirn_http_request_end(struct connection *c)

@@ -141,7 +141,7 @@ static int insert(struct router *router, const struct route *route)
 }
 
 int pirn_http_router_add(struct router *router, const char *method, const char *pattern,
-                         pirn_http_handler handler, void *user, unsigned flags)
+                         pirn_http_handler handler, void *user, unsigned flags, int64_t max_body)
 {
     struct route route;
     if (!pirn_http_is_token(method, strlen(method)) || strpbrk(pattern, "?# %") != NULL)
@@ -151,6 +151,7 @@ int pirn_http_router_add(struct router *router, const char *method, const char *
         route.handler = handler;
         route.user = user;
         route.flags = flags;
+        route.max_body = max_body;
         err = insert(router, &route);
     }
     if (err < 0)

@@ -18,6 +18,7 @@ struct route {
     pirn_http_handler handler;
     void *user;
     unsigned flags;
+    int64_t max_body; /* -1: any */
 };
 
 struct router {
@@ -33,7 +34,7 @@ struct match {
 };
 
 int pirn_http_router_add(struct router *router, const char *method, const char *pattern,
-                         pirn_http_handler handler, void *user, unsigned flags);
+                         pirn_http_handler handler, void *user, unsigned flags, int64_t max_body);
 void pirn_http_router_free(struct router *router);
 
 /* path is cut up, and decoded in place: values of parameters lie in it. 0, or -EINVAL: badly coded. */

@@ -86,7 +86,7 @@ int pirn_http_server_new(pirn_http_server **ret_server, const pirn_http_server_c
     server->limits.head.head = server->config.max_head;
     server->limits.head.target = server->config.max_target;
     server->limits.head.headers = server->config.max_headers;
-    server->limits.body = server->config.max_body;
+    server->limits.body = -1; /* it depends on the route */
     atomic_init(&server->handles, 1);
     pthread_mutex_init(&server->lock, NULL);
     *ret_server = server;
@@ -110,15 +110,21 @@ void pirn_http_server_release(pirn_http_server *server)
 }
 
 int pirn_http_server_route(pirn_http_server *server, const char *method, const char *pattern,
-                           pirn_http_handler handler, void *user, unsigned flags)
+                           pirn_http_handler handler, void *user,
+                           const pirn_http_route_config *config)
 {
+    static const pirn_http_route_config plain = PIRN_HTTP_ROUTE_CONFIG_INIT;
+    if (config == NULL)
+        config = &plain;
     if (server == NULL || method == NULL || pattern == NULL || handler == NULL ||
-        (flags & ~(unsigned)PIRN_HTTP_BLOCKING) != 0)
+        config->size != sizeof(*config) || config->max_body < -1 ||
+        (config->flags & ~(unsigned)PIRN_HTTP_BLOCKING) != 0)
         return -EINVAL;
+    int64_t max_body = config->max_body != 0 ? config->max_body : server->config.max_body;
     pthread_mutex_lock(&server->lock);
-    int err = server->fixed
-                  ? -EBUSY
-                  : pirn_http_router_add(&server->router, method, pattern, handler, user, flags);
+    int err = server->fixed ? -EBUSY
+                            : pirn_http_router_add(&server->router, method, pattern, handler, user,
+                                                   config->flags, max_body);
     pthread_mutex_unlock(&server->lock);
     return err;
 }

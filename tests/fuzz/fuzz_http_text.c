@@ -32,7 +32,7 @@ static void check_route(const char *string)
     MUST(path != NULL && copy != NULL);
     if (router.count == 0)
         for (size_t i = 0; i < sizeof patterns / sizeof patterns[0]; i++)
-            MUST(pirn_http_router_add(&router, "GET", patterns[i], nothing, NULL, 0) == 0);
+            MUST(pirn_http_router_add(&router, "GET", patterns[i], nothing, NULL, 0, -1) == 0);
     if (pirn_http_router_find(&router, "GET", path, &match) == 0) {
         for (const char *name = "b\0c\0e\0"; *name != '\0'; name += 2) {
             const char *value = pirn_http_router_param(&match, path, name);
@@ -48,7 +48,7 @@ static void check_route(const char *string)
 static void check_pattern(const char *string)
 {
     struct router router = {0};
-    int err = pirn_http_router_add(&router, "GET", string, nothing, NULL, 0);
+    int err = pirn_http_router_add(&router, "GET", string, nothing, NULL, 0, -1);
     MUST((err == 0) == (router.count == 1));
     pirn_http_router_free(&router);
 }

@@ -44,7 +44,15 @@ static inline void site_new(struct site *site, const pirn_http_server_config *co
 static inline void site_route(struct site *site, const char *method, const char *pattern,
                               pirn_http_handler handler, void *user)
 {
-    CHECK_OK(pirn_http_server_route(site->server, method, pattern, handler, user, 0));
+    CHECK_OK(pirn_http_server_route(site->server, method, pattern, handler, user, NULL));
+}
+
+static inline void site_route_blocking(struct site *site, const char *method, const char *pattern,
+                                       pirn_http_handler handler, void *user)
+{
+    pirn_http_route_config config = PIRN_HTTP_ROUTE_CONFIG_INIT;
+    config.flags = PIRN_HTTP_BLOCKING;
+    CHECK_OK(pirn_http_server_route(site->server, method, pattern, handler, user, &config));
 }
 
 static inline void site_open(struct site *site)

@@ -76,8 +76,7 @@ static void open_site(struct site *site)
     site_route(site, "GET", "/half", half, NULL);
     site_route(site, "GET", "/short", short_answer, NULL);
     site_route(site, "POST", "/count", count_up, NULL);
-    CHECK_OK(pirn_http_server_route(site->server, "POST", "/block", blocking, &begun,
-                                    PIRN_HTTP_BLOCKING));
+    site_route_blocking(site, "POST", "/block", blocking, &begun);
     site_open(site);
 }
 

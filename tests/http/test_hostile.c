@@ -343,8 +343,7 @@ static int gone(void *arg)
     config.cancel_time = (pirn_time){5 * MS};
     site_new(&site, &config);
     site_route(&site, "GET", "/ever", wait_for_ever, &coroutine);
-    CHECK_OK(pirn_http_server_route(site.server, "GET", "/block", wait_blocking, &thread,
-                                    PIRN_HTTP_BLOCKING));
+    site_route_blocking(&site, "GET", "/block", wait_blocking, &thread);
     site_route(&site, "GET", "/while", wait_a_while, NULL);
     site_route(&site, "GET", "/quick", reply_quickly, NULL);
     site_open(&site);

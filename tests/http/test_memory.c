@@ -202,8 +202,7 @@ static void open_scene(struct scene *scene)
     site_route(&scene->site, "POST", "/echo", echo, NULL);
     site_route(&scene->site, "POST", "/json", json, NULL);
     site_route(&scene->site, "GET", "/pieces", pieces, NULL);
-    CHECK_OK(pirn_http_server_route(scene->site.server, "POST", "/blocking", echo, NULL,
-                                    PIRN_HTTP_BLOCKING));
+    site_route_blocking(&scene->site, "POST", "/blocking", echo, NULL);
     site_open(&scene->site);
 }
 

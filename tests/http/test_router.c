@@ -14,7 +14,7 @@ static int nothing(pirn_http_request *request, pirn_http_reply *reply, void *use
 
 static int add(struct router *router, const char *method, const char *pattern)
 {
-    return pirn_http_router_add(router, method, pattern, nothing, NULL, 0);
+    return pirn_http_router_add(router, method, pattern, nothing, NULL, 0, -1);
 }
 
 /* The pattern that was found, by its number, which is its parameter "n" or stands in user. */
@@ -36,7 +36,7 @@ START_TEST(s171_the_most_special_route_is_found)
         "/files/{path...}"};
     for (size_t i = 0; i < sizeof patterns / sizeof patterns[0]; i++)
         CHECK_OK(
-            pirn_http_router_add(&router, "GET", patterns[i], nothing, (void *)patterns[i], 0));
+            pirn_http_router_add(&router, "GET", patterns[i], nothing, (void *)patterns[i], 0, -1));
     CHECK_OK(add(&router, "POST", "/users/{id}"));
     CHECK_OK(add(&router, "*", "/users/{id}/posts/{post}"));
     CHECK(find(&router, "GET", "/", space).route->user == patterns[3]);

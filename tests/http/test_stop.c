@@ -393,7 +393,7 @@ static int misuse(void *arg)
     config.size--;
     CHECK_EQ(pirn_http_server_new(&server, &config), -EINVAL);
     site_new(&site, NULL);
-    CHECK_EQ(pirn_http_server_route(site.server, "GET", "/", NULL, NULL, 0), -EINVAL);
+    CHECK_EQ(pirn_http_server_route(site.server, "GET", "/", NULL, NULL, NULL), -EINVAL);
     CHECK_LE(pirn_http_server_listen(site.server, "no address", NULL, NULL, PIRN_NEVER), -1);
     CHECK_EQ(pirn_http_server_add(site.server, 0), -ENOTSOCK);
     CHECK_EQ(pirn_http_server_port(site.server), -ENOENT);
@@ -403,7 +403,7 @@ static int misuse(void *arg)
     int fd = site_dial(&site);
     site_say(fd, "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
     support_until(&visit.begun, 1);
-    CHECK_EQ(pirn_http_server_route(site.server, "GET", "/b", wait_for_go, NULL, 0), -EBUSY);
+    CHECK_EQ(pirn_http_server_route(site.server, "GET", "/b", wait_for_go, NULL, NULL), -EBUSY);
     atomic_store(&visit.go, 1);
     pirn_close(fd);
     pirn_http_server_retain(site.server);

@@ -17,7 +17,7 @@ static int start(void *arg)
     int answer = -1;
     (void)arg;
     if (pirn_http_server_new(&server, NULL) < 0 || pirn_http_client_new(&client, NULL) < 0 ||
-        pirn_http_server_route(server, "GET", "/{n}", hello, NULL, 0) < 0)
+        pirn_http_server_route(server, "GET", "/{n}", hello, NULL, NULL) < 0)
         return -1;
     if (pirn_http_server_listen(server, "127.0.0.1", NULL, NULL, PIRN_NEVER) < 0)
         return -1;

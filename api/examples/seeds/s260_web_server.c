@@ -35,9 +35,11 @@ static int timeit(pirn_http_request *request, pirn_http_reply *reply, void *user
 static int start(void *arg)
 {
     pirn_http_server *app;
+    pirn_http_route_config blocking = PIRN_HTTP_ROUTE_CONFIG_INIT;
+    blocking.flags = PIRN_HTTP_BLOCKING;
     must(pirn_http_server_new(&app, NULL));
-    must(pirn_http_server_route(app, "GET", "/", read_root, NULL, 0));
-    must(pirn_http_server_route(app, "GET", "/timeit/{seconds}", timeit, NULL, PIRN_HTTP_BLOCKING));
+    must(pirn_http_server_route(app, "GET", "/", read_root, NULL, NULL));
+    must(pirn_http_server_route(app, "GET", "/timeit/{seconds}", timeit, NULL, &blocking));
     must(pirn_http_server_listen(app, "127.0.0.1", arg, NULL, PIRN_NEVER));
     printf("listening on 127.0.0.1:%d\n", pirn_http_server_port(app));
     int rc = pirn_http_server_serve(app);

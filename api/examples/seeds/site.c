@@ -43,9 +43,9 @@ static int start(void *arg)
 {
     pirn_http_server *server;
     must(pirn_http_server_new(&server, NULL));
-    must(pirn_http_server_route(server, "GET", "/item/{n}", item, NULL, 0));
-    must(pirn_http_server_route(server, "GET", "/later/{n}", item, server, 0));
-    must(pirn_http_server_route(server, "GET", "/{picture...}", picture, NULL, 0));
+    must(pirn_http_server_route(server, "GET", "/item/{n}", item, NULL, NULL));
+    must(pirn_http_server_route(server, "GET", "/later/{n}", item, server, NULL));
+    must(pirn_http_server_route(server, "GET", "/{picture...}", picture, NULL, NULL));
     must(pirn_http_server_listen(server, "127.0.0.1", arg, NULL, PIRN_NEVER));
     printf("listening on 127.0.0.1:%d\n", pirn_http_server_port(server));
     int rc = pirn_http_server_serve(server);

@@ -13,7 +13,7 @@
  *
  *     int rc = pirn_http_server_new(&server, NULL);
  *     if (rc == 0)
- *         rc = pirn_http_server_route(server, "GET", "/hello/{name}", hello, NULL, 0);
+ *         rc = pirn_http_server_route(server, "GET", "/hello/{name}", hello, NULL, NULL);
  *     if (rc == 0)
  *         rc = pirn_http_server_listen(server, "127.0.0.1", "8000", NULL, PIRN_NEVER);
  *     if (rc == 0)
@@ -104,16 +104,26 @@ enum {
                                      pirn_http_disconnected */
 };
 
+typedef struct pirn_http_route_config {
+    size_t size;      /* sizeof(pirn_http_route_config), set by PIRN_HTTP_ROUTE_CONFIG_INIT */
+    unsigned flags;   /* PIRN_HTTP_BLOCKING, for which all of a body is in memory at a time */
+    int64_t max_body; /* of the route's requests; 0: the server's; -1: any number */
+} pirn_http_route_config;
+#define PIRN_HTTP_ROUTE_CONFIG_INIT \
+    { \
+        sizeof(pirn_http_route_config), 0, 0 \
+    }
+
 /*
  * pattern: a path, where {name} stands for one segment and, at the end, {name...} for all that is left.
  * A literal segment goes before a {name}, that before a {name...}, in whatever order they were added.
  * method "*": any. HEAD is answered by the GET handler; its body is left out. No route: 404; none for
- * the method: 405, with Allow. pattern is copied. [anywhere, before it listens]
+ * the method: 405, with Allow. pattern is copied; config may be NULL. [anywhere, before it listens]
  * -EINVAL, -EEXIST, -EBUSY (it listens), -ENOMEM
  */
 PIRN_API PIRN_MUST_USE int pirn_http_server_route(pirn_http_server *server, const char *method,
                                                   const char *pattern, pirn_http_handler handler,
-                                                  void *user, unsigned flags);
+                                                  void *user, const pirn_http_route_config *config);
 
 /* What follows is as pirn_server_listen and its kin: see <pirn/server.h>. */
 PIRN_API PIRN_MUST_USE int pirn_http_server_listen(pirn_http_server *server, const char *host,
