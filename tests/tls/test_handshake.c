@@ -73,6 +73,10 @@ static int bad_names(void *arg)
         refused(plain_contexts(), hosts[i], -EKEYREJECTED,
                 address ? "IP address mismatch" : "hostname mismatch");
     }
+    /* Its subject's common name is the host; that is no name of a host (RFC 9525). */
+    refused((struct pair_of_contexts){client_with("ca", NULL, NULL, 0),
+                                      server_with("client", NULL, NULL)},
+            "client", -EKEYREJECTED, "hostname mismatch");
     return 0;
 }
 

@@ -119,8 +119,8 @@ typedef struct pirn_tls_config {
 /*
  * Shakes hands over the stream below, and gives a new stream, to which below belongs from then on (the
  * caller's reference; nobody else may read or write it). host, a name or an IP address, is told to the
- * server, and its certificate must be for it; NULL only where any host will do. config may be NULL.
- * [coroutine; suspends]
+ * server, and its certificate must name it as a subjectAltName (a common name counts for nothing, RFC 9525);
+ * NULL only where any host will do. config may be NULL. [coroutine; suspends]
  *
  * After an error below is still the caller's, of no more use than to be released:
  *   -EKEYREJECTED  the peer's certificate: not trusted, expired, another host's, none; see
