@@ -22,13 +22,19 @@ static int note_end(pirn_process *p, const siginfo_t *info)
     return p->lost ? -ECHILD : 0;
 }
 
+static bool leads_group(const pirn_process *p)
+{
+    return (p->flags & (PIRN_PROCESS_NEW_GROUP | PIRN_PROCESS_NEW_SESSION)) != 0;
+}
+
 int pirn_process_look(pirn_process *p)
 {
     siginfo_t info;
     if (p->ended)
         return p->lost ? -ECHILD : 0;
     memset(&info, 0, sizeof(info));
-    int rc = sys_waitid(P_PIDFD, (id_t)p->pidfd, &info, WEXITED | WNOHANG);
+    int rc = sys_waitid(P_PIDFD, (id_t)p->pidfd, &info,
+                        WEXITED | WNOHANG | (leads_group(p) ? WNOWAIT : 0));
     if (rc == -ECHILD)
         return note_end(p, NULL);
     if (rc != 0)
@@ -109,19 +115,25 @@ int pirn_process_wait(pirn_process *process, int *ret_status, pirn_time deadline
 
 /* ---- Signals ------------------------------------------------------------------------------- */
 
-static bool leads_group(const pirn_process *p)
-{
-    return (p->flags & (PIRN_PROCESS_NEW_GROUP | PIRN_PROCESS_NEW_SESSION)) != 0;
-}
-
-static int send_signal(pirn_process *p, int signal, bool group)
+static int send_signal(pirn_process *p, int signal)
 {
     pthread_mutex_lock(&p->lock);
     int rc = pirn_process_look(p);
     if (rc == 0 || rc == -ECHILD)
         rc = -ESRCH;
     else
-        rc = group ? sys_kill(-p->pid, signal) : sys_pidfd_send_signal(p->pidfd, signal);
+        rc = sys_pidfd_send_signal(p->pidfd, signal);
+    pthread_mutex_unlock(&p->lock);
+    return rc;
+}
+
+/* The leader, alive or a zombie, keeps the group's number from others. */
+static int send_to_group(pirn_process *p, int signal)
+{
+    siginfo_t info;
+    pthread_mutex_lock(&p->lock);
+    int rc = sys_waitid(P_PIDFD, (id_t)p->pidfd, &info, WEXITED | WNOHANG | WNOWAIT);
+    rc = rc == 0 ? sys_kill(-p->pid, signal) : -ESRCH; /* somebody else has reaped it */
     pthread_mutex_unlock(&p->lock);
     return rc;
 }
@@ -129,7 +141,7 @@ static int send_signal(pirn_process *p, int signal, bool group)
 int pirn_process_signal(pirn_process *process, int signal)
 {
     int rc = check(process);
-    return rc == 0 ? send_signal(process, signal, false) : rc;
+    return rc == 0 ? send_signal(process, signal) : rc;
 }
 
 int pirn_process_signal_group(pirn_process *process, int signal)
@@ -137,7 +149,7 @@ int pirn_process_signal_group(pirn_process *process, int signal)
     int rc = check(process);
     if (rc == 0 && !leads_group(process))
         rc = -EINVAL;
-    return rc == 0 ? send_signal(process, signal, true) : rc;
+    return rc == 0 ? send_to_group(process, signal) : rc;
 }
 
 int pirn_process_terminate(pirn_process *process)
@@ -160,6 +172,9 @@ pirn_process *pirn_process_retain(pirn_process *process)
 
 void pirn_process_free(pirn_process *p)
 {
+    siginfo_t info;
+    if (p->owner == getpid() && p->ended && leads_group(p))
+        sys_waitid(P_PIDFD, (id_t)p->pidfd, &info, WEXITED | WNOHANG); /* nobody needs its number */
     if (p->pidfd >= 0)
         sys_close(p->pidfd);
     free(p->talk.got[0].data);
@@ -194,8 +209,12 @@ void pirn_process_release(pirn_process *process)
         pirn_process_free(process);
         return;
     }
-    if ((process->flags & PIRN_PROCESS_LEAVE) == 0)
-        send_signal(process, SIGKILL, leads_group(process));
+    if ((process->flags & PIRN_PROCESS_LEAVE) == 0 && look(process, NULL) == -EINPROGRESS) {
+        if (leads_group(process))
+            send_to_group(process, SIGKILL);
+        else
+            send_signal(process, SIGKILL);
+    }
     drop_pipes(process, false);
     pirn_orphan_adopt(process);
 }

@@ -9,8 +9,9 @@
  * Who reaps: whoever looks first. A waiter polls the pidfd, which any number may do, and then looks
  * (pirn_process_look): under the lock waitid(P_PIDFD), which does not wait, and the status is kept. So there
  * is no watcher, no SIGCHLD handler, and no wait for a number: a child stays a zombie until somebody
- * looks or its handle goes. A signal looks first, and is sent under the lock: a group's number is the
- * group's as long as its leader has not been reaped.
+ * looks or its handle goes. A signal looks first, and is sent under the lock. A group's number is the group's as
+ * long as its leader has not been reaped: so of a leader the look takes the status alone (WNOWAIT), and the zombie
+ * stays until the handle goes. (Rejected: PIDFD_SIGNAL_PROCESS_GROUP, which needs no zombie, but Linux 6.9.)
  *
  * Field               who may touch it
  * refs                anybody, atomically; the last one releases
@@ -40,7 +41,7 @@ struct talk {
 struct pirn_process {
     _Atomic uint32_t refs;
     pthread_mutex_t lock;
-    bool ended; /* and reaped */
+    bool ended; /* and reaped, unless it leads a group */
     bool lost;  /* by somebody else: there is no status */
     int status;
 
@@ -55,7 +56,7 @@ struct pirn_process {
     struct talk talk;
 };
 
-/* Under the lock: reaps it if it has ended. 0, -ECHILD (lost), -EINPROGRESS, or why waitid could not say. */
+/* Under the lock: reaps it if it has ended, but for the leader of a group, whom pirn_process_free reaps. 0, -ECHILD (lost), -EINPROGRESS, or why waitid could not say. */
 int pirn_process_look(pirn_process *p);
 
 /* Takes over one whose last reference is gone, and frees it once it has been reaped. */

@@ -176,8 +176,8 @@ static void group(void)
 {
     char line[2] = "";
     int pipe[2];
-    pirn_process_config config = PIRN_PROCESS_CONFIG_INIT;
-    config.flags = PIRN_PROCESS_NEW_GROUP;
+    pirn_process_config config = PIRN_PROCESS_CONFIG_INIT, config2 = config;
+    config.flags = config2.flags = PIRN_PROCESS_NEW_GROUP;
     support_pipe(pipe);
     config.out = pipe[1];
     pirn_process *p = start_shell("sleep 1000 & sleep 1000 & echo; wait", &config);
@@ -187,8 +187,36 @@ static void group(void)
     CHECK_OK(pirn_process_signal_group(p, SIGTERM));
     CHECK_EQ(wait_for(p), -SIGTERM);
     CHECK_EQ(pirn_read(pipe[0], line, 1, PIRN_NEVER), 0); /* all three are gone */
-    CHECK_EQ(pirn_process_signal_group(p, SIGTERM), -ESRCH);
+    CHECK_OK(
+        pirn_process_signal_group(p, SIGTERM)); /* its leader's remains, which keep the number */
+    CHECK_EQ(child_stat(pirn_process_pid(p), 0), 'Z');
+    CHECK_EQ(pirn_process_signal(p, SIGTERM), -ESRCH);
+    pid_t pid = pirn_process_pid(p);
     close(pipe[0]);
+    pirn_process_release(p);
+    CHECK(is_gone(pid));
+
+    /* The leader leaves somebody behind: who can be reached as long as there is a handle. */
+    support_pipe(pipe);
+    config.out = pipe[1];
+    p = start_shell("sleep 1000 & exit 3", &config);
+    close(pipe[1]);
+    CHECK_EQ(wait_for(p), 3);
+    CHECK_OK(pirn_process_signal_group(p, 0));
+    CHECK_OK(pirn_process_signal_group(p, SIGKILL));
+    CHECK_EQ(pirn_read(pipe[0], line, 1, PIRN_NEVER), 0);
+    CHECK_EQ(wait_for(p), 3);
+    pid = pirn_process_pid(p);
+    close(pipe[0]);
+    pirn_process_release(p);
+    CHECK(is_gone(pid));
+
+    /* Somebody else has reaped it: the number may be anybody's. */
+    p = start_shell("exit 4", &config2);
+    CHECK_EQ(wait_for(p), 4);
+    CHECK_EQ(waitpid(pirn_process_pid(p), NULL, 0), pirn_process_pid(p));
+    CHECK_EQ(pirn_process_signal_group(p, SIGKILL), -ESRCH);
+    CHECK_EQ(wait_for(p), 4);
     pirn_process_release(p);
 }
 

@@ -131,7 +131,9 @@ PIRN_API PIRN_MUST_USE int pirn_process_communicate(pirn_process *process, const
 /*
  * Sends it a signal; never another process that has got its number. [anywhere] 0, -ESRCH (it has ended),
  * -EINVAL, -EPERM. _terminate is SIGTERM, _kill SIGKILL. _signal_group is for all of the group that the
- * child leads, its own children included, as long as it has not ended itself; -EINVAL: it leads none.
+ * child leads, its own children included, also when it has ended itself (0 even if nobody else is left: as long
+ * as there is a handle, a group's leader stays in the process table). -EINVAL: it leads none. Who wants
+ * what the leader has left behind to end says so before the release, which kills a group only while its leader runs.
  */
 PIRN_API int pirn_process_signal(pirn_process *process, int signal);
 PIRN_API int pirn_process_signal_group(pirn_process *process, int signal);
