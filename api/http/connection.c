@@ -3,7 +3,8 @@
  *
  *   1. wait for a head, parse it; what is wrong with it is replied, and the connection closed
  *   2. run the handler; complete its reply
- *   3. skip what it has left of the body, if that is little; go on with 1, or close
+ *   3. skip what it has left of the body, if that is little; go on with 1, or close. Of a chunked body nobody
+ *      knows how much that is: what has not come by now is too much. The reply says that it is the last
  *
  * A client that is still sending when the connection is closed would get a reset, and might lose the
  * reply with it. So a reply that says it is the last is followed by the end of our side, and what comes
@@ -22,7 +23,6 @@
 #include <stdlib.h>
 
 enum {
-    SKIP_MOST = 256 * 1024, /* of a body that nobody wants; more closes the connection */
     LINGER_MS = 500,
 };
 
@@ -88,11 +88,41 @@ static bool skip_body(struct connection *c)
     return c->wire.in.stage == MESSAGE_DONE;
 }
 
+/* The same of what has come by now, and the reply stays here meanwhile. */
+static bool skip_what_is_here(struct connection *c)
+{
+    char scrap[8192];
+    const char *data;
+    size_t skipped = 0;
+    c->wire.hold = true;
+    while (c->wire.in.stage == MESSAGE_BODY && skipped < SKIP_MOST &&
+           pirn_stream_peek(c->wire.stream, &data, 1, PIRN_NOW) > 0) {
+        ssize_t n = pirn_http_request_read(c, scrap, sizeof(scrap), PIRN_NOW);
+        if (n <= 0)
+            break;
+        skipped += (size_t)n;
+    }
+    c->wire.hold = false;
+    return c->wire.in.stage == MESSAGE_DONE;
+}
+
+/* Makes way for the next request. False: there will be none. */
+static bool skip(struct connection *c)
+{
+    if (!c->wire.in.chunked || c->wire.in.stage != MESSAGE_BODY || !pirn_http_reply_is_here(c))
+        return skip_body(c);
+    if (skip_what_is_here(c))
+        return true;
+    pirn_http_reply_be_last(c);
+    return false;
+}
+
 /* The last reply is in out: it is sent, our side ended, and the rest of what comes thrown away. */
 static void linger(struct connection *c)
 {
     char scrap[8192];
     if (pirn_http_wire_send(&c->wire, NULL, 0, PIRN_NEVER) < 0 ||
+        pirn_http_wire_flush(&c->wire) < 0 ||
         pirn_stream_end(c->wire.stream, pirn_after_ns(c->wire.stall.ns)) < 0)
         return;
     pirn_time deadline = pirn_after_ms(LINGER_MS);
@@ -155,11 +185,11 @@ static bool serve_one(struct connection *c)
         return false;
     if (pirn_http_reply_end(c, status) < 0)
         return false;
+    if (!c->close && !skip(c))
+        c->close = true;
     /* Pipelined replies go together, but no client gets more of them than it takes. */
     if (c->wire.out.used >= WIRE_SLICE && pirn_http_wire_send(&c->wire, NULL, 0, PIRN_NEVER) < 0)
         return false;
-    if (!c->close && !skip_body(c))
-        c->close = true;
     if (c->close) {
         linger(c);
         return false;
@@ -230,7 +260,8 @@ static void serve_all(struct connection *c, pirn_stream *stream)
         ;
     pirn_http_watch_end(c);
     /* Of replies to a client that is idle now the last bytes may still be on their way. */
-    if (atomic_load_explicit(&c->state, memory_order_relaxed) != CONNECTION_BUSY)
+    bool idle = atomic_load_explicit(&c->state, memory_order_relaxed) != CONNECTION_BUSY;
+    if (idle && (pirn_stream_pending(stream) == 0 || pirn_http_wire_flush(&c->wire) == 0))
         pirn_stream_close(stream, pirn_after_ns(c->wire.stall.ns));
     else
         pirn_stream_abort(stream);

@@ -169,6 +169,12 @@ static int check(const pirn_http_reply *reply, int status)
 
 /* ---- Whole ------------------------------------------------------------------------------- */
 
+static bool leaves_too_much(const struct connection *c)
+{
+    const struct message *in = &c->wire.in;
+    return in->stage == MESSAGE_BODY && in->length >= 0 && in->length - in->received > SKIP_MOST;
+}
+
 int pirn_http_reply_bytes(pirn_http_reply *reply, int status, const char *type, const void *body,
                           size_t n)
 {
@@ -178,10 +184,13 @@ int pirn_http_reply_bytes(pirn_http_reply *reply, int status, const char *type, 
     int err = check(reply, status);
     if (err == 0 && body == NULL && n > 0)
         err = -EINVAL;
+    if (err == 0 && leaves_too_much(c))
+        c->close = true;
     if (err == 0)
         err = add_head(c, status, type, (int64_t)n);
     if (err < 0)
         return err;
+    reply->tail = 2 + (with_body ? n : 0);
     if (with_body)
         pirn_http_text_add(&c->wire.out, body, n);
     if (c->wire.out.failed) {
@@ -221,6 +230,25 @@ void pirn_http_reply_error(struct connection *c, int status)
             REPLY_CUT; /* better than that it be taken for a handler's without words: 200 */
         c->close = true;
     }
+}
+
+bool pirn_http_reply_is_here(const struct connection *c)
+{
+    return c->reply.stage == REPLY_WHOLE && c->wire.out.used >= c->reply.tail;
+}
+
+void pirn_http_reply_be_last(struct connection *c)
+{
+    static const char line[] = "Connection: close\r\n";
+    struct text *out = &c->wire.out;
+    const size_t n = sizeof(line) - 1, tail = c->reply.tail;
+    c->close = true;
+    if (!pirn_http_text_room(out, n))
+        return;
+    char *at = out->data + out->used - tail;
+    memmove(at + n, at, tail);
+    memcpy(at, line, n);
+    out->used += n;
 }
 
 /* ---- Piece by piece ---------------------------------------------------------------------- */

@@ -29,6 +29,10 @@ struct pirn_http_server {
     atomic_bool stopping;
 };
 
+enum {
+    SKIP_MOST = 256 * 1024 /* of a body that nobody reads; more closes the connection */
+};
+
 enum connection_state {
     CONNECTION_IDLE,   /* nothing of a request has come */
     CONNECTION_BUSY,   /* from a request's first byte to the end of its reply */
@@ -49,6 +53,7 @@ struct pirn_http_reply {
     bool has_type, has_date;
     bool chunked;
     int64_t left; /* of a known length */
+    size_t tail;  /* REPLY_WHOLE: bytes behind its last header */
 };
 
 struct param {
@@ -120,6 +125,10 @@ void pirn_http_reply_start(struct connection *c);
 /* The handler has returned: completes what it replied. 0, or -EPIPE: the connection must be cut. */
 int pirn_http_reply_end(struct connection *c, int status);
 void pirn_http_reply_error(struct connection *c, int status);
+/* A whole reply is still here, all of it behind its headers. */
+bool pirn_http_reply_is_here(const struct connection *c);
+/* Then it is told to be the last. */
+void pirn_http_reply_be_last(struct connection *c);
 
 /* handler.c: runs the handler, watched. Its status. */
 int pirn_http_handle(struct connection *c);

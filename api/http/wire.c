@@ -27,6 +27,10 @@ void pirn_http_wire_free(struct wire *w)
     pirn_http_text_free(&w->out);
 }
 
+enum {
+    STALL_LOOKS = 4
+};
+
 /* The bytes from at on, first those of out, then the others: at most so many, in up to two pieces. */
 static int cut_slice(const struct wire *w, const char *bytes, size_t n, size_t at, size_t most,
                      struct iovec iov[2])
@@ -59,6 +63,33 @@ static void drop(struct wire *w, size_t taken, int err)
     memmove(w->out.data, w->out.data + taken, w->out.used);
 }
 
+/*
+ * Waits until the stream has less (wait is drain), or nothing (flush), for as long as the peer keeps taking some
+ * of it. That is looked at several times in the span, so who takes nothing is dropped after the span and a quarter
+ * at the latest. What the peer takes is what the transport takes: the kernel's buffer hides smaller steps.
+ */
+static int wait_taken(struct wire *w, int (*wait)(pirn_stream *stream, pirn_time deadline),
+                      pirn_time deadline)
+{
+    if (w->stall.ns == 0)
+        return wait(w->stream, deadline);
+    for (int still = 0; still < STALL_LOOKS; still++) {
+        size_t before = pirn_stream_pending(w->stream);
+        pirn_time look = pirn_after_ns(w->stall.ns / STALL_LOOKS + 1);
+        int err = wait(w->stream, wire_sooner(deadline, look));
+        if (err != -ETIMEDOUT || deadline.ns <= look.ns)
+            return err;
+        if (pirn_stream_pending(w->stream) < before)
+            still = -1;
+    }
+    return -ETIMEDOUT;
+}
+
+int pirn_http_wire_flush(struct wire *w)
+{
+    return wait_taken(w, pirn_stream_flush, PIRN_NEVER);
+}
+
 int pirn_http_wire_send(struct wire *w, const void *bytes, size_t n, pirn_time deadline)
 {
     size_t at = 0, all = w->out.used + n;
@@ -76,9 +107,7 @@ int pirn_http_wire_send(struct wire *w, const void *bytes, size_t n, pirn_time d
         else if ((size_t)sent < slice)
             err = -ENOMEM;
         else
-            err = pirn_stream_drain(
-                w->stream,
-                w->stall.ns > 0 ? wire_sooner(deadline, pirn_after_ns(w->stall.ns)) : deadline);
+            err = wait_taken(w, pirn_stream_drain, deadline);
     }
     drop(w, at, err);
     return err;
@@ -166,7 +195,7 @@ ssize_t pirn_http_wire_body(struct wire *w, void *buf, size_t n, pirn_time deadl
         return w->error;
     while (n > 0 && w->in.stage == MESSAGE_BODY) {
         const char *data;
-        if (w->out.used > 0 && pirn_stream_peek(w->stream, &data, 0, PIRN_NOW) == 0) {
+        if (!w->hold && w->out.used > 0 && pirn_stream_peek(w->stream, &data, 0, PIRN_NOW) == 0) {
             int err = pirn_http_wire_send(w, NULL, 0, deadline);
             if (err < 0)
                 return err;

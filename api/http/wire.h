@@ -16,7 +16,8 @@ struct wire {
     pirn_stream *stream;
     struct message in;
     struct text out; /* not handed to the stream yet */
-    pirn_time stall; /* how long the peer may take for a slice of it; 0: as long as it likes */
+    pirn_time stall; /* how long the peer may take none of it; 0: as long as it likes */
+    bool hold;       /* out stays where it is while a body is read */
     int error;       /* of the message that comes, for good */
 };
 
@@ -50,6 +51,10 @@ int pirn_http_print_json(const struct json_t *json, char **ret_text); /* malloc 
  * nobody knows what has been sent; but what is left of out after -ETIMEDOUT, -ECANCELED or -ENOMEM is what the
  * stream has not got, so without bytes it goes on with the next call. */
 int pirn_http_wire_send(struct wire *w, const void *bytes, size_t n, pirn_time deadline);
+
+/* Waits until the peer has taken all that the stream has. 0, or an error of the stream; -ETIMEDOUT: it has
+ * taken nothing for as long as stall. */
+int pirn_http_wire_flush(struct wire *w);
 
 static inline pirn_time wire_sooner(pirn_time a, pirn_time b)
 {

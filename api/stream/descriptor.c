@@ -67,8 +67,11 @@ static ssize_t fd_write(void *self, const void *buf, size_t n, pirn_time deadlin
     struct descriptor *d = self;
     if (!enter(d))
         return -EBADF;
+    struct iovec iov = {(void *)(uintptr_t)buf, n};
+    struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+    /* Not pirn_send, which ends with the last byte: who looks at what is pending sees it move. */
     ssize_t got =
-        d->is_socket ? pirn_send(d->fd, buf, n, 0, deadline) : pirn_write(d->fd, buf, n, deadline);
+        d->is_socket ? pirn_sendmsg(d->fd, &msg, 0, deadline) : pirn_write(d->fd, buf, n, deadline);
     leave(d);
     return got;
 }

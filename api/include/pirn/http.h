@@ -47,20 +47,24 @@ typedef struct pirn_http_reply pirn_http_reply;     /* what it will be told */
  *   head_time, body_rate   408     what is no HTTP/1.x     400, 501, 505
  * idle_time, write_time: closed without a word. A connection beyond max_connections waits in the
  * listener's queue, or, with refuse, is closed at once, without a word.
+ *
+ * A reply may take as long as it likes while its client goes on taking some of it: write_time, or up to a quarter
+ * more, is how long it may take nothing (as nginx's send_timeout). What counts is what the kernel's buffer takes, in
+ * which a client that reads a few bytes at a time makes room by larger steps.
  */
 typedef struct pirn_http_server_config {
     size_t size;          /* sizeof(pirn_http_server_config), set by PIRN_HTTP_SERVER_CONFIG_INIT */
     size_t max_head;      /* bytes of request line and headers; 0: 16 KiB; 64 KiB at most */
     size_t max_target;    /* bytes of the request target; 0: 8 KiB */
     int max_headers;      /* 0: 100 */
-    int64_t max_body;     /* bytes; 0: 1 MiB; -1: any number */
+    int64_t max_body;     /* bytes, where a route says nothing else; 0: 1 MiB; -1: any number */
     int max_connections;  /* 0: 10,000 */
     bool refuse;          /* whoever is beyond that, see above */
     int body_rate;        /* bytes a second, at least, once body_time is over; 0: 240; -1: any */
     pirn_time head_time;  /* for all of a head, from its first byte (or the connect); 0: 10 s */
     pirn_time body_time;  /* waiting for a body that does not count; 0: 5 s */
     pirn_time idle_time;  /* between two requests; 0: 60 s */
-    pirn_time write_time; /* until a client has taken what was written; 0: 30 s */
+    pirn_time write_time; /* a client takes nothing of what was written; 0: 30 s. See above */
     pirn_time cancel_time; /* a handler's, before its client's end is looked for; 0: 50 ms */
     pirn_time grace;       /* of pirn_http_server_stop: for those that it has cancelled; 0: 5 s */
     size_t stack_size;     /* of handlers' coroutines, at least; 0: the runtime's default */
@@ -181,8 +185,11 @@ PIRN_API pirn_stream *pirn_http_stream(const pirn_http_request *request); /* bor
 /* The body's length, 0 if there is none, -1 if it is not known yet. */
 PIRN_API int64_t pirn_http_body_length(const pirn_http_request *request);
 /*
- * 1 to n bytes of the body, 0 at its end. What is not read is skipped afterwards. (A blocking handler's
- * has come, all of it, before the handler begins.) [the handler's coroutine; suspends]
+ * 1 to n bytes of the body, 0 at its end. (A blocking handler's has come, all of it, before the handler
+ * begins.) What is not read is skipped afterwards, up to 256 KiB. If it is more, or chunked and has not all come
+ * by then, the reply says Connection: close, and the connection is closed behind it. (After a reply in pieces,
+ * whose head has gone, up to 256 KiB are waited for and skipped of either kind; more closes it all the same.)
+ * [the handler's coroutine; suspends]
  * -EMSGSIZE: longer than max_body; -ETIME: slower than body_rate; -EBADMSG: badly coded; -ECONNRESET:
  * it breaks off. None of these goes away. -ETIMEDOUT: the deadline, try again. -ECANCELED
  */
