@@ -87,8 +87,8 @@ static int check(const pirn_config *c)
         c->max_tasks < 0 || c->max_blocking < 0 || c->max_kernel_threads < 0 || c->grace.ns < 0 ||
         c->dump_signal < 0 || c->dump_signal >= NSIG || c->stack_size > PIRN_STACK_SIZE_MAX ||
         c->slow_step.ns < 0 ||
-        (c->flags & ~(unsigned)(PIRN_SIGINT_CANCELS | PIRN_REPORT_OVERFLOW | PIRN_DEBUG |
-                                PIRN_DEADLOCK_ENDS)) != 0 ||
+        (c->flags & ~(unsigned)(PIRN_SIGINT_CANCELS | PIRN_SIGTERM_CANCELS | PIRN_REPORT_OVERFLOW |
+                                PIRN_DEBUG | PIRN_DEADLOCK_ENDS)) != 0 ||
         (c->alloc == NULL) != (c->free == NULL))
         return -EINVAL;
     return 0;

@@ -28,7 +28,7 @@
  * (monitor_asleep; the worker's parker state and this flag are each other's Dekker pair: who takes
  * a parker out of its sleep, its owner or its waker, looks at the flag afterwards).
  *
- * It also does what signal handlers must not: cancels main on SIGINT, dumps on request, spawns what
+ * It also does what signal handlers must not: cancels main on SIGINT and SIGTERM, dumps on request, spawns what
  * runs for a signal. And in debug mode, before it goes to sleep, it finds out whether anybody will ever
  * wake it (quiet.c).
  */

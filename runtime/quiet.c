@@ -10,7 +10,7 @@
  *   each pool    is idle: as many threads as sleep, and no job; the runtimes' and the program's
  *   pinned       threads are all in a wait, none of them with a deadline
  *   the caller   of the run is parked, and no stop has been asked for
- *   nobody       has a function for a signal, or has SIGINT cancel main
+ *   nobody       has a function for a signal, or has SIGINT or SIGTERM cancel main
  *
  * and whether these threads, with the monitors, are all the threads the process has (not counting
  * those that are ending, and the kernel's own). Anything else, a plain thread above all, and there

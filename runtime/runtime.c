@@ -153,7 +153,7 @@ bool pirn_runtime_end(struct pirn_runtime *rt)
 
 /* ---- A run ---- */
 
-/* Sets whom a stop and a SIGINT mean, and lets the runtime go. True: a stop has been asked for before,
+/* Sets whom a stop and an end by signal mean, and lets the runtime go. True: a stop has been asked for before,
  * and it stays as it is. */
 static bool begin_run(struct pirn_runtime *rt, struct pirn_awaitable *a, bool pauses)
 {
@@ -164,7 +164,7 @@ static bool begin_run(struct pirn_runtime *rt, struct pirn_awaitable *a, bool pa
     rt->runner = &self->cell;
     rt->awaited = a;
     rt->pauses = pauses;
-    rt->sigint_served = false;
+    rt->end_served = false;
     rt->deadlocked = false;
     if (!stopped)
         pirn_resume(rt);
@@ -172,19 +172,19 @@ static bool begin_run(struct pirn_runtime *rt, struct pirn_awaitable *a, bool pa
     return stopped;
 }
 
-/* True: SIGINT has ended, or cancelled, what ran. *ret_why: what its end is called if it was stopped. */
+/* True: SIGINT or SIGTERM has ended, or cancelled, what ran. *ret_why: what its end is called if it was stopped. */
 static bool end_run(struct pirn_runtime *rt, bool pauses, int *ret_why)
 {
     struct self *self = pirn_self();
     pthread_mutex_lock(&rt->run_mutex);
-    bool interrupted = rt->sigint_served;
+    bool interrupted = rt->end_served;
     *ret_why = rt->deadlocked ? -EDEADLK : -EINTR;
     rt->runner = NULL;
     rt->awaited = NULL;
     rt->stop_asked = false;
     if (interrupted &&
         pauses) /* else the next one comes during the clean-up, and ends the process */
-        atomic_store_explicit(&rt->sigint_hits, 0, memory_order_relaxed);
+        atomic_store_explicit(&rt->end_signal, 0, memory_order_relaxed);
     pthread_mutex_unlock(&rt->run_mutex);
     self->interruptible = false;
     pirn_cell_take_cancel(&self->cell); /* of a stop that came too late to end anything */
@@ -208,7 +208,7 @@ static void wait_for_stop(void)
         rc = pirn_wait_park(&w, "stop", INT64_MAX);
 }
 
-/* Has it been asked to end by nobody but SIGINT (once)? */
+/* Has it been asked to end by nobody but a signal (once)? */
 static bool only_interrupted(struct pirn_awaitable *a)
 {
     struct pirn_task *t = task_of(a);
@@ -225,8 +225,8 @@ int pirn_runtime_run(struct pirn_runtime *rt, struct pirn_awaitable *a, bool pau
 {
     int status = 0, rc = a != NULL ? -EINTR : 0;
     bool stopped = begin_run(rt, a, pauses);
-    atomic_thread_fence(memory_order_seq_cst); /* an early SIGINT found nothing to cancel */
-    if (atomic_load_explicit(&rt->sigint_hits, memory_order_relaxed) != 0)
+    atomic_thread_fence(memory_order_seq_cst); /* an early signal found nothing to cancel */
+    if (atomic_load_explicit(&rt->end_signal, memory_order_relaxed) != 0)
         pirn_monitor_call(rt);
     if (stopped)
         pirn_pass(rt);

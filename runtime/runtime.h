@@ -125,11 +125,12 @@ struct pirn_runtime {
     _Atomic uint32_t pinned_at_work; /* of those, not in a wait; a futex while pausing */
     _Atomic uint32_t pinned_timed;   /* in a wait with a deadline, which no port knows */
     struct crew *blocking;
-    struct pirn_runtime *next_runtime;       /* the registry's */
-    struct pirn_awaitable *awaited;          /* under run_mutex: what a SIGINT cancels */
-    bool sigint_served;                      /* under run_mutex */
-    _Atomic uint32_t sigint_hits, dump_hits; /* signal handlers count, the monitor serves */
-    _Atomic uint64_t signals;                /* a bit for each that came and has a handler */
+    struct pirn_runtime *next_runtime; /* the registry's */
+    struct pirn_awaitable *awaited;    /* under run_mutex: what a SIGINT or SIGTERM cancels */
+    bool end_served;                   /* under run_mutex */
+    _Atomic int end_signal;     /* which of them came first; handlers set it, the monitor serves */
+    _Atomic uint32_t dump_hits; /* handlers count, the monitor serves */
+    _Atomic uint64_t signals;   /* a bit for each that came and has a handler */
 };
 
 static inline struct worker *rt_worker(struct pirn_runtime *rt, unsigned i)

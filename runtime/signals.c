@@ -3,8 +3,8 @@
  *
  * A handler only counts the hit in every runtime that asked for that signal, and calls its monitor
  * (a futex wake: async-signal-safe); the monitor does the rest, so this works while every worker is
- * stuck. The first SIGINT cancels main, or ends a run that has none; at the second the earlier handler
- * is put back and the signal raised again.
+ * stuck. The first SIGINT or SIGTERM, whichever is asked for, cancels main, or ends a run that has none; at the
+ * second, of either kind, the earlier handler is put back and the signal raised again.
  *
  * What a program has added for a signal (struct reaction) runs as a coroutine:
  *   1. the handler sets the signal's bit in rt->signals, and calls the monitor
@@ -51,7 +51,26 @@ static _Atomic(struct pirn_runtime *) handled_by[NSIG]; /* the same's rt, for ha
 static bool wants(const struct pirn_runtime *rt, int sig)
 {
     return (sig == SIGINT && (rt->config.flags & PIRN_SIGINT_CANCELS) != 0) ||
+           (sig == SIGTERM && (rt->config.flags & PIRN_SIGTERM_CANCELS) != 0) ||
            (sig != 0 && sig == rt->config.dump_signal);
+}
+
+enum {
+    WANTED_MAX = 3
+};
+
+/* All that it wants, each once: how many. */
+static int wanted(const struct pirn_runtime *rt, int sigs[WANTED_MAX])
+{
+    const int dump = rt->config.dump_signal;
+    int n = 0;
+    if (wants(rt, SIGINT))
+        sigs[n++] = SIGINT;
+    if (wants(rt, SIGTERM))
+        sigs[n++] = SIGTERM;
+    if (dump != 0 && dump != SIGINT && dump != SIGTERM)
+        sigs[n++] = dump;
+    return n;
 }
 
 static void pass_on(int sig, siginfo_t *info, void *context)
@@ -80,10 +99,13 @@ static void on_signal(int sig, siginfo_t *info, void *context)
         if (rt == NULL || !wants(rt, sig)) /* acquire: pairs with the release in install */
             continue;
         if (sig != rt->config.dump_signal && handler != NULL)
-            continue; /* a SIGINT that the program sees to itself */
-        _Atomic uint32_t *hits = sig == rt->config.dump_signal ? &rt->dump_hits : &rt->sigint_hits;
-        uint32_t before = atomic_fetch_add_explicit(hits, 1, memory_order_relaxed);
-        second |= hits == &rt->sigint_hits && before > 0;
+            continue; /* one that the program sees to itself */
+        int none = 0;
+        if (sig == rt->config.dump_signal)
+            atomic_fetch_add_explicit(&rt->dump_hits, 1, memory_order_relaxed);
+        else
+            second |= !atomic_compare_exchange_strong_explicit(
+                &rt->end_signal, &none, sig, memory_order_relaxed, memory_order_relaxed);
         pirn_monitor_call(rt);
     }
     if (second) {
@@ -117,21 +139,30 @@ static void give_back(int sig)
         sys_sigaction(sig, &earlier[sig], NULL);
 }
 
+/* What it wants, all or nothing. */
+static int take_wanted(const struct pirn_runtime *rt)
+{
+    int sigs[WANTED_MAX], n = wanted(rt, sigs);
+    for (int i = 0; i < n; i++) {
+        int rc = take(sigs[i]);
+        while (rc != 0 && i > 0)
+            give_back(sigs[--i]);
+        if (rc != 0)
+            return rc;
+    }
+    return 0;
+}
+
 int pirn_signals_install(struct pirn_runtime *rt)
 {
-    int rc = -EAGAIN;
-    if (!wants(rt, SIGINT) && rt->config.dump_signal == 0)
+    int sigs[WANTED_MAX], rc = -EAGAIN;
+    if (wanted(rt, sigs) == 0)
         return 0;
     pthread_mutex_lock(&mutex);
     for (int i = 0; i < RUNTIMES_MAX && rc == -EAGAIN; i++) {
         if (atomic_load_explicit(&runtimes[i], memory_order_relaxed) != NULL)
             continue;
-        rc = wants(rt, SIGINT) ? take(SIGINT) : 0;
-        if (rc == 0 && rt->config.dump_signal != 0 && rt->config.dump_signal != SIGINT) {
-            rc = take(rt->config.dump_signal);
-            if (rc != 0 && wants(rt, SIGINT))
-                give_back(SIGINT);
-        }
+        rc = take_wanted(rt);
         if (rc == 0) /* release: pairs with the acquire in on_signal */
             atomic_store_explicit(&runtimes[i], rt, memory_order_release);
     }
@@ -201,7 +232,7 @@ bool pirn_signals_are_awaited(void)
         any |= reactions[sig] != NULL;
     for (int i = 0; i < RUNTIMES_MAX; i++) {
         const struct pirn_runtime *rt = atomic_load_explicit(&runtimes[i], memory_order_relaxed);
-        any |= rt != NULL && (rt->config.flags & PIRN_SIGINT_CANCELS) != 0;
+        any |= rt != NULL && (wants(rt, SIGINT) || wants(rt, SIGTERM));
     }
     pthread_mutex_unlock(&mutex);
     return any;
@@ -209,6 +240,7 @@ bool pirn_signals_are_awaited(void)
 
 void pirn_signals_remove(struct pirn_runtime *rt)
 {
+    int sigs[WANTED_MAX];
     pthread_mutex_lock(&mutex);
     for (int sig = 1; sig < NSIG; sig++) {
         if (reactions[sig] != NULL && reactions[sig]->rt == rt)
@@ -218,10 +250,8 @@ void pirn_signals_remove(struct pirn_runtime *rt)
         if (atomic_load_explicit(&runtimes[i], memory_order_relaxed) != rt)
             continue;
         atomic_store_explicit(&runtimes[i], NULL, memory_order_relaxed);
-        if (wants(rt, SIGINT))
-            give_back(SIGINT);
-        if (rt->config.dump_signal != 0 && rt->config.dump_signal != SIGINT)
-            give_back(rt->config.dump_signal);
+        for (int n = wanted(rt, sigs); n > 0; n--)
+            give_back(sigs[n - 1]);
     }
     pthread_mutex_unlock(&mutex);
     atomic_thread_fence(memory_order_seq_cst); /* a handler that starts now finds no runtime */
@@ -328,18 +358,18 @@ static bool serve_reactions(struct pirn_runtime *rt)
     return done;
 }
 
-static void serve_sigint(struct pirn_runtime *rt)
+static void serve_end(struct pirn_runtime *rt, int sig)
 {
     struct pirn_awaitable *a = NULL;
     pthread_mutex_lock(&rt->run_mutex);
-    bool serve = rt->runner != NULL && !rt->sigint_served;
+    bool serve = rt->runner != NULL && !rt->end_served;
     if (serve) {
-        rt->sigint_served = true;
+        rt->end_served = true;
         a = pirn_retain(rt->awaited);
     }
     pthread_mutex_unlock(&rt->run_mutex);
     if (a != NULL) {
-        pirn_awaitable_cancel(a, "SIGINT");
+        pirn_awaitable_cancel(a, sig == SIGTERM ? "SIGTERM" : "SIGINT");
         pirn_awaitable_unref(a);
     } else if (serve) {
         pirn_runtime_ask_stop(rt);
@@ -348,8 +378,9 @@ static void serve_sigint(struct pirn_runtime *rt)
 
 bool pirn_signals_serve(struct pirn_runtime *rt)
 {
-    if (atomic_load_explicit(&rt->sigint_hits, memory_order_relaxed) != 0)
-        serve_sigint(rt);
+    int end_signal = atomic_load_explicit(&rt->end_signal, memory_order_relaxed);
+    if (end_signal != 0)
+        serve_end(rt, end_signal);
     if (atomic_exchange_explicit(&rt->dump_hits, 0, memory_order_relaxed) != 0)
         pirn_dump_to(rt, stderr);
     return serve_reactions(rt);

@@ -1,5 +1,5 @@
 /*
- * The signals a program has asked pirn to take: SIGINT as cancel of main, a dump signal, and those it
+ * The signals a program has asked pirn to take: SIGINT and SIGTERM as cancels of main, a dump signal, and those it
  * has added functions for.
  */
 #ifndef PIRN_RUNTIME_SIGNALS_H

@@ -103,6 +103,8 @@ enum {
     PIRN_REPORT_OVERFLOW = 1u << 1, /* name the task on a stack overflow, then die */
     PIRN_DEBUG = 1u << 2,           /* see Debug mode below */
     PIRN_DEADLOCK_ENDS = 1u << 3,   /* a run in which nothing can happen any more ends: -EDEADLK */
+    PIRN_SIGTERM_CANCELS =
+        1u << 4, /* SIGTERM likewise; with both flags a second of either kind ends it */
 };
 
 typedef struct pirn_config {
@@ -165,8 +167,8 @@ typedef struct pirn_config {
 PIRN_API int pirn_run(pirn_fn fn, void *arg);
 
 /* The same with a config; main's status goes to *ret_status and the return value is 0 if it ran. A main that
- * ends with -ECANCELED because of SIGINT (PIRN_SIGINT_CANCELS), and nobody else asked it to end, has the
- * status -EINTR; one that makes something else of the cancel, 0 say, has that. */
+ * ends with -ECANCELED because of SIGINT or SIGTERM (PIRN_SIGINT_CANCELS, PIRN_SIGTERM_CANCELS; pirn_cancel_reason
+ * says "SIGINT" or "SIGTERM"), and nobody else asked it to end, has the status -EINTR; one that makes something else of the cancel, 0 say, has that. */
 PIRN_API int pirn_run_with(const pirn_config *config, pirn_fn fn, void *arg, int *ret_status);
 
 /* The runtime of the calling coroutine; NULL on a plain thread. */

@@ -1,4 +1,4 @@
-/* Opt-in signals: the first SIGINT cancels main, a second ends the process; the dump signal. */
+/* Opt-in signals: the first SIGINT or SIGTERM cancels main, a second ends the process; the dump signal. */
 #include "tests/support.h"
 
 #include <fcntl.h>
@@ -101,6 +101,96 @@ START_TEST(second_ends_the_process)
 }
 END_TEST
 
+/* ---- SIGTERM, with and without SIGINT ---------------------------------------------------------- */
+
+struct ending {
+    unsigned flags;
+    int first, second; /* signals; 0: none */
+};
+
+static int terminated(void *arg)
+{
+    const struct ending *e = arg;
+    kill(getpid(), e->first);
+    CHECK_EQ(pirn_sleep(PIRN_NEVER), -ECANCELED);
+    CHECK_OK(strcmp(pirn_cancel_reason(), e->first == SIGTERM ? "SIGTERM" : "SIGINT"));
+    if (e->second != 0) {
+        kill(getpid(), e->second);
+        pirn_sleep(PIRN_NEVER);
+    }
+    return -ECANCELED;
+}
+
+static int end_by(struct ending e)
+{
+    pirn_config config = PIRN_CONFIG_INIT;
+    int status = -12345;
+    config.workers = 2;
+    config.flags = e.flags;
+    CHECK_OK(pirn_run_with(&config, terminated, &e, &status));
+    return status;
+}
+
+START_TEST(sigterm_cancels_main)
+{
+    enum {
+        BOTH = PIRN_SIGINT_CANCELS | PIRN_SIGTERM_CANCELS
+    };
+    struct sigaction mine = {.sa_handler = own_handler}, now;
+    CHECK_OK(sigaction(SIGTERM, &mine, NULL));
+    CHECK_EQ(end_by((struct ending){PIRN_SIGTERM_CANCELS, SIGTERM, 0}), -EINTR);
+    CHECK_EQ(end_by((struct ending){BOTH, SIGTERM, 0}), -EINTR);
+    CHECK_EQ(end_by((struct ending){BOTH, SIGINT, 0}), -EINTR);
+    CHECK_OK(sigaction(SIGTERM, NULL, &now));
+    CHECK(now.sa_handler == own_handler); /* as before */
+    signal(SIGTERM, SIG_DFL);
+}
+END_TEST
+
+START_TEST(the_second_of_either_kind_ends_the_process)
+{
+    static const int signals[] = {SIGINT, SIGTERM};
+    for (int i = 0; i < 4; i++) {
+        const int first = signals[i / 2], second = signals[i % 2];
+        fflush(NULL);
+        pid_t pid = fork();
+        if (pid == 0) {
+            signal(SIGINT, SIG_DFL);
+            signal(SIGTERM, SIG_DFL);
+            end_by((struct ending){PIRN_SIGINT_CANCELS | PIRN_SIGTERM_CANCELS, first, second});
+            _exit(3);
+        }
+        int status = 0;
+        CHECK_EQ(waitpid(pid, &status, 0), pid);
+        CHECK(WIFSIGNALED(status) && WTERMSIG(status) == second);
+    }
+}
+END_TEST
+
+static int left_alone(void *arg)
+{
+    (void)arg;
+    kill(getpid(), SIGINT);
+    while (own_handler_ran == 0)
+        CHECK_OK(pirn_sleep(pirn_after_ms(1)));
+    return 0;
+}
+
+/* Who asks for SIGTERM has not asked for SIGINT. */
+START_TEST(each_by_itself)
+{
+    struct sigaction mine = {.sa_handler = own_handler};
+    pirn_config config = PIRN_CONFIG_INIT;
+    CHECK_OK(sigaction(SIGINT, &mine, NULL));
+    own_handler_ran = 0;
+    config.workers = 2;
+    config.flags = PIRN_SIGTERM_CANCELS;
+    CHECK_OK(support_run_with(&config, left_alone, NULL));
+    CHECK_EQ(own_handler_ran, 1);
+    signal(SIGINT, SIG_DFL);
+}
+END_TEST
+
 static int sleep_long(void *arg)
 {
     return pirn_sleep(arg ? PIRN_NEVER : PIRN_NOW);
@@ -149,7 +239,13 @@ END_TEST
 
 int main(void)
 {
-    const TTest *tests[] = {cancels_main, absorbed, left_alone_unless_asked,
-                            second_ends_the_process, dump_signal};
+    const TTest *tests[] = {cancels_main,
+                            absorbed,
+                            left_alone_unless_asked,
+                            second_ends_the_process,
+                            dump_signal,
+                            sigterm_cancels_main,
+                            the_second_of_either_kind_ends_the_process,
+                            each_by_itself};
     return support_tsan() ? 77 : support_main("sigint", tests, sizeof(tests) / sizeof(tests[0]));
 }
