@@ -1,6 +1,6 @@
 /*
  * A small HTTP server on 127.0.0.1: http_hello [--port N] [--workers W]. GET / says hello to the world, GET
- * /NAME to that one. Also what the benchmarks load. SIGINT ends it, gracefully.
+ * /NAME to that one. Also what the benchmarks load. SIGINT or SIGTERM ends it, gracefully.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -39,7 +39,7 @@ static int serve(pirn_http_server *server, const char *port)
     fflush(stdout);
     rc = pirn_http_server_serve(server);
     pirn_http_server_stop(server, pirn_after_s(10));
-    return rc == -ECANCELED ? 0 : rc; /* SIGINT */
+    return rc == -ECANCELED ? 0 : rc; /* by a signal */
 }
 
 static int start(void *arg)
@@ -72,11 +72,11 @@ int main(int argc, char **argv)
             return 2;
         }
     }
-    config.flags = PIRN_SIGINT_CANCELS;
+    config.flags = PIRN_SIGINT_CANCELS | PIRN_SIGTERM_CANCELS;
     rc = pirn_run_with(&config, start, port, &status);
     if (rc == 0)
         rc = status;
-    if (rc < 0 && rc != -EINTR) { /* -EINTR: SIGINT, the usual end */
+    if (rc < 0 && rc != -EINTR) { /* -EINTR: a signal, the usual end */
         fprintf(stderr, "http_hello: %s\n", strerror(-rc));
         return 1;
     }
