@@ -21,6 +21,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/un.h>
 
 #include "api/transfer.h"
 #include "io/sys.h"
@@ -227,33 +228,68 @@ static int settle_connect(struct wait *w, int fd, int why)
     return why;
 }
 
-static int connect_thread(int fd, const struct sockaddr *addr, socklen_t len, pirn_time deadline)
+struct target {
+    int fd;
+    const struct sockaddr *addr;
+    socklen_t len;
+};
+
+/* connect(2) as if the descriptor did not block. */
+static int connect_now(void *arg)
 {
-    int old = sys_fcntl(fd, F_GETFL, 0);
+    const struct target *t = arg;
+    int old = sys_fcntl(t->fd, F_GETFL, 0);
     if (old < 0)
         return old;
-    sys_fcntl(fd, F_SETFL, old | O_NONBLOCK);
-    int rc = sys_connect(fd, addr, len);
-    sys_fcntl(fd, F_SETFL, old);
+    sys_fcntl(t->fd, F_SETFL, old | O_NONBLOCK);
+    int rc = sys_connect(t->fd, t->addr, t->len);
+    sys_fcntl(t->fd, F_SETFL, old);
+    return rc;
+}
+
+static int connect_thread(struct target *t, pirn_time deadline)
+{
+    int rc = connect_now(t);
     if (rc != -EINPROGRESS)
         return rc;
-    rc = pirn_fd_wait(fd, POLLOUT, deadline.ns);
+    rc = pirn_fd_wait(t->fd, POLLOUT, deadline.ns);
     if (rc < 0)
         return rc;
-    rc = sys_connect(fd, addr, len); /* says how it went, and finishes it */
+    rc = sys_connect(t->fd, t->addr, t->len); /* says how it went, and finishes it */
     return rc == -EISCONN ? 0 : rc;
+}
+
+static bool has_path(const struct target *t)
+{
+    const struct sockaddr_un *un = (const struct sockaddr_un *)(const void *)t->addr;
+    return t->len > offsetof(struct sockaddr_un, sun_path) && un->sun_family == AF_UNIX &&
+           un->sun_path[0] != '\0';
+}
+
+/* In a coroutine. The ring would look a path up while the worker is inside io_uring_enter, and that may take as
+ * long as a disk or a server of files takes: so it is for the pool. That is 14 us more of a connect's 10. (Where there is no thread to be had, or no
+ * time to wait for one, it is the ring all the same.) */
+static int connect_task(struct wait *w, const struct args *a, struct target *t, pirn_time deadline)
+{
+    if (has_path(t) && !is_past(deadline)) {
+        int status, rc = pirn_blocking(connect_now, t, &status, deadline);
+        if (rc != -EAGAIN && rc != -ENOMEM)
+            return rc == 0 ? status : rc;
+        pirn_wait_renew(w);
+    }
+    return pirn_transfer_submit(w, "connect", a, deadline);
 }
 
 int pirn_connect(int fd, const struct sockaddr *addr, socklen_t len, pirn_time deadline)
 {
     struct wait w;
     struct args a = {OP_CONNECT, fd, addr, len, 0, 0};
+    struct target t = {fd, addr, len};
     int rc = pirn_transfer_begin(&w, fd, addr, len);
     if (rc != 0)
         return rc;
     for (;;) {
-        rc = w.task != NULL ? pirn_transfer_submit(&w, "connect", &a, deadline)
-                            : connect_thread(fd, addr, len, deadline);
+        rc = w.task != NULL ? connect_task(&w, &a, &t, deadline) : connect_thread(&t, deadline);
         if (rc != -EAGAIN)
             break;
         /* A Unix socket's listener has a full queue, and nothing tells when it has room again. */

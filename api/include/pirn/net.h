@@ -127,10 +127,11 @@ typedef struct pirn_connect_config {
  */
 PIRN_API PIRN_MUST_USE int pirn_connect_host(const char *host, const char *service,
                                              const pirn_connect_config *config, pirn_time deadline);
-/* The same with n addresses that are known, IP or Unix. config->resolve is not used. -EINVAL: none. */
+/* The same with n IP addresses that are known. config->resolve is not used. -EINVAL: none. */
 PIRN_API PIRN_MUST_USE int pirn_connect_any(const pirn_address *list, size_t n,
                                             const pirn_connect_config *config, pirn_time deadline);
-/* A connection to a Unix stream socket; @name: an abstract one. [anywhere; suspends] -ENAMETOOLONG, ... */
+/* A connection to a Unix stream socket; @name: an abstract one. (A path is looked up by a thread of pirn_blocking's
+ * pool, as for pirn_connect: it may be on a slow file system.) [anywhere; suspends] -ENAMETOOLONG, ... */
 PIRN_API PIRN_MUST_USE int pirn_connect_unix(const char *path, pirn_time deadline);
 
 /* A stream over a TCP connection to a name, which pirn_connect_host makes; both configs may be NULL. The
@@ -208,7 +209,8 @@ PIRN_API PIRN_MUST_USE int pirn_udp(int family, const pirn_address *address);
 PIRN_API ssize_t pirn_recvfrom(int fd, void *buf, size_t n, int flags, pirn_address *ret_from,
                                pirn_time deadline);
 /* One datagram, all of it: n. to NULL: to where it is connected. [anywhere; suspends] -EMSGSIZE: too long
- * for the socket. A Unix receiver's full queue is waited for. */
+ * for the socket. A Unix receiver's full queue is waited for; its path is looked up by the worker, at each send:
+ * where that may be slow, connect the socket first. */
 PIRN_API ssize_t pirn_sendto(int fd, const void *buf, size_t n, int flags, const pirn_address *to,
                              pirn_time deadline);
 
