@@ -81,6 +81,7 @@ struct pirn_runtime {
     char idle_behind[64];
     struct stack_pool stacks;
 
+    char tasks_before[64]; /* from here to live, likewise */
     struct lock tasks_lock;
     struct task_slab *slabs;
     struct node *free_tasks;
@@ -88,7 +89,8 @@ struct pirn_runtime {
     bool over;                            /* under tasks_lock: only handles keep the memory */
     _Atomic uint64_t next_id;
 
-    _Atomic uint32_t live;     /* tasks that have not ended; a futex once closing */
+    _Atomic uint32_t live; /* tasks that have not ended; a futex once closing */
+    char tasks_behind[64];
     _Atomic uint32_t closing;  /* main is over: no more spawns from outside */
     _Atomic uint32_t failing;  /* the grace is over: every wait fails */
     _Atomic uint32_t phase;    /* enum phase and a count; a futex */

@@ -81,12 +81,12 @@ enum stack_shortage {
 
 struct stack_pool {
     pthread_mutex_t lock; /* of the classes and the slab list; held for list work and mmap only */
+    _Atomic size_t total; /* stacks that exist; relaxed, any thread */
+    _Atomic size_t free;  /* of these, in the pool's chains; relaxed, any thread */
     struct stack_class classes[PIRN_STACK_CLASSES];
     struct slab_list slabs;
     size_t default_size;  /* scaled; constant after init */
     int default_class;    /* -1: too large for the pool; constant after init */
-    _Atomic size_t total; /* stacks that exist; relaxed, any thread */
-    _Atomic size_t free;  /* of these, in the pool's chains; relaxed, any thread */
     _Atomic int shortage; /* why the last get failed; relaxed, any thread */
 };
 
