@@ -51,7 +51,8 @@ static unsigned batch_of(struct worker *w, enum lane lane)
 }
 
 /* From each lane something gets in at every look, even if the ring is full (what is in the way then
- * overflows): no lane starves behind tasks that yield for ever. */
+ * overflows): no lane starves behind tasks that yield for ever. Only the sentinel, whose trial is used up, waits
+ * for who is at it; others come again, also before they park (sched/inject.h). */
 static void take_injected(struct worker *w, enum lane lane)
 {
     struct inject *from = &w->rt->inject[lane];
@@ -73,7 +74,7 @@ static void take_injected(struct worker *w, enum lane lane)
         w->took = true;
     if (lane == LANE_HOG)
         worker_note_long(w);
-    struct node *list = pirn_inject_pop(from, max, &n);
+    struct node *list = pirn_inject_pop(from, max, worker_role(w) == ROLE_SENTINEL, &n);
     while (list != NULL) {
         struct node *next = list->next;
         pirn_worker_accept(w, task_of_node(list));

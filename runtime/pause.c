@@ -55,7 +55,7 @@ static struct pirn_task *next_of_pass(struct worker *w)
     if (worker_role(w) != ROLE_PRIMARY)
         return NULL;
     while (pirn_inject_size(&rt->pass) != 0) {
-        struct node *node = pirn_inject_pop(&rt->pass, 1, &n);
+        struct node *node = pirn_inject_pop(&rt->pass, 1, true, &n);
         if (node == NULL || !pirn_worker_bind(w, task_of_node(node)))
             continue;
         pirn_worker_begin_stride(w);
@@ -227,7 +227,7 @@ void pirn_pass(struct pirn_runtime *rt)
     for (unsigned i = 0; i < threads; i++)
         take_queued(rt_worker(rt, i), &rt->pass);
     for (int lane = 0; lane < LANES; lane++) {
-        while ((list = pirn_inject_pop(&rt->inject[lane], TAKE_MAX, &n)) != NULL)
+        while ((list = pirn_inject_pop(&rt->inject[lane], TAKE_MAX, true, &n)) != NULL)
             pirn_inject_push_list(&rt->pass, list, n);
     }
     pirn_pause_begin(rt);

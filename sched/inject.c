@@ -41,12 +41,19 @@ void pirn_inject_push_list(struct inject *q, struct node *first, unsigned n)
     append(q, first, last, n);
 }
 
-struct node *pirn_inject_pop(struct inject *q, unsigned max, unsigned *ret_n)
+static bool enter(struct inject *q, bool wait)
+{
+    if (!wait)
+        return lock_try_free(&q->lock);
+    lock_take(&q->lock);
+    return true;
+}
+
+struct node *pirn_inject_pop(struct inject *q, unsigned max, bool wait, unsigned *ret_n)
 {
     unsigned n = 0;
     struct node *first = NULL, **end = &first;
-    if (pirn_inject_size(q) != 0) {
-        lock_take(&q->lock);
+    if (pirn_inject_size(q) != 0 && enter(q, wait)) {
         while (n < max && q->head != NULL) {
             struct node *node = q->head;
             q->head = node->next;

@@ -37,6 +37,12 @@ static inline bool lock_try(struct lock *l)
     return true;
 }
 
+/* Without waiting; who comes in vain leaves the line to the holder. */
+static inline bool lock_try_free(struct lock *l)
+{
+    return !ck_spinlock_fas_locked(&l->fas) && lock_try(l);
+}
+
 /* Waits by reading: a try takes the line away from the holder, who has what it guards in there, too. Simulated
  * (perf/simulate), 64 workers at one inject queue are 500 times better off; two see no difference. */
 static inline void lock_take(struct lock *l)

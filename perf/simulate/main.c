@@ -10,8 +10,9 @@
  * 52, 51 to 57 (85 in bad minutes); pingpong 107, 101 to 103. skynet on 1 131, 184: misses in caches that are
  * too small, which are not simulated; on 2 82, 91 to 95. fib on 1 52, 127: its returns come back from deeper
  * than the processor predicts, also not simulated. yield, spawn and pingpong on one worker were fitted with
- * one number, the rest was not. spawn in batches on 2 is four times too dear, 266 beside 63 to 71, and nobody
- * has looked why.
+ * one number, the rest was not. spawn in batches on 2 is four times too dear, 194 to 266 beside 63 to 75: with
+ * line_ns=30 98, with 0 36, so it is waits for lines, one after the other, where a processor may have several under
+ * way (not measured).
  *
  * What it showed, and what became of it
  *   - Whoever searches wrote, at each look, to the line from which all others read his role, and to which
@@ -26,8 +27,12 @@
  *     from the holder, and the queue is in that line. Now who waits for a lock reads (sched/lock.h). One
  *     producer, ns of workers' time a task, medians of three seeds, before and after: 64 workers 685,000 and
  *     1,350; 256 7,700,000 and 570,000; poisson at 80% on 256 575,000 and 259,000. With 16 and fewer it makes no
- *     difference. At 256 a queue in parts is wanted all the same.
- *   - A search looks at all peers: at 256 some 200 us, ten times its patience.
+ *     difference.
+ *   - Nor do workers wait for it now (sched/inject.h): 128 workers 301,000 and 11,800; 256 570,000 and 270,000.
+ *   - The phase and the stacks' default size, which all read, were beside the tasks' lock: tree of 111,111 nodes,
+ *     64 workers 893 and 642.
+ *   - A search looks at all peers: at 256 some 200 us, ten times its patience. Looks at 16 of them until that has run
+ *     out gain 5% in one load and lose 11% in another with 64 workers; not done.
  */
 #include <errno.h>
 #include <pirn.h>

@@ -32,6 +32,7 @@
  *   MESSAGE_EATEN who collects a peer's completions takes a wake-up along and does not send it again
  *   HANDED_BLINDLY  who has handed over parks without a look at the inject queue or the peers
  *   HANDED_EARLY  it looks whether a peer is awake before it says that it parks
+ *   BUSY_IS_EMPTY who finds another at the inject queue parks as if it were empty
  *   NOT_COUNTED   a woken worker does not know that its waker has counted it as searching
  */
 #ifdef BUG_HANDED_EARLY /* it takes two that hand over to each other */
@@ -60,6 +61,7 @@ bool message[WORKERS]; /* in the worker's ring */
 short searching = 0;
 short parked = 0;
 byte injected = 0;      /* tasks in the inject queue */
+bool held = false;      /* its lock */
 byte queue[WORKERS];    /* tasks in a worker's own */
 byte ready[WORKERS];    /* tasks in its ring */
 byte ran = 0;
@@ -112,6 +114,11 @@ inline wake_one() {
     i = 0
 }
 
+inline inject() {
+    atomic { !held -> held = true }
+    atomic { injected++; held = false }
+}
+
 proctype pusher() {
     byte i = 0, n = 0;
     do
@@ -119,9 +126,9 @@ proctype pusher() {
     :: else ->
 #ifdef BUG_WAKE_FIRST
        wake_one();
-       injected++;
+       inject();
 #else
-       injected++;
+       inject();
        wake_one();
 #endif
        n++
@@ -185,14 +192,20 @@ find: /* look_around: its own ring, then a share of what was injected */
     fi;
 
     if
-    :: atomic { injected > 0 ->
+    :: atomic { injected > 0 && !held -> held = true }
+       atomic {
           if
           :: hand = 1
           :: hand = (injected + 1) / 2
           :: hand = injected
           fi;
-          injected = injected - hand }
+          injected = injected - hand;
+          held = false }
        atomic { queue[me] = queue[me] + hand; hand = 0; sees = true }
+    :: injected > 0 && held /* it comes again */
+#ifdef BUG_BUSY_IS_EMPTY
+       ; handed = true; goto park
+#endif
     :: injected == 0
     fi;
     if
@@ -269,7 +282,11 @@ park:
 #if defined(BUG_HANDED_BLINDLY) || defined(BUG_HANDED_EARLY)
     :: handed
 #else
+#ifdef BUG_BUSY_IS_EMPTY
+    :: handed
+#else
     :: handed && state[OTHER] == AWAKE
+#endif
     :: handed && state[OTHER] != AWAKE && injected > 0 -> goto awake
     :: handed && state[OTHER] != AWAKE && injected == 0
 #endif
