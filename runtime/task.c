@@ -306,7 +306,7 @@ void pirn_task_drop_arg(struct pirn_task *t)
 
 int pirn_task_body(struct pirn_task *t)
 {
-    int status = task_take_cancel(t) ? -ECANCELED : task_clean_up(t, t->fn(t->arg));
+    int status = task_take_early_cancel(t) ? -ECANCELED : task_clean_up(t, t->fn(t->arg));
     pirn_task_drop_arg(t);
     if (__builtin_expect(t->rt->debug, 0))
         pirn_debug_last_step(t);

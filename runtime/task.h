@@ -187,6 +187,7 @@ static inline bool task_is_heavy(const struct pirn_task *t)
 
 /* In flags, beside those of the public header. */
 enum {
+    TASK_DUE = 1u << 4,      /* a timer's, which has gone off: it begins even if it is to end */
     TASK_TIMED = 1u << 5,    /* prepared, to be launched by its deadline alone */
     TASK_PREPARED = 1u << 6, /* begins when it is launched, not when it is made; whoever spawned it
                                 must park it (prepare.c) */
@@ -262,11 +263,17 @@ static inline bool task_take_cancel(struct pirn_task *t)
            pirn_task_take_cancel_slow(t);
 }
 
+/* A cancel that came before it began, and is to end it. */
+static inline bool task_take_early_cancel(struct pirn_task *t)
+{
+    return (t->flags & TASK_DUE) == 0 && task_take_cancel(t);
+}
+
 /* Whoever is about to run a task for the first time asks: 0, or what it ends with instead. */
 static inline int task_begins(struct pirn_task *t)
 {
     int rc = (t->flags & TASK_PREPARED) != 0 ? pirn_task_prepared_begins(t) : 0;
-    return rc != 0 ? rc : task_take_cancel(t) ? -ECANCELED : 0;
+    return rc != 0 ? rc : task_take_early_cancel(t) ? -ECANCELED : 0;
 }
 
 /* Live tasks, as far as one can tell; and a worker that finds nothing to do gives back what it has

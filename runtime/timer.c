@@ -2,6 +2,9 @@
  * A timer that is due becomes a task: under the port's lock the task is made, and it takes the timer's
  * place on the list of what is done; it is launched from there, without the lock.
  *
+ * Who is told that a timer has gone off counts on the call, its memory perhaps: so the task begins also if the
+ * end of the run has asked it to end by then, and hears of that in its first wait.
+ *
  * Rejected: to make it after the lock has been dropped. Then the timer would still be in use by someone
  * while its program finds that it has gone off, arms it again, or frees it.
  */
@@ -17,7 +20,7 @@ struct op *pirn_timer_due(struct op *op)
     const struct timer *timer = (const struct timer *)(const void *)op;
     pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
     struct pirn_task *t;
-    struct spawn_how how = {.ret_apart = &t};
+    struct spawn_how how = {.flags = TASK_DUE, .ret_apart = &t};
     if (rt_is_closing(timer->rt))
         return op;
     config.runtime = timer->rt;

@@ -244,7 +244,8 @@ PIRN_API PIRN_MUST_USE int pirn_call_at(pirn_runtime *runtime, pirn_task **ret_h
  *            is armed, and never comes. fn may arm its own timer again, for the next call. -ENOMEM (it is
  *            not armed now), -ESHUTDOWN (main has ended), -EINVAL
  *   cancel   0: it was armed; that call will not be made. -EALREADY: it was not: never, or no more; fn
- *            will run, runs or has run, once for each time it was armed
+ *            will run, runs or has run, once for each time it was armed; also if main has ended meanwhile,
+ *            but then its first wait says -ECANCELED
  * Calls on one timer must not overlap each other; they may overlap fn. The struct may be freed, or moved,
  * when it is not armed, also inside fn or while that runs: only arg must last. An armed one does not keep the
  * runtime alive. Once main has ended none comes due, and it may be cancelled until pirn_run has returned; the

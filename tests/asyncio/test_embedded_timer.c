@@ -383,8 +383,40 @@ START_TEST(s102_an_armed_timer_does_not_hold_up_the_end)
 }
 END_TEST
 
-SUPPORT_MAIN("embedded_timer", s102_timers_armed_moved_and_cancelled,
-             s102_a_timer_arms_itself_again, s102_a_timer_cancelled_as_its_time_comes,
-             s102_a_timer_moved_as_its_time_comes, s102_each_timer_is_called_once_or_cancelled,
-             s102_a_timer_waits_for_room, s102_a_timer_has_no_locals,
-             s102_an_armed_timer_does_not_hold_up_the_end)
+/* ---- What has gone off is called, though main ends before its task has begun ------------------ */
+
+static int ends_first(void *arg)
+{
+    struct timer *crowd = arg;
+    for (int i = 0; i < CROWD; i++) {
+        CHECK_OK(pirn_timer_init(&crowd[i].timer, NULL, count, &crowd[i]));
+        CHECK_EQ(arm(&crowd[i], PIRN_NOW), 0);
+    }
+    support_until(&crowd[0].calls, 1);
+    for (int i = 0; i < CROWD; i++)
+        if (pirn_timer_cancel(&crowd[i].timer) == 0)
+            atomic_store(&crowd[i].left, 1);
+    return 0;
+}
+
+START_TEST(s102_what_has_gone_off_is_called_at_the_end)
+{
+    FOR_WORKERS(w)
+    {
+        for (int round = support_rounds(100); round > 0; round--) {
+            struct timer *crowd = calloc(CROWD, sizeof(*crowd));
+            CHECK(crowd != NULL);
+            CHECK_EQ(support_run(w, ends_first, crowd), 0);
+            for (int i = 0; i < CROWD; i++)
+                CHECK_EQ(atomic_load(&crowd[i].calls), 1 - atomic_load(&crowd[i].left));
+            free(crowd);
+        }
+    }
+}
+END_TEST
+
+SUPPORT_MAIN("embedded_timer", s102_what_has_gone_off_is_called_at_the_end,
+             s102_timers_armed_moved_and_cancelled, s102_a_timer_arms_itself_again,
+             s102_a_timer_cancelled_as_its_time_comes, s102_a_timer_moved_as_its_time_comes,
+             s102_each_timer_is_called_once_or_cancelled, s102_a_timer_waits_for_room,
+             s102_a_timer_has_no_locals, s102_an_armed_timer_does_not_hold_up_the_end)
