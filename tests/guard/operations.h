@@ -206,6 +206,18 @@ static void cancel_timers(int n)
         CHECK_OK(pirn_timer_cancel(&timers[i]));
 }
 
+/* Nothing is armed but what sleeps beside it, nor has been: hence it comes first of the timers. What grows with
+ * the sleepers is seen (test_growth.sh); arm_timers below has its own crowd, which hides them. */
+static void arm_and_cancel(int n)
+{
+    pirn_time when = pirn_after_s(36000);
+    for (int i = 0; i < n; i++) {
+        when.ns -= MS;
+        CHECK_OK(pirn_timer_arm(&timers[0], when));
+        CHECK_OK(pirn_timer_cancel(&timers[0]));
+    }
+}
+
 static void begin_armed(int n)
 {
     begin_timers(n);
@@ -249,6 +261,7 @@ static const struct operation operations[] = {
     {"channel_hop", 2, begin_channel, run_channel, end_channel},
     {"mutex", 1, no_scene, run_mutex, nothing_to_end},
     {"mutex_passed", 2, begin_mutex_passed, run_mutex_passed, end_partner},
+    {"timer_both", 1, begin_timers, arm_and_cancel, nothing_to_end},
     {"timer_arm", 1, begin_timers, arm_timers, end_armed},
     {"timer_cancel", 1, begin_armed, cancel_timers, nothing_to_end},
     {"send_recv", 1, begin_socket, run_socket, end_socket},
