@@ -134,13 +134,15 @@ END_TEST
 /* ---- Circles ------------------------------------------------------------------------------------ */
 
 struct circle {
-    pirn_awaitable *of;
+    _Atomic(pirn_awaitable *) of; /* known only once the task may have begun */
     int rc;
 };
 
 static int awaits(void *arg)
 {
     struct circle *c = arg;
+    while (atomic_load(&c->of) == NULL)
+        CHECK_OK(pirn_yield());
     c->rc = pirn_await(c->of, NULL, PIRN_NEVER);
     return c->rc;
 }
