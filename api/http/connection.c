@@ -47,7 +47,6 @@ static void free_buffers(struct connection *c)
 {
     pirn_http_message_free(&c->wire.in);
     pirn_http_text_free(&c->wire.out);
-    pirn_http_text_free(&c->request.path);
     pirn_http_text_free(&c->reply.fields);
 }
 

@@ -48,7 +48,7 @@ static void reply_no_route(struct connection *c)
     if (match->other_method) {
         char list[256];
         struct text path = {0};
-        pirn_http_text_puts(&path, c->request.path.data);
+        pirn_http_text_puts(&path, c->request.path);
         pirn_http_text_add(&path, "", 1);
         if (!path.failed) {
             pirn_http_router_methods(&c->server->router, path.data, list, sizeof(list));

@@ -13,28 +13,66 @@
 #include <stdint.h>
 #include <string.h>
 
-/* RFC 9110: letters, digits and !#$%&'*+-.^_`|~; a bit for each. */
-static bool is_token_char(unsigned char c)
+/* RFC 9110: letters, digits and these. */
+static const bool token_chars[256] = {
+    ['a' ... 'z'] = true, ['A' ... 'Z'] = true, ['0' ... '9'] = true, ['!'] = true,  ['#'] = true,
+    ['$'] = true,         ['%'] = true,         ['&'] = true,         ['\''] = true, ['*'] = true,
+    ['+'] = true,         ['-'] = true,         ['.'] = true,         ['^'] = true,  ['_'] = true,
+    ['`'] = true,         ['|'] = true,         ['~'] = true,
+};
+
+/* How many of the first n bytes are such. */
+static size_t token_length(const char *text, size_t n)
 {
-    static const uint64_t set[4] = {0x03ff6cfa00000000, 0x57ffffffc7fffffe, 0, 0};
-    return (set[c / 64] >> (c % 64) & 1) != 0;
+    size_t i = 0;
+    while (i < n && token_chars[(unsigned char)text[i]])
+        i++;
+    return i;
 }
 
 bool pirn_http_is_token(const char *text, size_t n)
 {
-    for (size_t i = 0; i < n; i++)
-        if (!is_token_char((unsigned char)text[i]))
-            return false;
-    return n > 0;
+    return n > 0 && token_length(text, n) == n;
+}
+
+/* Eight bytes at a time: is one of them below `least` (at most 0x80), or 0x7f? */
+static bool has_odd(uint64_t word, unsigned least)
+{
+    const uint64_t ones = UINT64_MAX / 0xff, tops = ones * 0x80;
+    uint64_t deleted = word ^ ones * 0x7f;
+    return ((((word - ones * least) & ~word) | ((deleted - ones) & ~deleted)) & tops) != 0;
+}
+
+static uint64_t load(const char *text)
+{
+    uint64_t word;
+    memcpy(&word, text, sizeof(word));
+    return word;
 }
 
 bool pirn_http_is_value(const char *text, size_t n)
 {
-    for (size_t i = 0; i < n; i++) {
+    size_t i = 0;
+    while (n - i >= 8 && !has_odd(load(text + i), ' '))
+        i += 8;
+    for (; i < n; i++) { /* the end of it, or from a tab on */
         unsigned char c = (unsigned char)text[i];
         if ((c < 0x20 && c != '\t') || c == 0x7f)
             return false;
     }
+    return true;
+}
+
+/* Nothing but visible ASCII. */
+static bool is_visible(const char *text, size_t n)
+{
+    const char *end = text + n;
+    for (; end - text >= 8; text += 8)
+        if (has_odd(load(text), '!') || (load(text) & UINT64_MAX / 0xff * 0x80) != 0)
+            return false;
+    for (; text < end; text++)
+        if ((unsigned char)*text <= ' ' || (unsigned char)*text >= 0x7f)
+            return false;
     return true;
 }
 
@@ -48,20 +86,20 @@ static int check_version(const char *text, size_t n)
     return text[5] == '1' && text[7] <= '1' ? 0 : 505;
 }
 
-static int check_request_line(const char *line, size_t n, size_t max_target)
+static int check_request_line(struct head_scan *scan, const char *line, size_t n, size_t max_target)
 {
-    const char *target = memchr(line, ' ', n), *end = line + n, *version;
-    if (target == NULL || !pirn_http_is_token(line, (size_t)(target - line)))
+    size_t method = token_length(line, n);
+    const char *target = line + method + 1, *end = line + n, *version;
+    if (method == 0 || method == n || line[method] != ' ')
         return 400;
-    target++;
     version = memchr(target, ' ', (size_t)(end - target));
     if (version == NULL || version == target)
         return 400;
-    if ((size_t)(version - target) > max_target)
+    scan->target = (uint32_t)(version - target);
+    if (scan->target > max_target)
         return 414;
-    for (const char *c = target; c < version; c++)
-        if ((unsigned char)*c <= ' ' || (unsigned char)*c >= 0x7f)
-            return 400;
+    if (!is_visible(target, scan->target))
+        return 400;
     version++;
     return check_version(version, (size_t)(end - version));
 }
@@ -78,10 +116,10 @@ static int check_status_line(const char *line, size_t n)
 
 static int check_field(const char *line, size_t n)
 {
-    const char *colon = memchr(line, ':', n);
-    if (colon == NULL || !pirn_http_is_token(line, (size_t)(colon - line)))
+    size_t name = token_length(line, n);
+    if (name == 0 || name == n || line[name] != ':')
         return 400; /* also a line that goes on: it begins with a space */
-    return pirn_http_is_value(colon + 1, n - (size_t)(colon + 1 - line)) ? 0 : 400;
+    return pirn_http_is_value(line + name + 1, n - name - 1) ? 0 : 400;
 }
 
 /* The line [begin, end), its LF included. 1: the head's last. */
@@ -98,13 +136,14 @@ static int check_line(struct head_scan *scan, bool response, const struct head_l
             return 1;
         return response ? -400 : 0; /* some clients send one too many after a body */
     }
-    if (scan->lines++ == 0)
-        status =
-            response ? check_status_line(begin, n) : check_request_line(begin, n, limits->target);
-    else if (scan->lines - 1 > limits->headers)
+    if (scan->lines++ == 0) {
+        status = response ? check_status_line(begin, n)
+                          : check_request_line(scan, begin, n, limits->target);
+    } else if (scan->lines - 1 > limits->headers) {
         status = 431;
-    else
+    } else {
         status = check_field(begin, n);
+    }
     return -status;
 }
 
@@ -116,19 +155,19 @@ ssize_t pirn_http_head_scan(struct head_scan *scan, bool response, const struct 
     while (scan->searched < seen) {
         newline = memchr(data + scan->searched, '\n', seen - scan->searched);
         if (newline == NULL) {
-            scan->searched = seen;
+            scan->searched = (uint32_t)seen;
             break;
         }
         int last = check_line(scan, response, limits, data + scan->line, newline + 1);
         if (last < 0)
             return last;
-        scan->line = scan->searched = (size_t)(newline + 1 - data);
+        scan->line = scan->searched = (uint32_t)(newline + 1 - data);
         if (last > 0)
             return (ssize_t)scan->line;
     }
     /* What is no HTTP at all may never send a line's end. */
     if (scan->lines == 0 && seen > scan->line && data[scan->line] != '\r' &&
-        !is_token_char((unsigned char)data[scan->line]))
+        !token_chars[(unsigned char)data[scan->line]])
         return -400;
     if (scan->lines == 0 && !response && seen - scan->line > limits->target + 64)
         return -414;

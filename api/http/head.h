@@ -4,12 +4,15 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
+/* Where in the head; one has 64 KiB at most. */
 struct head_scan {
-    size_t line;     /* where the first line begins that has not been looked at */
-    size_t searched; /* up to here there is no end of that line */
-    int lines;       /* looked at, without empty ones before the first */
+    uint32_t line;     /* where the first line begins that has not been looked at */
+    uint32_t searched; /* up to here there is no end of that line */
+    int lines;         /* looked at, without empty ones before the first */
+    uint32_t target;   /* how long a request's is */
 };
 
 struct head_limits {

@@ -1,10 +1,9 @@
 /*
  * Messages: what the parser library says, made into a table and a body, and what it lets pass, refused.
  *
- *   1. pirn_http_message_head: head.c has looked at every line; when the last is there the head is copied
- *      to text and parsed in one piece. The library's callbacks note where names and values are; then
- *      they are cut out with NULs
- *   2. check_request, check_response: what the library leaves open. No message with two lengths is
+ *   1. pirn_http_message_head: head.c has looked at every line; when the last is there the library parses
+ *      the head, in one piece. Its callbacks make a table of names and values (table.c)
+ *   2. check_request, check_length: what the library leaves open. No message with two lengths is
  *      accepted, or with another coding than chunked; one Host; no obs-fold
  *   3. pirn_http_message_body: the library decodes. Its bytes of body are what on_body is told of, and
  *      all else was framing: that is looked at here (check_framing), as the library may not be strict.
@@ -26,39 +25,6 @@ enum {
 };
 
 /* ---- What the library calls --------------------------------------------------------------- */
-
-static int on_target(grammar *g, const char *at, size_t n)
-{
-    struct message *m = g->data;
-    (void)n;
-    m->target = m->text + (at - m->text);
-    return 0;
-}
-
-static int on_name(grammar *g, const char *at, size_t n)
-{
-    struct message *m = g->data;
-    (void)n;
-    if (m->stage != MESSAGE_HEAD)
-        return 0; /* a trailer */
-    if (m->field_count == m->field_cap)
-        return -1; /* more than there are lines: cannot be */
-    m->fields[m->field_count].name = at;
-    m->fields[m->field_count++].value = NULL;
-    return 0;
-}
-
-static int on_value(grammar *g, const char *at, size_t n)
-{
-    struct message *m = g->data;
-    (void)n;
-    if (m->stage != MESSAGE_HEAD)
-        return 0;
-    if (m->field_count == 0 || m->fields[m->field_count - 1].value != NULL)
-        return -1;
-    m->fields[m->field_count - 1].value = at;
-    return 0;
-}
 
 static int on_head_complete(grammar *g)
 {
@@ -143,9 +109,9 @@ static int on_complete(grammar *g)
 }
 
 static const grammar_settings settings = {
-    .on_url = on_target,
-    .on_header_field = on_name,
-    .on_header_value = on_value,
+    .on_url = pirn_http_table_target,
+    .on_header_field = pirn_http_table_name,
+    .on_header_value = pirn_http_table_value,
     .on_headers_complete = on_head_complete,
     .on_chunk_header = on_chunk,
     .on_body = on_body,
@@ -162,14 +128,6 @@ void pirn_http_message_init(struct message *m, bool response, const struct messa
     pirn_http_message_next(m, false);
 }
 
-void pirn_http_message_free(struct message *m)
-{
-    free(m->fields);
-    m->fields = NULL;
-    m->text = NULL;
-    m->room = 0;
-}
-
 void pirn_http_message_next(struct message *m, bool bodiless)
 {
     memset(&m->scan, 0, sizeof(m->scan));
@@ -178,6 +136,7 @@ void pirn_http_message_next(struct message *m, bool bodiless)
     m->bodiless = bodiless;
     m->keep_alive = m->chunked = m->complete = false;
     m->field_count = 0;
+    memset(m->known, 0, sizeof(m->known));
     m->target = NULL;
     m->method = NULL;
     m->status = m->minor = 0;
@@ -195,65 +154,32 @@ static int refuse(struct message *m, int status)
     return -EBADMSG;
 }
 
-static int make_room(struct message *m, size_t n)
+/* A head of n bytes. 0 or an HTTP status. */
+static int parse(struct message *m, const char *data, size_t n)
 {
-    m->field_cap = m->scan.lines; /* at most */
-    size_t fields = (size_t)m->field_cap * sizeof(*m->fields), want = fields + n + 1;
-    if (m->room < want) {
-        size_t room =
-            m->room == 0 ? (want | 63) + 1 : 2 * want; /* the next is often like the first */
-        pirn_http_message_free(m);
-        m->fields = malloc(room);
-        if (m->fields == NULL)
-            return -ENOMEM;
-        m->room = room;
-    }
-    m->text = (char *)m->fields + fields;
+    size_t used;
+    pirn_http_grammar_begin(&m->grammar, &settings, m->response, m);
+    int status = pirn_http_grammar_run(&m->grammar, &settings, data, n, &used);
+    if (status == 0 && used != n)
+        status = 400;
+    /* Each line that head.c has seen is in the table: they have read the same head. */
+    if (status == 0 && (m->field_count != m->scan.lines - 1 || (m->target == NULL && !m->response)))
+        status = 400;
+    if (status != 0)
+        return status;
+    m->minor = m->grammar.http_minor;
+    m->status = m->response ? m->grammar.status_code : 0;
+    m->method = m->response ? NULL : pirn_http_grammar_method(&m->grammar);
     return 0;
-}
-
-/* Ends each name at its colon, each value before its CR and the white space there; head.c has seen both. n:
- * the head's length. */
-static void cut(struct message *m, size_t n)
-{
-    for (int i = 0; i < m->field_count; i++) {
-        struct message_field *field = &m->fields[i];
-        size_t at = (size_t)(field->name - m->text);
-        char *colon = memchr(m->text + at, ':', n - at);
-        char *end = memchr(colon, '\r', (size_t)(m->text + n - colon));
-        char *begin = colon + 1;
-        while (*begin == ' ' || *begin == '\t')
-            begin++;
-        while (end > begin && (end[-1] == ' ' || end[-1] == '\t'))
-            end--;
-        *colon = *end = '\0';
-        field->value = begin;
-    }
-    if (m->target != NULL)
-        *strchr(m->target, ' ') = '\0';
-}
-
-/* Names of headers: letters that differ in case differ in this bit. */
-static bool is_called(const struct message_field *field, const char *name)
-{
-    return ((*field->name ^ *name) & ~0x20) == 0 && strcasecmp(field->name, name) == 0;
-}
-
-static int count(const struct message *m, const char *name)
-{
-    int n = 0;
-    for (int i = 0; i < m->field_count; i++)
-        n += is_called(&m->fields[i], name);
-    return n;
 }
 
 /* Lengths: at most one, of digits; and no coding but chunked. 0 or an HTTP status. */
 static int check_length(struct message *m)
 {
-    const char *length = pirn_http_message_find(m, "Content-Length");
-    const char *coding = pirn_http_message_find(m, "Transfer-Encoding");
+    const char *length = message_known(m, KNOWN_LENGTH);
+    const char *coding = message_known(m, KNOWN_CODING);
     if (coding != NULL) {
-        if (length != NULL || m->minor == 0 || count(m, "Transfer-Encoding") > 1)
+        if (length != NULL || m->minor == 0 || m->known[KNOWN_CODING].count > 1)
             return 400;
         if (strcasecmp(coding, "chunked") != 0)
             return 501;
@@ -262,7 +188,8 @@ static int check_length(struct message *m)
     }
     if (length != NULL) {
         size_t digits = strspn(length, "0123456789");
-        if (count(m, "Content-Length") > 1 || digits == 0 || digits > 18 || length[digits] != '\0')
+        if (m->known[KNOWN_LENGTH].count > 1 || digits == 0 || digits > 18 ||
+            length[digits] != '\0')
             return 400;
         m->length = strtoll(length, NULL, 10);
         return 0;
@@ -273,9 +200,9 @@ static int check_length(struct message *m)
 
 static int check_request(struct message *m)
 {
-    const char *host = pirn_http_message_find(m, "Host");
-    int hosts = count(m, "Host");
-    if (strcmp(m->method, "CONNECT") == 0)
+    const char *host = message_known(m, KNOWN_HOST);
+    int hosts = m->known[KNOWN_HOST].count;
+    if (*m->method == 'C' && strcmp(m->method, "CONNECT") == 0)
         return 501;
     if (hosts > 1 || (hosts == 0 && m->minor > 0))
         return 400;
@@ -288,31 +215,18 @@ static int check_request(struct message *m)
 
 ssize_t pirn_http_message_head(struct message *m, const char *data, size_t n)
 {
-    size_t used;
     ssize_t length = pirn_http_head_scan(&m->scan, m->response, &m->limits->head, data, n);
     if (length < 0)
         return refuse(m, (int)-length);
     if (length == 0)
         return 0;
-    if (make_room(m, (size_t)length) < 0)
+    if (pirn_http_table_begin(m, data, (size_t)length) < 0)
         return -ENOMEM;
-    memcpy(m->text, data, (size_t)length);
-    m->text[length] = '\0';
-    pirn_http_grammar_begin(&m->grammar, &settings, m->response, m);
-    int status = pirn_http_grammar_run(&m->grammar, &settings, m->text, (size_t)length, &used);
-    if (status == 0 && used != (size_t)length)
-        status = 400;
-    if (status != 0)
-        return refuse(m, status);
-    m->minor = m->grammar.http_minor;
-    m->status = m->response ? m->grammar.status_code : 0;
-    m->method = m->response ? NULL : pirn_http_grammar_method(&m->grammar);
-    cut(m, (size_t)length);
-    status = check_length(m);
+    int status = parse(m, data, (size_t)length);
     if (status == 0)
-        status = m->response ? 0 : check_request(m);
-    if (status == 0 && !m->response && m->target == NULL)
-        status = 400;
+        status = check_length(m);
+    if (status == 0 && !m->response)
+        status = check_request(m);
     if (status != 0)
         return refuse(m, status);
     m->stage = m->complete ? MESSAGE_DONE : MESSAGE_BODY;
@@ -353,22 +267,4 @@ int pirn_http_message_ended(struct message *m)
     }
     refuse(m, 400);
     return -ECONNRESET;
-}
-
-const char *pirn_http_message_find(const struct message *m, const char *name)
-{
-    for (int i = 0; i < m->field_count; i++)
-        if (is_called(&m->fields[i], name))
-            return m->fields[i].value;
-    return NULL;
-}
-
-int pirn_http_message_at(const struct message *m, size_t i, const char **ret_name,
-                         const char **ret_value)
-{
-    if (i >= (size_t)m->field_count)
-        return -ENOENT;
-    *ret_name = m->fields[i].name;
-    *ret_value = m->fields[i].value;
-    return 0;
 }

@@ -32,6 +32,15 @@ struct message_field {
     const char *name, *value; /* in text */
 };
 
+/* Headers that decide what a message is. */
+enum message_known {
+    KNOWN_HOST,
+    KNOWN_EXPECT,
+    KNOWN_LENGTH, /* Content-Length */
+    KNOWN_CODING, /* Transfer-Encoding */
+    KNOWN_COUNT
+};
+
 struct message {
     grammar grammar;
     struct head_scan scan;
@@ -43,12 +52,18 @@ struct message {
     bool keep_alive;
     bool chunked;
     bool complete; /* the parser library has said so */
+    bool valued;   /* the last header has its value */
 
     struct message_field *fields; /* with text behind them: one piece of memory, of so many bytes */
     size_t room;
-    int field_count, field_cap;
+    int field_count;
+    struct {
+        uint16_t first; /* its place in fields, */
+        uint16_t count; /* if there is one */
+    } known[KNOWN_COUNT];
     char *text; /* the head, with NULs where a name, a value ends */
     char *target;
+    char *spare; /* of a request: room for twice its target, with NULs */
     const char *method;
     int status, minor;
 
@@ -60,7 +75,8 @@ struct message {
     /* while a piece of body is decoded */
     char *out;
     size_t got;
-    const char *seen; /* what is before it has been looked at */
+    const char
+        *seen; /* what is before it has been looked at; of a head that is parsed: its beginning */
     enum message_framing framing;
     int64_t overhead; /* bytes of framing beyond what chunks need */
 };
@@ -84,8 +100,21 @@ int pirn_http_message_body(struct message *m, const char *data, size_t n, char *
 /* The peer has ended: 0, that was the body's end; or -ECONNRESET. */
 int pirn_http_message_ended(struct message *m);
 
+/* table.c: an empty table for a head of n bytes that head.c has looked at, and what the library calls while it parses
+ * them. 0, -ENOMEM. */
+int pirn_http_table_begin(struct message *m, const char *data, size_t n);
+int pirn_http_table_target(grammar *g, const char *at, size_t n);
+int pirn_http_table_name(grammar *g, const char *at, size_t n);
+int pirn_http_table_value(grammar *g, const char *at, size_t n);
+
 /* The first header of that name, whatever its case; NULL: none. */
 const char *pirn_http_message_find(const struct message *m, const char *name);
+/* The first of them; NULL: there is none. */
+static inline const char *message_known(const struct message *m, enum message_known which)
+{
+    return m->known[which].count != 0 ? m->fields[m->known[which].first].value : NULL;
+}
+
 int pirn_http_message_at(const struct message *m, size_t i, const char **ret_name,
                          const char **ret_value); /* 0, -ENOENT */
 

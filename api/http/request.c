@@ -10,7 +10,8 @@
 static const char *find_path(const char *target, size_t *ret_len)
 {
     const char *path = target;
-    if (strncasecmp(target, "http://", 7) == 0 || strncasecmp(target, "https://", 8) == 0) {
+    if (*path != '/' &&
+        (strncasecmp(target, "http://", 7) == 0 || strncasecmp(target, "https://", 8) == 0)) {
         path = strstr(target, "://") + 3;
         path += strcspn(path, "/?");
     }
@@ -26,25 +27,24 @@ int pirn_http_request_begin(struct connection *c)
 {
     struct pirn_http_request *r = &c->request;
     struct message *m = &c->wire.in;
-    const char *expect = pirn_http_message_find(m, "Expect");
+    const char *expect = message_known(m, KNOWN_EXPECT);
     size_t n;
     const char *path = find_path(m->target, &n);
     if (*path != '/' && strcmp(m->target, "*") != 0)
         return 400;
     if (expect != NULL && strcasecmp(expect, "100-continue") != 0)
         return 417;
-    r->path.used = 0;
-    pirn_http_text_add(&r->path, path, n);
-    pirn_http_text_add(&r->path, "", 1);
-    pirn_http_text_add(&r->path, path, n);
-    pirn_http_text_add(&r->path, "", 1);
-    if (r->path.failed)
-        return 503;
+    r->path = m->spare; /* the path is no longer than the target */
+    r->path_len = n;
+    char *copy = r->path + n + 1; /* the router's */
+    memcpy(r->path, path, n);
+    memcpy(copy, path, n);
+    r->path[n] = copy[n] = '\0';
     r->waited = 0;
     r->error = 0;
     r->body_len = r->body_at = 0;
     r->expects = expect != NULL && m->minor > 0 && m->stage == MESSAGE_BODY;
-    if (pirn_http_router_find(&c->server->router, m->method, r->path.data + n + 1, &r->match) < 0)
+    if (pirn_http_router_find(&c->server->router, m->method, copy, &r->match) < 0)
         return 400;
     m->body_limit = r->match.route != NULL ? r->match.route->max_body : c->server->config.max_body;
     return m->body_limit >= 0 && m->length > m->body_limit ? 413 : 0;
@@ -60,8 +60,6 @@ void pirn_http_request_end(struct connection *c)
     r->pairs = NULL;
     r->body = NULL;
     r->pair_count = 0;
-    if (r->path.cap > WIRE_COPY)
-        pirn_http_text_free(&r->path);
 }
 
 /* ---- The head ---------------------------------------------------------------------------- */
@@ -78,13 +76,13 @@ const char *pirn_http_target(const pirn_http_request *request)
 
 const char *pirn_http_path(const pirn_http_request *request)
 {
-    return request->path.data;
+    return request->path;
 }
 
 const char *pirn_http_param(const pirn_http_request *request, const char *name)
 {
-    const char *path = request->path.data; /* its second copy is the one that was cut up */
-    return pirn_http_router_param(&request->match, path + strlen(path) + 1, name);
+    const char *copy = request->path + request->path_len + 1; /* the one that was cut up */
+    return pirn_http_router_param(&request->match, copy, name);
 }
 
 const char *pirn_http_header(const pirn_http_request *request, const char *name)

@@ -63,8 +63,9 @@ struct param {
 struct pirn_http_request {
     struct connection *connection;
     struct match match;
-    struct text path; /* as it came, a NUL, and cut up for the router */
-    char *query;      /* cut up; NULL: not asked for yet */
+    char *path; /* as it came, a NUL, and cut up for the router: with the head (message.h) */
+    size_t path_len;
+    char *query; /* cut up; NULL: not asked for yet */
     struct param *pairs;
     size_t pair_count;
     char *body; /* blocking handlers: all of it, read before */

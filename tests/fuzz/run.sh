@@ -17,7 +17,7 @@ for target in tests/fuzz/fuzz_*.c; do
     # shellcheck disable=SC2086
     clang -std=gnu11 -g -O1 -D_GNU_SOURCE -I. -Iapi/include $define ${FUZZ_CFLAGS:-} \
         -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
-        "$target" api/http/message.c api/http/head.c api/http/text.c api/http/url.c \
+        "$target" api/http/message.c api/http/table.c api/http/head.c api/http/text.c api/http/url.c \
         api/http/router.c api/stream/delimiter.c "api/http/grammar_$parser.c" ${FUZZ_LIBS:--l$parser} -o "$out/$name"
     (cd "$out" && mkdir -p "$name.corpus" &&
         "./$name" -runs="$runs" -seed="${FUZZ_SEED:-1}" -max_len=2048 -rss_limit_mb=2048 \

@@ -105,6 +105,49 @@ START_TEST(s168_a_head_becomes_a_table)
 }
 END_TEST
 
+START_TEST(s168_a_header_may_be_empty)
+{
+    static const char text[] =
+        "GET / HTTP/1.1\r\nHost:\r\nFirst:\r\nBlank: \t \r\nfull:x\r\nHOST2: y\r\nLast:\r\n\r\n";
+    static const char *const expected[][2] = {{"Host", ""},  {"First", ""},  {"Blank", ""},
+                                              {"full", "x"}, {"HOST2", "y"}, {"Last", ""}};
+    struct message m;
+    pirn_http_message_init(&m, false, &limits);
+    CHECK_EQ(pirn_http_message_head(&m, text, sizeof text - 1), sizeof text - 1);
+    CHECK_EQ(m.field_count, 6);
+    for (size_t i = 0; i < 6; i++) {
+        const char *name, *value;
+        CHECK_OK(pirn_http_message_at(&m, i, &name, &value));
+        CHECK(strcmp(name, expected[i][0]) == 0);
+        CHECK(strcmp(value, expected[i][1]) == 0);
+    }
+    pirn_http_message_free(&m);
+}
+END_TEST
+
+/* Eight bytes are looked at together: wherever a byte is among them, it is seen. */
+START_TEST(s168_every_byte_at_every_place)
+{
+    enum {
+        LENGTH = 20
+    };
+    for (size_t at = 1; at < LENGTH; at++)
+        for (int c = 0; c < 256; c++) {
+            char text[LENGTH + 1], head[128];
+            memset(text, 'a', LENGTH);
+            text[LENGTH] = '\0';
+            text[0] = '/';
+            text[at] = (char)c;
+            CHECK_EQ(pirn_http_is_value(text, LENGTH), (c >= ' ' && c != 0x7f) || c == '\t');
+            if (c == '\0')
+                continue; /* it would end the head */
+            int n = snprintf(head, sizeof head, "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", text);
+            struct outcome o = feed(false, &limits, head, (size_t)n, (size_t)n, false);
+            CHECK_EQ(o.refused, c > ' ' && c < 0x7f ? 0 : 400);
+        }
+}
+END_TEST
+
 START_TEST(s168_pipelined_requests_come_one_after_the_other)
 {
     struct outcome o =
@@ -286,8 +329,8 @@ START_TEST(s168_limits)
 }
 END_TEST
 
-SUPPORT_MAIN("http/message", s168_a_head_becomes_a_table,
-             s168_pipelined_requests_come_one_after_the_other,
+SUPPORT_MAIN("http/message", s168_a_head_becomes_a_table, s168_a_header_may_be_empty,
+             s168_every_byte_at_every_place, s168_pipelined_requests_come_one_after_the_other,
              s168_responses_end_by_length_by_chunks_or_by_the_connection,
              s168_a_body_that_breaks_off_is_no_body, s168_what_could_smuggle_a_request_is_refused,
              s168_chunks_are_what_they_say, s168_what_is_no_http_1_is_refused, s168_limits)
