@@ -27,7 +27,7 @@ static size_t cut(char *path, const char **segments)
         if (n == MAX_SEGMENTS)
             return MAX_SEGMENTS + 1;
         segments[n++] = path;
-        path += strcspn(path, "/");
+        path = strchrnul(path, '/');
     }
     return n;
 }
@@ -200,12 +200,13 @@ int pirn_http_router_find(const struct router *router, const char *method, char 
                           struct match *ret_match)
 {
     const char *segments[MAX_SEGMENTS];
+    bool coded = strchr(path, '%') != NULL;
     size_t count = cut(path, segments);
     ret_match->route = NULL;
     ret_match->other_method = false;
     if (count > MAX_SEGMENTS)
         return 0;
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; coded && i < count; i++)
         if (!pirn_http_decode((char *)segments[i], false))
             return -EINVAL;
     for (size_t i = 0; i < router->count; i++) {

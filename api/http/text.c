@@ -46,26 +46,32 @@ void pirn_http_text_grow(struct text *t, const void *bytes, size_t n)
     t->used += n;
 }
 
-static void add_number(struct text *t, uint64_t number, unsigned base)
+char *pirn_http_put_number(char *at, uint64_t number)
 {
-    char digits[20];
+    char digits[NUMBER_MOST];
     size_t n = sizeof(digits);
     do {
-        digits[--n] = "0123456789abcdef"[number % base];
-        number /= base;
+        digits[--n] = (char)('0' + number % 10);
+        number /= 10;
     } while (number > 0);
-    pirn_http_text_add(t, digits + n, sizeof(digits) - n);
+    return text_put(at, digits + n, sizeof(digits) - n);
 }
 
 void pirn_http_text_number(struct text *t, uint64_t number)
 {
-    add_number(t, number, 10);
+    char digits[NUMBER_MOST];
+    pirn_http_text_add(t, digits, (size_t)(pirn_http_put_number(digits, number) - digits));
 }
 
 void pirn_http_text_chunk(struct text *t, size_t n)
 {
-    add_number(t, n, 16);
-    pirn_http_text_add(t, "\r\n", 2);
+    char digits[] = "0123456789abcdef\r\n"; /* room for the most */
+    size_t at = 16, all = sizeof(digits) - 1;
+    do {
+        digits[--at] = "0123456789abcdef"[n % 16];
+        n /= 16;
+    } while (n > 0);
+    pirn_http_text_add(t, digits + at, all - at);
 }
 
 int pirn_http_text_field(struct text *t, const char *name, const char *value)
@@ -141,13 +147,15 @@ const char *pirn_http_reason(int status)
     return "";
 }
 
-void pirn_http_text_status(struct text *t, int status)
+char *pirn_http_put_status(char *at, int status)
 {
-    pirn_http_text_puts(t, "HTTP/1.1 ");
-    pirn_http_text_number(t, (uint64_t)status);
-    pirn_http_text_puts(t, " ");
-    pirn_http_text_puts(t, pirn_http_reason(status));
-    pirn_http_text_puts(t, "\r\n");
+    at = text_puts(at, "HTTP/1.1 ");
+    *at++ = (char)('0' + status / 100);
+    *at++ = (char)('0' + status / 10 % 10);
+    *at++ = (char)('0' + status % 10);
+    *at++ = ' ';
+    at = text_puts(at, pirn_http_reason(status));
+    return text_puts(at, "\r\n");
 }
 
 static int hex(char c)

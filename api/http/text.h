@@ -42,9 +42,27 @@ int pirn_http_text_field(struct text *t, const char *name, const char *value);
 /* The size line of a chunk of n bytes. */
 void pirn_http_text_chunk(struct text *t, size_t n);
 
-/* "HTTP/1.1 200 OK\r\n". */
-void pirn_http_text_status(struct text *t, int status);
 const char *pirn_http_reason(int status);
+
+/* Where room has been made for all that comes: these write at `at`, and return what is behind. */
+static inline char *text_put(char *at, const void *bytes, size_t n)
+{
+    if (n > 0)
+        memcpy(at, bytes, n);
+    return at + n;
+}
+
+static inline char *text_puts(char *at, const char *string)
+{
+    return text_put(at, string, strlen(string));
+}
+
+enum {
+    NUMBER_MOST = 20, /* digits */
+    STATUS_MOST = 64  /* "HTTP/1.1 200 OK\r\n" */
+};
+char *pirn_http_put_number(char *at, uint64_t number);
+char *pirn_http_put_status(char *at, int status); /* 100 to 999 */
 
 /* Decodes %XX (and '+' as a space, if it is plus) in place. False: it is badly coded, or holds a NUL. */
 bool pirn_http_decode(char *string, bool plus);
