@@ -152,8 +152,12 @@ ssize_t pirn_transfer_try_write(int fd, bool is_socket, const struct iovec *iov,
     struct msghdr msg = {.msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = (size_t)count};
     ssize_t got;
     do {
-        got = is_socket ? sys_sendmsg(fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL)
-                        : soften(sys_pwritev2(fd, iov, count, -1, RWF_NOWAIT));
+        if (!is_socket)
+            got = soften(sys_pwritev2(fd, iov, count, -1, RWF_NOWAIT));
+        else if (count == 1) /* the kernel copies less */
+            got = sys_send(fd, iov->iov_base, clamp(iov->iov_len), MSG_DONTWAIT | MSG_NOSIGNAL);
+        else
+            got = sys_sendmsg(fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
     } while (got == -EINTR);
     return got == CANNOT_SAY ? -EAGAIN : got;
 }

@@ -17,6 +17,8 @@ static int call_blocking(struct connection *c)
     int err =
         pirn_http_wire_send(&c->wire, NULL, 0, PIRN_NEVER); /* earlier replies do not wait for it */
     if (err == 0)
+        err = pirn_http_wire_settle(&c->wire); /* the thread cannot */
+    if (err == 0)
         err = pirn_http_request_read_ahead(c);
     if (err < 0)
         return err;

@@ -104,7 +104,10 @@ bool pirn_http_disconnected(const pirn_http_request *request)
 
 pirn_stream *pirn_http_stream(const pirn_http_request *request)
 {
-    return request->connection->wire.stream;
+    struct wire *w = &request->connection->wire;
+    w->shared = true;
+    pirn_http_wire_settle(w); /* an error is there to stay: who uses the stream gets it as well */
+    return w->stream;
 }
 
 /* Cuts up the query: "a=b&c" into pairs. Badly coded ones are left as they came. */

@@ -16,7 +16,9 @@
  * has gone and is treated the same (as by Go's server).
  *
  * Rejected: a reader beside each handler, which would have to hand over what it read. A pirn_call_at for
- * each request: a task made, and taken back, is a third of what a pipelined request costs.
+ * each request: a task made, and taken back, is a third of what a pipelined request costs. To leave the timer
+ * armed while a busy connection waits, as arming it is what a request that comes alone pays for: it would go off
+ * all the time.
  */
 #include "api/http/server.h"
 

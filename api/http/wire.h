@@ -10,20 +10,29 @@
 enum {
     WIRE_COPY = 8 * 1024,   /* what is written in pieces of less is copied together */
     WIRE_SLICE = 64 * 1024, /* handed to the stream at a time: no more of a large body is copied */
+    WIRE_HEADS = 16,        /* heads in a row that are taken out of one view */
 };
 
 struct wire {
     pirn_stream *stream;
     struct message in;
     struct text out; /* not handed to the stream yet */
-    pirn_time stall; /* how long the peer may take none of it; 0: as long as it likes */
+    const char
+        *view; /* of what the stream has buffered, until it is asked again; NULL: none is kept */
+    uint32_t seen, taken; /* bytes of it; those of heads are consumed later */
+    uint8_t heads;
+    bool shared;     /* the stream is in a program's hands too: no view is kept */
     bool hold;       /* out stays where it is while a body is read */
+    pirn_time stall; /* how long the peer may take none of it; 0: as long as it likes */
     int error;       /* of the message that comes, for good */
 };
 
 void pirn_http_wire_init(struct wire *w, pirn_stream *stream, bool response,
                          const struct message_limits *limits);
 void pirn_http_wire_free(struct wire *w); /* not the stream */
+
+/* Consumes what is taken: before anybody else looks at the stream. 0, or an error of the stream. */
+int pirn_http_wire_settle(struct wire *w);
 
 /* Called before the first byte of a head is waited for (begun false; all that was in out has been handed to
  * the stream), and when that has come. The deadline for what follows (NULL: nothing, all of
