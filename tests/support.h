@@ -139,6 +139,9 @@ void support_control_end(support_control *control);
 
 void support_pair(int ret_pair[2]);     /* unix stream */
 void support_tcp_pair(int ret_pair[2]); /* 127.0.0.1 */
+/* A test may have this. Under TSan, where connect(2) is replaced, it is called before each one. */
+struct sockaddr;
+void support_connects(const struct sockaddr *addr) __attribute__((weak));
 void support_pipe(int ret_pipe[2]);
 int support_listen(struct sockaddr_in *ret_addr, int backlog);
 int support_socket(void); /* TCP */

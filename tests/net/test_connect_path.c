@@ -2,6 +2,7 @@
  * A Unix socket's path is looked up by no worker: connects of this program come here first, and one to a path takes
  * as long as a slow file system might.
  */
+#include "sched/tsan.h"
 #include "tests/support.h"
 
 #include <fcntl.h>
@@ -14,7 +15,7 @@
 
 static atomic_int looking, found; /* a look-up has begun; may end */
 
-int connect(int fd, const struct sockaddr *addr, socklen_t len)
+void support_connects(const struct sockaddr *addr)
 {
     const struct sockaddr_un *un = (const struct sockaddr_un *)(const void *)addr;
     if (addr->sa_family == AF_UNIX && un->sun_path[0] != '\0') {
@@ -22,8 +23,15 @@ int connect(int fd, const struct sockaddr *addr, socklen_t len)
         while (atomic_load(&found) == 0)
             usleep(100);
     }
+}
+
+#ifndef PIRN_TSAN /* there tests/support/tsan.c has one already */
+int connect(int fd, const struct sockaddr *addr, socklen_t len)
+{
+    support_connects(addr);
     return (int)syscall(SYS_connect, fd, addr, len);
 }
+#endif
 
 /* Runs on the one worker while the other coroutine connects. */
 static int find(void *arg)

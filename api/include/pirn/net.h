@@ -69,10 +69,10 @@ typedef struct pirn_resolve_config {
  * Numbers ask nobody. Names are looked up as nsswitch.conf says, in /etc/hosts, and by the servers, search
  * domains and options of /etc/resolv.conf. These files are read each time, in a coroutine by a thread of
  * pirn_blocking's pool; no thread waits for the servers. A deadline or a cancel ends it at once, or when a file
- * that is being read has been: so in a coroutine a deadline in the past (PIRN_NOW) gets a number's answer, and for
- * a name, in /etc/hosts or not, -ETIMEDOUT. With getaddrinfo (a build without c-ares, or
- * PIRN_RESOLVE_THREAD, which knows no servers, tries and timeout: -EINVAL) it is a job of the default
- * thread pool: given up in the same way, its thread goes on until the libc is through.
+ * that is being read has been: so in a coroutine a deadline in the past (PIRN_NOW) gets a number's answer, and
+ * for a name, in /etc/hosts or not, -ETIMEDOUT (or what was found, if that took no time). With getaddrinfo (a
+ * build without c-ares, or PIRN_RESOLVE_THREAD, which knows no servers, tries and timeout: -EINVAL) it is a job
+ * of the default thread pool: given up in the same way, its thread goes on until the libc is through.
  *
  *   -ENOENT     there is no such name
  *   -ENODATA    it has no address of that family
