@@ -7,6 +7,10 @@
  *             heavy=0 further connections send requests of heavy_us=20000; pace_us=0 and
  *             heavy_pace_us=0 hold a connection to one request in that time (0: back to back)
  *
+ * Where the server's time goes: in the kernel. A message costs 533 instructions outside of it where the next one
+ * is there by the time that it is looked for, and 1,330 where the receive has to wait (callgrind, one worker):
+ * some 0.1 and 0.35 us, beside 5 to 6 us of system calls and network.
+ *
  * heavy_cores is how many cores the heavy work that was answered would keep busy.
  * msgs_per_cpu_s is messages over CPU time of the server alone, in the kernel and out of it.
  */

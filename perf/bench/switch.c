@@ -6,7 +6,8 @@
  *
  * ns a pair, medians of 9 in turns: 9.7 to 10.0, boost 10.1 to 10.3; 10.3 to 10.5 before who has left, and
  * why, were one word, the way without C++ kept nothing of C++, and a task that has never run was known by its
- * stack pointer.
+ * stack pointer. Instructions: 208 for the pair, of which 172 in pirn_worker_yield_current and 16 in the switch
+ * itself; boost's jump has no queue, no stride and no tick behind it.
  */
 #include "perf/bench/bench.h"
 #include "perf/bench/rows.h"
