@@ -40,13 +40,13 @@ END_TEST
 
 /* ---- S113: a coroutine goes on while a job runs ----------------------------------------------- */
 
-static char lines[8];
+static atomic_int said;
 
 static int say_c(void *arg)
 {
     (void)arg;
     CHECK_OK(pirn_sleep(pirn_after_ms(2)));
-    strcat(lines, "c");
+    atomic_store(&said, 1);
     atomic_store(&page->release, 1);
     return 0;
 }
@@ -57,9 +57,8 @@ static int job_and_coroutine(void *arg)
     pirn_task *task = support_spawn(say_c, NULL);
     call(&r); /* needs the coroutine, also at W = 1 */
     CHECK_OK(r.rc);
-    strcat(lines, "s");
+    CHECK_EQ(atomic_load(&said), 1);
     CHECK_OK(support_join(task));
-    CHECK(strcmp(lines, "cs") == 0);
     return 0;
 }
 
@@ -68,7 +67,7 @@ START_TEST(s113_coroutines_go_on_meanwhile)
     FOR_WORKERS(w)
     {
         pirn_process_pool *pool = new_pool(1);
-        lines[0] = '\0';
+        atomic_store(&said, 0);
         atomic_store(&page->release, 0);
         CHECK_OK(support_run(w, job_and_coroutine, pool));
         CHECK_OK(pirn_process_pool_close(pool, PIRN_NEVER));
