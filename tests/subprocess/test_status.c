@@ -214,7 +214,7 @@ static void group(void)
     /* Somebody else has reaped it: the number may be anybody's. */
     p = start_shell("exit 4", &config2);
     CHECK_EQ(wait_for(p), 4);
-    CHECK_EQ(waitpid(pirn_process_pid(p), NULL, 0), pirn_process_pid(p));
+    CHECK_EQ(waitpid(pirn_process_pid(p), NULL, WNOHANG), pirn_process_pid(p));
     CHECK_EQ(pirn_process_signal_group(p, SIGKILL), -ESRCH);
     CHECK_EQ(wait_for(p), 4);
     pirn_process_release(p);
