@@ -267,8 +267,8 @@ static bool has_path(const struct target *t)
 }
 
 /* In a coroutine. The ring would look a path up while the worker is inside io_uring_enter, and that may take as
- * long as a disk or a server of files takes: so it is for the pool. That is 14 us more of a connect's 10. (Where there is no thread to be had, or no
- * time to wait for one, it is the ring all the same.) */
+ * long as a disk or a server of files takes: so it is for the pool. That is 14 us beside a connect's 10. (Where
+ * there is no thread to be had, or no time to wait for one, it is the ring all the same.) */
 static int connect_task(struct wait *w, const struct args *a, struct target *t, pirn_time deadline)
 {
     if (has_path(t) && !is_past(deadline)) {

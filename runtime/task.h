@@ -206,8 +206,8 @@ int pirn_task_spawn(struct pirn_awaitable **ret_task, const pirn_spawn_config *c
                     void *arg, const struct spawn_how *how, void *site);
 
 /* prepare.c: parks a new TASK_PREPARED task (gen: its cell's, before anything could claim it) until it
- * is launched, or its time comes (-ENOMEM: it is not parked); launches it; ends it before it began (both: false if it has begun, or ended); ends one
- * that has not been parked yet, and gives up the caller's reference. */
+ * is launched, or its time comes (-ENOMEM: it is not parked); launches it; ends it before it began (both: false
+ * if it has begun, or ended); ends one that has not been parked yet, and gives up the caller's reference. */
 void pirn_task_prepare(struct pirn_task *t, uint32_t gen);
 int pirn_task_prepare_at(struct pirn_task *t, int64_t when);
 bool pirn_task_launch(struct pirn_task *t);

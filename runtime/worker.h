@@ -145,11 +145,11 @@ struct worker {
     bool lingered;              /* retired, and has waited long enough */
     bool foreign_requests;      /* has submitted in others' ports: its thread must stay */
     bool joinable;              /* the thread was started; whoever started it, before others look */
-    uint64_t monitor_tick,
-        monitor_pass;      /* the monitor's: as it last saw them; pass UINT64_MAX: never */
-    int64_t monitor_cpu;   /* the thread's, at that look */
-    unsigned monitor_idle; /* the monitor's: looks in a row that found it parked */
-    unsigned monitor_stuck, monitor_busy; /* the same: stuck; at work and well */
+    /* The monitor's: what it last saw (pass UINT64_MAX: nothing yet), the thread's CPU time at that look, and
+     * looks in a row that found it parked; stuck; at work and well. */
+    uint64_t monitor_tick, monitor_pass;
+    int64_t monitor_cpu;
+    unsigned monitor_idle, monitor_stuck, monitor_busy;
 
     char before[64]; /* thieves write here often: on a line of its own, whatever the alignment */
     _Atomic uint64_t eyed;        /* what they last saw of a single task here, */

@@ -114,7 +114,7 @@ static inline int meet(struct core *c, struct waiter **list, void *item, bool gi
     return give ? 0 : 1;
 }
 
-/* With the lock held, which it drops: waits in line. w: NULL, or the wait has been entered. */
+/* With the lock held, which it drops: waits in line, by the wait w that has been entered. */
 static inline int stand_in_line(pirn_channel *channel, struct waiter **list, void *item,
                                 struct wait *w, const char *what, pirn_time deadline)
 {

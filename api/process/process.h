@@ -56,7 +56,8 @@ struct pirn_process {
     struct talk talk;
 };
 
-/* Under the lock: reaps it if it has ended, but for the leader of a group, whom pirn_process_free reaps. 0, -ECHILD (lost), -EINPROGRESS, or why waitid could not say. */
+/* Under the lock: reaps it if it has ended, but for the leader of a group, whom pirn_process_free reaps. 0,
+ * -ECHILD (lost), -EINPROGRESS, or why waitid could not say. */
 int pirn_process_look(pirn_process *p);
 
 /* Takes over one whose last reference is gone, and frees it once it has been reaped. */
