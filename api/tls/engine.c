@@ -7,8 +7,8 @@
  *      does not take is that stream's to send. So ciphertext goes out in the order in which OpenSSL made
  *      it, whoever made it, and none of it hangs on a caller that is cancelled
  *   2. if OpenSSL has to see more from the peer, takes the right to feed, waits for bytes below, puts
- *      them into t->in, and begins again. Who finds the right taken waits for it; if something was
- *      fed meanwhile, that may be what was missing, and OpenSSL is asked before anything is waited for.
+ *      them into t->in, and begins again. Who finds the right taken waits until something was fed, or
+ *      nobody feeds any more; what was fed may be what was missing, and OpenSSL is asked again first.
  *
  * A write has to see something seldom: when a message of TLS 1.3 after the handshake (a ticket, a new key)
  * has come in part. Usually a reader is there, and feeds both. A cancel or a deadline comes in where a
@@ -19,6 +19,8 @@
  * second flow control. Encrypting first and waiting for room after that: a write that was cancelled would
  * have been sent. And handing on the ciphertext outside the lock: what it saves, the wait of a reader
  * for a send, costs a second right with waiters of its own, for an end has to come after everything else.
+ * And a pirn_mutex as the right to feed: who has found it taken and is on its way to wait does not see
+ * that it was let go and taken again meanwhile.
  */
 #include <errno.h>
 #include <openssl/err.h>
@@ -78,43 +80,80 @@ static int outcome(struct tls *t, int returned)
 
 /* ---- From below ---- */
 
-/* Nothing more comes, and the peer has not said so. */
-static int cut_short(struct tls *t)
+/* Waits until something has been fed. On its coroutine's stack. */
+struct tls_hungry {
+    struct tls_hungry *next;
+    pirn_event fed;
+    bool waits; /* in the list */
+};
+
+/* Under the lock: the right to feed goes to whoever takes it first. The events are set before the lock is
+ * dropped, as who waited takes the lock before it returns. */
+static void stop_feeding(struct tls *t)
 {
-    pthread_mutex_lock(&t->lock);
-    if (t->why == NULL)
-        t->why = strdup("the connection was cut: the peer has not said that it ends");
-    pthread_mutex_unlock(&t->lock);
-    return -ECONNRESET;
+    t->feeding = false;
+    while (t->hungry != NULL) {
+        struct tls_hungry *h = t->hungry;
+        t->hungry = h->next;
+        h->waits = false;
+        pirn_event_set(&h->fed);
+    }
 }
 
-/* By who has the right to feed. */
+/* Under the lock, which it drops for the time. */
+static int wait_for_feeder(struct tls *t, pirn_time deadline)
+{
+    struct tls_hungry me = {t->hungry, PIRN_EVENT_INIT, true};
+    t->hungry = &me;
+    pthread_mutex_unlock(&t->lock);
+    int rc = pirn_event_wait(&me.fed, deadline);
+    pthread_mutex_lock(&t->lock);
+    struct tls_hungry **link = &t->hungry;
+    while (me.waits && *link != &me)
+        link = &(*link)->next;
+    if (me.waits)
+        *link = me.next;
+    return rc;
+}
+
+/* Under the lock, which it drops for the time, by who has the right to feed, which it gives up. */
 static int take_from_below(struct tls *t, pirn_time deadline)
 {
     const char *data;
-    ssize_t n = pirn_stream_peek(t->below, &data, 1, deadline);
-    if (n <= 0)
-        return n == 0 ? cut_short(t) : (int)n;
-    if (n > FEED)
-        n = FEED;
-    pthread_mutex_lock(&t->lock);
-    int rc = pirn_tls_bytes_put(&t->in, data, (size_t)n);
-    t->fed++;
     pthread_mutex_unlock(&t->lock);
-    return rc == 0 ? pirn_stream_consume(t->below, (size_t)n) : rc;
+    ssize_t n = pirn_stream_peek(t->below, &data, 1, deadline);
+    pthread_mutex_lock(&t->lock);
+    int rc = n < 0 ? (int)n : 0;
+    if (n == 0) {
+        if (t->why == NULL)
+            t->why = strdup("the connection was cut: the peer has not said that it ends");
+        rc = -ECONNRESET;
+    } else if (n > 0) {
+        if (n > FEED)
+            n = FEED;
+        rc = pirn_tls_bytes_put(&t->in, data, (size_t)n);
+        if (rc == 0)
+            rc = pirn_stream_consume(t->below, (size_t)n);
+        t->fed++;
+    }
+    stop_feeding(t);
+    return rc;
 }
 
-/* OpenSSL had to see more when it had been fed so often. */
+/* OpenSSL had to see more when it had been fed so often. That this is asked and the wait begun under one
+ * hold of the lock is what counts: else somebody feeds in between, takes the right again, and waits for a
+ * peer that waits for this call. */
 static int feed(struct tls *t, uint64_t fed, pirn_time deadline)
 {
-    int rc = pirn_mutex_lock(&t->feeding, deadline);
-    if (rc != 0)
-        return rc;
+    int rc = 0;
     pthread_mutex_lock(&t->lock);
-    bool again = t->fed != fed;
+    while (rc == 0 && t->feeding && t->fed == fed)
+        rc = wait_for_feeder(t, deadline);
+    if (rc == 0 && t->fed == fed) {
+        t->feeding = true;
+        rc = take_from_below(t, deadline);
+    }
     pthread_mutex_unlock(&t->lock);
-    rc = again ? 0 : take_from_below(t, deadline);
-    pirn_mutex_unlock(&t->feeding);
     return rc;
 }
 
@@ -272,8 +311,13 @@ void pirn_tls_discard(struct tls *t)
     const char *data;
     ssize_t n = 0;
     size_t gone = 0;
-    if (pirn_mutex_try_lock(&t->feeding) != 0)
-        return;                               /* somebody reads */
+    pthread_mutex_lock(&t->lock);
+    bool mine = !t->feeding; /* else somebody reads */
+    if (mine)
+        t->feeding = true;
+    pthread_mutex_unlock(&t->lock);
+    if (!mine)
+        return;
     bool shielded = pirn_shield_enter() == 0; /* a cancel is not for this */
     while (gone < DISCARD_MOST && (n = pirn_stream_peek(t->below, &data, 1, PIRN_NOW)) > 0) {
         pirn_stream_consume(t->below, (size_t)n);
@@ -281,7 +325,9 @@ void pirn_tls_discard(struct tls *t)
     }
     if (shielded)
         pirn_shield_leave();
-    pirn_mutex_unlock(&t->feeding);
+    pthread_mutex_lock(&t->lock);
+    stop_feeding(t);
+    pthread_mutex_unlock(&t->lock);
 }
 
 /* ---- Made and freed ---- */
@@ -292,7 +338,6 @@ struct tls *pirn_tls_new(pirn_tls_context *context, pirn_stream *below)
     if (t == NULL)
         return NULL;
     pthread_mutex_init(&t->lock, NULL);
-    pirn_mutex_init(&t->feeding);
     t->below = below;
     t->ssl = SSL_new(context->ctx);
     BIO *bio = t->ssl != NULL ? pirn_tls_bio_new(t) : NULL;

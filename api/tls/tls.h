@@ -16,8 +16,7 @@
  * errors, which is the thread's, is cleared before and read after each call of OpenSSL on the same thread.
  *
  * Field                       who may touch it
- * ssl, in, out, fed, wrote, error, broken, why   holders of the lock
- * feeding                     itself a lock: who has it takes ciphertext from below
+ * ssl, in, out, fed, wrote, error, broken, why, feeding, hungry   holders of the lock
  * alpn                        constant once the handshake is done
  * below                       constant
  */
@@ -53,15 +52,16 @@ struct bytes {
 struct tls {
     pthread_mutex_t lock;
     SSL *ssl;
-    struct bytes in, out; /* ciphertext: to be decrypted; to be given to the stream below */
-    uint64_t fed;         /* how often something came into in */
-    bool wrote;           /* something of the program's is among what went below */
-    int error;            /* of TLS, for good: nothing goes any more; or 0 */
-    int broken;           /* what writing below has met, for good; or 0 */
-    char *why;            /* error in words, or NULL */
-    pirn_mutex feeding;
-    pirn_stream *below; /* a reference, from the end of the handshake on */
-    char *alpn;         /* what was agreed on, or NULL */
+    struct bytes in, out;      /* ciphertext: to be decrypted; to be given to the stream below */
+    uint64_t fed;              /* how often something came into in */
+    bool wrote;                /* something of the program's is among what went below */
+    int error;                 /* of TLS, for good: nothing goes any more; or 0 */
+    int broken;                /* what writing below has met, for good; or 0 */
+    char *why;                 /* error in words, or NULL */
+    bool feeding;              /* somebody has the right to take ciphertext from below */
+    struct tls_hungry *hungry; /* who waits for it to be fed; engine.c */
+    pirn_stream *below;        /* a reference, from the end of the handshake on */
+    char *alpn;                /* what was agreed on, or NULL */
 };
 
 /* ---- bytes.c ---- */
