@@ -91,9 +91,9 @@ FIBER_NO_TSAN static inline void *fiber_switch(void **save_sp, const struct fibe
 #else
     (void)dying;
 #endif
-    bool cxx = __cxa_get_globals != NULL;
+    uintptr_t cxx = (uintptr_t)__cxa_get_globals;
     __asm__("" : "+r"(cxx)); /* gcc expects a weak symbol to be there, whatever it is told */
-    if (__builtin_expect(cxx, 0)) {
+    if (__builtin_expect(cxx != 0, 0)) {
         struct cxx_globals kept = fiber_keep_cxx();
         got = fiber_jump(save_sp, to, arg);
         fiber_put_cxx(kept);

@@ -10,7 +10,7 @@ trap 'rm -rf "$work"' EXIT
 
 flags="-std=gnu11 -D_GNU_SOURCE -O2 -Wall -Wextra -Werror -I. -Iapi/include"
 # shellcheck disable=SC2086 # flags are meant to be split
-$cross $flags -static tests/runtime/test_switch.c runtime/switch_aarch64.S -o "$work/switch"
+$cross $flags -static tests/runtime/test_switch.c runtime/context_aarch64.S -o "$work/switch"
 qemu-aarch64 "$work/switch"
 
 # liburing's and CK's headers are the same on every CPU; they come from this machine, after the

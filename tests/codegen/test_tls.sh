@@ -16,6 +16,8 @@ trap 'rm -rf "$work"' EXIT
 objdump -d --no-show-raw-insn "$BUILD_DIR/libpirn.so" | awk '
     /^[0-9a-f]+ <.*>:$/ { name = $2; gsub(/[<>:]/, "", name); sub(/\..*/, "", name) }
     (/%fs:/ && !/%fs:0x28/) || /__tls_get_addr/ { if (name == "pirn_self") own = 1; else reads[name] = 1 }
+    /jmp +\*%rcx/ && popped { switches[name] = 1 } # how runtime/context.h ends a switch
+    { popped = /pop +%rcx/ }
     /(call|j[a-z]+) +[0-9a-f]+ <[^+>]*>/ {
         target = $NF; gsub(/[<>]/, "", target); sub(/@plt|\..*/, "", target)
         if (target == "__errno_location") reads[name] = 1
@@ -23,7 +25,6 @@ objdump -d --no-show-raw-insn "$BUILD_DIR/libpirn.so" | awk '
     }
     END {
         if (!own) { print "pirn_self is not seen to read a thread-local: this test is blind"; exit 1 }
-        switches["pirn_context_switch"] = 1
         do {
             grown = 0
             for (edge in calls) {

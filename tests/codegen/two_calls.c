@@ -9,6 +9,6 @@ int two_calls(void **save_sp, void *to_sp);
 int two_calls(void **save_sp, void *to_sp)
 {
     const void *before = pirn_self();
-    pirn_context_switch(save_sp, to_sp, NULL);
+    context_switch(save_sp, to_sp, NULL);
     return before != (const void *)pirn_self();
 }

@@ -102,7 +102,7 @@ static void overflow(void)
     atomic_store(&pirn_overflow_describe, describe);
     if (pirn_overflow_thread_init() < 0 || pirn_overflow_install() < 0)
         _exit(5);
-    pirn_context_switch(&here, pirn_context_make(mine->top, entry), NULL);
+    context_switch(&here, pirn_context_make(mine->top, entry), NULL);
 }
 
 static const size_t frames[] = {200, 6 * 1024, 24 * 1024};

@@ -77,19 +77,25 @@ static void test_args(void)
  * cannot be told to give up its frame pointer.
  */
 #if defined(__x86_64__)
-#define WORDS 1 /* rbp: the others are the caller's business */
+#define WORDS 6 /* rbp, by the switch; rbx, r12 to r15, by the function it is in */
 __asm__(".text\n"
         ".type swap_filled, @function\n"
         "swap_filled:\n"
         "    pushq %rbx; pushq %rbp; pushq %r12; pushq %r13; pushq %r14; pushq %r15\n"
         "    pushq %rcx\n" /* out */
-        "    movq 0(%rdx), %rbp\n"
-        "    leaq 1f(%rip), %rax; pushq %rax; jmp pirn_context_switch\n"
-        "1:  popq %rcx\n"
-        "    movq %rbp, 0(%rcx)\n"
+        "    movq 0(%rdx), %rbp; movq 8(%rdx), %rbx; movq 16(%rdx), %r12\n"
+        "    movq 24(%rdx), %r13; movq 32(%rdx), %r14; movq 40(%rdx), %r15\n"
+        "    call just_switch\n"
+        "    popq %rcx\n"
+        "    movq %rbp, 0(%rcx); movq %rbx, 8(%rcx); movq %r12, 16(%rcx)\n"
+        "    movq %r13, 24(%rcx); movq %r14, 32(%rcx); movq %r15, 40(%rcx)\n"
         "    popq %r15; popq %r14; popq %r13; popq %r12; popq %rbp; popq %rbx\n"
         "    ret\n"
         ".size swap_filled, . - swap_filled\n");
+__attribute__((noinline, used)) static void just_switch(void **save_sp, void *to_sp)
+{
+    context_switch(save_sp, to_sp, NULL);
+}
 #elif defined(__aarch64__)
 #define WORDS 19 /* x19 to x29, d8 to d15 */
 __asm__(".text\n"

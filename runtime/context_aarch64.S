@@ -1,7 +1,7 @@
 /*
  * The context switch on aarch64. Its contract and the frame's layout are in context.h.
  *
- * It resumes with a br for the reason given in switch_x86_64.S, except where branch targets are
+ * It resumes with a br for the reason given in context.h, except where branch targets are
  * enforced: a return address carries no bti, and only ret may go there.
  */
 #if defined(__aarch64__) && defined(__LP64__)
