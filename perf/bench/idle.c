@@ -16,6 +16,10 @@
  *   variant=connections  of a server: connections.c
  *
  * The row fails if the moment came before all were waiting: a larger hold= helps.
+ *
+ * Where it goes: of 4,409 bytes 4,096 are the one page of its stack that is touched, 296 the task (all that one costs
+ * that has not begun); the rest is stacks' books and the deadline. Page tables, not among them: 321. To spawn and
+ * park one takes 7.8 us here; 0.2 if it does not begin: the rest is the page fault, mostly.
  */
 #include "perf/bench/bench.h"
 #include "perf/bench/rows.h"
