@@ -5,11 +5,32 @@
  * A spawn: takes a place (counts itself in `running`, or waits until it may); makes the task, which
  * is adopted before it can run: into the list, or, if the scope's cancel has begun meanwhile, cancelled
  * at once. So whoever cancels finds a child in the list, or the child finds the scope cancelled.
+ *
+ * Places under a limit
+ *   1. a spawn finds fewer running than the limit: the place is its, counted. Else it goes to the end of
+ *      the line, under the lock, and parks
+ *   2. who leaves gives the place away, under the lock: to the first in the line whose wait it can end.
+ *      `running` stays as it is; who has been claimed has the place, also if a cancel, or its deadline,
+ *      comes next. Whose wait had ended otherwise is passed over, and has no place to lose
+ *   3. nobody to take it: `running` goes down. So while the scope goes on, and anybody waits who can be
+ *      claimed, there is no free place, and nobody overtakes
+ *   4. a spawn that cannot use the place after all (no memory, a shutdown, the scope cancelled before it
+ *      came to run) leaves, as in 2
+ *   5. once the scope is cancelled no place is given away any more, and nobody gets into the line: the
+ *      next to leave, who cancels if nobody else, sends all home. They find no place, or a scope that is
+ *      cancelled: -ECANCELED, whatever has become of the scope since
+ * Each end wakes one. To wake all, who look again, was n * n / 2 wake-ups for n that wait.
  */
 #include <errno.h>
 
 #include "api/scope/scope.h"
 #include "runtime/debug.h"
+
+/* Who waits for a place under the limit. */
+struct applicant {
+    struct waiter waiter; /* first: a waiter in `spawners` is one */
+    bool placed;          /* under the lock: its place is counted */
+};
 
 static pirn_scope *scope_of(const struct pirn_task *t)
 {
@@ -75,18 +96,33 @@ static void claim_all(struct waiter **list, struct wakeups *wakeups)
         pirn_waiter_claim(waiter, wakeups);
 }
 
+static bool give_place(pirn_scope *s, struct wakeups *wakeups) /* under the lock */
+{
+    struct applicant *a;
+    while ((a = (struct applicant *)(void *)pirn_waiter_pop(&s->spawners)) != NULL) {
+        if (pirn_waiter_claim(&a->waiter, wakeups)) {
+            a->placed = true; /* a is there still: it takes the lock before it goes */
+            return true;
+        }
+    }
+    return false;
+}
+
 static void leave(pirn_scope *s, struct wakeups *wakeups) /* under the lock */
 {
+    if (s->cancelling)
+        claim_all(&s->spawners, wakeups);
+    else if (give_place(s, wakeups))
+        return;
     s->running--;
-    if (s->spawners != NULL)
-        claim_all(&s->spawners, wakeups); /* they look again, and again wait their turn */
     if (s->running == 0)
         claim_all(&s->closer, wakeups);
 }
 
 void pirn_scope_leave(pirn_scope *s)
 {
-    struct wakeups wakeups = WAKEUPS_INIT;
+    struct wakeups wakeups;
+    wakeups_init(&wakeups);
     lock_take(&s->lock);
     leave(s, &wakeups);
     lock_drop(&s->lock);
@@ -97,9 +133,10 @@ void pirn_scope_leave(pirn_scope *s)
 void pirn_scope_on_end(struct pirn_task *t)
 {
     pirn_scope *s = scope_of(t);
-    struct wakeups wakeups = WAKEUPS_INIT;
+    struct wakeups wakeups;
     int status = atomic_load_explicit(&t->base.status, memory_order_relaxed);
     bool failed = status < 0 && status != -ECANCELED;
+    wakeups_init(&wakeups);
     atomic_store_explicit(&t->base.seen, 1, memory_order_relaxed);
     if (failed)
         pirn_scope_note_failure(s, t, status);
@@ -123,34 +160,42 @@ void pirn_scope_adopt(struct pirn_task *t)
         pirn_wait_cancel(t, reason); /* it has not begun, and never will */
 }
 
+/* In the line, and without the lock, until there is a place. */
+static int wait_for_place(pirn_scope *s, struct wait *w, struct applicant *me, pirn_time deadline)
+{
+    int rc = pirn_wait_park(w, "scope place", deadline.ns);
+    lock_take(&s->lock);
+    pirn_waiter_unlink(&s->spawners, &me->waiter);
+    bool late = rc == 0 && s->cancelling;
+    lock_drop(&s->lock);
+    if (!late)
+        return rc;
+    if (me->placed)
+        pirn_scope_leave(s);
+    return -ECANCELED;
+}
+
 /* Takes a place under the limit, waiting for one if need be. */
 static int take_place(pirn_scope *s, pirn_time deadline)
 {
-    for (;;) {
-        struct wait w;
-        int rc = pirn_wait_enter(&w);
-        if (rc != 0)
-            return rc;
-        if (w.task == NULL)
-            return pirn_misuse("pirn_scope_spawn", -EPERM);
-        lock_take(&s->lock);
-        bool room = s->limit == 0 || s->running < s->limit;
-        rc = s->over ? -EINVAL : s->cancelling ? -ECANCELED : 0;
-        if (rc == 0 && room)
-            s->running++;
-        else if (rc == 0)
-            pirn_wait_link(&w, &s->spawners);
-        lock_drop(&s->lock);
-        if (rc != 0 || room)
-            return rc;
-        rc = pirn_wait_park(&w, "scope place", deadline.ns);
-        if (rc != 0) {
-            lock_take(&s->lock);
-            pirn_waiter_unlink(&s->spawners, w.waiter);
-            lock_drop(&s->lock);
-            return rc;
-        }
+    struct wait w;
+    struct applicant me = {.placed = false};
+    int rc = pirn_wait_enter(&w);
+    if (rc != 0)
+        return rc;
+    if (w.task == NULL)
+        return pirn_misuse("pirn_scope_spawn", -EPERM);
+    lock_take(&s->lock);
+    bool room = s->limit == 0 || s->running < s->limit;
+    rc = s->over ? -EINVAL : s->cancelling ? -ECANCELED : 0;
+    if (rc == 0 && room) {
+        s->running++;
+    } else if (rc == 0) {
+        w.waiter = &me.waiter;
+        pirn_wait_link(&w, &s->spawners);
     }
+    lock_drop(&s->lock);
+    return rc != 0 || room ? rc : wait_for_place(s, &w, &me, deadline);
 }
 
 static int try_spawn(pirn_scope *s, pirn_task **ret_task, const pirn_spawn_config *config,

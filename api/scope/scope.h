@@ -29,7 +29,6 @@
  *           allocate the task's extra part; a request, sent once, is asyncio's way
  *   leaving bounds in any order    a wait would then be inside a scope opened later, and cancelled by
  *           its failures: whose -ECANCELED that is nobody could say
- *   waking the children's spawners by their places, not all at once    they are few
  */
 #ifndef PIRN_API_SCOPE_SCOPE_H
 #define PIRN_API_SCOPE_SCOPE_H
@@ -52,7 +51,7 @@ struct pirn_scope {
     struct task_owner owner; /* first: a task's owner is a scope */
     struct lock lock;
     unsigned limit;
-    unsigned running; /* children, who is about to spawn one, who cancels */
+    unsigned running; /* children; who has a place for one, awake or not; who cancels */
     struct pirn_task *children, *told, *failed, *last_failed;
     unsigned failures;  /* the body's among them */
     unsigned body_at;   /* failures before the body's */
@@ -61,7 +60,7 @@ struct pirn_scope {
     int first_error;
     bool cancelling, over;
     const char *reason;
-    struct waiter *spawners; /* wait for a place under the limit */
+    struct waiter *spawners; /* applicants (children.c): the line for a place under the limit */
     struct waiter *closer;
     struct bound bound;
     int result; /* of the wait that is over */

@@ -33,8 +33,8 @@ typedef struct pirn_scope pirn_scope;
  * the last opened first. [coroutine; does not suspend] -EINVAL, -EPERM, -ENOMEM. */
 PIRN_API PIRN_MUST_USE int pirn_scope_open(pirn_scope **ret_scope, int limit);
 
-/* A child of the scope; with a limit, waits until fewer than that many are running. Called by the body,
- * a child, or whoever knows that the scope is not closed yet.
+/* A child of the scope; with a limit, waits until fewer than that many are running, in the order of
+ * arrival. Called by the body, a child, or whoever knows that the scope is not closed yet.
  * [coroutine; suspends if limited] -ETIMEDOUT, -ECANCELED (the scope is cancelled, or the caller; if
  * that was a request it has been taken: give up with pirn_scope_fail), -EINVAL (also: the wait is over),
  * and what pirn_spawn returns.
