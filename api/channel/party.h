@@ -26,6 +26,7 @@
 #include <string.h>
 
 #include "runtime/wait.h"
+#include "runtime/worker.h"
 
 enum party_state {
     PARTY_WAITS,
@@ -153,6 +154,15 @@ static inline int party_wait(struct party *p, struct wait *w, struct lock *lock,
     return rc;
 }
 
+/* Puts it in line and drops the lock; then as party_wait. */
+static inline int party_stand_in_line(struct party *p, struct wait *w, struct lock *lock,
+                                      struct waiter **list, const char *what, pirn_time deadline)
+{
+    party_link(p, w, list);
+    lock_drop(lock);
+    return party_wait(p, w, lock, list, what, deadline);
+}
+
 /* An element from here to there; one of no bytes may be nowhere. */
 static inline void copy_item(void *to, const void *from, size_t size)
 {
@@ -162,6 +172,16 @@ static inline void copy_item(void *to, const void *from, size_t size)
         memcpy(to, from, sizeof(uint64_t));
     else if (size != 0)
         memcpy(to, from, size);
+}
+
+/* After the lock: an item from or to a coroutine that party_claim_coroutine has claimed, parked or not. */
+static inline void party_pass(struct party *peer, struct pirn_task *parked, void *to,
+                              const void *from, size_t size, int result, struct worker *worker)
+{
+    copy_item(to, from, size);
+    party_finish(peer, result);
+    if (parked != NULL)
+        pirn_worker_ready_here(worker, parked);
 }
 
 /* What is left to do when the lock has been dropped: a copy from one party's place to the other's. */

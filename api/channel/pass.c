@@ -107,10 +107,8 @@ static inline int meet(struct core *c, struct waiter **list, void *item, bool gi
         return -EAGAIN;
     size_t size = c->elem_size;
     lock_drop(&c->lock);
-    copy_item(give ? peer->item : item, give ? item : peer->item, size);
-    party_finish(peer, give ? 1 : 0);
-    if (parked != NULL)
-        pirn_worker_ready_here(self->worker, parked);
+    party_pass(peer, parked, give ? peer->item : item, give ? item : peer->item, size, give ? 1 : 0,
+               self->worker);
     return give ? 0 : 1;
 }
 
@@ -118,12 +116,9 @@ static inline int meet(struct core *c, struct waiter **list, void *item, bool gi
 static inline int stand_in_line(pirn_channel *channel, struct waiter **list, void *item,
                                 struct wait *w, const char *what, pirn_time deadline)
 {
-    struct lock *lock = &channel->core->lock;
     struct party me;
     party_init(&me, item, channel);
-    party_link(&me, w, list);
-    lock_drop(lock);
-    return party_wait(&me, w, lock, list, what, deadline);
+    return party_stand_in_line(&me, w, &channel->core->lock, list, what, deadline);
 }
 
 /* The rest of a send: what is not simply room in the ring. self: NULL, or the channel is locked and the

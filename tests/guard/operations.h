@@ -132,6 +132,72 @@ static void end_channel(void)
     pirn_channel_release(fro);
 }
 
+/* ---- A queue: an item that is there, and one that is waited for, there and back -------------- */
+
+static pirn_queue *queue, *other_queue;
+static int64_t item; /* the next one */
+
+static void run_queue(int n)
+{
+    for (int i = 0; i < n; i++) {
+        CHECK_OK(pirn_queue_put(queue, &item, PIRN_NEVER));
+        CHECK_OK(pirn_queue_get(queue, &item, PIRN_NEVER));
+    }
+}
+
+static void begin_queue(int n)
+{
+    pirn_queue_config config = PIRN_QUEUE_CONFIG_INIT;
+    (void)n;
+    config.elem_size = sizeof(item);
+    item = 0;
+    CHECK_OK(pirn_queue_new(&queue, &config));
+    run_queue(1); /* the node that it keeps */
+    other_queue = queue;
+    CHECK_OK(pirn_queue_new(&queue, &config));
+    run_queue(1);
+}
+
+static void end_queue(void)
+{
+    pirn_queue_release(queue);
+    pirn_queue_release(other_queue);
+}
+
+static int pong_queues(void *arg)
+{
+    (void)arg;
+    int64_t ball;
+    while (pirn_queue_get(queue, &ball, PIRN_NEVER) == 0) {
+        ball++;
+        CHECK_OK(pirn_queue_put(other_queue, &ball, PIRN_NEVER));
+    }
+    return 0;
+}
+
+static void begin_queue_hop(int n)
+{
+    begin_queue(n);
+    partner = support_spawn(pong_queues, NULL);
+}
+
+static void run_queue_hop(int n)
+{
+    int64_t before = item;
+    for (int i = 0; i < n; i++) {
+        CHECK_OK(pirn_queue_put(queue, &item, PIRN_NEVER));
+        CHECK_OK(pirn_queue_get(other_queue, &item, PIRN_NEVER));
+    }
+    CHECK_EQ(item, before + n);
+}
+
+static void end_queue_hop(void)
+{
+    CHECK_OK(pirn_queue_shutdown(queue, PIRN_QUEUE_DRAIN));
+    CHECK_OK(support_join(partner));
+    end_queue();
+}
+
 /* ---- Mutex: free, and passed to and fro ---------------------------------------------------- */
 
 static pirn_mutex mutex = PIRN_MUTEX_INIT;
@@ -259,6 +325,8 @@ static const struct operation operations[] = {
     {"spawn_await", 1, no_scene, run_spawn, nothing_to_end},
     {"spawn_many", 1, no_scene, run_spawn_many, nothing_to_end},
     {"channel_hop", 2, begin_channel, run_channel, end_channel},
+    {"queue", 1, begin_queue, run_queue, end_queue},
+    {"queue_hop", 2, begin_queue_hop, run_queue_hop, end_queue_hop},
     {"mutex", 1, no_scene, run_mutex, nothing_to_end},
     {"mutex_passed", 2, begin_mutex_passed, run_mutex_passed, end_partner},
     {"timer_both", 1, begin_timers, arm_and_cancel, nothing_to_end},
