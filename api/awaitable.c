@@ -33,10 +33,17 @@ pirn_awaitable *pirn_retain(pirn_awaitable *awaitable)
     return awaitable;
 }
 
-static int release_task(struct pirn_task *t)
+/* Of a live task: the runtime's references, and its thread's. */
+static uint32_t own_refs(const struct pirn_task *t)
 {
-    uint32_t others = (t->flags & PIRN_PINNED) != 0 ? 2 : 1; /* the runtime's, and its thread's */
-    if (t->owner != NULL) {                                  /* a scope's: it is waited for there */
+    return (t->flags & PIRN_PINNED) != 0 ? 2 : 1;
+}
+
+/* runs_on: what has begun, or will, may run on unowned; else that is refused. */
+static int release_task(struct pirn_task *t, bool runs_on)
+{
+    uint32_t others = own_refs(t);
+    if (t->owner != NULL) { /* a scope's: it is waited for there */
         pirn_task_unref(t);
         return 0;
     }
@@ -45,11 +52,12 @@ static int release_task(struct pirn_task *t)
     uint32_t refs = atomic_load_explicit(&t->base.refs, memory_order_relaxed);
     do {
         if ((refs & ~AWAITABLE_JOINED) <= others + 1 && !task_has_ended(t)) {
-            if ((t->flags & TASK_TIMED) != 0 || !pirn_task_withdraw(t))
+            bool never = (t->flags & TASK_TIMED) == 0 && pirn_task_withdraw(t);
+            if (!never && !runs_on)
                 return pirn_misuse("pirn_release", -EBUSY);
-            if (t->rt->debug)
+            if (never && t->rt->debug)
                 pirn_debug_never_awaited(t);
-            pirn_task_unref(t); /* nobody is left to begin it */
+            pirn_task_unref(t); /* if it has not begun, nobody is left to begin it */
             return 0;
         }
         if (refs == 1)
@@ -67,8 +75,29 @@ int pirn_release(pirn_awaitable *awaitable)
     if (awaitable == NULL)
         return -EINVAL;
     if (task_of(awaitable) != NULL)
-        return release_task(task_of(awaitable));
+        return release_task(task_of(awaitable), false);
     pirn_awaitable_unref(awaitable);
+    return 0;
+}
+
+/* If the runtime's are all, whoever calls has none: what it has is borrowed. */
+static bool is_owned(const struct pirn_task *t)
+{
+    /* acquire: the look at its end comes after */
+    uint32_t refs = atomic_load_explicit(&t->base.refs, memory_order_acquire);
+    return (refs & ~AWAITABLE_JOINED) > own_refs(t) || task_has_ended(t);
+}
+
+int pirn_detach(pirn_task *task)
+{
+    struct pirn_task *t = task_of(task);
+    if (t == NULL)
+        return -EINVAL;
+    if (!is_owned(t))
+        return pirn_misuse("pirn_detach", -EPERM);
+    if ((t->flags & TASK_PREPARED) != 0)
+        return release_task(t, true);
+    pirn_task_unref(t);
     return 0;
 }
 

@@ -26,27 +26,6 @@ int pirn_spawn_with(pirn_task **ret_task, const pirn_spawn_config *config, pirn_
     return rc;
 }
 
-/* A task that has not ended has its runtime's reference, and a pinned one its thread's. If that is all, whoever
- * calls has none: what it has is borrowed. */
-static bool is_owned(const struct pirn_task *t)
-{
-    uint32_t others = (t->flags & PIRN_PINNED) != 0 ? 2 : 1;
-    /* acquire: the look at its end comes after */
-    uint32_t refs = atomic_load_explicit(&t->base.refs, memory_order_acquire);
-    return (refs & ~AWAITABLE_JOINED) > others || task_has_ended(t);
-}
-
-int pirn_detach(pirn_task *task)
-{
-    struct pirn_task *t = task_of(task);
-    if (t == NULL)
-        return -EINVAL;
-    if (!is_owned(t))
-        return pirn_misuse("pirn_detach", -EPERM);
-    pirn_task_unref(t);
-    return 0;
-}
-
 pirn_task *pirn_current(void)
 {
     struct pirn_task *t = pirn_current_task();

@@ -296,10 +296,10 @@ static const struct object_ops gather_ops = {cancel_parts, free_gather, false, N
 /* The caller's reference to something that nobody will await for it: a task that runs goes on. */
 static void give_up(pirn_awaitable *a)
 {
-    struct pirn_task *t = task_of(a);
-    bool may_run = t != NULL && (t->flags & TASK_PREPARED) == 0;
-    if (may_run || pirn_release(a) == -EBUSY)
+    if (task_of(a) != NULL)
         pirn_detach(a);
+    else
+        pirn_release(a);
 }
 
 int pirn_gather(pirn_awaitable **ret_gather, pirn_awaitable *const *items, size_t n, unsigned flags)

@@ -216,7 +216,7 @@ PIRN_API PIRN_MUST_USE int pirn_spawn_with(pirn_task **ret_task, const pirn_spaw
 
 /*
  * A coroutine that does not run yet: pirn_start begins it, and so does the first await (as a coroutine
- * object of asyncio's). Released without either it never runs, and its arg_drop is called. As
+ * object of asyncio's). Released or detached without either it never runs, and its arg_drop is called. As
  * pirn_spawn_with otherwise; not pinned (-EINVAL). pirn_start: -EALREADY, -EINVAL.
  */
 PIRN_API PIRN_MUST_USE int pirn_coroutine_new(pirn_task **ret_task, const pirn_spawn_config *config,
@@ -261,7 +261,8 @@ PIRN_API PIRN_MUST_USE int pirn_timer_arm(pirn_timer *timer, pirn_time when);
 PIRN_API int pirn_timer_cancel(pirn_timer *timer);
 
 /* Lets the task run on unowned; the caller's reference is given up. An error it ends with is
- * reported with its name. [anywhere] -EINVAL; -EPERM: nobody has a reference to it, so neither has the caller.
+ * reported with its name. A coroutine that has not begun, and whose last reference this is, never will: nobody
+ * could begin it any more (start it first). [anywhere] -EINVAL; -EPERM: nobody has a reference to it, so neither has the caller.
  * (What pirn_current returns is borrowed: a task that is to let go of itself needs a handle it was given. If
  * others have references, one of theirs would be given up unnoticed.) */
 PIRN_API int pirn_detach(pirn_task *task);

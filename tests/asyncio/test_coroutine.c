@@ -124,7 +124,8 @@ static int never_begun(void *arg)
     CHECK_EQ(support_join(task), -ECANCELED);
     check(&one[3], 0);
 
-    CHECK_OK(pirn_detach(make(NULL, &one[4]))); /* until the end of the run */
+    CHECK_OK(pirn_detach(make(NULL, &one[4]))); /* not at the end of the run: now */
+    support_until(&one[4].dropped, 1);
 
     task = make(NULL, &one[5]); /* behind another one, where it can be called on this stack */
     CHECK_OK(pirn_cancel(task, "before"));
@@ -133,6 +134,19 @@ static int never_begun(void *arg)
     CHECK_OK(pirn_start(behind));
     CHECK_EQ(support_join(task), -ECANCELED);
     CHECK_EQ(support_join(behind), 7);
+
+    task = make(NULL, &one[6]); /* detached by one who is not the last */
+    CHECK(pirn_retain(task) == task);
+    CHECK_OK(pirn_detach(task));
+    CHECK_OK(pirn_yield());
+    CHECK_EQ(atomic_load(&one[6].dropped), 0);
+    CHECK_OK(pirn_detach(task));
+    support_until(&one[6].dropped, 1);
+
+    pirn_stats stats = {.size = sizeof(stats)}; /* and nothing of them is left */
+    do
+        CHECK_OK(pirn_stats_get(NULL, &stats));
+    while (stats.tasks_live > 1 && pirn_yield() == 0);
     return 0;
 }
 
@@ -140,9 +154,9 @@ START_TEST(s39_never_begun_never_runs)
 {
     FOR_WORKERS(w)
     for (int i = 0; i < support_rounds(100); i++) {
-        struct one one[6] = {0};
+        struct one one[7] = {0};
         CHECK_OK(support_run(w, never_begun, one));
-        for (int k = 0; k < 6; k++)
+        for (int k = 0; k < 7; k++)
             check(&one[k], 0);
     }
 }
@@ -194,6 +208,7 @@ enum act {
     AWAIT,
     CANCEL,
     RELEASE,
+    DETACH,
     ACTS
 };
 
@@ -217,6 +232,8 @@ static int perform(struct duel *d, int who)
         return status;
     case CANCEL:
         return pirn_cancel(d->task, NULL);
+    case DETACH:
+        return pirn_detach(d->task);
     case RELEASE:
     case ACTS:
         break;
@@ -241,7 +258,8 @@ static int judge(struct duel *d, struct one *one)
 {
     enum act other = d->act[1];
     int ran;
-    if (other == RELEASE) { /* each had a reference, and the last one went */
+    if (d->act[0] == RELEASE ||
+        d->act[0] == DETACH) { /* each had a reference, and the last one went */
         CHECK(d->rc[0] == 0 && d->rc[1] == 0);
         support_until(&one->dropped, 1);
         check(one, 0);
@@ -262,6 +280,8 @@ static int judge(struct duel *d, struct one *one)
             CHECK_OK(d->rc[1]);
         if (d->rc[1] != 0)
             CHECK(ran && d->rc[1] == -EALREADY);
+    } else if (other == DETACH) {
+        CHECK(ran && d->rc[0] == 0 && d->rc[1] == 0); /* its own reference: there is another */
     } else {
         CHECK(ran && d->rc[1] == 7);
     }
@@ -269,8 +289,8 @@ static int judge(struct duel *d, struct one *one)
 }
 
 static const enum act duels[][2] = {
-    {START, START}, {START, CANCEL}, {AWAIT, CANCEL},
-    {START, AWAIT}, {AWAIT, AWAIT},  {RELEASE, RELEASE},
+    {START, START},  {START, CANCEL},    {AWAIT, CANCEL},   {START, AWAIT},   {AWAIT, AWAIT},
+    {START, DETACH}, {RELEASE, RELEASE}, {RELEASE, DETACH}, {DETACH, DETACH},
 };
 enum {
     DUELS = sizeof(duels) / sizeof(duels[0])
@@ -288,7 +308,7 @@ static int fight(void *arg)
         d.task = make(NULL, &one);
         d.act[0] = duels[k][0];
         d.act[1] = duels[k][1];
-        if (d.act[1] == AWAIT || d.act[1] == RELEASE)
+        if (d.act[1] == AWAIT || d.act[1] == RELEASE || d.act[1] == DETACH)
             pirn_retain(d.task);
         support_meet(&d.meet);
         d.rc[0] = perform(&d, 0);
@@ -310,7 +330,7 @@ static int fight(void *arg)
 
 START_TEST(s39_begun_once_by_two_threads_at_once)
 {
-    int rounds = support_rounds(24000) / 3;
+    int rounds = support_rounds(36000) / 3;
     FOR_WORKERS(w)
     CHECK_OK(support_run(w, fight, &rounds));
 }
