@@ -5,6 +5,11 @@
  * Who is told that a timer has gone off counts on the call, its memory perhaps: so the task begins also if the
  * end of the run has asked it to end by then, and hears of that in its first wait.
  *
+ * Nor is the call lost for want of a stack: the task is put off, by a millisecond each time (its operation,
+ * which it has no use for yet, is armed to launch it again), until there is one, or the waits of the run
+ * fail: then it ends with -ENOMEM, which is reported. If there is no memory for that deadline either, it goes to
+ * the end of the inject queue: the worker is busy then, but nothing is lost.
+ *
  * Rejected: to make it after the lock has been dropped. Then the timer would still be in use by someone
  * while its program finds that it has gone off, arms it again, or frees it.
  */
@@ -12,8 +17,10 @@
 
 #include <errno.h>
 
+#include "io/clock.h"
 #include "runtime/runtime.h"
 #include "runtime/task.h"
+#include "runtime/worker.h"
 
 struct op *pirn_timer_due(struct op *op)
 {
@@ -30,4 +37,18 @@ struct op *pirn_timer_due(struct op *op)
         return rc == -ESHUTDOWN ? op : NULL;
     t->op.kind = OP_LAUNCH;
     return &t->op;
+}
+
+bool pirn_timer_postpone(struct worker *w, struct pirn_task *t)
+{
+    enum {
+        A_LITTLE_NS = 1000000
+    };
+    if (atomic_load_explicit(&t->rt->failing, memory_order_relaxed) != 0)
+        return false;
+    uint32_t gen = cell_gen(cell_load(&t->cell)); /* of its first wait, which is to come */
+    t->op.kind = OP_LAUNCH;
+    if (pirn_worker_arm(w, &t->op, OP_TIMER, gen, clock_now() + A_LITTLE_NS) != 0)
+        pirn_inject_task(t->rt, t);
+    return true; /* t may be running by now */
 }

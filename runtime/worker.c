@@ -58,16 +58,16 @@ static void end_unstarted(struct worker *w, struct pirn_task *t, int status)
         pirn_strand_leave(w, strand);
 }
 
-/* Binds a stack to a task that is about to run for the first time. False: it ended instead. */
+/* Binds a stack to a task that is about to run for the first time. False: it ended instead, or comes later. */
 static bool start(struct worker *w, struct pirn_task *t)
 {
     int rc = task_begins(t);
     if (rc == 0)
         rc = pirn_stack_get(&w->rt->stacks, &w->stacks, t->stack_size, &t->stack);
-    if (rc != 0) {
+    if (rc != 0 && ((t->flags & TASK_DUE) == 0 || !pirn_timer_postpone(w, t)))
         end_unstarted(w, t, rc);
+    if (rc != 0)
         return false;
-    }
     task_set_started(t, STARTED);
     w->born_tick = atomic_load_explicit(&w->tick, memory_order_relaxed);
     w->born_tail = atomic_load_explicit(&w->q.tail, memory_order_relaxed);

@@ -1,0 +1,214 @@
+/*
+ * Timers that are due while there are no stacks: each call is made, later, once. Stacks fail as the kernel
+ * refuses their guards (the rules of io/sys.c, read once by a process: so this program runs itself), for half
+ * of them, at random; or for all but main's. Those whose time has come may get that at the end of the run; if
+ * not they are given up when the grace is over, and reported.
+ */
+#include "tests/support.h"
+
+#ifndef PIRN_HARD
+
+int main(void)
+{
+    return 77; /* the rules are compiled in hard builds only */
+}
+
+#else
+
+#include <stdio.h>
+#include <sys/wait.h>
+
+enum {
+    TIMERS = 400,
+    FEW = 20,
+    NO_MAIN = 75 /* exit status: there was no stack for main either */
+};
+
+struct timers {
+    pirn_timer timer[TIMERS];
+    atomic_int calls[TIMERS];
+    atomic_int called;
+    pirn_future *gate;
+};
+
+static struct timers all;
+
+/* Keeps its stack until all have been called: so each needs a fresh one. */
+static int called(void *arg)
+{
+    atomic_int *calls = arg;
+    CHECK_EQ(atomic_fetch_add(calls, 1), 0);
+    atomic_fetch_add(&all.called, 1);
+    return pirn_future_await(all.gate, NULL, NULL, PIRN_NEVER);
+}
+
+static void arm(int n)
+{
+    memset(&all, 0, sizeof(all));
+    CHECK_OK(pirn_future_new(&all.gate));
+    for (int i = 0; i < n; i++) {
+        CHECK_OK(pirn_timer_init(&all.timer[i], NULL, called, &all.calls[i]));
+        CHECK_OK(pirn_timer_arm(&all.timer[i], pirn_after_us(10 * i)));
+    }
+}
+
+/* ---- Half of the stacks fail ------------------------------------------------------------------- */
+
+static int come_later(void *arg)
+{
+    pirn_stats stats = {.size = sizeof(stats)};
+    (void)arg;
+    arm(TIMERS);
+    support_until(&all.called, TIMERS);
+    for (int i = 0; i < TIMERS; i++)
+        CHECK_EQ(pirn_timer_cancel(&all.timer[i]), -EALREADY);
+    CHECK_OK(pirn_future_set(all.gate, 0, NULL));
+    do
+        CHECK_OK(pirn_stats_get(NULL, &stats));
+    while (stats.tasks_live > 1 && pirn_yield() == 0); /* those, and no others */
+    CHECK_EQ(atomic_load(&all.called), TIMERS);
+    CHECK_OK(pirn_release(all.gate));
+    return 0;
+}
+
+static int some_fail(void)
+{
+    FOR_WORKERS(w)
+    {
+        pirn_config config = PIRN_CONFIG_INIT;
+        config.workers = w;
+        for (int i = 0; i < 5; i++) {
+            int status = 0, rc;
+            do /* main needs a stack, too */
+                rc = pirn_run_with(&config, come_later, NULL, &status);
+            while (rc == -ENOMEM);
+            CHECK_OK(rc);
+            CHECK_OK(status);
+        }
+    }
+    return 0;
+}
+
+/* ---- All of them, to the end --------------------------------------------------------------------- */
+
+static int ends_before(void *arg)
+{
+    pirn_stats stats = {.size = sizeof(stats)};
+    (void)arg;
+    arm(FEW);
+    do { /* all have come due, and wait for their stacks */
+        CHECK_OK(pirn_sleep(pirn_after_ms(1)));
+        CHECK_OK(pirn_stats_get(NULL, &stats));
+    } while (stats.tasks_live < FEW + 1);
+    CHECK_EQ(atomic_load(&all.called), 0);
+    for (int i = 0; i < FEW; i++)
+        CHECK_EQ(pirn_timer_cancel(&all.timer[i]), -EALREADY);
+    return 0;
+}
+
+/* They run on main's, once it has ended. */
+static int one_comes_free(void)
+{
+    pirn_config config = PIRN_CONFIG_INIT;
+    int status = 0;
+    config.workers = 1;
+    int rc = pirn_run_with(&config, ends_before, NULL, &status);
+    if (rc == -ENOMEM)
+        return NO_MAIN;
+    CHECK_OK(rc);
+    CHECK_OK(status);
+    CHECK_EQ(atomic_load(&all.called), FEW);
+    CHECK_OK(pirn_release(all.gate));
+    return 0;
+}
+
+/* Main's is too large to be another's. */
+static int none_comes_free(void)
+{
+    support_report report = SUPPORT_REPORT_INIT;
+    pirn_config config = PIRN_CONFIG_INIT;
+    pirn_spawn_config large = PIRN_SPAWN_CONFIG_INIT;
+    pirn_runtime *rt;
+    int status = 0;
+    config.workers = 1;
+    config.grace = pirn_span_ms(20);
+    config.report = support_report_line;
+    config.report_user = &report;
+    large.stack_size = 1 << 20;
+    CHECK_OK(pirn_runtime_new(&rt, &config));
+    int rc = pirn_runtime_run_until_complete_with(rt, &large, ends_before, NULL, &status);
+    CHECK_OK(pirn_runtime_free(rt));
+    if (rc == -ENOMEM)
+        return NO_MAIN;
+    CHECK_OK(rc);
+    CHECK_OK(status);
+    CHECK_EQ(atomic_load(&all.called), 0);
+    CHECK_EQ(support_reported(&report, "nobody looked"), FEW);
+    CHECK_OK(pirn_release(all.gate));
+    return 0;
+}
+
+/* ---- The cases ------------------------------------------------------------------------------------ */
+
+/* This program again, with those rules: its exit status. */
+static int suffer(const char *rules, const char *which)
+{
+    int status;
+    fflush(NULL);
+    pid_t pid = fork();
+    CHECK_GE(pid, 0);
+    if (pid == 0) {
+        setenv("PIRN_FAULT", rules, 1);
+        setenv("PIRN_TEST_FAULT_CASE", which, 1);
+        support_alarm(120);
+        execl("/proc/self/exe", "timer_stack", (char *)NULL);
+        _exit(126);
+    }
+    CHECK_EQ(waitpid(pid, &status, 0), pid);
+    return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+/* A stack's guard is made by mprotect, if not by madvise. */
+START_TEST(s102_a_timer_waits_for_a_stack)
+{
+    CHECK_OK(suffer("madvise:EINVAL,mprotect:ENOMEM:1/2", "some"));
+}
+END_TEST
+
+/* Main gets the last one. */
+static void suffer_all(const char *which)
+{
+    int status = NO_MAIN;
+    for (int first = 2; status == NO_MAIN; first++) { /* the first to fail */
+        char rules[64];
+        snprintf(rules, sizeof(rules), "madvise:EINVAL,mprotect:ENOMEM:@%d+", first);
+        status = suffer(rules, which);
+    }
+    CHECK_OK(status);
+}
+
+START_TEST(s102_timers_without_stacks_get_mains)
+{
+    suffer_all("free");
+}
+END_TEST
+
+START_TEST(s102_timers_without_stacks_end_with_the_grace)
+{
+    suffer_all("none");
+}
+END_TEST
+
+int main(void)
+{
+    const TTest *tests[] = {s102_a_timer_waits_for_a_stack, s102_timers_without_stacks_get_mains,
+                            s102_timers_without_stacks_end_with_the_grace};
+    const char *which = getenv("PIRN_TEST_FAULT_CASE");
+    if (which == NULL)
+        return support_main("timer_stack", tests, sizeof(tests) / sizeof(tests[0]));
+    return strcmp(which, "some") == 0   ? some_fail()
+           : strcmp(which, "free") == 0 ? one_comes_free()
+                                        : none_comes_free();
+}
+
+#endif
