@@ -5,6 +5,7 @@
  * not they are given up when the grace is over, and reported.
  */
 #include "tests/support.h"
+#include "tests/support/memory.h"
 
 #ifndef PIRN_HARD
 
@@ -15,12 +16,14 @@ int main(void)
 
 #else
 
+#include <limits.h>
 #include <stdio.h>
 #include <sys/wait.h>
 
 enum {
     TIMERS = 400,
     FEW = 20,
+    MORE = 10000,
     NO_MAIN = 75 /* exit status: there was no stack for main either */
 };
 
@@ -106,13 +109,37 @@ static int ends_before(void *arg)
     return 0;
 }
 
+/* And no memory for the deadlines by which they are put off. */
+static int ends_without_memory(void *arg)
+{
+    static pirn_timer more[MORE];
+    int n = 0;
+    CHECK_OK(ends_before(arg));
+    support_memory_fail(1, INT_MAX);
+    for (pirn_time end = pirn_after_ms(20); pirn_now().ns < end.ns;) {
+        int rc = 0;
+        while (n < MORE && rc == 0) { /* takes each place that has become free */
+            CHECK_OK(pirn_timer_init(&more[n], NULL, called, NULL));
+            rc = pirn_timer_arm(&more[n], pirn_after_s(3600));
+            n += rc == 0;
+        }
+        CHECK_EQ(rc, -ENOMEM);
+        CHECK_OK(pirn_yield());
+    }
+    CHECK_GE(support_memory_works(), 1);
+    CHECK_EQ(atomic_load(&all.called), 0);
+    for (int i = 0; i < n; i++)
+        CHECK_OK(pirn_timer_cancel(&more[i]));
+    return 0;
+}
+
 /* They run on main's, once it has ended. */
-static int one_comes_free(void)
+static int one_comes_free(pirn_fn fn)
 {
     pirn_config config = PIRN_CONFIG_INIT;
     int status = 0;
     config.workers = 1;
-    int rc = pirn_run_with(&config, ends_before, NULL, &status);
+    int rc = pirn_run_with(&config, fn, NULL, &status);
     if (rc == -ENOMEM)
         return NO_MAIN;
     CHECK_OK(rc);
@@ -193,6 +220,12 @@ START_TEST(s102_timers_without_stacks_get_mains)
 }
 END_TEST
 
+START_TEST(s102_timers_without_stacks_or_deadlines_get_mains)
+{
+    suffer_all("memory");
+}
+END_TEST
+
 START_TEST(s102_timers_without_stacks_end_with_the_grace)
 {
     suffer_all("none");
@@ -202,13 +235,15 @@ END_TEST
 int main(void)
 {
     const TTest *tests[] = {s102_a_timer_waits_for_a_stack, s102_timers_without_stacks_get_mains,
+                            s102_timers_without_stacks_or_deadlines_get_mains,
                             s102_timers_without_stacks_end_with_the_grace};
     const char *which = getenv("PIRN_TEST_FAULT_CASE");
     if (which == NULL)
         return support_main("timer_stack", tests, sizeof(tests) / sizeof(tests[0]));
-    return strcmp(which, "some") == 0   ? some_fail()
-           : strcmp(which, "free") == 0 ? one_comes_free()
-                                        : none_comes_free();
+    return strcmp(which, "some") == 0     ? some_fail()
+           : strcmp(which, "free") == 0   ? one_comes_free(ends_before)
+           : strcmp(which, "memory") == 0 ? one_comes_free(ends_without_memory)
+                                          : none_comes_free();
 }
 
 #endif
