@@ -48,7 +48,9 @@ bool pirn_timer_postpone(struct worker *w, struct pirn_task *t)
         return false;
     uint32_t gen = cell_gen(cell_load(&t->cell)); /* of its first wait, which is to come */
     t->op.kind = OP_LAUNCH;
-    if (pirn_worker_arm(w, &t->op, OP_TIMER, gen, clock_now() + A_LITTLE_NS) != 0)
+    if (pirn_worker_arm(w, &t->op, OP_TIMER, gen, clock_now() + A_LITTLE_NS) != 0) {
+        t->op.kind = 0;
         pirn_inject_task(t->rt, t);
+    }
     return true; /* t may be running by now */
 }

@@ -263,7 +263,8 @@ PIRN_API int pirn_timer_cancel(pirn_timer *timer);
 
 /* Lets the task run on unowned; the caller's reference is given up. An error it ends with is
  * reported with its name. A coroutine that has not begun, and whose last reference this is, never will: nobody
- * could begin it any more (start it first). [anywhere] -EINVAL; -EPERM: nobody has a reference to it, so neither has the caller.
+ * could begin it any more (start it first).
+ * [anywhere] -EINVAL; -EPERM: nobody has a reference to it, so neither has the caller.
  * (What pirn_current returns is borrowed: a task that is to let go of itself needs a handle it was given. If
  * others have references, one of theirs would be given up unnoticed.) */
 PIRN_API int pirn_detach(pirn_task *task);

@@ -42,6 +42,10 @@ static int called(void *arg)
 {
     atomic_int *calls = arg;
     CHECK_EQ(atomic_fetch_add(calls, 1), 0);
+    CHECK_OK(pirn_shield_enter()); /* and its waits are as any task's, also if main has ended */
+    int rc = pirn_sleep(pirn_after_us(100));
+    CHECK(rc == 0 || rc == -ESHUTDOWN);
+    CHECK_OK(pirn_shield_leave());
     atomic_fetch_add(&all.called, 1);
     return pirn_future_await(all.gate, NULL, NULL, PIRN_NEVER);
 }
