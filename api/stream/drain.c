@@ -11,7 +11,10 @@
  *   3. fails the writing half, so that nobody waits for more, and has the transport close, which ends
  *      what is under way
  *   4. says that it is closed, for others who close.
- * An abort is the same without the second step; if somebody is there already it ends that one's wait.
+ * An abort is the same without the second step; and where a close is at that step, the abort takes the third:
+ * the wait that it has to end may be inside of the transport, for a peer that takes nothing, and nothing but the
+ * transport's close ends that. Who comes first to the third step (taken_down) calls it, once, and the other waits
+ * until that is done.
  */
 #include <errno.h>
 
@@ -148,10 +151,31 @@ static bool begin_close(pirn_stream *s)
     return (old & STREAM_CLOSING) == 0;
 }
 
+/* Whoever else it is that has the transport close: it waits for no peer, and so this is not to be stopped. */
+static void outlast_close(pirn_stream *s)
+{
+    struct pirn_task *t = pirn_current_task();
+    struct wait w;
+    bool shielded = pirn_task_shield(t) == 0;
+    while (pirn_wait_enter(&w) != 0 || wait_closed(s, &w, PIRN_NEVER) != 0)
+        pirn_wait_give_way(); /* in a shutdown past its grace */
+    if (shielded)
+        pirn_task_unshield(t);
+}
+
+/* The third step, and the fourth; or until they are done. */
 static int finish_close(pirn_stream *s)
 {
     struct wakeups wakeups;
     wakeups_init(&wakeups);
+    lock_take(&s->lock);
+    bool mine = !s->out.taken_down;
+    s->out.taken_down = true;
+    lock_drop(&s->lock);
+    if (!mine) {
+        outlast_close(s);
+        return 0;
+    }
     pirn_writer_fail(s, -EBADF);
     int rc = s->ops->close(s->self);
     lock_take(&s->lock);
@@ -202,20 +226,13 @@ int pirn_stream_close(pirn_stream *stream, pirn_time deadline)
 
 int pirn_stream_abort(pirn_stream *stream)
 {
-    struct wait w;
     if (stream == NULL)
         return -EINVAL;
     if (pirn_current_task() == NULL)
         return pirn_misuse("pirn_stream_abort", -EPERM);
     stream_ref(stream);
-    int rc = 0;
-    if (begin_close(stream)) {
-        rc = finish_close(stream);
-    } else {
-        pirn_writer_fail(stream, -EBADF);
-        rc = pirn_wait_enter(&w);
-        rc = rc == 0 ? wait_closed(stream, &w, PIRN_NEVER) : rc;
-    }
+    begin_close(stream);
+    int rc = finish_close(stream);
     pirn_stream_unref(stream, 0);
     return rc;
 }

@@ -68,7 +68,8 @@ struct pirn_stream {
         bool sending;           /* somebody has the right to send */
         bool paused;            /* more than high, and not yet down to low: drains wait */
         bool ended;             /* nothing more may be written */
-        bool closed;            /* the transport's close has returned */
+        bool taken_down;        /* somebody calls the transport's close, or has */
+        bool closed;            /* it has returned */
     } out;
     struct descriptor own; /* self, if it stands on one */
 };

@@ -114,5 +114,95 @@ START_TEST(a_close_has_the_transport_finish_and_an_abort_has_not)
 }
 END_TEST
 
+/* Whose writes, or whose finish, wait until it is closed. */
+struct stuck {
+    pirn_stream *stream;
+    bool in_write;
+    atomic_int inside, closes;
+    pirn_event closed;
+};
+
+static int stuck_wait(struct stuck *s)
+{
+    atomic_fetch_add(&s->inside, 1);
+    int rc = pirn_event_wait(&s->closed, PIRN_NEVER);
+    return rc == 0 ? -EBADF : rc;
+}
+
+static ssize_t stuck_write(void *self, const void *buf, size_t n, pirn_time deadline)
+{
+    struct stuck *s = self;
+    (void)buf, (void)deadline;
+    return s->in_write ? stuck_wait(s) : (ssize_t)n;
+}
+
+static int stuck_finish(void *self, pirn_time deadline)
+{
+    (void)deadline;
+    return stuck_wait(self);
+}
+
+static int stuck_close(void *self)
+{
+    struct stuck *s = self;
+    atomic_fetch_add(&s->closes, 1);
+    for (int i = 0; i < 3; i++)
+        pirn_yield(); /* others who close wait for it */
+    pirn_event_set(&s->closed);
+    return 0;
+}
+
+static const pirn_transport stuck_ops = {
+    .size = sizeof(stuck_ops),
+    .read = recorder_read,
+    .write = stuck_write,
+    .close = stuck_close,
+    .finish = stuck_finish,
+};
+
+static int write_and_close(void *stream)
+{
+    CHECK_EQ(pirn_stream_write(stream, "x", 1), 1);
+    return pirn_stream_close(stream, PIRN_NEVER);
+}
+
+static int abort_it(void *stream)
+{
+    return pirn_stream_abort(stream);
+}
+
+/* in_write: there is no room for a task that would send, so who closes does it. */
+static int abort_beside_close(void *arg)
+{
+    struct stuck s = {.in_write = *(bool *)arg};
+    CHECK_OK(pirn_stream_over(&s.stream, &stuck_ops, &s, NULL));
+    pirn_task *closing = support_spawn(write_and_close, s.stream);
+    support_until(&s.inside, 1);
+    pirn_task *other = s.in_write ? NULL : support_spawn(abort_it, s.stream);
+    CHECK_OK(pirn_stream_abort(s.stream));
+    CHECK(pirn_event_is_set(&s.closed));
+    CHECK_EQ(support_join(closing), -EBADF);
+    if (other != NULL)
+        CHECK_OK(support_join(other));
+    CHECK_EQ(atomic_load(&s.closes), 1);
+    pirn_stream_release(s.stream);
+    return 0;
+}
+
+START_TEST(an_abort_ends_a_close_that_waits_in_the_transport)
+{
+    FOR_WORKERS(w)
+    for (int in_write = 0; in_write < 2; in_write++) {
+        pirn_config config = PIRN_CONFIG_INIT;
+        bool arg = in_write;
+        config.workers = w;
+        config.max_tasks = in_write ? 2 : 0;
+        for (int i = 0; i < support_rounds(20); i++)
+            CHECK_OK(support_run_with(&config, abort_beside_close, &arg));
+    }
+}
+END_TEST
+
 SUPPORT_MAIN("net/stream_finish", a_flush_waits_until_all_is_sent,
-             a_close_has_the_transport_finish_and_an_abort_has_not)
+             a_close_has_the_transport_finish_and_an_abort_has_not,
+             an_abort_ends_a_close_that_waits_in_the_transport)
