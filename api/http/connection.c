@@ -72,8 +72,8 @@ static int wait_for_head(void *arg, bool begun, pirn_time *ret_deadline)
     return 0;
 }
 
-/* What is left of a body. False: it is too much, or too slow, or broken. */
-static bool skip_body(struct connection *c)
+/* What is left of a body. 0: it is too much, or too slow, or broken; -ECANCELED. */
+static int skip_body(struct connection *c)
 {
     char scrap[8192];
     size_t skipped = 0;
@@ -84,15 +84,17 @@ static bool skip_body(struct connection *c)
             break;
         skipped += (size_t)n;
     }
-    return c->wire.in.stage == MESSAGE_DONE;
+    return n == -ECANCELED ? -ECANCELED : c->wire.in.stage == MESSAGE_DONE;
 }
 
-/* The same of what has come by now, and the reply stays here meanwhile. */
+/* The same of what has come by now, and the reply stays here meanwhile. Waits for nothing, so a cancel that comes
+ * is left to who sends the reply. */
 static bool skip_what_is_here(struct connection *c)
 {
     char scrap[8192];
     const char *data;
     size_t skipped = 0;
+    bool shielded = pirn_shield_enter() == 0;
     c->wire.hold = true;
     while (c->wire.in.stage == MESSAGE_BODY && skipped < SKIP_MOST &&
            pirn_stream_peek(c->wire.stream, &data, 1, PIRN_NOW) > 0) {
@@ -102,18 +104,20 @@ static bool skip_what_is_here(struct connection *c)
         skipped += (size_t)n;
     }
     c->wire.hold = false;
+    if (shielded)
+        pirn_shield_leave();
     return c->wire.in.stage == MESSAGE_DONE;
 }
 
-/* Makes way for the next request. False: there will be none. */
-static bool skip(struct connection *c)
+/* Makes way for the next request: 1. 0: there will be none; -ECANCELED: nor is this one's end waited for. */
+static int skip(struct connection *c)
 {
     if (!c->wire.in.chunked || c->wire.in.stage != MESSAGE_BODY || !pirn_http_reply_is_here(c))
         return skip_body(c);
     if (skip_what_is_here(c))
-        return true;
+        return 1;
     pirn_http_reply_be_last(c);
-    return false;
+    return 0;
 }
 
 /* The last reply is in out: it is sent, our side ended, and the rest of what comes thrown away. */
@@ -184,7 +188,12 @@ static bool serve_one(struct connection *c)
         return false;
     if (pirn_http_reply_end(c, status) < 0)
         return false;
-    if (!c->close && !skip(c))
+    int rest = c->close ? 0 : skip(c);
+    if (rest < 0) {
+        pirn_http_wire_send(&c->wire, NULL, 0, PIRN_NOW); /* as much as goes at once */
+        return false;
+    }
+    if (rest == 0)
         c->close = true;
     /* Pipelined replies go together, but no client gets more of them than it takes. */
     if (c->wire.out.used >= WIRE_SLICE && pirn_http_wire_send(&c->wire, NULL, 0, PIRN_NEVER) < 0)

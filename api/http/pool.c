@@ -98,8 +98,8 @@ static bool stands(const pirn_http_client *client, struct link *link)
     const char *data;
     char byte;
     if (client->config.connect != NULL) /* what comes may be TLS's own, a ticket */
-        return pirn_stream_peek(stream, &data, 1, PIRN_NOW) == -ETIMEDOUT;
-    if (pirn_stream_peek(stream, &data, 0, PIRN_NOW) != 0)
+        return pirn_http_glance(stream, &data, 1) == -ETIMEDOUT;
+    if (pirn_http_glance(stream, &data, 0) != 0)
         return false;
     return recv(pirn_stream_fd(stream), &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
 }

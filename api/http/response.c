@@ -18,8 +18,7 @@ void pirn_http_response_settle(pirn_http_response *response)
     if (link == NULL || link->wire.in.stage != MESSAGE_DONE)
         return;
     /* Bytes behind it nobody has asked for. */
-    reusable =
-        link->wire.in.keep_alive && pirn_stream_peek(link->wire.stream, &data, 0, PIRN_NOW) == 0;
+    reusable = link->wire.in.keep_alive && pirn_http_glance(link->wire.stream, &data, 0) == 0;
     response->head = link->wire.in;
     response->link = NULL;
     pirn_http_message_init(&link->wire.in, true, &response->client->limits);

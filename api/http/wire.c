@@ -124,6 +124,15 @@ int pirn_http_wire_send(struct wire *w, const void *bytes, size_t n, pirn_time d
     return err;
 }
 
+ssize_t pirn_http_glance(pirn_stream *stream, const char **ret_data, size_t least)
+{
+    bool shielded = pirn_shield_enter() == 0;
+    ssize_t n = pirn_stream_peek(stream, ret_data, least, PIRN_NOW);
+    if (shielded)
+        pirn_shield_leave();
+    return n;
+}
+
 int pirn_http_wire_settle(struct wire *w)
 {
     size_t taken = w->taken;
@@ -247,7 +256,7 @@ ssize_t pirn_http_wire_body(struct wire *w, void *buf, size_t n, pirn_time deadl
         return w->error;
     while (n > 0 && w->in.stage == MESSAGE_BODY) {
         const char *data;
-        if (!w->hold && w->out.used > 0 && pirn_stream_peek(w->stream, &data, 0, PIRN_NOW) == 0) {
+        if (!w->hold && w->out.used > 0 && pirn_http_glance(w->stream, &data, 0) == 0) {
             int err = pirn_http_wire_send(w, NULL, 0, deadline);
             if (err < 0)
                 return err;

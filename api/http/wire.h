@@ -34,6 +34,10 @@ void pirn_http_wire_free(struct wire *w); /* not the stream */
 /* Consumes what is taken: before anybody else looks at the stream. 0, or an error of the stream. */
 int pirn_http_wire_settle(struct wire *w);
 
+/* A look at what the stream has now: how many bytes, -ETIMEDOUT if less than that, or an error. For questions that a
+ * cancel is no answer to: it stays pending, for a call that says so. */
+ssize_t pirn_http_glance(pirn_stream *stream, const char **ret_data, size_t least);
+
 /* Called before the first byte of a head is waited for (begun false; all that was in out has been handed to
  * the stream), and when that has come. The deadline for what follows (NULL: nothing, all of
  * it is here); < 0: give up, with that. */
