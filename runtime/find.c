@@ -229,7 +229,9 @@ static bool leave_for_good(struct worker *w)
                                                    memory_order_release, memory_order_relaxed);
 }
 
-/* A spare nobody needs sleeps where no waker picks it. True: its thread is to end. */
+/* A spare nobody needs sleeps where no waker picks it. The wake-up of the monitor, which has given it a role again,
+ * may have been taken by a peer that looked at its ring (rescue.c) before it said that it sleeps: so it looks at its role
+ * after that. True: its thread is to end. */
 static bool retire(struct worker *w)
 {
     struct pirn_runtime *rt = w->rt;
@@ -243,7 +245,9 @@ static bool retire(struct worker *w)
         pirn_wake_one(rt); /* a wake-up meant for a worker went to us */
     }
     atomic_store_explicit(&w->parker.state, PARKER_ASIDE, memory_order_relaxed);
-    if (!pirn_port_is_due(&w->port, w->now) && rt_phase(rt) == PHASE_RUN) {
+    atomic_thread_fence(memory_order_seq_cst); /* pairs with the one in pass_on_wake (rescue.c) */
+    if (worker_role(w) == ROLE_RETIRED && !pirn_port_is_due(&w->port, w->now) &&
+        rt_phase(rt) == PHASE_RUN) {
         int64_t until = atomic_load_explicit(&w->port.next_deadline, memory_order_relaxed);
         if (!w->lingered && until > w->now + LINGER_NS)
             until = w->now + LINGER_NS;
