@@ -195,9 +195,9 @@ static inline ssize_t valve_read(void *self, void *buf, size_t n, pirn_time dead
 {
     struct valve *v = self;
     for (;;) {
+        pirn_event_clear(&v->more); /* before what it tells of is looked at */
         if (atomic_load(&v->closed))
             return -EBADF;
-        pirn_event_clear(&v->more);
         size_t passed = atomic_load(&v->passed), most = atomic_load(&v->most);
         if (passed < most) {
             size_t want = most - passed < v->piece ? most - passed : v->piece;
