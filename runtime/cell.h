@@ -5,6 +5,7 @@
  *   63..32  gen      names the wait: the next one has the next number
  *   27..16  depth    how many shields the task is inside
  *   15..8   reason   why the wait before this gen ended (enum wake)
+ *    6      ASKED    the cancel delivered last was a request, or one among what it was
  *    5      REQUESTED  somebody has asked the task to end, and it has not been told
  *    4      PASSED   the pending cancel was passed on to the child this task runs (in_place.c)
  *    3      CANCEL   a cancel is pending that can be delivered now
@@ -61,6 +62,7 @@ enum {
     CELL_CANCEL = 1u << 3,
     CELL_PASSED = 1u << 4,
     CELL_REQUESTED = 1u << 5,
+    CELL_ASKED = 1u << 6,
     CELL_DEPTH_ONE = 1u << 16,
     CELL_DEPTH = 0xfffu << 16 /* more than programs get (SHIELDS_MAX): the runtime has its own */
 };
@@ -125,14 +127,15 @@ static inline bool cell_swap(struct cell *c, uint64_t *expected, uint64_t desire
 static inline uint64_t cell_next(uint64_t word, enum wake reason)
 {
     return ((uint64_t)(cell_gen(word) + 1) << 32) | (uint64_t)reason << 8 |
-           (word & (CELL_CANCEL | CELL_REQUESTED | CELL_DEPTH));
+           (word & (CELL_CANCEL | CELL_REQUESTED | CELL_ASKED | CELL_DEPTH));
 }
 
 /* The cancel that was pending has been delivered; a request is still to come if a shield hides it. */
 static inline uint64_t cell_delivered(uint64_t word)
 {
-    word &= ~(uint64_t)(CELL_CANCEL | CELL_PASSED);
-    return cell_depth(word) == 0 ? word & ~(uint64_t)CELL_REQUESTED : word;
+    bool asked = cell_depth(word) == 0 && (word & CELL_REQUESTED) != 0;
+    word &= ~(uint64_t)(CELL_CANCEL | CELL_PASSED | CELL_ASKED);
+    return asked ? (word & ~(uint64_t)CELL_REQUESTED) | CELL_ASKED : word;
 }
 
 static inline enum claim pirn_cell_claim(struct cell *c, uint32_t gen, enum wake reason)

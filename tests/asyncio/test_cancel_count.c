@@ -241,5 +241,65 @@ START_TEST(a65_cancelled_did_not_happen)
 }
 END_TEST
 
+/* ---- Kept pending, inside a scope that is cancelled as well ------------------------------ */
+
+struct inside {
+    pirn_scope *scope;
+    atomic_int begun, over;
+    bool asked; /* by a request, not only by the scope */
+};
+
+static int until_over(void *arg)
+{
+    struct inside *in = arg;
+    atomic_store(&in->begun, 1);
+    while (!atomic_load(&in->over))
+        support_pause_ms(1);
+    return 7;
+}
+
+/* The call happened, and says so; whoever asked this task to end is to be heard all the same, and the scope's own
+ * cancel ends with the scope. */
+static int call_inside(void *arg)
+{
+    struct inside *in = arg;
+    int status;
+    CHECK_OK(pirn_scope_open(&in->scope, 0));
+    CHECK_OK(pirn_blocking(until_over, in, &status, PIRN_NEVER));
+    CHECK_EQ(status, 7);
+    int closed = pirn_scope_close(in->scope, PIRN_NEVER);
+    CHECK(closed == 0 || (in->asked && closed == -ECANCELED));
+    CHECK_EQ(pirn_yield(), in->asked && closed == 0 ? -ECANCELED : 0);
+    CHECK_OK(pirn_yield());
+    return 0;
+}
+
+static int request_and_scope(void *arg)
+{
+    (void)arg;
+    for (int how = 0; how < 3; how++) {
+        struct inside in = {.asked = how != 2};
+        pirn_task *task = support_spawn(call_inside, &in);
+        support_until(&in.begun, 1);
+        support_until_waiting(task);
+        if (how == 0)
+            CHECK_OK(pirn_cancel(task, "request"));
+        CHECK_OK(pirn_scope_cancel(in.scope, "scope")); /* before it has run, with one worker */
+        if (how == 1)
+            CHECK_OK(pirn_cancel(task, "request"));
+        atomic_store(&in.over, 1);
+        CHECK_OK(support_join(task));
+    }
+    return 0;
+}
+
+START_TEST(a51_a_request_outlasts_the_scope_it_came_into)
+{
+    FOR_WORKERS(w)
+    for (int i = 0; i < support_rounds(20); i++)
+        CHECK_OK(support_run(w, request_and_scope, NULL));
+}
+END_TEST
+
 SUPPORT_MAIN("cancel_count", a51_n_cancels_one_delivery, a51_taken_back_as_they_come,
-             a65_cancelled_did_not_happen)
+             a65_cancelled_did_not_happen, a51_a_request_outlasts_the_scope_it_came_into)
