@@ -90,6 +90,7 @@ enum {
 static int wait_for_end(struct wait *w, struct pirn_awaitable *a, int *ret_status, int64_t deadline)
 {
     bool passed_on = false;
+    uint64_t asked = 0;
     int passes = 0;
     const char *what = a->kind == PIRN_KIND_FUTURE ? "future"
                        : a->kind == PIRN_KIND_JOB  ? "job"
@@ -103,6 +104,7 @@ static int wait_for_end(struct wait *w, struct pirn_awaitable *a, int *ret_statu
         lock_drop(&a->lock);
         if (rc != -ECANCELED || w->task == NULL)
             return passed_on ? -ECANCELED : rc;
+        asked |= cell_load(w->cell) & CELL_ASKED;
         rc = ++passes <= PASSES_MAX ? pass_on(w, a) : -EBUSY;
         if (rc == -EBUSY)
             return -ECANCELED;
@@ -112,6 +114,9 @@ static int wait_for_end(struct wait *w, struct pirn_awaitable *a, int *ret_statu
             pirn_wait_keep_cancel(w); /* too late: the end was first */
         pirn_wait_renew(w);
     }
+    if (asked !=
+        0) /* the last of several may have been a bound's. relaxed: our own word, for ourselves */
+        atomic_fetch_or_explicit(&w->cell->word, asked, memory_order_relaxed);
     return answer(w, a, ret_status, passed_on);
 }
 

@@ -301,5 +301,62 @@ START_TEST(a51_a_request_outlasts_the_scope_it_came_into)
 }
 END_TEST
 
+static int spin_until_over(void *arg)
+{
+    struct inside *in = arg;
+    atomic_store(&in->begun, 1);
+    while (!atomic_load(&in->over)) {}
+    return 7;
+}
+
+struct awaiting {
+    struct inside in;
+    pirn_task *child;
+};
+
+/* Passed on to a child that hears of neither. */
+static int await_inside(void *arg)
+{
+    struct awaiting *a = arg;
+    int status;
+    CHECK_OK(pirn_scope_open(&a->in.scope, 0));
+    CHECK_OK(pirn_await(a->child, &status, PIRN_NEVER));
+    CHECK_EQ(status, 7);
+    int closed = pirn_scope_close(a->in.scope, PIRN_NEVER);
+    CHECK(closed == 0 || closed == -ECANCELED);
+    CHECK_EQ(pirn_yield(), closed == 0 ? -ECANCELED : 0);
+    CHECK_OK(pirn_yield());
+    return 0;
+}
+
+static int passed_on_twice(void *arg)
+{
+    struct awaiting a = {.child = NULL};
+    (void)arg;
+    a.child = support_spawn(spin_until_over, &a.in);
+    support_until(&a.in.begun, 1);
+    pirn_task *task = support_spawn(await_inside, &a);
+    support_until_waiting(task);
+    CHECK_OK(pirn_cancel(task, "request"));
+    while (pirn_cancelling(a.child) < 1)
+        CHECK_OK(pirn_yield());
+    CHECK_OK(pirn_scope_cancel(a.in.scope, "scope"));
+    while (pirn_cancelling(a.child) < 2)
+        CHECK_OK(pirn_yield());
+    atomic_store(&a.in.over, 1);
+    CHECK_OK(support_join(task));
+    CHECK_EQ(support_join(a.child), 7);
+    return 0;
+}
+
+START_TEST(a51_a_request_that_was_passed_on_with_a_scopes_cancel)
+{
+    FOR_WORKERS(w)
+    for (int i = 0; i < support_rounds(10); i++)
+        CHECK_OK(support_run(w, passed_on_twice, NULL));
+}
+END_TEST
+
 SUPPORT_MAIN("cancel_count", a51_n_cancels_one_delivery, a51_taken_back_as_they_come,
-             a65_cancelled_did_not_happen, a51_a_request_outlasts_the_scope_it_came_into)
+             a65_cancelled_did_not_happen, a51_a_request_outlasts_the_scope_it_came_into,
+             a51_a_request_that_was_passed_on_with_a_scopes_cancel)
