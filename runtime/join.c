@@ -114,8 +114,7 @@ static int wait_for_end(struct wait *w, struct pirn_awaitable *a, int *ret_statu
             pirn_wait_keep_cancel(w); /* too late: the end was first */
         pirn_wait_renew(w);
     }
-    if (asked !=
-        0) /* the last of several may have been a bound's. relaxed: our own word, for ourselves */
+    if (asked != 0) /* the last of several may have been a bound's; relaxed: our own word */
         atomic_fetch_or_explicit(&w->cell->word, asked, memory_order_relaxed);
     return answer(w, a, ret_status, passed_on);
 }
