@@ -237,9 +237,14 @@ static void leave(struct connection *c)
     if (--s->count == 0)
         pirn_event_set(&s->empty);
     pthread_mutex_unlock(&s->lock);
-    /* Nobody cancels it any more; and a task of the program's (pirn_http_server_serve_stream) goes on. */
+    /* Nobody cancels it any more; and a task of the program's (pirn_http_server_serve_stream) goes on. What somebody
+     * else has asked of that has ended the connection, and the task has not been told. */
     for (; c->cancels > 0; c->cancels--)
         pirn_uncancel();
+    if (pirn_cancelling(NULL) > c->before) {
+        pirn_cancel(c->task, pirn_cancel_reason());
+        pirn_uncancel();
+    }
 }
 
 void pirn_http_connection_cancel(struct connection *c, const char *reason)
@@ -296,6 +301,7 @@ int pirn_http_connection_run(struct pirn_http_server *server, pirn_stream *strea
         return -ENOMEM;
     c->server = server;
     c->task = pirn_current();
+    c->before = pirn_cancelling(NULL);
     c->first = true;
     c->request.connection = c;
     c->reply.connection = c;

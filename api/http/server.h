@@ -89,7 +89,7 @@ struct watch {
 
 /* Field            who may touch it
  * next, prev, cancels   under the server's lock; cancels also by the connection, once it has left the list
- * task             constant; valid while it is in the list
+ * task, before     constant; valid while it is in the list
  * state            the connection, and who stops the server, by compare-and-swap
  * handler          the connection; the watch marks it by compare-and-swap (watch.c)
  * gone             set by the watch, read by handlers anywhere
@@ -99,6 +99,7 @@ struct connection {
     struct pirn_http_server *server;
     pirn_task *task;
     int cancels; /* of the task, by the server */
+    int before;  /* of the task, when it came here */
     _Atomic int state;
     atomic_bool gone;
     _Atomic unsigned handler;

@@ -250,6 +250,50 @@ START_TEST(s171_a_stop_ends_who_skips_a_body)
 }
 END_TEST
 
+struct served {
+    pirn_http_server *server;
+    pirn_stream *stream;
+};
+
+static int serve_and_hear(void *arg)
+{
+    struct served *s = arg;
+    CHECK_OK(pirn_http_server_serve_stream(s->server, s->stream));
+    CHECK_EQ(pirn_cancelling(NULL), 1);
+    CHECK_EQ(pirn_yield(), -ECANCELED);
+    CHECK_OK(pirn_yield());
+    return 0;
+}
+
+/* Who serves a stream of his own and is cancelled hears of it after the connection's end. */
+static int own_cancel(void *arg)
+{
+    struct site site;
+    struct served s;
+    int pair[2];
+    (void)arg;
+    site_new(&site, NULL);
+    support_pair(pair);
+    CHECK_OK(pirn_stream_new(&s.stream, pair[0], NULL));
+    s.server = site.server;
+    pirn_task *task = support_spawn(serve_and_hear, &s);
+    while (pirn_http_server_connections(site.server) == 0)
+        CHECK_OK(pirn_yield());
+    CHECK_OK(pirn_cancel(task, "the test"));
+    CHECK_OK(support_join(task));
+    CHECK_OK(close(pair[1]));
+    pirn_stream_release(s.stream);
+    pirn_http_server_release(site.server);
+    return 0;
+}
+
+START_TEST(s171_a_cancel_of_who_serves_a_stream_is_the_callers)
+{
+    FOR_WORKERS(w) CHECK_OK(support_run(w, own_cancel, NULL));
+}
+END_TEST
+
 SUPPORT_MAIN("http/cancel", s168_a_cancel_that_comes_with_the_response,
              s168_a_cancel_that_comes_with_the_place,
-             s171_a_cancel_before_a_body_with_a_reply_at_hand, s171_a_stop_ends_who_skips_a_body)
+             s171_a_cancel_before_a_body_with_a_reply_at_hand, s171_a_stop_ends_who_skips_a_body,
+             s171_a_cancel_of_who_serves_a_stream_is_the_callers)

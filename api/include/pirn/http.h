@@ -161,7 +161,8 @@ PIRN_API pirn_http_server *pirn_http_server_retain(pirn_http_server *server); /*
 PIRN_API void pirn_http_server_release(pirn_http_server *server);
 
 /* One connection of another making, TLS say, served until its end. The stream stays the caller's, who
- * releases it; it is closed. [coroutine; suspends] 0, -ENOMEM */
+ * releases it; it is closed. A cancel of the caller ends the connection, and is pending afterwards.
+ * [coroutine; suspends] 0, -ENOMEM */
 PIRN_API int pirn_http_server_serve_stream(pirn_http_server *server, pirn_stream *stream);
 
 /* ---- What a handler is asked: [during the handler] ----------------------------------------- */
