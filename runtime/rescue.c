@@ -47,7 +47,8 @@ bool pirn_worker_serve_self(struct worker *w)
  * here and send the wake-up again: it may be about to enter the kernel. */
 static void pass_on_wake(struct worker *w, struct worker *peer)
 {
-    atomic_thread_fence(memory_order_seq_cst); /* pairs with the one in pirn_parker_begin */
+    atomic_thread_fence(
+        memory_order_seq_cst); /* pairs with those in pirn_parker_begin and retire (find.c) */
     if (!worker_is_away(peer))
         return;
     w->foreign_requests = true;
