@@ -1,6 +1,7 @@
 /* Looking inside: the dump names each task once with state and wait; the counters move. */
 #include "tests/support.h"
 
+#include <dlfcn.h>
 #include <stdio.h>
 
 static int fds[2];
@@ -65,6 +66,49 @@ static const char *line_with(const char *text, const char *word)
     return line;
 }
 
+/* All of one task's line: the state, what it waits for and since when, where it was spawned. */
+static void check_line(const char *text, const char *name, const char *state, const char *wait,
+                       int64_t least, int64_t most)
+{
+    const char *line = line_with(text, name), *rest = strstr(line, name) + strlen(name);
+    char begin[64];
+    double seconds = -1;
+    snprintf(begin, sizeof(begin), *wait ? " %s %s " : " %s%s ", state, wait);
+    const char *span = strstr(rest, " for "), *site = strstr(rest, " spawned at ");
+    bool good = strncmp(line, "task ", 5) == 0 && strncmp(rest, begin, strlen(begin)) == 0;
+    good = good && site && site[12] != '\0' && (span != NULL) == (*wait != '\0');
+    if (good && span) {
+        good = sscanf(span, " for %lfs", &seconds) == 1 && span < site;
+        good = good && seconds * 1e9 >= (double)least && seconds * 1e9 <= (double)(most + MS);
+    }
+    if (!good)
+        support_fail(__FILE__, __LINE__, __func__, "not%s, %ld to %ld ms: %s", begin,
+                     (long)(least / MS), (long)(most / MS), line);
+}
+
+/* The place is inside of this function. */
+__attribute__((noinline)) static pirn_task *spawn_here(const char *name, pirn_fn fn, void *arg)
+{
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
+    pirn_task *task = NULL;
+    config.name = name;
+    CHECK_OK(pirn_spawn_with(&task, &config, fn, arg));
+    CHECK(task);
+    return task;
+}
+
+static void check_site(const char *text, const char *name)
+{
+    const char *site = strstr(line_with(text, name), " spawned at ");
+    Dl_info here;
+    ptrdiff_t offset = 0;
+    CHECK(dladdr((const void *)(uintptr_t)spawn_here, &here) != 0);
+    CHECK(site && sscanf(strrchr(site, '+'), "+0x%tx", &offset) == 1);
+    ptrdiff_t begin = (const char *)(uintptr_t)spawn_here - (const char *)here.dli_fbase;
+    CHECK_GE(offset, begin);
+    CHECK_LE(offset, begin + 2000);
+}
+
 static void *dump_outside(void *arg)
 {
     char *text = dump_text(arg);
@@ -82,27 +126,33 @@ static int scene(void *arg)
     support_pair(fds);
     CHECK_OK(pirn_future_new(&gate));
     CHECK_OK(pirn_set_name(pirn_current(), "dump-main"));
+    char recv_wait[32];
+    snprintf(recv_wait, sizeof(recv_wait), "recv fd=%d", fds[0]);
     struct {
-        const char *name, *wait;
+        const char *name, *state, *wait;
         pirn_fn fn;
         pirn_task *task;
     } cast[] = {
-        {"dump-sleep", "sleep", in_sleep, NULL},    {"dump-recv", "recv", in_recv, NULL},
-        {"dump-future", "future", in_future, NULL}, {"dump-await", "await", in_await, NULL},
-        {"dump-spin", "runnable", spins, NULL},
+        {"dump-sleep", "waiting", "sleep", in_sleep, NULL},
+        {"dump-recv", "waiting", recv_wait, in_recv, NULL},
+        {"dump-future", "waiting", "future", in_future, NULL},
+        {"dump-await", "waiting", "await", in_await, NULL},
+        {"dump-spin", "runnable", "", spins, NULL},
     };
+    int64_t begin = support_now();
     for (int i = 0; i < 5; i++)
-        cast[i].task = support_spawn_named(cast[i].name, cast[i].fn, cast[0].task);
+        cast[i].task = spawn_here(cast[i].name, cast[i].fn, cast[0].task);
     support_until(&spinning, 1);
     for (int i = 0; i < 4; i++)
         support_until_waiting(cast[i].task);
+    CHECK_OK(pirn_sleep(pirn_after_ms(30)));
     char *text = dump_text(NULL);
     CHECK_EQ(support_words(text, "dump-main"), 1);
     for (int i = 0; i < 5; i++) {
         CHECK_EQ(support_words(text, cast[i].name), 1);
-        const char *line = line_with(text, cast[i].name);
-        if (!strstr(line + strlen(cast[i].name), cast[i].wait))
-            support_fail(__FILE__, __LINE__, __func__, "no %s in: %s", cast[i].wait, line);
+        check_line(text, cast[i].name, cast[i].state, cast[i].wait, 30 * MS - MS / 2,
+                   support_now() - begin);
+        check_site(text, cast[i].name);
     }
     free(text);
     support_thread_join(support_thread(dump_outside, pirn_runtime_current()));
@@ -129,6 +179,41 @@ START_TEST(each_task_once)
 {
     CHECK_OK(support_run(2, scene, NULL));
     CHECK_OK(support_run(4, scene, NULL));
+}
+END_TEST
+
+/* A strand's next cannot begin while this one runs. */
+static int before_the_next(void *arg)
+{
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
+    pirn_task *task;
+    config.name = "dump-next";
+    config.strand = arg;
+    CHECK_OK(pirn_spawn_with(&task, &config, in_sleep, NULL));
+    char *text = dump_text(NULL);
+    check_line(text, "dump-next", "unstarted", "", 0, 0);
+    free(text);
+    CHECK_OK(pirn_cancel(task, NULL));
+    CHECK_EQ(support_join(task), -ECANCELED);
+    return 0;
+}
+
+static int on_a_strand(void *arg)
+{
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
+    pirn_task *task;
+    (void)arg;
+    CHECK_OK(pirn_strand_new(&config.strand));
+    CHECK_OK(pirn_spawn_with(&task, &config, before_the_next, config.strand));
+    CHECK_OK(support_join(task));
+    pirn_strand_release(config.strand);
+    return 0;
+}
+
+START_TEST(unstarted)
+{
+    FOR_WORKERS(w)
+    CHECK_OK(support_run(w, on_a_strand, NULL));
 }
 END_TEST
 
@@ -249,4 +334,4 @@ START_TEST(counters_move)
 }
 END_TEST
 
-SUPPORT_MAIN("dump", each_task_once, dump_of_moving_tasks, counters_move)
+SUPPORT_MAIN("dump", each_task_once, unstarted, dump_of_moving_tasks, counters_move)

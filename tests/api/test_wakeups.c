@@ -1,12 +1,12 @@
 /* serial */
 /*
- * 100,000 wake-ups from plain threads, none lost. In one half they come as fast as they can; in
- * the other each comes when the worker has had time to park, and then nearly all must find it
- * inside the kernel.
+ * 100,000 wake-ups from plain threads, none lost: as fast as they can come, and then each when the
+ * worker has had time to park; of those, nine in ten must find it inside the kernel.
  */
 #include "tests/support.h"
 
 #include <sched.h>
+#include <stdio.h>
 
 struct round {
     _Atomic(pirn_future *) next; /* what the waiter waits on; taken by the setter */
@@ -84,9 +84,11 @@ static int spaced(void *arg)
     uint64_t wakes = after.wakes - before.wakes;
     uint64_t in_kernel = after.wakes_in_kernel - before.wakes_in_kernel;
     CHECK_LE(in_kernel, wakes);
+    if (getenv("PIRN_TEST_VERBOSE"))
+        printf("%d wake-ups, of which %d had to wake the worker, %d found it in the kernel\n",
+               r.rounds, (int)wakes, (int)in_kernel);
     if (support_timing()) {
-        CHECK_GE(wakes, (uint64_t)r.rounds / 2); /* they were spaced out indeed */
-        CHECK_GE(in_kernel * 10, wakes * 9);
+        CHECK_GE(in_kernel * 10, (uint64_t)r.rounds * 9);
     }
     return 0;
 }
