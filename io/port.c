@@ -15,8 +15,13 @@
 #include <limits.h>
 #include <string.h>
 
+#include "io/clock.h"
 #include "io/port_internal.h"
 #include "io/sys.h"
+
+enum {
+    WAKE_TRIES = 20
+};
 
 _Atomic uint32_t pirn_port_waiting_opens;
 
@@ -265,9 +270,12 @@ void pirn_port_wait(struct port *p, struct submitter *me, int64_t until)
 
 void pirn_port_wake(struct port *p)
 {
-    /* A full completion queue overflows safely, so a wake-up can only fail for want of memory in
-     * the kernel; the worker's monitor looks again within its tick. */
-    pirn_ring_wake(p->ring);
+    /* A full completion queue overflows safely, so a wake-up can only fail for want of memory in the
+     * kernel. Nobody would send it again: it is tried for some 10 ms. */
+    for (int i = 0; pirn_ring_wake(p->ring) != 0 && i < WAKE_TRIES; i++) {
+        struct timespec pause = clock_timespec((int64_t)1000 << (i < 10 ? i : 10));
+        clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
+    }
 }
 
 void pirn_port_thread_init(struct port *p, struct submitter *me, unsigned helpers)

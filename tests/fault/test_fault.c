@@ -53,7 +53,12 @@ static const struct fault_case {
     {"prctl:EINVAL", HIDDEN, {0}},
     {"madvise:EINVAL", HIDDEN, {0}}, /* no guard pages that way: mprotect */
     {"madvise:ENOMEM:1/3", NOTICED, {ENOMEM}},
-    {"io_uring_register:EINVAL", HIDDEN, {0}}, /* registering helps, no more */
+    {"io_uring_register:EINVAL", HIDDEN, {0}},     /* registering helps, no more */
+    {"io_uring_register:ENOMEM:1/2", HIDDEN, {0}}, /* a wake-up that fails is sent again */
+    {"openat:EMFILE", HIDDEN, {0}},                /* /proc, /sys: one guesses */
+    {"read:EIO", HIDDEN, {0}},
+    {"munmap:ENOMEM", HIDDEN, {0}},
+    {"sigaltstack:ENOMEM,sigprocmask:EINVAL,sigaction:EINVAL", HIDDEN, {0}},
     {"preadv2:EOPNOTSUPP,pwritev2:EOPNOTSUPP", HIDDEN, {0}},
     /* Memory, threads, descriptors run out: the call concerned says so. */
     {"mmap:ENOMEM:@1", NO_START | NOTICED, {ENOMEM}},
