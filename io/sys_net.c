@@ -79,7 +79,7 @@ int64_t sys_cached_pages(int fd, uint64_t offset, uint64_t n)
     struct {
         uint64_t cached, dirty, writeback, evicted, recently_evicted;
     } pages = {0};
-    INJECT(cachestat);
+    INJECT(cached_pages);
     int rc = result_int(syscall(CACHESTAT, fd, &range, &pages, 0));
     return rc < 0 ? rc : (int64_t)pages.cached;
 }

@@ -107,13 +107,14 @@ START_TEST(rules_of_one_name_are_tried_in_order)
 }
 END_TEST
 
-START_TEST(every_call_can_be_failed)
+START_TEST(calls_of_each_file_can_be_failed)
 {
     void *at;
     struct rlimit limit;
     ck_assert_int_eq(pirn_fault_set("mmap:ENOMEM,pthread_create:EAGAIN,io_uring_setup:EPERM,"
                                     "sigaltstack:ENOMEM,getrlimit:EPERM,accept4:EMFILE,"
-                                    "futex_wait:EINTR,sched_setattr:ENOSYS",
+                                    "futex_wait:EINTR,sched_setattr:ENOSYS,fsync:EIO,"
+                                    "setsockopt:EPERM,pidfd_open:EMFILE",
                                     1),
                      0);
     ck_assert_int_eq(sys_mmap(&at, NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
@@ -213,7 +214,7 @@ int main(int argc, char **argv)
     tcase_add_test(cases, the_kth_call);
     tcase_add_test(cases, one_in_n_by_seed);
     tcase_add_test(cases, rules_of_one_name_are_tried_in_order);
-    tcase_add_test(cases, every_call_can_be_failed);
+    tcase_add_test(cases, calls_of_each_file_can_be_failed);
     tcase_add_loop_test(cases, what_cannot_be_read_is_refused, 0,
                         (int)(sizeof(unreadable) / sizeof(unreadable[0])));
     tcase_add_test(cases, the_environment_sets_rules);
