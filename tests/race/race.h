@@ -61,7 +61,7 @@ struct race {
     int outcome[2], last;
     /* For the kinds. */
     int fds[2], peer;
-    char buf[64];
+    _Alignas(16) char buf[64];
     struct sockaddr_storage addr;
     socklen_t addr_len;
     uint64_t sent, got;

@@ -45,9 +45,18 @@ static void connect_peer(struct race *r)
     CHECK_OK(support_connect(r->peer, &r->addr, r->addr_len));
 }
 
+/* The peer's address is written if there is a peer, and not later than that. */
 static long call(struct race *r)
 {
-    return pirn_accept(r->fds[0], NULL, NULL, 0, r->deadline);
+    socklen_t len = sizeof(r->buf);
+    race_poison(r->buf, sizeof(r->buf));
+    long rc = pirn_accept(r->fds[0], (struct sockaddr *)(void *)r->buf, &len, 0, r->deadline);
+    if (rc < 0)
+        race_check_poison(r->buf, sizeof(r->buf));
+    else
+        CHECK_EQ(((struct sockaddr *)(void *)r->buf)->sa_family, r->addr.ss_family);
+    race_poison(r->buf, sizeof(r->buf));
+    return rc;
 }
 
 static void check(struct race *r, long rc, bool happened)
@@ -68,6 +77,7 @@ static void check(struct race *r, long rc, bool happened)
     /* It was the only one. And so every other round's accept polls first. */
     if (r->got++ % 2 == 0)
         CHECK_EQ(pirn_accept(r->fds[0], NULL, NULL, 0, PIRN_NOW), -ETIMEDOUT);
+    race_check_poison(r->buf, sizeof(r->buf));
 }
 
 static const struct race_kind kinds[] = {
