@@ -449,7 +449,9 @@ PIRN_API int pirn_close(int fd);
 /* ---- Blocking calls --------------------------------------------------------------------- */
 
 /*
- * Runs fn(arg) on a pool thread that never submits I/O, and waits for it. [coroutine; suspends] A
+ * Runs fn(arg) on a pool thread that never submits I/O, and waits for it. [coroutine; suspends] The place
+ * for what the kernel does not interrupt: vfork(2), an uninterruptible sleep, one very long system call; made
+ * in a coroutine it keeps back completions of what that thread has submitted for others. A
  * job still queued at the deadline or a cancel never runs (-ETIMEDOUT, -ECANCELED); one that has
  * begun is waited for. Returns 0 with fn's result in *ret_status; -EAGAIN when no thread can be
  * had, -ENOMEM. What it is inside is told in pirn/executor.h, which has pools of the program's own.
