@@ -68,7 +68,7 @@ int pirn_scope_fail(pirn_scope *scope, int status)
     if (t == NULL || t != scope->bound.task)
         return pirn_misuse("pirn_scope_fail", -EPERM);
     if (scope->over)
-        return -EINVAL;
+        return pirn_misuse("pirn_scope_fail", -EINVAL);
     lock_take(&scope->lock);
     bool again = scope->body_status != 0;
     if (!again) {

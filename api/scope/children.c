@@ -195,6 +195,8 @@ static int take_place(pirn_scope *s, pirn_time deadline)
         pirn_wait_link(&w, &s->spawners);
     }
     lock_drop(&s->lock);
+    if (rc == -EINVAL)
+        return pirn_misuse("pirn_scope_spawn", rc);
     return rc != 0 || room ? rc : wait_for_place(s, &w, &me, deadline);
 }
 
