@@ -1,8 +1,6 @@
-/* Misuse: each call gives its errno; in debug mode a line names the task and the call; and nothing
- * aborts. */
-#include "tests/support.h"
-
-#include <stdio.h>
+/* Misuse of locks, tasks, timeouts, mailboxes, combinations. Of scopes, generators, runtimes, and of what
+ * wants a coroutine: test_misuse_place.c. */
+#include "tests/asyncio/misuse.h"
 
 static int nothing(void *arg)
 {
@@ -105,6 +103,17 @@ static int once_in_once(void)
     return pirn_once_do(&once, once_inside, &once, PIRN_NEVER);
 }
 
+static int nothing_to_be_done(void)
+{
+    pirn_queue_config config = PIRN_QUEUE_CONFIG_INIT;
+    pirn_queue *queue;
+    config.elem_size = 1;
+    CHECK_OK(pirn_queue_new(&queue, &config));
+    int rc = pirn_queue_task_done(queue);
+    pirn_queue_release(queue);
+    return rc;
+}
+
 static int set_a_task(void)
 {
     pirn_task *task = support_spawn(nothing, NULL);
@@ -143,19 +152,6 @@ static int release_the_last(void)
     return rc;
 }
 
-static int close_own_scope(void *scope)
-{
-    return pirn_scope_close(scope, PIRN_NEVER);
-}
-
-static int scope_in_scope(void)
-{
-    pirn_scope *scope;
-    CHECK_OK(pirn_scope_open(&scope, 0));
-    CHECK_OK(pirn_scope_spawn(scope, close_own_scope, scope, PIRN_NEVER));
-    return pirn_scope_close(scope, PIRN_NEVER); /* the child's failure */
-}
-
 static int dispatch_inside(void)
 {
     pirn_mailbox *mailbox;
@@ -165,9 +161,21 @@ static int dispatch_inside(void)
     return rc;
 }
 
-static int wait_for_oneself(void)
+static int mailbox_call_rc;
+
+static void call_it(void *mailbox)
 {
-    return pirn_wait_for(pirn_current(), NULL, PIRN_NEVER);
+    mailbox_call_rc = pirn_mailbox_call(mailbox, nothing, NULL, NULL, PIRN_NEVER);
+}
+
+static int call_while_dispatching(void)
+{
+    pirn_mailbox *mailbox;
+    CHECK_OK(pirn_mailbox_new(&mailbox));
+    CHECK_OK(pirn_mailbox_post(mailbox, call_it, mailbox));
+    CHECK_EQ(pirn_mailbox_dispatch(mailbox), 1);
+    pirn_mailbox_release(mailbox);
+    return mailbox_call_rc;
 }
 
 static int leave_no_timeout(void)
@@ -185,127 +193,112 @@ static int enter_twice(void)
     return rc;
 }
 
-struct misuse {
-    const char *call;
-    int rc;
-    int (*fn)(void);
-    bool anywhere; /* a plain thread makes it, too */
-};
+static int enters(void *arg)
+{
+    pirn_timeout **t = arg;
+    pirn_timeout mine = PIRN_TIMEOUT_INIT;
+    CHECK_OK(pirn_timeout_enter(&mine, PIRN_NEVER));
+    *t = &mine;
+    int rc = pirn_sleep(PIRN_NEVER);
+    CHECK_EQ(pirn_timeout_leave(&mine, rc), -ECANCELED);
+    return 0;
+}
+
+static int leave_anothers_timeout(void)
+{
+    pirn_timeout *t = NULL;
+    pirn_task *task = support_spawn(enters, &t);
+    support_until_waiting(task);
+    int rc = pirn_timeout_leave(t, 0);
+    CHECK_OK(pirn_cancel(task, NULL));
+    CHECK_OK(support_join(task));
+    return rc;
+}
+
+static int leave_outer_timeout(void)
+{
+    pirn_timeout outer = PIRN_TIMEOUT_INIT, inner = PIRN_TIMEOUT_INIT;
+    CHECK_OK(pirn_timeout_enter(&outer, PIRN_NEVER));
+    CHECK_OK(pirn_timeout_enter(&inner, PIRN_NEVER));
+    int rc = pirn_timeout_leave(&outer, 0);
+    CHECK_OK(pirn_timeout_leave(&inner, 0));
+    CHECK_OK(pirn_timeout_leave(&outer, 0));
+    return rc;
+}
+
+/* ---- Combinations of oneself ------------------------------------------------------------- */
+
+static int wait_for_oneself(void)
+{
+    return pirn_wait_for(pirn_current(), NULL, PIRN_NEVER);
+}
+
+static int wait_among_others(void)
+{
+    pirn_awaitable *items[] = {pirn_current()};
+    return pirn_wait(items, 1, PIRN_ALL_COMPLETED, NULL, NULL, PIRN_NEVER);
+}
+
+static int complete_oneself(void)
+{
+    pirn_awaitable *items[] = {pirn_current()};
+    pirn_completions *c;
+    return pirn_as_completed(&c, items, 1);
+}
+
+static int gather_oneself(void)
+{
+    pirn_awaitable *items[] = {pirn_current()}, *g;
+    return pirn_gather(&g, items, 1, 0);
+}
+
+static int shield_oneself(void)
+{
+    pirn_awaitable *outer;
+    return pirn_shield(&outer, pirn_current());
+}
 
 static const struct misuse misuses[] = {
-    {"pirn_mutex_unlock", -EPERM, unlock_free, true},
-    {"pirn_mutex_unlock", -EPERM, unlock_anothers, false},
-    {"pirn_mutex_lock", -EDEADLK, relock, true},
-    {"pirn_rwlock_write_unlock", -EPERM, write_unlock, true},
-    {"pirn_rwlock_read_unlock", -EPERM, read_unlock, true},
-    {"pirn_rwlock_write_lock", -EDEADLK, write_relock, true},
-    {"pirn_condition_wait", -EPERM, wait_unlocked, true},
-    {"pirn_condition_notify", -EPERM, notify_unlocked, true},
-    {"pirn_semaphore_release", -EINVAL, over_release, true},
-    {"pirn_wait_group_add", -EINVAL, too_many_done, true},
-    {"pirn_once_do", -EDEADLK, once_in_once, true},
-    {"pirn_future_set", -EPERM, set_a_task, false},
-    {"pirn_shield_leave", -EINVAL, leave_no_shield, false},
-    {"pirn_await", -EDEADLK, await_oneself, false},
-    {"pirn_run", -EDEADLK, run_inside, false},
-    {"pirn_release", -EBUSY, release_the_last, false},
-    {"pirn_scope_close", -EDEADLK, scope_in_scope, false},
-    {"pirn_mailbox_dispatch", -EPERM, dispatch_inside, false},
-    {"pirn_wait_for", -EDEADLK, wait_for_oneself, false},
-    {"pirn_timeout_leave", -EINVAL, leave_no_timeout, true},
-    {"pirn_timeout_enter", -EINVAL, enter_twice, false},
-    {"pirn_shield_leave", -EPERM, leave_no_shield, true},
+    {"pirn_mutex_unlock", -EPERM, unlock_free, ANYWHERE},
+    {"pirn_mutex_unlock", -EPERM, unlock_anothers, IN_COROUTINE},
+    {"pirn_mutex_lock", -EDEADLK, relock, ANYWHERE},
+    {"pirn_rwlock_write_unlock", -EPERM, write_unlock, ANYWHERE},
+    {"pirn_rwlock_read_unlock", -EPERM, read_unlock, ANYWHERE},
+    {"pirn_rwlock_write_lock", -EDEADLK, write_relock, ANYWHERE},
+    {"pirn_condition_wait", -EPERM, wait_unlocked, ANYWHERE},
+    {"pirn_condition_notify", -EPERM, notify_unlocked, ANYWHERE},
+    {"pirn_semaphore_release", -EINVAL, over_release, ANYWHERE},
+    {"pirn_wait_group_add", -EINVAL, too_many_done, ANYWHERE},
+    {"pirn_once_do", -EDEADLK, once_in_once, ANYWHERE},
+    {"pirn_queue_task_done", -EINVAL, nothing_to_be_done, ANYWHERE},
+    {"pirn_future_set", -EPERM, set_a_task, IN_COROUTINE},
+    {"pirn_shield_leave", -EINVAL, leave_no_shield, IN_COROUTINE},
+    {"pirn_shield_leave", -EPERM, leave_no_shield, ON_THREAD},
+    {"pirn_await", -EDEADLK, await_oneself, IN_COROUTINE},
+    {"pirn_wait_for", -EDEADLK, wait_for_oneself, IN_COROUTINE},
+    {"pirn_wait", -EDEADLK, wait_among_others, IN_COROUTINE},
+    {"pirn_as_completed", -EDEADLK, complete_oneself, IN_COROUTINE},
+    {"pirn_gather", -EDEADLK, gather_oneself, IN_COROUTINE},
+    {"pirn_shield", -EDEADLK, shield_oneself, IN_COROUTINE},
+    {"pirn_run", -EDEADLK, run_inside, IN_COROUTINE},
+    {"pirn_release", -EBUSY, release_the_last, IN_COROUTINE},
+    {"pirn_mailbox_dispatch", -EPERM, dispatch_inside, IN_COROUTINE},
+    {"pirn_mailbox_call", -EDEADLK, call_while_dispatching, ON_THREAD},
+    {"pirn_timeout_leave", -EINVAL, leave_no_timeout, ANYWHERE},
+    {"pirn_timeout_leave", -EPERM, leave_anothers_timeout, IN_COROUTINE},
+    {"pirn_timeout_leave", -EINVAL, leave_outer_timeout, IN_COROUTINE},
+    {"pirn_timeout_enter", -EINVAL, enter_twice, IN_COROUTINE},
 };
-
-enum {
-    MISUSES = sizeof(misuses) / sizeof(misuses[0]) - 1 /* the last is a plain thread's alone */
-};
-
-/* ---- In coroutines ----------------------------------------------------------------------- */
-
-static int commit(void *arg)
-{
-    const struct misuse *m = arg;
-    CHECK_EQ(m->fn(), m->rc);
-    return 0;
-}
-
-static int commit_all(void *arg)
-{
-    (void)arg;
-    for (int i = 0; i < MISUSES; i++)
-        CHECK_OK(support_join(support_spawn_named("culprit", commit, (void *)&misuses[i])));
-    return 0;
-}
 
 START_TEST(a114_and_others_each_misuse_is_named)
 {
-    FOR_WORKERS(w)
-    {
-        support_report report = SUPPORT_REPORT_INIT;
-        pirn_config config = PIRN_CONFIG_INIT;
-        config.workers = w;
-        config.flags = PIRN_DEBUG;
-        config.slow_step.ns = 3600 * 1000 * MS;
-        config.report = support_report_line;
-        config.report_user = &report;
-        CHECK_OK(support_run_with(&config, commit_all, NULL));
-        CHECK_EQ(support_reported(&report, "misused"), MISUSES);
-        CHECK_EQ(support_reported(&report, "culprit"), MISUSES - 1); /* the scope's child */
-        for (int i = 0; i < MISUSES; i++)
-            CHECK_GE(support_reported(&report, misuses[i].call), 1);
-        config.flags = 0;
-        CHECK_OK(support_run_with(&config, commit_all, NULL));
-        CHECK_EQ(support_reported(&report, "misused"), MISUSES);
-    }
+    misuse_in_coroutines(misuses, sizeof(misuses) / sizeof(misuses[0]));
 }
 END_TEST
 
-/* ---- On plain threads -------------------------------------------------------------------- */
-
-static void commit_on_thread(void)
-{
-    for (int i = 0; i <= MISUSES; i++) {
-        if (misuses[i].anywhere)
-            CHECK_EQ(misuses[i].fn(), misuses[i].rc);
-    }
-}
-
-/* Lines with the word that go to stderr meanwhile. */
-static int lines_on_stderr(void (*fn)(void), const char *word)
-{
-    char line[512];
-    int n = 0, saved = dup(2);
-    FILE *file = tmpfile();
-    CHECK(file != NULL && saved >= 0);
-    CHECK_EQ(dup2(fileno(file), 2), 2);
-    fn();
-    CHECK_EQ(dup2(saved, 2), 2);
-    CHECK_OK(close(saved));
-    rewind(file);
-    while (fgets(line, sizeof(line), file) != NULL)
-        n += support_words(line, word) != 0;
-    CHECK_OK(fclose(file));
-    return n;
-}
-
 START_TEST(a114_and_others_on_plain_threads)
 {
-    int anywhere = 0;
-    pirn_config config = PIRN_CONFIG_INIT;
-    pirn_runtime *runtime;
-    for (int i = 0; i <= MISUSES; i++)
-        anywhere += misuses[i].anywhere;
-    CHECK_EQ(lines_on_stderr(commit_on_thread, "misused"), 0);
-    config.flags = PIRN_DEBUG;
-    CHECK_OK(pirn_runtime_new(&runtime, &config));
-    CHECK_EQ(lines_on_stderr(commit_on_thread, "misused"), anywhere);
-    CHECK_EQ(lines_on_stderr(commit_on_thread, "thread"), anywhere);
-    CHECK_OK(pirn_runtime_free(runtime));
-    CHECK_EQ(lines_on_stderr(commit_on_thread, "misused"), 0);
-    CHECK_OK(setenv("PIRN_DEBUG", "1", 1));
-    CHECK_EQ(lines_on_stderr(commit_on_thread, "misused"), anywhere);
-    CHECK_OK(unsetenv("PIRN_DEBUG"));
+    misuse_on_threads(misuses, sizeof(misuses) / sizeof(misuses[0]));
 }
 END_TEST
 
