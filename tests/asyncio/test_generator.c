@@ -317,11 +317,20 @@ END_TEST
 
 /* ---- Races: a pull's cancel, its deadline and the yield; a close at any moment ---------------- */
 
+static void clean_quickly(void *arg, int status)
+{
+    struct body *b = arg;
+    CHECK_OK(pirn_yield());
+    b->told = status;
+    atomic_fetch_add(&b->cleaned, 1);
+}
+
 static int many(pirn_generator *g, void *arg)
 {
     struct body *b = arg;
     int rc = 0;
-    CHECK_OK(pirn_defer(cleanup, b));
+    atomic_fetch_add(&b->begun, 1);
+    CHECK_OK(pirn_defer(clean_quickly, b));
     for (int i = 0; rc == 0; i++) {
         if (i % 2 != 0)
             support_spin(support_between(0, 20 * US));
@@ -359,7 +368,7 @@ static int nothing_is_lost(void *arg)
         int value = -1;
         pirn_generator *g;
         CHECK_OK(pirn_generator_new(&g, sizeof(int), many, &b));
-        for (int wanted = 0; wanted < support_rounds(150);) {
+        for (int wanted = 0; wanted < support_rounds(400);) {
             int rc = pirn_generator_next(g, &value, pirn_after_us(support_between(5, 100)));
             CHECK(rc == 1 || rc == -ETIMEDOUT || rc == -ECANCELED);
             outcome[rc == 1 ? 0 : rc == -ETIMEDOUT ? 1 : 2]++;
@@ -379,14 +388,15 @@ START_TEST(a174_a_pull_that_gives_up_takes_nothing)
     int outcome[3] = {0, 0, 0};
     FOR_WORKERS(w)
     CHECK_OK(support_run(w, nothing_is_lost, outcome));
-    CHECK(outcome[0] > 0 && outcome[1] > 0 && outcome[2] > 0);
+    for (int i = 0; i < 3; i++)
+        CHECK_GE(outcome[i], support_rounds(100));
 }
 END_TEST
 
 static int close_at_any_time(void *arg)
 {
-    (void)arg;
-    for (int i = 0; i < support_rounds(500); i++) {
+    int *outcome = arg;
+    for (int i = 0; i < support_rounds(3400); i++) {
         struct body b = {0};
         pirn_generator *g;
         CHECK_OK(pirn_generator_new(&g, sizeof(int), many, &b));
@@ -394,15 +404,20 @@ static int close_at_any_time(void *arg)
         CHECK(rc == 1 || rc == -ETIMEDOUT);
         support_spin(support_between(0, 20 * US));
         CHECK_OK(pirn_generator_close(g));
-        CHECK_LE(atomic_load(&b.cleaned), 1); /* or it had not begun */
+        CHECK_EQ(atomic_load(&b.cleaned), atomic_load(&b.begun)); /* 0: it never will */
+        CHECK_EQ(b.told, atomic_load(&b.begun) ? -ECANCELED : 0);
+        outcome[atomic_load(&b.begun)]++;
     }
     return 0;
 }
 
 START_TEST(a174_closed_at_any_time)
 {
+    int outcome[2] = {0, 0};
     FOR_WORKERS(w)
-    CHECK_OK(support_run(w, close_at_any_time, NULL));
+    CHECK_OK(support_run(w, close_at_any_time, outcome));
+    CHECK_GE(outcome[0], support_rounds(100));
+    CHECK_GE(outcome[1], support_rounds(100));
 }
 END_TEST
 
