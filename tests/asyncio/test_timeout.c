@@ -118,9 +118,49 @@ static int no_time(void *arg)
     return 0;
 }
 
+/* The first suspend fails whatever it is, also if it need not wait; what it would have had is still there. */
+static int nothing_is_taken(void *arg)
+{
+    pirn_queue_config config = PIRN_QUEUE_CONFIG_INIT;
+    pirn_mutex mutex = PIRN_MUTEX_INIT;
+    pirn_queue *queue;
+    int fds[2], item = 94, got = 0;
+    char byte = 'x';
+    (void)arg;
+    config.elem_size = sizeof(int);
+    CHECK_OK(pirn_queue_new(&queue, &config));
+    CHECK_OK(pirn_queue_put(queue, &item, PIRN_NEVER));
+    support_pair(fds);
+    CHECK_EQ(pirn_send(fds[0], &byte, 1, 0, PIRN_NEVER), 1);
+    pirn_future *future = set_future(94);
+    for (int what = 0; what < 6; what++) {
+        pirn_timeout t = entered(PIRN_NOW);
+        CHECK_EQ(what == 0   ? pirn_recv(fds[1], &byte, 1, 0, PIRN_NEVER)
+                 : what == 1 ? pirn_mutex_lock(&mutex, PIRN_NEVER)
+                 : what == 2 ? pirn_queue_get(queue, &got, PIRN_NEVER)
+                 : what == 3 ? pirn_await(future, &got, PIRN_NEVER)
+                 : what == 4 ? pirn_sleep(PIRN_NOW)
+                             : pirn_send(fds[0], &byte, 1, 0, PIRN_NEVER),
+                 -ECANCELED);
+        CHECK_EQ(pirn_timeout_leave(&t, -ECANCELED), -ETIMEDOUT);
+    }
+    CHECK_EQ(pirn_recv(fds[1], &byte, 1, 0, PIRN_NEVER), 1); /* the one that was sent */
+    CHECK_EQ(pirn_recv(fds[1], &byte, 1, 0, PIRN_NOW), -ETIMEDOUT);
+    CHECK_OK(pirn_mutex_lock(&mutex, PIRN_NEVER));
+    CHECK_OK(pirn_mutex_unlock(&mutex));
+    CHECK_EQ(got, 0);
+    CHECK_OK(pirn_queue_get(queue, &got, PIRN_NEVER));
+    CHECK_EQ(got, 94);
+    pirn_queue_release(queue);
+    CHECK_OK(pirn_release(future));
+    CHECK_OK(pirn_close(fds[0]));
+    return pirn_close(fds[1]);
+}
+
 START_TEST(a94_no_time)
 {
     run_everywhere(no_time);
+    run_everywhere(nothing_is_taken);
 }
 END_TEST
 
@@ -176,6 +216,63 @@ static int reschedule(void *arg)
 START_TEST(a95_reschedule)
 {
     run_everywhere(reschedule);
+}
+END_TEST
+
+struct move {
+    pirn_timeout *timeout;
+    pirn_time to;
+    int rc;
+};
+
+static void *moves(void *arg)
+{
+    struct move *m = arg;
+    m->rc = pirn_timeout_reschedule(m->timeout, m->to);
+    return NULL;
+}
+
+/* Later, or never, by the task itself or by a thread: it does not come at its former time. */
+static void put_off(bool never, bool by_thread)
+{
+    for (int64_t ms = 5;; ms *= 2) { /* until that is done before its time */
+        pirn_timeout t = entered(pirn_after_ms(ms));
+        pirn_time soon = pirn_timeout_when(&t), later = {soon.ns + 20 * MS};
+        struct move m = {&t, never ? PIRN_NEVER : later, 1};
+        pthread_t thread;
+        if (by_thread)
+            thread = support_thread(moves, &m);
+        else
+            moves(&m);
+        int rc = pirn_sleep(never ? later : PIRN_NEVER);
+        int64_t woke = pirn_now().ns;
+        if (by_thread)
+            support_thread_join(thread);
+        if (m.rc == 0) {
+            CHECK_EQ(rc, never ? 0 : -ECANCELED);
+            CHECK_GE(woke, later.ns);
+            CHECK_EQ(pirn_timeout_leave(&t, rc), never ? 0 : -ETIMEDOUT);
+            CHECK_EQ(pirn_timeout_expired(&t), !never);
+            return;
+        }
+        CHECK_EQ(m.rc, -EINVAL);
+        CHECK_EQ(rc, -ECANCELED);
+        CHECK_GE(woke, soon.ns);
+        CHECK_EQ(pirn_timeout_leave(&t, rc), -ETIMEDOUT);
+    }
+}
+
+static int put_off_each_way(void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < 4; i++)
+        put_off(i % 2 != 0, i / 2 != 0);
+    return 0;
+}
+
+START_TEST(a95_later_or_never)
+{
+    run_everywhere(put_off_each_way);
 }
 END_TEST
 
@@ -393,5 +490,5 @@ START_TEST(a95_comes_when_it_is_left)
 END_TEST
 
 SUPPORT_MAIN("asyncio/timeout", a62_timeouts_and_shields, a88_expires, a88_awaited_child,
-             a89_nested, a91_own_error, a94_no_time, a95_reschedule, a95_misuse,
+             a89_nested, a91_own_error, a94_no_time, a95_reschedule, a95_later_or_never, a95_misuse,
              a95_comes_when_it_is_left, a96_in_cleanup)
