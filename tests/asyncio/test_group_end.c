@@ -74,43 +74,90 @@ static int parent_cancelled(void *arg)
 
 /* ---- A105: an inner and an outer group fail together ----------------------------------------- */
 
-static int fails_together(void *arg)
+struct both {
+    struct group outer, inner;
+    atomic_int here, order;
+    int outer_at, inner_at; /* who was first to fail */
+};
+
+static int fails_together(struct both *b, struct group *g, int *ret_at)
+{
+    atomic_fetch_add(&g->started, 1);
+    CHECK_OK(pirn_shield_enter()); /* both go on without being told of the other's end */
+    atomic_fetch_add(&b->here, 1);
+    while (atomic_load(&b->here) < 3)
+        CHECK_OK(pirn_yield());
+    support_spin(support_between(0, 20 * US));
+    *ret_at = atomic_fetch_add(&b->order, 1);
+    return g->status;
+}
+
+static int outer_fails(void *arg)
+{
+    struct both *b = arg;
+    return fails_together(b, &b->outer, &b->outer_at);
+}
+
+static int inner_fails(void *arg)
+{
+    struct both *b = arg;
+    return fails_together(b, &b->inner, &b->inner_at);
+}
+
+static int asked_once(void *arg)
 {
     struct group *g = arg;
     atomic_fetch_add(&g->started, 1);
-    while (!atomic_load(&g->go)) { /* both go on without being told of the other's end */
-        CHECK_OK(pirn_shield_enter());
-        CHECK_OK(pirn_sleep(pirn_after_us(50)));
-        CHECK_OK(pirn_shield_leave());
+    CHECK_EQ(pirn_sleep(PIRN_NEVER), -ECANCELED);
+    CHECK_OK(pirn_yield());
+    atomic_fetch_add(&g->ended, 1);
+    return -ECANCELED;
+}
+
+static void both_fail_once(struct both *b, bool outer_is_spawned_first)
+{
+    struct group *outer = &b->outer, *inner = &b->inner;
+    pirn_scope_error e[2];
+    *b = (struct both){.outer = {.status = -ENXIO}, .inner = {.status = -EPIPE}};
+    group_open(outer, 0);
+    CHECK_OK(pirn_scope_spawn(outer->scope, asked_once, outer, PIRN_NEVER));
+    group_open(inner, 0);
+    CHECK_OK(pirn_scope_spawn(inner->scope, asked_once, inner, PIRN_NEVER));
+    for (int i = 0; i < 2; i++) {
+        bool of_outer = (i == 0) == outer_is_spawned_first;
+        CHECK_OK(pirn_scope_spawn(of_outer ? outer->scope : inner->scope,
+                                  of_outer ? outer_fails : inner_fails, b, PIRN_NEVER));
     }
-    support_spin(support_between(0, 20 * US));
-    return g->status;
+    while (atomic_load(&outer->started) + atomic_load(&inner->started) < 4)
+        CHECK_OK(pirn_yield());
+    atomic_fetch_add(&b->here, 1);
+    CHECK_EQ(pirn_sleep(PIRN_NEVER), -ECANCELED);
+    CHECK_EQ(pirn_scope_wait(inner->scope, PIRN_NEVER), -EPIPE); /* its own, whichever came first */
+    CHECK_EQ(pirn_scope_errors(inner->scope, e, 2), 1);
+    CHECK_EQ(e[0].status, -EPIPE);
+    CHECK_EQ(pirn_scope_close(inner->scope, PIRN_NEVER), -EPIPE);
+    CHECK_EQ(inner->ended, 1);
+    CHECK_EQ(pirn_sleep(PIRN_NEVER), -ECANCELED); /* not yet out of the outer one */
+    CHECK_EQ(pirn_scope_wait(outer->scope, PIRN_NEVER), -ENXIO);
+    CHECK_EQ(pirn_scope_errors(outer->scope, e, 2), 1);
+    CHECK_EQ(e[0].status, -ENXIO);
+    CHECK_EQ(pirn_scope_close(outer->scope, PIRN_NEVER), -ENXIO);
+    CHECK_EQ(outer->ended, 1);
+    CHECK_EQ(pirn_cancelling(NULL), 0);
+    CHECK_EQ(group_pending(), 0);
 }
 
 static int both_fail(void *arg)
 {
+    int rounds = support_rounds(3400), outer_first = 0;
+    struct both b;
     (void)arg;
-    struct group outer = {.status = -ENXIO}, inner = {.status = -EPIPE};
-    group_open(&outer, 0);
-    group_add(&outer, fails_together);
-    group_add(&outer, group_patient);
-    group_open(&inner, 0);
-    group_add(&inner, fails_together);
-    group_add(&inner, group_patient);
-    support_until(&outer.started, 2);
-    support_until(&inner.started, 2);
-    atomic_store(&inner.go, 1);
-    atomic_store(&outer.go, 1);
-    CHECK_EQ(pirn_sleep(PIRN_NEVER), -ECANCELED);
-    CHECK_EQ(pirn_scope_wait(inner.scope, PIRN_NEVER), -EPIPE); /* its own, whichever came first */
-    CHECK_EQ(pirn_scope_errors(inner.scope, NULL, 0), 1);
-    CHECK_EQ(pirn_scope_close(inner.scope, PIRN_NEVER), -EPIPE);
-    CHECK_EQ(inner.ended, 1);
-    CHECK_EQ(pirn_sleep(PIRN_NEVER), -ECANCELED); /* not yet out of the outer one */
-    CHECK_EQ(pirn_scope_close(outer.scope, PIRN_NEVER), -ENXIO);
-    CHECK_EQ(outer.ended, 1);
-    CHECK_EQ(pirn_cancelling(NULL), 0);
-    CHECK_EQ(group_pending(), 0);
+    for (int i = 0; i < rounds; i++) {
+        both_fail_once(&b, i % 2 != 0);
+        outer_first += b.outer_at < b.inner_at;
+    }
+    CHECK_GE(outer_first, rounds / 100);
+    CHECK_LE(outer_first, rounds - rounds / 100);
     return 0;
 }
 
@@ -302,6 +349,14 @@ static int brief_with_value(void *arg)
     return 0;
 }
 
+/* Fails when told to, and hears of no cancel meanwhile. */
+static int fails_untold(void *arg)
+{
+    struct group *g = arg;
+    CHECK_OK(pirn_shield_enter());
+    return group_fails(g);
+}
+
 static int many_short(void *arg)
 {
     struct memory *m = arg;
@@ -327,7 +382,7 @@ static int many_short(void *arg)
     atomic_store(&g.started, 0);
     group_open(&g, 0);
     for (int i = 0; i < 50; i++)
-        group_add(&g, fails_together);
+        group_add(&g, fails_untold);
     support_until(&g.started, 50);
     atomic_store(&g.go, 1);
     CHECK_EQ(pirn_scope_wait(g.scope, PIRN_NEVER), -EIO);
@@ -353,7 +408,7 @@ START_TEST(a110_short_children_leave_nothing)
 END_TEST
 
 GROUP_EACH(a102_parent_cancelled, parent_cancelled, 20)
-GROUP_EACH(a105_inner_and_outer_fail_together, both_fail, 100)
+GROUP_EACH(a105_inner_and_outer_fail_together, both_fail, 1)
 GROUP_EACH(a106_refusals, refusals, 20)
 GROUP_EACH(a38_dropped_handle_stays_with_the_scope, handle_dropped, 20)
 GROUP_EACH(a106_order_and_owner_of_close, wrong_order, 20)
