@@ -379,7 +379,7 @@ static void *cancel_now(void *arg)
 static int shots(void *arg)
 {
     int *outcome = arg;
-    for (int i = 0; i < support_rounds(700); i++) {
+    for (int i = 0; i < support_rounds(3400); i++) {
         struct shot s = {.barrier = {.n = 2}};
         s.task = support_spawn(end_soon, &s);
         pthread_t thread = support_thread(cancel_now, &s);
@@ -400,7 +400,8 @@ START_TEST(a64_race_with_a_cancel)
     int outcome[2] = {0, 0};
     FOR_WORKERS(w)
     CHECK_OK(support_run(w, shots, outcome));
-    CHECK(outcome[0] > 0 && outcome[1] > 0);
+    CHECK_GE(outcome[0], support_rounds(100));
+    CHECK_GE(outcome[1], support_rounds(100));
 }
 END_TEST
 

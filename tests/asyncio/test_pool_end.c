@@ -295,6 +295,7 @@ static void *submits(void *arg)
         CHECK_OK(rc);
         s->accepted++;
         CHECK_OK(pirn_release(job));
+        support_spin(support_between(0, 20 * US)); /* rather than have a close wait for hundreds */
     }
     pirn_thread_pool_release(s->pool);
     return NULL;
@@ -303,7 +304,7 @@ static void *submits(void *arg)
 static void race_with_close(void)
 {
     int accepted = 0;
-    for (int i = 0; i < support_rounds(150); i++) {
+    for (int i = 0; i < support_rounds(500); i++) {
         atomic_int ran = 0;
         support_barrier barrier = {.n = 3};
         pirn_thread_pool *pool = new_pool(2);

@@ -293,7 +293,12 @@ START_TEST(s110_race_of_answer_and_deadline)
         pirn_process_pool *pool = new_pool(2);
         struct racer racers[4] = {{pool, {0}}, {pool, {0}}, {pool, {0}}, {pool, {0}}};
         CHECK_OK(support_run(w, race, racers));
-        CHECK(racers[0].outcome[0] > 0 && racers[0].outcome[1] > 0);
+        for (int how = 0; how < 2; how++) {
+            int seen = 0;
+            for (int i = 0; i < 4; i++)
+                seen += racers[i].outcome[how];
+            CHECK_GE(seen, support_rounds(100));
+        }
         CHECK_OK(pirn_process_pool_close(pool, PIRN_NEVER));
     }
 }
