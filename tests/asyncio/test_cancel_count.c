@@ -148,89 +148,226 @@ END_TEST
 /* ---- A65 --------------------------------------------------------------------------------- */
 
 struct things {
-    int fds[2];
+    int fds[2], pipe[2], listener, client;
+    struct sockaddr_in addr;
     pirn_mutex mutex;
     pirn_semaphore semaphore;
-    pirn_queue *queue;
-    pirn_channel *channel;
-    int what;
-    pirn_task *task;
+    pirn_rwlock rwlock;
+    pirn_barrier barrier;
+    pirn_queue *queue, *full_queue;
+    pirn_channel *channel, *full_channel;
+    pirn_scope *scope; /* for one child at a time */
+    atomic_int child_may_end, began;
 };
 
-enum {
-    THINGS = 5
-};
-
-static int use(struct things *t)
-{
-    int item = 0;
-    char byte;
-    switch (t->what) {
-    case 0:
-        return (int)pirn_recv(t->fds[1], &byte, 1, 0, PIRN_NEVER);
-    case 1:
-        return pirn_mutex_lock(&t->mutex, PIRN_NEVER);
-    case 2:
-        return pirn_semaphore_acquire(&t->semaphore, PIRN_NEVER);
-    case 3:
-        return pirn_queue_get(t->queue, &item, PIRN_NEVER);
-    default:
-        return pirn_channel_recv(t->channel, &item, PIRN_NEVER);
-    }
-}
-
-static int is_cancelled_in(void *arg)
+static int stays(void *arg)
 {
     struct things *t = arg;
-    CHECK_EQ(use(t), -ECANCELED); /* while it waited */
-    CHECK_OK(pirn_cancel(pirn_current(), NULL));
-    CHECK_EQ(use(t), -ECANCELED); /* before it looked */
-    if (t->what == 1)
-        CHECK_EQ(pirn_mutex_unlock(&t->mutex), -EPERM); /* not mine */
+    support_until(&t->child_may_end, 1);
     return 0;
 }
 
-/* All of it is still there. */
-static int cancel_each(void *arg)
+static int begins(void *arg)
 {
-    struct things t = {.mutex = PIRN_MUTEX_INIT};
+    atomic_fetch_add(&((struct things *)arg)->began, 1);
+    return 0;
+}
+
+static int recvs(struct things *t)
+{
+    char byte;
+    return (int)pirn_recv(t->fds[1], &byte, 1, 0, PIRN_NEVER);
+}
+
+static int writes(struct things *t)
+{
+    return (int)pirn_write(t->pipe[1], "x", 1, PIRN_NEVER);
+}
+
+static int accepts(struct things *t)
+{
+    return pirn_accept(t->listener, NULL, NULL, 0, PIRN_NEVER);
+}
+
+static int locks(struct things *t)
+{
+    return pirn_mutex_lock(&t->mutex, PIRN_NEVER);
+}
+
+static int acquires(struct things *t)
+{
+    return pirn_semaphore_acquire(&t->semaphore, PIRN_NEVER);
+}
+
+static int read_locks(struct things *t)
+{
+    return pirn_rwlock_read_lock(&t->rwlock, PIRN_NEVER);
+}
+
+static int write_locks(struct things *t)
+{
+    return pirn_rwlock_write_lock(&t->rwlock, PIRN_NEVER);
+}
+
+static int arrives(struct things *t)
+{
+    return pirn_barrier_wait(&t->barrier, PIRN_NEVER);
+}
+
+static int gets(struct things *t)
+{
+    int item;
+    return pirn_queue_get(t->queue, &item, PIRN_NEVER);
+}
+
+static int puts_one(struct things *t)
+{
+    int item = 7;
+    return pirn_queue_put(t->full_queue, &item, PIRN_NEVER);
+}
+
+static int receives(struct things *t)
+{
+    int item;
+    return pirn_channel_recv(t->channel, &item, PIRN_NEVER);
+}
+
+static int sends(struct things *t)
+{
+    int item = 7;
+    return pirn_channel_send(t->full_channel, &item, PIRN_NEVER);
+}
+
+static int selects(struct things *t)
+{
+    int item = 7, got;
+    pirn_case cases[] = {pirn_case_recv(t->channel, &got), pirn_case_send(t->full_channel, &item)};
+    return pirn_select(cases, 2, PIRN_NEVER);
+}
+
+static int spawns(struct things *t)
+{
+    return pirn_scope_spawn(t->scope, begins, t, PIRN_NEVER);
+}
+
+static int (*const uses[])(struct things *t) = {recvs,      writes,      accepts, locks, acquires,
+                                                read_locks, write_locks, arrives, gets,  puts_one,
+                                                receives,   sends,       selects, spawns};
+
+enum {
+    USES = sizeof(uses) / sizeof(uses[0])
+};
+
+struct use {
+    struct things *t;
+    int (*fn)(struct things *t);
+};
+
+static int is_cancelled_in(void *arg)
+{
+    struct use *u = arg;
+    CHECK_EQ(u->fn(u->t), -ECANCELED); /* while it waited */
+    CHECK_OK(pirn_cancel(pirn_current(), NULL));
+    CHECK_EQ(u->fn(u->t), -ECANCELED);                 /* before it looked */
+    CHECK_EQ(pirn_mutex_unlock(&u->t->mutex), -EPERM); /* not mine */
+    CHECK_EQ(pirn_rwlock_write_unlock(&u->t->rwlock), -EPERM);
+    return 0;
+}
+
+/* Whoever wants anything has to wait. */
+static void have_nothing(struct things *t)
+{
     pirn_queue_config config = PIRN_QUEUE_CONFIG_INIT;
     int item = 3;
-    char bytes[4] = {0};
-    (void)arg;
     config.elem_size = sizeof(int);
-    support_pair(t.fds);
-    CHECK_OK(pirn_semaphore_init(&t.semaphore, 0));
-    CHECK_OK(pirn_queue_new(&t.queue, &config));
-    CHECK_OK(pirn_channel_new(&t.channel, sizeof(int), 1, NULL));
-    CHECK_OK(pirn_mutex_lock(&t.mutex, PIRN_NEVER));
-    for (t.what = 0; t.what < THINGS; t.what++) {
-        t.task = support_spawn(is_cancelled_in, &t);
-        support_until_waiting(t.task);
-        CHECK_OK(pirn_cancel(t.task, NULL));
-        CHECK_OK(support_join(t.task));
-    }
-    CHECK_EQ(pirn_send(t.fds[0], "all", 3, 0, PIRN_NEVER), 3);
-    CHECK_OK(pirn_mutex_unlock(&t.mutex));
-    CHECK_OK(pirn_semaphore_release(&t.semaphore, 1));
-    CHECK_OK(pirn_queue_put(t.queue, &item, PIRN_NEVER));
-    CHECK_OK(pirn_channel_send(t.channel, &item, PIRN_NEVER));
-    for (t.what = 0; t.what < THINGS; t.what++) { /* nor is it taken where it is to be had */
-        CHECK_OK(pirn_cancel(pirn_current(), NULL));
-        CHECK_EQ(use(&t), -ECANCELED);
-    }
-    CHECK_EQ(pirn_recv(t.fds[1], bytes, 4, 0, PIRN_NEVER), 3);
+    CHECK_OK(pirn_queue_new(&t->queue, &config));
+    config.maxsize = 1;
+    CHECK_OK(pirn_queue_new(&t->full_queue, &config));
+    CHECK_OK(pirn_queue_put(t->full_queue, &item, PIRN_NEVER));
+    CHECK_OK(pirn_channel_new(&t->channel, sizeof(int), 1, NULL));
+    CHECK_OK(pirn_channel_new(&t->full_channel, sizeof(int), 1, NULL));
+    CHECK_OK(pirn_channel_send(t->full_channel, &item, PIRN_NEVER));
+    support_pair(t->fds);
+    support_pipe(t->pipe);
+    t->listener = support_listen(&t->addr, 1);
+    CHECK_OK(pirn_semaphore_init(&t->semaphore, 0));
+    CHECK_OK(pirn_barrier_init(&t->barrier, 2));
+    CHECK_OK(pirn_mutex_lock(&t->mutex, PIRN_NEVER));
+    CHECK_OK(pirn_rwlock_write_lock(&t->rwlock, PIRN_NEVER));
+    CHECK_OK(pirn_scope_open(&t->scope, 1));
+    CHECK_OK(pirn_scope_spawn(t->scope, stays, t, PIRN_NEVER));
+}
+
+/* Whoever wants something gets it at once. */
+static void have_all(struct things *t)
+{
+    int item = 4;
+    CHECK_EQ(pirn_send(t->fds[0], "all", 3, 0, PIRN_NEVER), 3);
+    t->client = support_socket();
+    CHECK_OK(support_connect(t->client, &t->addr, sizeof(t->addr)));
+    CHECK_OK(pirn_mutex_unlock(&t->mutex));
+    CHECK_OK(pirn_rwlock_write_unlock(&t->rwlock));
+    CHECK_OK(pirn_semaphore_release(&t->semaphore, 1));
+    CHECK_OK(pirn_queue_put(t->queue, &item, PIRN_NEVER));
+    CHECK_OK(pirn_queue_get(t->full_queue, &item, PIRN_NEVER));
+    CHECK_EQ(item, 3);
+    item = 4;
+    CHECK_OK(pirn_channel_send(t->channel, &item, PIRN_NEVER));
+    CHECK_EQ(pirn_channel_recv(t->full_channel, &item, PIRN_NEVER), 1);
+    CHECK_EQ(item, 3);
+    atomic_store(&t->child_may_end, 1);
+}
+
+static void check_all_is_there(struct things *t)
+{
+    char bytes[4] = {0};
+    CHECK_EQ(pirn_recv(t->fds[1], bytes, 4, 0, PIRN_NEVER), 3);
     CHECK(strcmp(bytes, "all") == 0);
-    CHECK(!pirn_mutex_is_locked(&t.mutex));
-    CHECK_OK(pirn_mutex_try_lock(&t.mutex));
-    CHECK_OK(pirn_mutex_unlock(&t.mutex));
-    CHECK_EQ(pirn_semaphore_value(&t.semaphore), 1);
-    CHECK_EQ(pirn_queue_size(t.queue), 1);
-    CHECK_EQ(pirn_channel_size(t.channel), 1);
+    CHECK_EQ(support_drain(t->pipe[0]), 0);
+    int fd = pirn_accept(t->listener, NULL, NULL, 0, PIRN_NEVER);
+    CHECK_GE(fd, 0);
+    CHECK_OK(pirn_close(fd));
+    CHECK_OK(pirn_mutex_try_lock(&t->mutex));
+    CHECK_OK(pirn_rwlock_try_write_lock(&t->rwlock));
+    CHECK_EQ(pirn_semaphore_value(&t->semaphore), 1);
+    CHECK_EQ(pirn_barrier_n_waiting(&t->barrier), 0);
+    CHECK(!pirn_barrier_is_broken(&t->barrier));
+    CHECK_EQ(pirn_queue_size(t->queue), 1);
+    CHECK_EQ(pirn_queue_size(t->full_queue), 0);
+    CHECK_EQ(pirn_channel_size(t->channel), 1);
+    CHECK_EQ(pirn_channel_size(t->full_channel), 0);
+    CHECK_OK(pirn_scope_close(t->scope, PIRN_NEVER));
+    CHECK_EQ(atomic_load(&t->began), 0);
+}
+
+static int cancel_each(void *arg)
+{
+    struct things t = {.mutex = PIRN_MUTEX_INIT, .rwlock = PIRN_RWLOCK_INIT};
+    (void)arg;
+    have_nothing(&t);
+    size_t filled = support_fill(t.pipe[1]);
+    for (int i = 0; i < USES; i++) {
+        struct use use = {&t, uses[i]};
+        pirn_task *task = support_spawn(is_cancelled_in, &use);
+        support_until_waiting(task);
+        CHECK_OK(pirn_cancel(task, NULL));
+        CHECK_OK(support_join(task));
+    }
+    CHECK_EQ(support_drain(t.pipe[0]), filled);
+    have_all(&t);
+    for (int i = 0; i < USES; i++) { /* nor is it taken where it is to be had */
+        CHECK_OK(pirn_cancel(pirn_current(), NULL));
+        CHECK_EQ(uses[i](&t), -ECANCELED);
+    }
+    check_all_is_there(&t);
     pirn_queue_release(t.queue);
+    pirn_queue_release(t.full_queue);
     pirn_channel_release(t.channel);
-    CHECK_OK(pirn_close(t.fds[0]));
-    return pirn_close(t.fds[1]);
+    pirn_channel_release(t.full_channel);
+    int fds[] = {t.fds[0], t.fds[1], t.pipe[0], t.pipe[1], t.listener, t.client};
+    for (int i = 0; i < 6; i++)
+        CHECK_OK(pirn_close(fds[i]));
+    return 0;
 }
 
 START_TEST(a65_cancelled_did_not_happen)
