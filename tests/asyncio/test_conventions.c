@@ -1,10 +1,7 @@
 /*
- * What holds of calls in general: those that are not marked [suspends] leave a coroutine on its thread,
- * those that can wait can be timed out from outside, and each kind of failure has one code.
+ * What holds of calls in general: those that can wait can be timed out from outside, and each kind of
+ * failure has one code. (That others never suspend: test_never_suspend.c.)
  */
-#include <stdio.h>
-#include <sys/syscall.h>
-
 #include "tests/support.h"
 
 static int answer(void *arg)
@@ -28,149 +25,6 @@ static pirn_queue *new_queue(int limit)
     CHECK_OK(pirn_queue_new(&queue, &config));
     return queue;
 }
-
-/* ---- S9: calls that never suspend ------------------------------------------------------------ */
-
-/* Between two looks nothing may have moved the coroutine, nor anybody else have run on its strand. */
-struct stretch {
-    atomic_int other; /* how often the other member of the strand ran */
-    atomic_bool over;
-};
-
-static int other_member(void *arg)
-{
-    struct stretch *s = arg;
-    while (!atomic_load(&s->over)) {
-        atomic_fetch_add(&s->other, 1);
-        CHECK_OK(pirn_yield());
-    }
-    return 0;
-}
-
-static void done_callback(pirn_awaitable *awaitable, void *user)
-{
-    (void)awaitable;
-    (void)user;
-}
-
-static void with_tasks(void)
-{
-    pirn_task *task = support_spawn(for_ever, NULL), *object = NULL, *handle = NULL, *all[4];
-    pirn_future *future = NULL;
-    char name[40];
-    bool drop = false;
-    pirn_local key;
-    static pirn_local kept;
-    static bool have_key;
-    if (!have_key)
-        CHECK_OK(pirn_local_new(&kept));
-    have_key = true;
-    key = kept;
-    CHECK_OK(pirn_local_set(key, name));
-    CHECK(pirn_local_get(key) == name);
-    CHECK(pirn_current() != NULL && pirn_runtime_current() != NULL && pirn_on_worker() == 1);
-    CHECK_OK(pirn_name(task, name, sizeof(name)));
-    CHECK_OK(pirn_set_name(task, "never"));
-    CHECK(pirn_id(task) != 0 && pirn_kind_of(task) == PIRN_KIND_TASK);
-    CHECK_EQ(pirn_status(task), -EINPROGRESS);
-    CHECK_GE(pirn_tasks(all, 0), 2);
-    CHECK_OK(pirn_coroutine_new(&object, NULL, answer, NULL));
-    CHECK_OK(pirn_start(object));
-    CHECK_OK(pirn_call_at(NULL, &handle, answer, NULL, pirn_after_s(1000)));
-    CHECK_OK(pirn_cancel(handle, NULL));
-    CHECK_OK(pirn_detach(handle));
-    CHECK_OK(pirn_detach(object));
-    CHECK_OK(pirn_future_new(&future));
-    CHECK_OK(pirn_add_done_callback(future, NULL, done_callback, &drop));
-    CHECK_EQ(pirn_remove_done_callback(future, done_callback, &drop), 1);
-    CHECK_OK(pirn_future_set(future, 1, NULL));
-    CHECK(pirn_done(future) && pirn_value(future) == NULL);
-    CHECK_OK(pirn_release(future));
-    CHECK_OK(pirn_shield_enter());
-    CHECK_OK(pirn_shield_leave());
-    CHECK_EQ(pirn_cancelling(NULL), 0);
-    CHECK_OK(pirn_cancel(task, NULL));
-    CHECK_OK(pirn_detach(task));
-}
-
-static void with_objects(void)
-{
-    pirn_mutex mutex;
-    pirn_event event;
-    pirn_semaphore semaphore;
-    pirn_wait_group group;
-    pirn_timeout timeout = PIRN_TIMEOUT_INIT;
-    pirn_scope *scope = NULL;
-    pirn_stats stats = {.size = sizeof(stats)};
-    pirn_queue *queue = new_queue(1);
-    int item = 1;
-    CHECK_OK(pirn_mutex_init(&mutex));
-    CHECK_OK(pirn_mutex_try_lock(&mutex));
-    CHECK(pirn_mutex_is_locked(&mutex));
-    CHECK_OK(pirn_mutex_unlock(&mutex));
-    CHECK_OK(pirn_event_init(&event));
-    CHECK_OK(pirn_event_set(&event));
-    CHECK_OK(pirn_event_clear(&event));
-    CHECK_OK(pirn_semaphore_init(&semaphore, 1));
-    CHECK_OK(pirn_semaphore_try_acquire(&semaphore));
-    CHECK_OK(pirn_semaphore_release(&semaphore, 1));
-    CHECK_OK(pirn_wait_group_init(&group));
-    CHECK_OK(pirn_wait_group_add(&group, 1));
-    CHECK_OK(pirn_wait_group_done(&group));
-    CHECK_OK(pirn_queue_try_put(queue, &item));
-    CHECK_EQ(pirn_queue_try_put(queue, &item), -EAGAIN);
-    CHECK_OK(pirn_queue_try_get(queue, &item));
-    CHECK_EQ(pirn_queue_try_get(queue, &item), -EAGAIN);
-    CHECK_OK(pirn_queue_task_done(queue));
-    pirn_queue_release(queue);
-    CHECK_OK(pirn_timeout_enter(&timeout, pirn_after_s(1000)));
-    CHECK_OK(pirn_timeout_reschedule(&timeout, PIRN_NEVER));
-    CHECK_OK(pirn_timeout_leave(&timeout, 0));
-    CHECK_OK(pirn_scope_open(&scope, 0));
-    CHECK_OK(pirn_scope_spawn(scope, answer, NULL, PIRN_NEVER)); /* without a limit */
-    CHECK_OK(pirn_stats_get(NULL, &stats));
-    CHECK_OK(pirn_scope_close(scope, PIRN_NEVER)); /* this one suspends */
-}
-
-static int member(void *arg)
-{
-    struct stretch *s = arg;
-    support_until(&s->other, 1); /* it is about, and runs whenever it may */
-    for (int i = 0; i < support_rounds(500); i++) {
-        pid_t thread = (pid_t)syscall(SYS_gettid);
-        int other = atomic_load(&s->other);
-        with_tasks();
-        CHECK_EQ((pid_t)syscall(SYS_gettid), thread);
-        CHECK_EQ(atomic_load(&s->other), other);
-        CHECK_OK(pirn_yield());
-        with_objects();
-    }
-    atomic_store(&s->over, true);
-    return 0;
-}
-
-static int two_members(void *arg)
-{
-    struct stretch s = {0};
-    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
-    pirn_task *tasks[2];
-    pirn_fn fns[] = {member, other_member};
-    (void)arg;
-    CHECK_OK(pirn_strand_new(&config.strand));
-    for (int i = 0; i < 2; i++)
-        CHECK_OK(pirn_spawn_with(&tasks[i], &config, fns[i], &s));
-    for (int i = 0; i < 2; i++)
-        CHECK_OK(support_join(tasks[i]));
-    pirn_strand_release(config.strand);
-    return 0;
-}
-
-START_TEST(s9_calls_that_never_suspend)
-{
-    FOR_WORKERS(w)
-    CHECK_OK(support_run(w, two_members, NULL));
-}
-END_TEST
 
 /* ---- S85: one wrapper around whatever waits -------------------------------------------------- */
 
@@ -319,9 +173,36 @@ static int codes(void *arg)
     CHECK_OK(pirn_barrier_init(&barrier, 2));
     CHECK_OK(pirn_barrier_abort(&barrier));
     CHECK_EQ(pirn_barrier_wait(&barrier, PIRN_NEVER), -EPIPE); /* broken */
+
+    pirn_channel *channel;
+    CHECK_OK(pirn_channel_new(&channel, sizeof(int), 1, NULL));
+    CHECK_EQ(pirn_channel_try_recv(channel, &item), -EAGAIN);
+    CHECK_OK(pirn_channel_close(channel, PIRN_CHANNEL_RECV));
+    CHECK_EQ(pirn_channel_send(channel, &item, PIRN_NEVER), -EPIPE); /* nobody receives */
+    pirn_channel_release(channel);
+    pirn_semaphore semaphore;
+    CHECK_OK(pirn_semaphore_init_bounded(&semaphore, 1, 1));
+    CHECK_EQ(pirn_semaphore_release(&semaphore, 1), -EINVAL); /* one too many */
     pirn_mutex mutex;
     CHECK_OK(pirn_mutex_init(&mutex));
     CHECK_EQ(pirn_mutex_unlock(&mutex), -EPERM);
+
+    pirn_stream *stream;
+    const char *line;
+    size_t got = 9;
+    support_pair(pair);
+    pirn_stream_config limited = PIRN_STREAM_CONFIG_INIT;
+    limited.limit = 4;
+    CHECK_OK(pirn_stream_new(&stream, pair[0], &limited));
+    CHECK_EQ(pirn_send(pair[1], "too long\nxyz", 12, 0, PIRN_NEVER), 12);
+    CHECK_EQ(pirn_stream_read_line(stream, &line, PIRN_NEVER), -EMSGSIZE); /* beyond the limit */
+    CHECK_EQ(pirn_stream_read_line(stream, &line, pirn_after_us(100)), -ETIMEDOUT);
+    CHECK_OK(pirn_close(pair[1]));
+    char four[4];
+    CHECK_EQ(pirn_stream_read_exactly(stream, four, 4, &got, PIRN_NEVER), -ENODATA); /* the end */
+    CHECK_EQ(got, 3);
+    CHECK_OK(pirn_stream_close(stream, PIRN_NEVER));
+    pirn_stream_release(stream);
 
     support_pair(pair);
     CHECK_OK(pirn_close(pair[1]));
@@ -349,5 +230,5 @@ START_TEST(s95_each_condition_has_its_code)
 }
 END_TEST
 
-SUPPORT_MAIN("asyncio/conventions", s9_calls_that_never_suspend,
-             s85_each_wait_times_out_under_the_same_wrapper, s95_each_condition_has_its_code)
+SUPPORT_MAIN("asyncio/conventions", s85_each_wait_times_out_under_the_same_wrapper,
+             s95_each_condition_has_its_code)
