@@ -230,8 +230,27 @@ START_TEST(s25_whatever_can_be_awaited)
         CHECK_OK(pirn_runtime_run_until_done(rt, task, &status));
         CHECK_OK(pirn_release(task));
         CHECK_OK(pirn_release(future));
+        pirn_awaitable *items[3], *gather; /* one that has not begun, one that has, one of a pool */
+        pirn_spawn_config unstarted = PIRN_SPAWN_CONFIG_INIT;
+        unstarted.runtime = rt;
+        CHECK_OK(pirn_coroutine_new(&items[0], &unstarted, give, &value));
+        CHECK_OK(pirn_runtime_run_until_done(rt, items[0], &status)); /* begun by that */
+        CHECK_EQ(status, 25);
+        CHECK_OK(pirn_release(items[0]));
+        CHECK_OK(pirn_coroutine_new(&items[0], &unstarted, give, &value));
+        items[1] = spawn_in(rt, give, &value);
+        CHECK_OK(pirn_thread_pool_submit(NULL, &items[2], give, &value));
+        CHECK_OK(pirn_gather(&gather, items, 3, 0));
+        CHECK_OK(pirn_runtime_run_until_done(rt, gather, &status));
+        CHECK_OK(status);
+        for (int i = 0; i < 3; i++) {
+            CHECK_EQ(pirn_status(items[i]), 25);
+            CHECK_OK(pirn_release(items[i]));
+        }
+        CHECK_OK(pirn_release(gather));
         CHECK_OK(pirn_runtime_free(rt));
     }
+    CHECK_OK(pirn_thread_pool_close(NULL, PIRN_NEVER));
 }
 END_TEST
 

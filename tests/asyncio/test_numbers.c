@@ -27,6 +27,8 @@ static int crowd(void *arg)
     int n = support_rounds(100000);
     int threads = support_count().threads;
     long before = support_resident();
+    support_control control;
+    support_control_begin(&control);
     pirn_task **tasks = calloc((size_t)n, sizeof(pirn_task *));
     CHECK(tasks != NULL);
     int64_t began = support_now();
@@ -36,14 +38,19 @@ static int crowd(void *arg)
     CHECK_LE(support_count().threads, threads + 3 * c->workers); /* spares, no thread for each */
     for (int i = 0; i < n; i++)
         CHECK_OK(support_join(tasks[i]));
-    CHECK_GE(support_now() - began, 1000 * MS);
+    int64_t took = support_now() - began, late = support_control_late(&control);
+    support_control_end(&control);
+    CHECK_GE(took, 1000 * MS);
+    if (support_timing())
+        CHECK_LE(took, 3000 * MS + late);
     free(tasks);
     return 0;
 }
 
 START_TEST(s2_a_hundred_thousand_sleep_a_second)
 {
-    for (int w = 1; w <= 2; w++) {
+    FOR_WORKERS(w)
+    {
         struct crowd c = {w, 0};
         CHECK_OK(support_run(w, crowd, &c));
         if (!support_slow())
@@ -83,6 +90,58 @@ START_TEST(s5_s7_two_loops_compute_at_once)
 }
 END_TEST
 
+/* How many compute at the same instant: as many as there are workers, be there ever so many coroutines. With
+ * one it is concurrent, and not parallel. */
+enum {
+    COMPUTERS = 12,
+    SLICES = 200
+};
+
+struct hall {
+    atomic_int inside, most;
+    atomic_int enough; /* the most that there will be */
+};
+
+static int computes_in_slices(void *arg)
+{
+    struct hall *h = arg;
+    for (int i = 0; i < SLICES || atomic_load(&h->most) < atomic_load(&h->enough); i++) {
+        int now = atomic_fetch_add(&h->inside, 1) + 1, most = atomic_load(&h->most);
+        while (now > most && !atomic_compare_exchange_weak(&h->most, &most, now)) {}
+        support_spin(20 * US);
+        atomic_fetch_sub(&h->inside, 1);
+        CHECK_OK(pirn_yield());
+    }
+    return 0;
+}
+
+static int peak(void *arg)
+{
+    struct hall h = {.enough = *(int *)arg};
+    pirn_task *tasks[COMPUTERS];
+    for (int i = 0; i < COMPUTERS; i++)
+        tasks[i] = support_spawn(computes_in_slices, &h);
+    for (int i = 0; i < COMPUTERS; i++)
+        CHECK_OK(support_join(tasks[i]));
+    pirn_stats stats = {.size = sizeof(stats)};
+    CHECK_OK(pirn_stats_get(NULL, &stats));
+    CHECK_GE(atomic_load(&h.most), *(int *)arg);
+    if (stats.spares == 0) /* a machine that stops a thread for long makes it look stuck */
+        CHECK_LE(atomic_load(&h.most), *(int *)arg);
+    return stats.spares == 0;
+}
+
+START_TEST(s7_as_many_at_once_as_workers)
+{
+    FOR_WORKERS(w)
+    {
+        int undisturbed = 0;
+        for (int i = 0; i < 20 && !undisturbed; i++)
+            undisturbed = support_run(w, peak, &w);
+    }
+}
+END_TEST
+
 /* ---- S50: sleeps of both kinds -------------------------------------------------------------------- */
 
 static int sleeps_100_ms(void *arg)
@@ -117,10 +176,10 @@ static int both_kinds(void *arg)
     int64_t slept = ten_of(sleeps_100_ms), blocked = ten_of(blocks_100_ms);
     CHECK_GE(slept, 100 * MS);
     CHECK_GE(blocked, 100 * MS);
-    if (support_timing()) { /* one after another: 1000 */
+    if (support_timing()) { /* measured: 100 and 190; one after another: 1000 */
         int64_t late = support_control_late(&control);
-        CHECK_LE(slept, 900 * MS + late);
-        CHECK_LE(blocked, 900 * MS + late);
+        CHECK_LE(slept, 300 * MS + late);
+        CHECK_LE(blocked, 600 * MS + late);
     }
     support_control_end(&control);
     return 0;
@@ -296,6 +355,6 @@ START_TEST(s116_threads_beyond_the_jobs_are_no_use)
 END_TEST
 
 SUPPORT_MAIN("asyncio/numbers", s2_a_hundred_thousand_sleep_a_second,
-             s5_s7_two_loops_compute_at_once, s50_s105_ten_sleeps_and_ten_blocked_threads,
-             s3_ten_thousand_idle_add_no_delay, s10_a_switch_is_cheap,
-             s116_threads_beyond_the_jobs_are_no_use)
+             s5_s7_two_loops_compute_at_once, s7_as_many_at_once_as_workers,
+             s50_s105_ten_sleeps_and_ten_blocked_threads, s3_ten_thousand_idle_add_no_delay,
+             s10_a_switch_is_cheap, s116_threads_beyond_the_jobs_are_no_use)

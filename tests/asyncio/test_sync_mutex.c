@@ -169,7 +169,7 @@ static int up_and_down(void *arg)
 {
     (void)arg;
     struct seesaw s = {.step = 1, .rounds = support_rounds(10000)};
-    for (int i = 0; i < 30; i++) {
+    for (int i = 0; i < support_rounds(100); i++) {
         pirn_task *up = support_spawn(swing, &s), *down = support_spawn(swing, &s);
         CHECK_OK(support_join(up));
         CHECK_OK(support_join(down));
