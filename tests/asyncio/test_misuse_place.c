@@ -196,7 +196,9 @@ static void *frees(void *runtime)
 static int on_another(int (*fn)(pirn_runtime *runtime))
 {
     pirn_runtime *rt;
+    support_blocking_begin(); /* until its threads are there */
     CHECK_OK(pirn_runtime_new(&rt, NULL));
+    support_blocking_end();
     int rc = fn(rt);
     support_thread_join(support_thread(frees, rt));
     return rc;
