@@ -249,9 +249,14 @@ static bool describe_overflow(const void *addr, char *buf, size_t n)
     return true;
 }
 
+static bool reports_overflow(const struct pirn_runtime *rt)
+{
+    return (rt->config.flags & PIRN_REPORT_OVERFLOW) != 0 || rt->debug;
+}
+
 static int watch_overflow(struct pirn_runtime *rt)
 {
-    if ((rt->config.flags & PIRN_REPORT_OVERFLOW) == 0)
+    if (!reports_overflow(rt))
         return 0;
     /* release: pairs with the handler's acquire */
     atomic_store_explicit(&pirn_overflow_describe, describe_overflow, memory_order_release);
@@ -261,7 +266,7 @@ static int watch_overflow(struct pirn_runtime *rt)
 /* Undoes start() from wherever it got to. */
 static void stop_from(struct pirn_runtime *rt, int steps)
 {
-    if (steps > 4 && (rt->config.flags & PIRN_REPORT_OVERFLOW) != 0)
+    if (steps > 4 && reports_overflow(rt))
         pirn_overflow_remove();
     if (steps > 3)
         pirn_signals_remove(rt);

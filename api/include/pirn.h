@@ -138,6 +138,7 @@ typedef struct pirn_config {
  * program). One line to config->report, each with the task's name, number and spawn site, for
  *   - a step longer than config->slow_step: a coroutine that ran, or blocked, without suspending (not
  *     of a pinned task; when the step ends)
+ *   - a stack overflow, as with PIRN_REPORT_OVERFLOW
  *   - a coroutine object that is released unstarted
  *   - each task that is left when main ends, or the runtime is closed: what it waits for, and where
  *   - a call refused as a mistake: an unlock by a stranger, an await of oneself, pirn_run inside a

@@ -208,7 +208,7 @@ static void check_death(int frame, unsigned flags)
         CHECK(WIFSIGNALED(status) || WEXITSTATUS(status) != 0);
     else if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGSEGV)
         FAIL("wait status %#x, stderr: %s", (unsigned)status, text);
-    if (flags & PIRN_REPORT_OVERFLOW) {
+    if (flags & (PIRN_REPORT_OVERFLOW | PIRN_DEBUG)) {
         if (!strstr(text, victims[frame]))
             FAIL("no \"%s\" in: %s", victims[frame], text);
         printf("%s", text);
@@ -226,6 +226,7 @@ int main(void)
     CHECK(shared != MAP_FAILED);
     for (frame = 0; frame < FRAMES; frame++) {
         check_death(frame, PIRN_REPORT_OVERFLOW);
+        check_death(frame, PIRN_DEBUG);
         check_death(frame, 0);
     }
     return 0;
