@@ -63,7 +63,7 @@ PIRN_API int pirn_defer_end(pirn_defer_mark mark, int status);
  *         return rc;
  *     }
  *
- *     pirn_generator *g;
+ *     pirn_generator *g = NULL;
  *     int value, rc = pirn_generator_new(&g, sizeof(value), squares, NULL);
  *     while (rc == 0 && (rc = pirn_generator_next(g, &value, PIRN_NEVER)) == 1) {
  *         printf("%d\n", value);

@@ -240,11 +240,19 @@ PIRN_API ssize_t pirn_http_reply_write(pirn_http_reply *reply, const void *buf, 
 /* ---- Client ----------------------------------------------------------------------------- */
 
 /*
- *     pirn_http_client_new(&client, NULL);
- *     if (pirn_http_get(client, "http://example.com/", &response, pirn_after_s(5)) == 0) {
- *         n = pirn_http_response_all(response, &body, 1 << 20, pirn_after_s(5));
+ *     pirn_http_client *client = NULL;
+ *     pirn_http_response *response;
+ *     char *body = NULL;
+ *     int rc = pirn_http_client_new(&client, NULL);
+ *     if (rc == 0)
+ *         rc = pirn_http_get(client, "http://example.com/", &response, pirn_after_s(5));
+ *     if (rc == 0) {
+ *         ssize_t n = pirn_http_response_all(response, &body, 1 << 20, pirn_after_s(5));
+ *         ...
+ *         free(body);
  *         pirn_http_response_free(response);
  *     }
+ *     pirn_http_client_free(client);
  *
  * A response has its connection to itself until its body is over or it is released.
  */

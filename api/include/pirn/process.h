@@ -16,7 +16,8 @@
  *
  * A child belongs to its handle: when the last reference goes while it runs, it is killed, and reaped in
  * the background, unless PIRN_PROCESS_LEAVE says that it goes on. So who gives up, for an error, a cancel
- * or the end of the runtime, and releases its handle, leaves no process behind. Nothing else ends a
+ * or the end of the runtime, and releases its handle, leaves no child behind (what that has started is its own
+ * affair: PIRN_PROCESS_NEW_GROUP, and pirn_process_signal_group before the release, reach them too). Nothing else ends a
  * child: neither the end of a run nor that of the program.
  *
  * Reaped are the children made here and no others, each by its own descriptor. wait(2) of this program for
@@ -80,7 +81,8 @@ typedef struct pirn_process_config {
 PIRN_API PIRN_MUST_USE int pirn_process_spawn(pirn_process **ret_process, const char *const argv[],
                                               const pirn_process_config *config,
                                               pirn_time deadline);
-/* The same with `/bin/sh -c command`; config->file is another shell. */
+/* The same with `/bin/sh -c command`; config->file is another shell. A kill is the shell's alone; for what it
+ * has started as well see PIRN_PROCESS_NEW_GROUP and pirn_process_signal_group. */
 PIRN_API PIRN_MUST_USE int pirn_process_shell(pirn_process **ret_process, const char *command,
                                               const pirn_process_config *config,
                                               pirn_time deadline);

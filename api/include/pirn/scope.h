@@ -86,8 +86,9 @@ PIRN_API int pirn_scope_errors(pirn_scope *scope, pirn_scope_error *ret_errors, 
 PIRN_API int pirn_scope_close(pirn_scope *scope, pirn_time deadline);
 
 /* fn(i, arg) for begin <= i < end, spread over the workers; returns when all are done, with the
- * first failure, -ECANCELED (a cancel of the caller, or a call that returned it, has stopped it) or 0.
- * [coroutine; suspends] */
+ * first failure, -ECANCELED (a cancel of the caller, or a call that returned it, has stopped it) or 0. Each i
+ * is a call through a pointer, some ns: for a loop over an array let i be a block of it, with a place for each
+ * block's result. [coroutine; suspends] */
 PIRN_API int pirn_parallel_for(size_t begin, size_t end, int (*fn)(size_t i, void *arg), void *arg);
 
 #endif

@@ -16,7 +16,7 @@
  *         return (int)n;
  *     }
  *
- *     pirn_server *server;
+ *     pirn_server *server = NULL;
  *     pirn_server_config config = PIRN_SERVER_CONFIG_INIT;
  *     config.limit = 10000;
  *     config.idle = pirn_span_s(60); // who says nothing for a minute is sent away
