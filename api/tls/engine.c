@@ -80,7 +80,7 @@ static int outcome(struct tls *t, int returned)
 
 /* ---- From below ---- */
 
-/* Waits until something has been fed. On its coroutine's stack. */
+/* Waits until something has been fed. On its coroutine's stack; next and waits are under the lock. */
 struct tls_hungry {
     struct tls_hungry *next;
     pirn_event fed;

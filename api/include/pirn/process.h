@@ -16,9 +16,9 @@
  *
  * A child belongs to its handle: when the last reference goes while it runs, it is killed, and reaped in
  * the background, unless PIRN_PROCESS_LEAVE says that it goes on. So who gives up, for an error, a cancel
- * or the end of the runtime, and releases its handle, leaves no child behind (what that has started is its own
- * affair: PIRN_PROCESS_NEW_GROUP, and pirn_process_signal_group before the release, reach them too). Nothing else ends a
- * child: neither the end of a run nor that of the program.
+ * or the end of the runtime, and releases its handle, leaves no child behind. (What that has started is
+ * its own affair, unless it leads a group, by PIRN_PROCESS_NEW_GROUP or _SESSION: then all of that is killed.)
+ * Nothing else ends a child: neither the end of a run nor that of the program.
  *
  * Reaped are the children made here and no others, each by its own descriptor. wait(2) of this program for
  * any child, or SIGCHLD being ignored (SA_NOCLDWAIT included), takes away how they ended: pirn_process_wait
