@@ -179,19 +179,19 @@ static void collect_locked(struct port *p, int64_t now, struct op_list *done)
 
 void pirn_port_collect(struct port *p, int64_t now, struct op_list *done)
 {
-    pthread_mutex_lock(&p->lock);
+    futex_lock_take(&p->lock);
     collect_locked(p, now, done);
-    pthread_mutex_unlock(&p->lock);
+    futex_lock_drop(&p->lock);
 }
 
 bool pirn_port_try_collect(struct port *p, int64_t now, struct op_list *done, bool *ret_wake)
 {
     *ret_wake = false;
-    if (pthread_mutex_trylock(&p->lock) != 0)
+    if (!futex_lock_try(&p->lock))
         return false;
     unsigned wakes = p->wakes;
     collect_locked(p, now, done);
     *ret_wake = p->wakes != wakes;
-    pthread_mutex_unlock(&p->lock);
+    futex_lock_drop(&p->lock);
     return true;
 }

@@ -30,6 +30,7 @@ int pirn_port_init(struct port *p, const struct mem *mem, unsigned entries, unsi
 {
     memset(p, 0, sizeof(*p));
     p->mem = mem;
+    futex_lock_init(&p->lock);
     p->expire = expire;
     p->call = call;
     atomic_init(&p->next_deadline, INT64_MAX);
@@ -37,8 +38,6 @@ int pirn_port_init(struct port *p, const struct mem *mem, unsigned entries, unsi
     if (p->ring == NULL)
         return -ENOMEM;
     int rc = pirn_ring_init(p->ring, entries, completions);
-    if (rc == 0)
-        rc = -pthread_mutex_init(&p->lock, NULL);
     if (rc != 0) {
         mem_free(mem, p->ring);
         return rc;
@@ -54,7 +53,6 @@ void pirn_port_destroy(struct port *p)
     pirn_ring_destroy(p->ring);
     mem_free(p->mem, p->ring);
     pirn_deadlines_destroy(&p->deadlines, p->mem);
-    pthread_mutex_destroy(&p->lock);
 }
 
 static int begin(struct port *p, struct op *op, enum op_state state, uint32_t gen, int64_t deadline)
@@ -80,7 +78,7 @@ static int begin(struct port *p, struct op *op, enum op_state state, uint32_t ge
 
 int pirn_port_start(struct port *p, struct op *op, uint32_t gen, int64_t deadline)
 {
-    pthread_mutex_lock(&p->lock);
+    futex_lock_take(&p->lock);
     int rc = begin(p, op, OP_QUEUED, gen, deadline);
     if (rc == 0) {
         op_list_append(&p->queue, op);
@@ -90,37 +88,37 @@ int pirn_port_start(struct port *p, struct op *op, uint32_t gen, int64_t deadlin
         if (port_op_waits_in_open(op))
             atomic_fetch_add_explicit(&pirn_port_waiting_opens, 1, memory_order_relaxed);
     }
-    pthread_mutex_unlock(&p->lock);
+    futex_lock_drop(&p->lock);
     return rc;
 }
 
 int pirn_port_arm(struct port *p, struct op *op, enum op_state state, uint32_t gen,
                   int64_t deadline)
 {
-    pthread_mutex_lock(&p->lock);
+    futex_lock_take(&p->lock);
     int rc = begin(p, op, state, gen, deadline);
-    pthread_mutex_unlock(&p->lock);
+    futex_lock_drop(&p->lock);
     return rc;
 }
 
 int pirn_port_call_at(struct port *p, struct op *op, int64_t deadline)
 {
-    pthread_mutex_lock(&p->lock);
+    futex_lock_take(&p->lock);
     bool armed = op->state == OP_GUARD;
     port_remove_deadline(p, op);
     int rc = begin(p, op, OP_GUARD, 0, deadline); /* with the room of the one removed */
-    pthread_mutex_unlock(&p->lock);
+    futex_lock_drop(&p->lock);
     return rc == 0 ? armed : rc;
 }
 
 bool pirn_op_disarm(struct op *op)
 {
     struct port *p = atomic_load_explicit(&op->port, memory_order_relaxed); /* our own store */
-    pthread_mutex_lock(&p->lock);
+    futex_lock_take(&p->lock);
     bool armed = op->state == OP_GUARD;
     port_remove_deadline(p, op);
     op->state = OP_IDLE;
-    pthread_mutex_unlock(&p->lock);
+    futex_lock_drop(&p->lock);
     return armed;
 }
 
@@ -132,7 +130,7 @@ bool pirn_op_stop(struct op *op, uint32_t gen, int err, struct port **ret_port)
     *ret_port = NULL;
     if (p == NULL)
         return false;
-    pthread_mutex_lock(&p->lock);
+    futex_lock_take(&p->lock);
     /* A gen names one use of the struct, and a use stays in one port: if it matches, p is right. */
     if (atomic_load_explicit(&op->port, memory_order_relaxed) == p &&
         atomic_load_explicit(&op->gen, memory_order_relaxed) == gen) {
@@ -160,7 +158,7 @@ bool pirn_op_stop(struct op *op, uint32_t gen, int err, struct port **ret_port)
             break;
         }
     }
-    pthread_mutex_unlock(&p->lock);
+    futex_lock_drop(&p->lock);
     return done;
 }
 
@@ -224,9 +222,9 @@ static void fill_if_needed(struct port *p)
 {
     if (atomic_load_explicit(&p->backlog, memory_order_relaxed) == 0 && p->ring->event_fd < 0)
         return;
-    pthread_mutex_lock(&p->lock);
+    futex_lock_take(&p->lock);
     fill(p);
-    pthread_mutex_unlock(&p->lock);
+    futex_lock_drop(&p->lock);
 }
 
 /*

@@ -22,12 +22,12 @@
 #ifndef PIRN_IO_PORT_H
 #define PIRN_IO_PORT_H
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "io/deadlines.h"
+#include "io/futex_lock.h"
 #include "io/mem.h"
 #include "io/op.h"
 
@@ -48,7 +48,7 @@ struct submitter {
  * wakes                    under lock              under lock
  * submissions, completions under lock              anybody (relaxed counters) */
 struct port {
-    pthread_mutex_t lock;
+    struct futex_lock lock;
     struct ring *ring;
     const struct mem *mem;
     struct op_list queue;   /* OP_QUEUED */

@@ -201,6 +201,22 @@ static void prepare_newer(struct io_uring_sqe *sqe, const struct op *op)
 #endif
 }
 
+/* addr and off hold the timespec; the kernel copies it when it takes the entry. The wall clock may be set
+ * meanwhile, so the kernel is given the instant. The boot clock may not, and in a time namespace it is ahead
+ * of or behind the machine's, by which the kernel would take an instant: so it is given what is left. */
+static void prepare_clock(struct io_uring_sqe *sqe, struct op *op)
+{
+    unsigned flags = IORING_TIMEOUT_ABS | IORING_TIMEOUT_REALTIME;
+    if (op->flags == OP_CLOCK_BOOT) {
+        int64_t until = (int64_t)op->addr * 1000000000 + (int64_t)op->off;
+        struct timespec left = clock_timespec(until - clock_ns(CLOCK_BOOTTIME));
+        op->addr = (uint64_t)left.tv_sec;
+        op->off = (uint64_t)left.tv_nsec;
+        flags = IORING_TIMEOUT_BOOTTIME;
+    }
+    io_uring_prep_timeout(sqe, (struct __kernel_timespec *)(void *)&op->addr, 0, flags);
+}
+
 bool pirn_ring_prepare(struct ring *r, struct op *op)
 {
     struct io_uring_sqe *sqe = next_entry(r);
@@ -259,11 +275,7 @@ bool pirn_ring_prepare(struct ring *r, struct op *op)
         io_uring_prep_fsync(sqe, op->fd, op->flags == OP_DATA ? IORING_FSYNC_DATASYNC : 0);
         break;
     case OP_CLOCK:
-        /* addr and off hold the timespec; the kernel copies it when it takes the entry */
-        io_uring_prep_timeout(
-            sqe, (struct __kernel_timespec *)(void *)&op->addr, 0,
-            IORING_TIMEOUT_ABS |
-                (op->flags == OP_CLOCK_WALL ? IORING_TIMEOUT_REALTIME : IORING_TIMEOUT_BOOTTIME));
+        prepare_clock(sqe, op);
         break;
     case OP_POLL:
         io_uring_prep_poll_add(sqe, op->fd,

@@ -10,7 +10,15 @@
  * 11,800 to 14,500; 256 570,000 and 270,000.
  *
  * Rejected, simulated with 128 workers: size on a line of its own (103,000); who has work of its own waits (154,000
- * to 207,000); who has come in vain stalls 0.5 or 2.4 us (30,700, 12,700). A queue in parts has not been tried.
+ * to 207,000); who has come in vain stalls 0.5 or 2.4 us (30,700, 12,700).
+ *
+ * Not done, nor simulated: a queue in parts, from some 64 workers on. Parts by who pushes do not help where it hurts,
+ * one producer's would all be in one; so pushes had to go round them. What stands on there being one would have to be
+ * had in another way: the order (a later arrival passes an earlier one, and what overflows from a ring is to come
+ * before what is at its end: `overtakes` in runtime/queue.c); the size of all, which shares are cut from; and that
+ * who parks, and who searches at each turn, sees all there is in one word for each lane, and not in one for each
+ * part, which others write (tests/model/park.pml has one queue). And a part whose takers compute had to be looked
+ * after by the others.
  */
 #ifndef PIRN_SCHED_INJECT_H
 #define PIRN_SCHED_INJECT_H
