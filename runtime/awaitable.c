@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "runtime/debug.h"
 #include "runtime/registry.h"
 #include "runtime/runtime.h"
 #include "runtime/task.h"
@@ -142,7 +143,7 @@ int pirn_awaitable_cancel(struct pirn_awaitable *a, const char *reason)
         return pirn_wait_cancel(task_of(a), reason);
     struct object *o = object_of(a);
     if (awaitable_has_ended(a))
-        return -EALREADY;
+        return awaitable_is_dead(a) ? pirn_misuse_dead("pirn_cancel", a) : -EALREADY;
     if (!o->ops->stays) /* a future sets it as it ends */
         atomic_store_explicit(&o->reason, reason, memory_order_relaxed);
     return o->ops->cancel(o, reason);

@@ -6,7 +6,7 @@
  * joiners           holders of the lock
  * refs              anybody, atomically; the last one frees
  * status, ended     written once, by the one that settles it (ended: release)
- * kind              constant
+ * kind              constant, until the last reference has gone: then debug mode adds KIND_DEAD
  * seen              anybody (relaxed): somebody has looked at the status
  *
  * AWAITABLE_JOINED in refs: there may be joiners (see the head of task.c; objects need no such trick,
@@ -24,6 +24,11 @@
 #include "sched/lock.h"
 
 #define AWAITABLE_JOINED (1u << 31) /* in refs */
+
+enum {
+    KIND_DEAD =
+        0x80 /* in kind: there is no reference left, and the memory has not been used again */
+};
 
 /* Somebody in the list of an object. Belongs to the object's lock while linked. */
 struct waiter {
@@ -116,6 +121,13 @@ static inline bool awaitable_has_ended(const struct pirn_awaitable *a)
 {
     /* acquire: pairs with the release in pirn_task_end, pirn_object_settle */
     return atomic_load_explicit(&a->ended, memory_order_acquire) != 0;
+}
+
+/* Debug mode: the caller has a handle that it has given up. Calls look only where no hot path comes along: of
+ * what is dead `ended` is set, and it is no task (task_of), nor of any other kind. */
+static inline bool awaitable_is_dead(const struct pirn_awaitable *a)
+{
+    return __builtin_expect((a->kind & KIND_DEAD) != 0, 0);
 }
 
 /* A new object with one reference. */

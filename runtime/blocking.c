@@ -35,10 +35,11 @@ void pirn_blocking_destroy(struct pirn_runtime *rt)
 
 int pirn_blocking(pirn_fn fn, void *arg, int *ret_status, pirn_time deadline)
 {
-    if (fn == NULL)
-        return -EINVAL;
     struct pirn_task *t = pirn_current_task();
+    if (fn == NULL)
+        return pirn_misuse(__func__, -EINVAL, "fn is NULL");
     if (t == NULL)
-        return pirn_misuse("pirn_blocking", -EPERM);
+        return pirn_misuse(__func__, -EPERM,
+                           "there is no coroutine here: a plain thread may just call fn");
     return pirn_job_call(t->rt->blocking, fn, arg, ret_status, deadline.ns);
 }

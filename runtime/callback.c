@@ -124,7 +124,8 @@ static struct callbacks *make(struct pirn_awaitable *a, struct pirn_runtime *rt,
     struct callbacks *c = calloc(1, sizeof(*c));
     struct pirn_awaitable *runner;
     pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
-    struct spawn_how how = {.flags = TASK_PREPARED | TASK_CALLBACKS};
+    struct spawn_how how = {.call = "pirn_add_done_callback",
+                            .flags = TASK_PREPARED | TASK_CALLBACKS};
     *ret_rc = -ENOMEM;
     if (c == NULL)
         return NULL;

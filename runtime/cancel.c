@@ -24,12 +24,18 @@ struct stop_fd {
     bool any;
 };
 
+static bool is_on_fd(const struct pirn_task *t, const void *arg)
+{
+    const struct stop_fd *s = arg;
+    /* acquire: pairs with the release in pirn_wait_op. The operation may be about to start; then
+     * this gen is not its own yet, the stop is void, and the caller comes again. */
+    return atomic_load_explicit(&t->op.fd, memory_order_acquire) == s->fd;
+}
+
 static void stop_if_on_fd(struct pirn_task *t, void *arg)
 {
     struct stop_fd *s = arg;
-    /* acquire: pairs with the release in pirn_wait_op. The operation may be about to start; then
-     * this gen is not its own yet, the stop is void, and the caller comes again. */
-    if (atomic_load_explicit(&t->op.fd, memory_order_acquire) != s->fd)
+    if (!is_on_fd(t, s))
         return;
     s->any = true;
     pirn_wait_stop_op(t, atomic_load_explicit(&t->op.gen, memory_order_relaxed), -EBADF);
@@ -38,9 +44,7 @@ static void stop_if_on_fd(struct pirn_task *t, void *arg)
 bool pirn_wait_stop_fd(struct pirn_runtime *rt, int fd)
 {
     struct stop_fd s = {fd, false};
-    /* seq_cst: pairs with the addition in pirn_wait_op */
-    if (atomic_load_explicit(rt_fd_ops(rt, fd), memory_order_seq_cst) != 0)
-        pirn_task_each(rt, stop_if_on_fd, &s);
+    pirn_task_each_that(rt, is_on_fd, stop_if_on_fd, &s);
     return s.any && rt_phase(rt) != PHASE_PAUSE;
 }
 

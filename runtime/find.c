@@ -172,7 +172,8 @@ static bool work_in_sight(struct worker *w)
 
 /* The sentinel sleeps aside. Who arms an earlier deadline, or injects something light with nobody
  * else to run it, sees sentinel_until and wakes it: the fence pairs with the one in
- * pirn_idle_wake_begin. */
+ * pirn_idle_wake_begin. And it looks at its role as retire does: one that was retired and recalled as a
+ * substitute on its way here is picked by nobody while it sleeps aside. */
 static void park_sentinel(struct worker *w)
 {
     struct pirn_runtime *rt = w->rt;
@@ -185,7 +186,8 @@ static void park_sentinel(struct worker *w)
     atomic_store_explicit(&rt->sentinel_until, until, memory_order_relaxed);
     atomic_store_explicit(&w->parker.state, PARKER_ASIDE, memory_order_relaxed);
     atomic_thread_fence(memory_order_seq_cst);
-    if (!anything_injected(w) && !pirn_port_is_due(&w->port, w->now) && rt_phase(rt) == PHASE_RUN) {
+    if (worker_role(w) == ROLE_SENTINEL && !anything_injected(w) &&
+        !pirn_port_is_due(&w->port, w->now) && rt_phase(rt) == PHASE_RUN) {
         count_one(&w->n.parks);
         pirn_port_wait(&w->port, &w->submitter, until);
     }

@@ -86,7 +86,7 @@ bool pirn_task_run_in_place(struct wait *wait, struct pirn_task *t, int *ret_sta
     struct cxx_globals kept = fiber_keep_cxx();
     /* seq_cst: pairs with the fence in pirn_task_pass_cancel */
     atomic_exchange_explicit(&me->inner, t, memory_order_seq_cst);
-    w->current = t;
+    worker_set_current(w, t);
     if ((atomic_load_explicit(&me->cell.word, memory_order_seq_cst) & CELL_CANCEL) != 0 &&
         pirn_task_pass_cancel(me, &found, &gen) != NULL)
         pirn_task_unref(t); /* and it need not be woken: it has not begun */
@@ -106,7 +106,7 @@ bool pirn_task_run_in_place(struct wait *wait, struct pirn_task *t, int *ret_sta
         *ret_rc = take_back(me, t, status);
     atomic_store_explicit(&t->base.seen, 1, memory_order_relaxed);
     pirn_task_end(t, status, w, join && *ret_rc == 0 ? 2 : 1);
-    w->current = me;
+    worker_set_current(w, me);
     fiber_put_cxx(kept);
     atomic_store_explicit(&me->what, NULL, memory_order_relaxed);
     if (*ret_rc == 0 && ret_status != NULL)

@@ -168,7 +168,7 @@ int pirn_job_set_local(unsigned index, void *value)
 {
     struct job *job = pirn_self()->job;
     if (job == NULL)
-        return pirn_misuse("pirn_local_set", -EPERM);
+        return pirn_misuse("pirn_local_set", -EPERM, "this is neither a coroutine nor a job");
     if (job->locals == NULL)
         job->locals = calloc(LOCALS_MAX, sizeof(*job->locals));
     if (job->locals == NULL)
@@ -181,7 +181,7 @@ int pirn_job_set_value(void *value, void (*drop)(void *value))
 {
     struct job *job = pirn_self()->job;
     if (job == NULL)
-        return pirn_misuse("pirn_set_value", -EPERM);
+        return pirn_misuse("pirn_set_value", -EPERM, "this is neither a coroutine nor a job");
     void (*old_drop)(void *) = job->value_drop;
     void *old = job->value;
     job->value = value;

@@ -149,6 +149,8 @@ int pirn_awaitable_await(struct pirn_awaitable *a, int *ret_status, int64_t dead
     struct wait w;
     int rc;
     if (awaitable_has_ended(a) && a->kind != PIRN_KIND_FUTURE) { /* no place to be cancelled */
+        if (t == NULL && awaitable_is_dead(a))
+            return pirn_misuse_dead(join ? "pirn_join" : "pirn_await", a);
         if (worker != NULL && pirn_worker_charge(worker))
             pirn_worker_pause(worker);
         rc = answer(&w, a, ret_status, false);
@@ -157,7 +159,8 @@ int pirn_awaitable_await(struct pirn_awaitable *a, int *ret_status, int64_t dead
         return rc;
     }
     if (t != NULL && t == (worker != NULL ? worker->current : pirn_self()->pinned))
-        return pirn_misuse("pirn_await", -EDEADLK);
+        return pirn_misuse(join ? "pirn_join" : "pirn_await", -EDEADLK,
+                           "a task waits for its own end");
     if (t != NULL && (t->flags & TASK_PREPARED) != 0)
         pirn_task_begin_awaited(a);
     /* To give way before the child has run would leave both in the queue, for a thief to part: it is

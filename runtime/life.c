@@ -81,7 +81,7 @@ static void find_remote_fence(void)
     pthread_once(&once, register_remote_fence);
 }
 
-static int check(const pirn_config *c)
+static int check(const char *call, const pirn_config *c)
 {
     if (c->size != sizeof(*c) || c->workers < 0 || c->workers > WORKERS_MAX || c->max_spares < 0 ||
         c->max_tasks < 0 || c->max_blocking < 0 || c->max_kernel_threads < 0 || c->grace.ns < 0 ||
@@ -90,7 +90,11 @@ static int check(const pirn_config *c)
         (c->flags & ~(unsigned)(PIRN_SIGINT_CANCELS | PIRN_SIGTERM_CANCELS | PIRN_REPORT_OVERFLOW |
                                 PIRN_DEBUG | PIRN_DEADLOCK_ENDS)) != 0 ||
         (c->alloc == NULL) != (c->free == NULL))
-        return -EINVAL;
+        return pirn_misuse(
+            call, -EINVAL,
+            misuse_of_config(c->size, sizeof(*c),
+                             "the config has a number out of range, an unknown flag, "
+                             "or one of alloc and free alone"));
     return 0;
 }
 
@@ -310,12 +314,12 @@ static int start(struct pirn_runtime *rt)
     return 0;
 }
 
-int pirn_runtime_start(struct pirn_runtime **ret_rt, const pirn_config *config)
+int pirn_runtime_start(const char *call, struct pirn_runtime **ret_rt, const pirn_config *config)
 {
     static const pirn_config defaults = PIRN_CONFIG_INIT;
     if (config == NULL)
         config = &defaults;
-    int rc = check(config);
+    int rc = check(call, config);
     if (rc != 0)
         return rc;
     pirn_fork_prepare();

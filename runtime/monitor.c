@@ -29,8 +29,8 @@
  * a parker out of its sleep, its owner or its waker, looks at the flag afterwards).
  *
  * It also does what signal handlers must not: cancels main on SIGINT and SIGTERM, dumps on request, spawns what
- * runs for a signal. And in debug mode, before it goes to sleep, it finds out whether anybody will ever
- * wake it (quiet.c).
+ * runs for a signal. Before it goes to sleep for long it finds out whether anybody will ever wake it (quiet.c).
+ * And in debug mode it tells of steps that do not end.
  */
 #include <errno.h>
 #include <limits.h>
@@ -40,6 +40,7 @@
 
 #include "io/clock.h"
 #include "io/sys.h"
+#include "runtime/debug.h"
 #include "runtime/quiet.h"
 #include "runtime/runtime.h"
 #include "runtime/signals.h"
@@ -50,7 +51,9 @@ enum {
     LONG_TICKS = 10, /* stuck, or busy */
     RELIEF_MOST = 64,
     HOGGED_NS = 1000000,
-    QUIET_NAP_MS = 50 /* between looks whether nothing can happen any more, in debug mode */
+    LONG_STEP_NS = 1000000000, /* debug mode: told of while it goes on, too */
+    QUIET_NAP_NS = 50000000,  /* between looks whether nothing can happen any more, in debug mode */
+    QUIET_REST_NS = 250000000 /* before the only one otherwise */
 };
 
 /* Looks in a row */
@@ -103,17 +106,22 @@ static void forget_passes(struct pirn_runtime *rt)
         rt_worker(rt, i)->monitor_pass = UINT64_MAX;
 }
 
-static enum stuck examine(struct worker *w, bool *ret_hogged)
+static enum stuck examine(struct worker *w, int64_t now, bool *ret_hogged)
 {
     uint64_t tick = atomic_load_explicit(&w->tick, memory_order_relaxed);
     uint64_t pass = atomic_load_explicit(&w->pass, memory_order_relaxed);
-    bool moved = tick != w->monitor_tick, looked = pass != w->monitor_pass;
-    bool away = worker_is_away(w);
+    bool moved = tick != atomic_load_explicit(&w->monitor_tick, memory_order_relaxed);
+    bool away = worker_is_away(w), looked = pass != w->monitor_pass;
     int64_t cpu = away ? w->monitor_cpu : cpu_time(w), used = cpu - w->monitor_cpu;
-    w->monitor_cpu = cpu;
-    w->monitor_tick = tick;
-    w->monitor_pass = pass;
     bool was_away = w->monitor_idle != 0; /* and has woken since, however long ago that look was */
+    if (moved || looked || away || was_away) {
+        atomic_store_explicit(&w->monitor_since, now, memory_order_relaxed);
+        w->monitor_task = worker_seen_current(
+            w); /* of this step, if the tick is still this one at the next look */
+    }
+    w->monitor_cpu = cpu;
+    atomic_store_explicit(&w->monitor_tick, tick, memory_order_relaxed);
+    w->monitor_pass = pass;
     w->monitor_idle = away ? w->monitor_idle + 1 : 0;
     if (away || was_away || looked || atomic_load_explicit(&w->tid, memory_order_relaxed) == 0)
         return STUCK_NOT;
@@ -132,7 +140,7 @@ static void look_at(struct worker *w, int64_t now, struct look *l)
     bool hogged = false;
     if (role == ROLE_GONE)
         return;
-    enum stuck before = worker_stuck(w), stuck = examine(w, &hogged);
+    enum stuck before = worker_stuck(w), stuck = examine(w, now, &hogged);
     if (role == ROLE_SENTINEL && !hogged)
         stuck = STUCK_NOT; /* at most in want of a core, which another one would be too */
     l->hogged |= hogged;
@@ -255,6 +263,22 @@ static void retire_spares(struct pirn_runtime *rt, const struct look *l, const s
     }
 }
 
+/* Debug mode: whose step has been going on for long. Once a step. */
+static void tell_long_steps(struct pirn_runtime *rt, int64_t now)
+{
+    unsigned n = rt_threads(rt);
+    for (unsigned i = 0; i < n; i++) {
+        struct worker *w = rt_worker(rt, i);
+        uint64_t tick = atomic_load_explicit(&w->monitor_tick, memory_order_relaxed);
+        int64_t ran = now - atomic_load_explicit(&w->monitor_since, memory_order_relaxed);
+        if (w->monitor_task == NULL || w->monitor_told == tick || ran < LONG_STEP_NS ||
+            ran < rt->slow_ns)
+            continue;
+        w->monitor_told = tick;
+        pirn_debug_long_step(w, w->monitor_task, ran);
+    }
+}
+
 static bool look(struct pirn_runtime *rt, struct calm *calm)
 {
     struct look l = {0};
@@ -273,6 +297,8 @@ static bool look(struct pirn_runtime *rt, struct calm *calm)
     rescue(rt, &l);
     if (n > rt->worker_count)
         retire_spares(rt, &l, calm);
+    if (rt->debug) /* when all has been done that a report hook might wait for */
+        tell_long_steps(rt, now);
     return l.awake != 0 || l.spares;
 }
 
@@ -289,24 +315,38 @@ static bool all_away(struct pirn_runtime *rt)
     return true;
 }
 
-/* at_most: NULL for any time. */
-static void sleep_until_called(struct pirn_runtime *rt, uint32_t word,
+/* at_most: NULL for any time. True: that has passed, and nobody has called. */
+static bool sleep_until_called(struct pirn_runtime *rt, uint32_t word,
                                const struct timespec *at_most)
 {
+    bool over = false;
     atomic_store_explicit(&rt->monitor_asleep, 1, memory_order_relaxed);
     atomic_thread_fence(memory_order_seq_cst); /* pairs with the one in pirn_monitor_rouse */
     if (all_away(rt))
-        sys_futex_wait(&rt->monitor_word, word, at_most);
+        over = sys_futex_wait(&rt->monitor_word, word, at_most) == -ETIMEDOUT;
     atomic_store_explicit(&rt->monitor_asleep, 0, memory_order_relaxed);
+    return over;
+}
+
+/* All sleep: until when may the monitor? NULL: until it is called. rested: that is so since the last time. */
+static const struct timespec *until_next_look(struct pirn_runtime *rt, bool rested)
+{
+    static const struct timespec nap = {0, QUIET_NAP_NS}, rest = {0, QUIET_REST_NS};
+    if (rt->debug || (rt->config.flags & PIRN_DEADLOCK_ENDS) != 0)
+        return pirn_quiet_watch(rt) ? &nap : NULL;
+    if (!rested)
+        return pirn_quiet_may_be(rt) ? &rest : NULL;
+    pirn_quiet_watch(rt);
+    return NULL;
 }
 
 static void *monitor_main(void *arg)
 {
     struct pirn_runtime *rt = arg;
     struct timespec tick = clock_timespec((int64_t)MONITOR_TICK_US * 1000);
-    struct timespec nap = clock_timespec((int64_t)QUIET_NAP_MS * 1000000);
     struct calm calm = {0};
     unsigned quiet = 0;
+    bool rested = false;
     for (;;) {
         /* acquire: pairs with the release in pirn_monitor_call */
         uint32_t word = atomic_load_explicit(&rt->monitor_word, memory_order_acquire);
@@ -322,8 +362,7 @@ static void *monitor_main(void *arg)
         }
         quiet = look(rt, &calm) || !done ? 0 : quiet + 1;
         if (quiet >= 2) {
-            bool watch = rt->debug || (rt->config.flags & PIRN_DEADLOCK_ENDS) != 0;
-            sleep_until_called(rt, word, watch && pirn_quiet_watch(rt) ? &nap : NULL);
+            rested = sleep_until_called(rt, word, until_next_look(rt, rested));
             quiet = 0;
         } else {
             sys_futex_wait(&rt->monitor_word, word, &tick);

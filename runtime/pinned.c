@@ -4,6 +4,10 @@
  *
  * A pinned thread never enters a ring: requests belong to the thread that submitted them and would
  * fail with it. Its operations go to a worker's port.
+ *
+ * Its reference to the task goes when it is through, and may be the last: then it reports an error that nobody has
+ * looked at, and drops the value. The runtime's end waits for that (pirn_pinned_wait_gone), as it does for what
+ * workers have to do: no hook is called after a run has returned.
  */
 #include <errno.h>
 #include <limits.h>
@@ -28,8 +32,20 @@ static void *pinned_main(void *arg)
     pirn_pinned_leave(rt);
     pirn_self()->pinned = NULL;
     pirn_overflow_thread_fini();
-    pirn_task_unref(t); /* with it, maybe, the runtime's memory */
+    pirn_task_unref(t);
+    /* release: pairs with the acquire in pirn_pinned_wait_gone. Then there may be no runtime any more: for a
+     * wake-up the address is enough. */
+    if (atomic_fetch_sub_explicit(&rt->pinned_not_gone, 1, memory_order_release) == 1)
+        sys_futex_wake(&rt->pinned_not_gone, INT_MAX);
     return NULL;
+}
+
+void pirn_pinned_wait_gone(struct pirn_runtime *rt)
+{
+    uint32_t n;
+    /* acquire: pairs with the release in pinned_main */
+    while ((n = atomic_load_explicit(&rt->pinned_not_gone, memory_order_acquire)) != 0)
+        sys_futex_wait(&rt->pinned_not_gone, n, NULL);
 }
 
 int pirn_pinned_start(struct pirn_task *t)
@@ -43,11 +59,13 @@ int pirn_pinned_start(struct pirn_task *t)
     pthread_attr_setstacksize(&attr, size < 64 << 10 ? 64 << 10 : size * PIRN_STACK_SCALE);
     pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
     atomic_fetch_add_explicit(&t->rt->pinned_threads, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&t->rt->pinned_not_gone, 1, memory_order_relaxed);
     pirn_awaitable_ref(&t->base); /* the thread's, until its end */
     rc = sys_pthread_create(&thread, &attr, pinned_main, t);
     pthread_attr_destroy(&attr);
     if (rc != 0) {
         atomic_fetch_sub_explicit(&t->rt->pinned_threads, 1, memory_order_relaxed);
+        atomic_fetch_sub_explicit(&t->rt->pinned_not_gone, 1, memory_order_relaxed);
         atomic_fetch_sub_explicit(&t->base.refs, 1, memory_order_relaxed);
     }
     return rc;

@@ -21,6 +21,8 @@
 
 #include "io/port.h"
 #include "runtime/alarm.h"
+#include "runtime/debug.h"
+#include "runtime/runtime.h"
 #include "runtime/task.h"
 #include "runtime/wait.h"
 #include "runtime/worker.h"
@@ -74,6 +76,23 @@ void pirn_task_discard(struct pirn_task *t)
 {
     pirn_task_prepare(t, cell_gen(cell_load(&t->cell)));
     pirn_task_withdraw(t);
+    pirn_task_unref(t);
+}
+
+void pirn_task_leave_unbegun(struct pirn_task *t)
+{
+    enum {
+        OURS = 2 /* the runtime's, and the caller's */
+    };
+    uint32_t refs = atomic_load_explicit(&t->base.refs, memory_order_relaxed);
+    while ((refs & ~AWAITABLE_JOINED) > OURS) {
+        /* acq_rel: as in pirn_task_unref */
+        if (atomic_compare_exchange_weak_explicit(&t->base.refs, &refs, refs - 1,
+                                                  memory_order_acq_rel, memory_order_relaxed))
+            return;
+    }
+    if (!task_has_ended(t) && pirn_task_withdraw(t) && t->rt->debug)
+        pirn_debug_never_awaited(t);
     pirn_task_unref(t);
 }
 

@@ -1,5 +1,6 @@
 /*
- * Blocked for ever: finds out that nothing can happen any more, and names every task that waits.
+ * Blocked for ever: finds out that nothing can happen any more, and says so; in debug mode, or where the run is to
+ * end then, names every task that waits.
  *
  * What can still happen comes from a thread of this process that is not asleep, or that is not pirn's;
  * or else from the kernel: a deadline, an operation under way, a signal that runs a coroutine. So a
@@ -37,6 +38,13 @@
  * A mailbox needs no rule: it moves only if a thread dispatches it, or a coroutine that polls its
  * descriptor, an operation under way.
  *
+ * In debug mode, or where the run is to end, the monitor takes it every 50 ms while all sleep, as what is still
+ * there may go without anybody telling it: a plain thread, a process. Otherwise once, a quarter of a second after
+ * all have come to rest, and only if no port has anything: whoever has work more often pays nothing, a server that
+ * waits for connections neither. So it may miss a standstill, and says none that is not; a raw signal handler is
+ * no exception, as no call that could wake a coroutine may be made in one. (Go ends the program then: here
+ * one that waits for the signal that ends it gets a line too much.)
+ *
  * Rejected: counting what is pending as it comes and goes, in one word (Go counts its running threads):
  * shared writes on every park, for debug mode.
  */
@@ -59,6 +67,7 @@ struct census {
     struct pirn_runtime *of; /* the one whose monitor asks */
     bool found;              /* it is still among the runtimes */
     bool quiet;
+    bool tasks; /* is to look at them, too */
     uint64_t moves;
     unsigned threads;
 };
@@ -164,6 +173,8 @@ static bool caller_sleeps(struct pirn_runtime *rt, struct census *c)
 static bool tasks_sleep(struct pirn_runtime *rt, struct census *c)
 {
     uint64_t moves;
+    if (!c->tasks)
+        return true;
     bool parked = pirn_tasks_are_parked(rt, &moves);
     c->moves += moves;
     return parked;
@@ -181,9 +192,9 @@ static void count_runtime(struct pirn_runtime *rt, void *arg)
         workers_sleep(rt, c) && caller_sleeps(rt, c) && pinned_sleep(rt, c) && tasks_sleep(rt, c);
 }
 
-static bool take_census(struct pirn_runtime *rt, struct census *c)
+static bool take_census(struct pirn_runtime *rt, bool tasks, struct census *c)
 {
-    *c = (struct census){.of = rt, .quiet = true};
+    *c = (struct census){.of = rt, .quiet = true, .tasks = tasks};
     pirn_registry_each(count_runtime, c);
     return c->quiet && c->found && pools_sleep(c);
 }
@@ -198,14 +209,17 @@ static void barrier(void)
 static bool is_quiet(struct pirn_runtime *rt, uint64_t *ret_moves)
 {
     struct census first, second;
-    if (pirn_remote_fence == NULL || pirn_signals_are_awaited() || !take_census(rt, &first))
+    if (pirn_remote_fence == NULL || pirn_signals_are_awaited() ||
+        !take_census(rt, false, &first) || first.threads != process_threads())
+        return false; /* nearly always: and a million tasks have not been looked at */
+    if (!take_census(rt, true, &first))
         return false;
     barrier();
     unsigned threads = process_threads();
     bool awaited = pirn_signals_are_awaited();
     barrier();
     *ret_moves = first.moves;
-    return take_census(rt, &second) && !awaited && first.moves == second.moves &&
+    return take_census(rt, true, &second) && !awaited && first.moves == second.moves &&
            first.threads == threads && second.threads == threads;
 }
 
@@ -228,14 +242,29 @@ static void name_one(struct pirn_task *t, void *rt)
 
 static void report(struct pirn_runtime *rt)
 {
+    bool names = rt->debug || (rt->config.flags & PIRN_DEADLOCK_ENDS) != 0;
     unsigned count = 0;
     /* seq_cst: what a hook does comes after the flag for others, and before it is cleared */
     atomic_store_explicit(&rt->monitor_reports, 1, memory_order_seq_cst);
     pirn_task_each(rt, count_one_task, &count);
-    pirn_report(rt, "nothing can happen any more: %u task%s waiting for ever", count,
-                count == 1 ? " is" : "s are");
-    pirn_task_each(rt, name_one, rt);
+    pirn_report(rt, "nothing can happen any more: %u task%s waiting for ever%s", count,
+                count == 1 ? " is" : "s are",
+                names ? "" : " (PIRN_DEBUG=1 in the environment has them named)");
+    if (names)
+        pirn_task_each(rt, name_one, rt);
     atomic_store_explicit(&rt->monitor_reports, 0, memory_order_seq_cst);
+}
+
+bool pirn_quiet_may_be(struct pirn_runtime *rt)
+{
+    unsigned n = rt_threads(rt);
+    for (unsigned i = 0; i < n; i++) {
+        struct worker *w = rt_worker(rt, i);
+        if (worker_role(w) != ROLE_GONE && /* what ends wakes its worker, and that the monitor */
+            (!pirn_port_is_idle(&w->port) || pirn_port_is_due(&w->port, 0)))
+            return false;
+    }
+    return true;
 }
 
 bool pirn_quiet_watch(struct pirn_runtime *rt)

@@ -68,12 +68,34 @@ void pirn_registry_each(void (*fn)(struct pirn_runtime *rt, void *arg), void *ar
     pthread_mutex_unlock(&mutex);
 }
 
+/* Under the mutex: the first behind `before` (NULL, or it has left: of all) that has operations on fd. */
+static struct pirn_runtime *next_on(const struct pirn_runtime *before, int fd)
+{
+    struct pirn_runtime *rt = first;
+    for (struct pirn_runtime *r = first; before != NULL && r != NULL; r = r->next_runtime)
+        if (r == before)
+            rt = r->next_runtime;
+    /* seq_cst: pairs with the addition in pirn_wait_op */
+    while (rt != NULL && atomic_load_explicit(rt_fd_ops(rt, fd), memory_order_seq_cst) == 0)
+        rt = rt->next_runtime;
+    return rt;
+}
+
 bool pirn_registry_stop_fd(int fd)
 {
+    struct pirn_runtime *rt = NULL, *before;
     bool any = false;
-    pthread_mutex_lock(&mutex);
-    for (struct pirn_runtime *rt = first; rt != NULL; rt = rt->next_runtime)
-        any |= pirn_wait_stop_fd(rt, fd);
-    pthread_mutex_unlock(&mutex);
+    do {
+        before = rt;
+        pthread_mutex_lock(&mutex);
+        rt = next_on(before, fd);
+        if (rt != NULL)
+            rt_outsider_enter(rt); /* as above: what a task leaves behind may be dropped here */
+        pthread_mutex_unlock(&mutex);
+        if (before != NULL)
+            rt_outsider_leave(before);
+        if (rt != NULL)
+            any |= pirn_wait_stop_fd(rt, fd);
+    } while (rt != NULL);
     return any;
 }

@@ -48,7 +48,7 @@ bool pirn_worker_serve_self(struct worker *w)
 static void pass_on_wake(struct worker *w, struct worker *peer)
 {
     atomic_thread_fence(
-        memory_order_seq_cst); /* pairs with those in pirn_parker_begin and retire (find.c) */
+        memory_order_seq_cst); /* pairs with those in pirn_parker_begin, retire, park_sentinel */
     if (!worker_is_away(peer))
         return;
     w->foreign_requests = true;

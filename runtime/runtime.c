@@ -142,10 +142,14 @@ bool pirn_runtime_end(struct pirn_runtime *rt)
 {
     bool ended = end_tasks(rt);
     pirn_registry_remove(rt);
-    if (ended)
+    if (ended) {
+        pirn_pinned_wait_gone(rt);
         pirn_runtime_stop_threads(rt);
-    else
+    } else {
         pirn_signals_remove(rt); /* everything else stays for the tasks that would not end */
+    }
+    if (ended && rt->debug)
+        pirn_debug_held(rt);
     /* release: pairs with the acquire in rt_use */
     atomic_store_explicit(&rt->use, ended ? USE_CLOSED : USE_STUCK, memory_order_release);
     return ended;
@@ -252,6 +256,7 @@ int pirn_runtime_run(struct pirn_runtime *rt, struct pirn_awaitable *a, bool pau
 int pirn_runtime_run_fn(struct pirn_runtime *rt, const pirn_spawn_config *config, pirn_fn fn,
                         void *arg, bool pauses, int *ret_status, void *site)
 {
+    static const struct spawn_how how = {.call = "pirn_runtime_run_until_complete_with"};
     pirn_spawn_config main_config = PIRN_SPAWN_CONFIG_INIT;
     struct pirn_awaitable *handle;
     int status = 0;
@@ -260,7 +265,7 @@ int pirn_runtime_run_fn(struct pirn_runtime *rt, const pirn_spawn_config *config
     if (main_config.name == NULL)
         main_config.name = "main";
     main_config.runtime = rt;
-    int rc = pirn_task_spawn(&handle, &main_config, fn, arg, NULL, site);
+    int rc = pirn_task_spawn(&handle, &main_config, fn, arg, &how, site);
     if (rc != 0)
         return rc;
     rc = pirn_runtime_run(rt, handle, pauses, &status);
@@ -303,16 +308,17 @@ void pirn_runtime_end_deadlock(struct pirn_runtime *rt)
 
 /* ---- One run and its end ---- */
 
-int pirn_run_with(const pirn_config *config, pirn_fn fn, void *arg, int *ret_status)
+static int run(const char *call, const pirn_config *config, pirn_fn fn, void *arg, int *ret_status)
 {
     struct self *self = pirn_self();
     struct pirn_runtime *rt;
     int status = 0;
     if (fn == NULL)
-        return -EINVAL;
+        return pirn_misuse(call, -EINVAL, "fn is NULL");
     if (self->worker != NULL || self->pinned != NULL)
-        return pirn_misuse("pirn_run", -EDEADLK);
-    int rc = pirn_runtime_start(&rt, config);
+        return pirn_misuse(call, -EDEADLK,
+                           "a coroutine cannot wait for a runtime: spawn into this one");
+    int rc = pirn_runtime_start(call, &rt, config);
     if (rc != 0)
         return rc;
     atomic_store_explicit(&rt->use, USE_RUN, memory_order_relaxed);
@@ -325,10 +331,15 @@ int pirn_run_with(const pirn_config *config, pirn_fn fn, void *arg, int *ret_sta
     return rc;
 }
 
+int pirn_run_with(const pirn_config *config, pirn_fn fn, void *arg, int *ret_status)
+{
+    return run(__func__, config, fn, arg, ret_status);
+}
+
 int pirn_run(pirn_fn fn, void *arg)
 {
     int status = 0;
-    int rc = pirn_run_with(NULL, fn, arg, &status);
+    int rc = run(__func__, NULL, fn, arg, &status);
     return rc != 0 ? rc : status;
 }
 

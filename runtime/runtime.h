@@ -84,9 +84,9 @@ struct pirn_runtime {
     char tasks_before[64]; /* from here to live, likewise */
     struct lock tasks_lock;
     struct task_slab *slabs;
-    struct node *free_tasks;
-    unsigned free_task_count, task_count; /* under tasks_lock, like the lists */
-    bool over;                            /* under tasks_lock: only handles keep the memory */
+    struct node *free_tasks, *last_free_task; /* the last one: in debug mode */
+    unsigned free_task_count, task_count;     /* under tasks_lock, like the lists */
+    bool over;                                /* under tasks_lock: only handles keep the memory */
     _Atomic uint64_t next_id;
 
     _Atomic uint32_t live; /* tasks that have not ended; a futex once closing */
@@ -126,6 +126,8 @@ struct pirn_runtime {
     _Atomic uint32_t pinned_threads;
     _Atomic uint32_t pinned_at_work; /* of those, not in a wait; a futex while pausing */
     _Atomic uint32_t pinned_timed;   /* in a wait with a deadline, which no port knows */
+    _Atomic uint32_t
+        pinned_not_gone; /* of those, and of who has ended since, who is not through; a futex */
     struct crew *blocking;
     struct pirn_runtime *next_runtime; /* the registry's */
     struct pirn_awaitable *awaited;    /* under run_mutex: what a SIGINT or SIGTERM cancels */
@@ -202,9 +204,9 @@ static inline unsigned rt_threads(struct pirn_runtime *rt)
 void pirn_report(struct pirn_runtime *rt, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* life.c: makes a runtime, paused, its threads on their way to their rest; ends its threads, when no
- * task is left. */
-int pirn_runtime_start(struct pirn_runtime **ret_rt, const pirn_config *config);
+/* life.c: makes a runtime, paused, its threads on their way to their rest (call: the public name, for debug
+ * mode); ends its threads, when no task is left. */
+int pirn_runtime_start(const char *call, struct pirn_runtime **ret_rt, const pirn_config *config);
 void pirn_runtime_stop_threads(struct pirn_runtime *rt);
 /* Gives back what is free of its memory; its owner is through with it, and the memory goes when no
  * task is referred to any more; now. */
@@ -258,6 +260,8 @@ struct worker *pirn_worker_new(struct pirn_runtime *rt, enum role role);
 
 /* pinned.c */
 int pirn_pinned_start(struct pirn_task *t);
+/* All tasks have ended: until their threads have nothing more to do with the runtime. */
+void pirn_pinned_wait_gone(struct pirn_runtime *rt);
 
 /* blocking.c */
 int pirn_blocking_init(struct pirn_runtime *rt);

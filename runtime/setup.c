@@ -6,6 +6,7 @@
 
 #include "io/sys.h"
 #include "runtime/runtime.h"
+#include "runtime/task_pool.h"
 #include "runtime/timer.h"
 #include "runtime/wait.h"
 #include "runtime/worker.h"
@@ -18,7 +19,8 @@ int pirn_worker_init(struct worker *w, struct pirn_runtime *rt, unsigned index, 
     w->index = index;
     w->random = index * 2654435761u + 1;
     w->stride = 1;
-    w->monitor_pass = UINT64_MAX;
+    w->free_tasks_max = pirn_task_cached_max(rt);
+    w->monitor_pass = w->monitor_told = UINT64_MAX;
     atomic_init(&w->role, (uint32_t)role);
     atomic_init(&w->attention, rt->debug ? ATTENTION_DEBUG : 0);
     pirn_runq_init(&w->q);

@@ -13,8 +13,8 @@
  *   3. the task's last act (react_done, its argument's drop) clears busy, and asks for the next one
  * The task holds a reference, and looks whether it has been removed before it calls fn.
  *
- * The list of runtimes changes under a mutex with the signals blocked, and is read by handlers
- * through atomics: entries are slots that are never freed. So are handled_by's.
+ * The list of runtimes changes under a mutex, and is read by handlers through atomics: entries are slots that
+ * are never freed. So are handled_by's. What a handler looks at is written before it is installed.
  */
 #include "runtime/signals.h"
 
@@ -85,7 +85,7 @@ static void pass_on(int sig, siginfo_t *info, void *context)
 static void on_signal(int sig, siginfo_t *info, void *context)
 {
     int saved = errno;
-    atomic_fetch_add_explicit(&running, 1, memory_order_seq_cst); /* pairs with remove's fence */
+    atomic_fetch_add_explicit(&running, 1, memory_order_seq_cst); /* pairs with outlast's fence */
     bool second = false;
     /* acquire: pairs with the release in pirn_signals_add */
     struct pirn_runtime *handler = atomic_load_explicit(&handled_by[sig], memory_order_acquire);
@@ -114,7 +114,7 @@ static void on_signal(int sig, siginfo_t *info, void *context)
     } else {
         pass_on(sig, info, context);
     }
-    atomic_fetch_sub_explicit(&running, 1, memory_order_release); /* pairs with remove's acquire */
+    atomic_fetch_sub_explicit(&running, 1, memory_order_release); /* pairs with outlast's acquire */
     errno = saved;
 }
 
@@ -127,7 +127,9 @@ static int take(int sig)
     action.sa_sigaction = on_signal;
     action.sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK;
     sigfillset(&action.sa_mask);
-    int rc = sys_sigaction(sig, &action, &earlier[sig]);
+    int rc = sys_sigaction(sig, NULL, &earlier[sig]); /* the next one may come to a handler first */
+    if (rc == 0)
+        rc = sys_sigaction(sig, &action, NULL);
     if (rc != 0)
         users[sig]--;
     return rc;
@@ -153,6 +155,13 @@ static int take_wanted(const struct pirn_runtime *rt)
     return 0;
 }
 
+static void outlast(void) /* the handlers that still look at what has been taken out */
+{
+    atomic_thread_fence(memory_order_seq_cst); /* a handler that starts now finds no runtime */
+    while (atomic_load_explicit(&running, memory_order_acquire) != 0)
+        sched_yield();
+}
+
 int pirn_signals_install(struct pirn_runtime *rt)
 {
     int sigs[WANTED_MAX], rc = -EAGAIN;
@@ -162,11 +171,15 @@ int pirn_signals_install(struct pirn_runtime *rt)
     for (int i = 0; i < RUNTIMES_MAX && rc == -EAGAIN; i++) {
         if (atomic_load_explicit(&runtimes[i], memory_order_relaxed) != NULL)
             continue;
+        /* release: pairs with the acquire in on_signal */
+        atomic_store_explicit(&runtimes[i], rt, memory_order_release);
         rc = take_wanted(rt);
-        if (rc == 0) /* release: pairs with the acquire in on_signal */
-            atomic_store_explicit(&runtimes[i], rt, memory_order_release);
+        if (rc != 0)
+            atomic_store_explicit(&runtimes[i], NULL, memory_order_relaxed);
     }
     pthread_mutex_unlock(&mutex);
+    if (rc != 0)
+        outlast();
     return rc;
 }
 
@@ -197,16 +210,18 @@ int pirn_signals_add(struct pirn_runtime *rt, int sig, pirn_fn fn, void *arg)
     /* relaxed: the end removes under this mutex, after it has set closing */
     if (atomic_load_explicit(&rt->closing, memory_order_relaxed) != 0)
         rc = -ESHUTDOWN;
-    else if (old != NULL)
-        rc = old->rt != rt ? -EBUSY : 0;
-    else
-        rc = take(sig);
+    else if (old != NULL && old->rt != rt)
+        rc = -EBUSY;
     if (rc == 0) {
         reactions[sig] = r;
-        if (old != NULL)
-            unref(old);
         /* release: pairs with the acquire in on_signal */
         atomic_store_explicit(&handled_by[sig], rt, memory_order_release);
+        if (old != NULL)
+            unref(old);
+        else if ((rc = take(sig)) != 0) {
+            atomic_store_explicit(&handled_by[sig], NULL, memory_order_relaxed);
+            reactions[sig] = NULL;
+        }
     }
     pthread_mutex_unlock(&mutex);
     if (rc != 0)
@@ -254,9 +269,7 @@ void pirn_signals_remove(struct pirn_runtime *rt)
             give_back(sigs[n - 1]);
     }
     pthread_mutex_unlock(&mutex);
-    atomic_thread_fence(memory_order_seq_cst); /* a handler that starts now finds no runtime */
-    while (atomic_load_explicit(&running, memory_order_acquire) != 0)
-        sched_yield();
+    outlast();
 }
 
 void pirn_signals_forget(void)

@@ -43,8 +43,6 @@ int pirn_strand_bind(struct pirn_task *t, const pirn_spawn_config *config,
                      const struct pirn_task *parent)
 {
     struct pirn_strand *s = config->strand;
-    if (s != NULL && (config->flags & (PIRN_PINNED | PIRN_OFF_STRAND)) != 0)
-        return -EINVAL;
     if (s == NULL && parent != NULL && (config->flags & (PIRN_PINNED | PIRN_OFF_STRAND)) == 0)
         s = task_strand(parent);
     if (s == NULL)

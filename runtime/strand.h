@@ -37,7 +37,7 @@ static inline struct pirn_strand *task_strand(const struct pirn_task *t)
     return task_is_on_strand(t) ? task_extra(t)->strand : NULL;
 }
 
-/* The strand t is to have, by its config or its parent's: retained for it. 0, -EINVAL, -ENOMEM. */
+/* The strand t is to have, by its config or its parent's: retained for it. 0, -ENOMEM. */
 int pirn_strand_bind(struct pirn_task *t, const pirn_spawn_config *config,
                      const struct pirn_task *parent);
 

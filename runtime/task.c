@@ -88,19 +88,32 @@ static int inherit(struct pirn_task *t, struct pirn_task *parent)
     return 0;
 }
 
+static const pirn_spawn_config plain = PIRN_SPAWN_CONFIG_INIT;
+
+static bool is_sound(const pirn_spawn_config *c)
+{
+    return c->size == sizeof(*c) && (c->flags & ~(PIRN_PINNED | PIRN_OFF_STRAND)) == 0 &&
+           (c->flags == 0 || c->strand == NULL) && c->stack_size <= PIRN_STACK_SIZE_MAX;
+}
+
+static const char *call_of(const pirn_spawn_config *config, const struct spawn_how *how)
+{
+    if (how != NULL && how->call != NULL)
+        return how->call;
+    return config == &plain ? "pirn_spawn" : "pirn_spawn_with";
+}
+
 static int check(const struct self *self, const pirn_spawn_config *config, pirn_fn fn,
-                 struct pirn_runtime **ret_rt, bool *ret_outside)
+                 const struct spawn_how *how, struct pirn_runtime **ret_rt, bool *ret_outside)
 {
     struct pirn_runtime *own = self->worker != NULL   ? self->worker->rt
                                : self->pinned != NULL ? self->pinned->rt
                                                       : NULL;
     struct pirn_runtime *rt = config->runtime != NULL ? config->runtime : own;
-    if (fn == NULL || config->size != sizeof(*config) ||
-        (config->flags & ~(PIRN_PINNED | PIRN_OFF_STRAND)) != 0 ||
-        config->stack_size > PIRN_STACK_SIZE_MAX)
-        return -EINVAL;
+    if (fn == NULL || !is_sound(config))
+        return pirn_misuse(call_of(config, how), -EINVAL, misuse_of_spawn(config, fn));
     if (rt == NULL)
-        return pirn_misuse("pirn_spawn", -EPERM);
+        return pirn_misuse(call_of(config, how), -EPERM, MISUSE_NO_RUNTIME);
     if (atomic_load_explicit(&rt->failing, memory_order_relaxed) != 0 ||
         (rt != own && rt->pid != getpid()))
         return -ESHUTDOWN;
@@ -284,14 +297,11 @@ int pirn_task_spawn(pirn_task **ret_task, const pirn_spawn_config *config, pirn_
                     const struct spawn_how *how, void *site)
 {
     struct self *self = pirn_self();
-    static const pirn_spawn_config plain = PIRN_SPAWN_CONFIG_INIT;
     struct pirn_runtime *rt = NULL;
     bool outside = false;
     if (config == NULL)
         config = &plain;
-    int rc = ret_task == NULL && (how == NULL || (how->owner == NULL && how->ret_apart == NULL))
-                 ? -EINVAL
-                 : check(self, config, fn, &rt, &outside);
+    int rc = check(self, config, fn, how, &rt, &outside);
     if (rc != 0)
         return rc;
     return outside ? spawn_from_outside(self, rt, ret_task, config, fn, arg, how, site)
@@ -358,9 +368,9 @@ static __attribute__((noinline)) void wake_joiners(struct pirn_task *t)
 void pirn_task_end(struct pirn_task *t, int status, struct worker *w, unsigned refs)
 {
     atomic_store_explicit(&t->base.status, status, memory_order_relaxed);
+    uncount_live(t->rt, w); /* before anybody can see the end: who joins has room for another */
     /* release: pairs with the acquire in task_has_ended */
     atomic_store_explicit(&t->base.ended, 1, memory_order_release);
-    uncount_live(t->rt, w); /* before anybody is told: one who joins has room for another */
     if (t->owner != NULL)
         t->owner->on_end(t);
     uint32_t held = atomic_load_explicit(&t->base.refs, memory_order_relaxed);

@@ -38,6 +38,7 @@
 #include "runtime/awaitable.h"
 #include "runtime/cell.h"
 #include "runtime/site.h"
+#include "runtime/stack.h"
 #include "sched/node.h"
 #include "sched/tsan.h"
 
@@ -194,8 +195,9 @@ enum {
     TASK_CALLBACKS = 1u << 7 /* once launched, not cancelled by shutdown */
 };
 
-/* What pirn_spawn and its kin do; site is who called. how may be NULL. */
+/* What pirn_spawn and its kin do; site is who called. ret_task may be NULL (it is detached then), and how. */
 struct spawn_how {
+    const char *call; /* the public call, for debug mode; NULL: pirn_spawn or pirn_spawn_with */
     struct task_owner *owner;
     bool *ret_adopted; /* set once adopt has been called; a failure then calls on_end */
     uint8_t flags;     /* TASK_* */
@@ -215,6 +217,9 @@ bool pirn_task_launch(struct pirn_task *t);
 void pirn_task_begin_awaited(struct pirn_awaitable *a);
 bool pirn_task_withdraw(struct pirn_task *t);
 void pirn_task_discard(struct pirn_task *t);
+/* Gives up a reference to a coroutine object that nobody can begin it by. If the last that somebody could has gone
+ * meanwhile, leaving it to this one, it ends before it began. */
+void pirn_task_leave_unbegun(struct pirn_task *t);
 /* Whose wait to begin the caller has just ended with a cancel: ends here if it is a call to be made
  * later. False: it has to be made to run, to end. */
 bool pirn_task_end_timed(struct pirn_task *t);
@@ -315,8 +320,17 @@ static inline int task_clean_up(struct pirn_task *t, int status)
     return status;
 }
 
-/* Calls fn for every live task of the runtime. fn gets a reference for the time of the call. */
+/* Calls fn for every live task of the runtime (that is wanted: asked without a reference, so fn has to ask
+ * again). fn gets a reference for the time of the call; it may turn out to be the last, and then what the task leaves
+ * behind is dropped by the program's functions: not under a lock that they could want. */
 void pirn_task_each(struct pirn_runtime *rt, void (*fn)(struct pirn_task *t, void *arg), void *arg);
+void pirn_task_each_that(struct pirn_runtime *rt,
+                         bool (*wanted)(const struct pirn_task *t, const void *arg),
+                         void (*fn)(struct pirn_task *t, void *arg), void *arg);
+
+/* The same for every task that has ended and is still referred to. */
+void pirn_task_each_ended(struct pirn_runtime *rt, void (*fn)(struct pirn_task *t, void *arg),
+                          void *arg);
 
 /* Is every live task parked? And a number that grows whenever any of them, or a new one, has moved. For
  * quiet.c, which knows what it may conclude: nobody is kept from moving meanwhile. */
@@ -330,6 +344,9 @@ void pirn_task_free_all(struct pirn_runtime *rt);
 void pirn_task_name(struct pirn_task *t, char *buf, size_t size);
 void pirn_task_name_raw(const struct pirn_task *t, char *buf, size_t size);
 int pirn_task_set_name(struct pirn_task *t, const char *name);
-const char *pirn_task_state(const struct pirn_task *t); /* "unstarted", "waiting", "runnable" */
+/* "unstarted", "waiting", "runnable", "running" (dump.c). And the worker on which it runs, and for how long it has
+ * been seen to; NULL: on none. A pinned task has none. */
+const char *pirn_task_state(const struct pirn_task *t);
+const struct worker *pirn_task_worker(const struct pirn_task *t, int64_t now, int64_t *ret_ran);
 
 #endif

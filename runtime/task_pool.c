@@ -5,6 +5,11 @@
  * is linked into rt->slabs when it is made and never leaves, so walking them needs the lock only to
  * read the first.
  *
+ * In debug mode nothing is free at once: a task that is over goes to the end of the runtime's list, marked as dead
+ * (awaitable.h), and comes out when a thousand others have come after it. Until then, and until it is used
+ * again, a late use of its handle is told as what it is, by its name: so its extra part stays, too.
+ * Workers' lists hold only what may be used.
+ *
  * Rejected: larger slabs on huge pages. A million descriptors are 73,000 page faults, most of what it
  * costs to make them; but in a virtual machine whose host takes free memory back huge pages cost
  * more to have: 575 ns a descriptor of the row `timers` instead of 195.
@@ -20,7 +25,8 @@
 enum {
     SLAB_TASKS = 220,
     BATCH = 64,
-    CACHED_MAX = 256
+    CACHED_MAX = 256,
+    DEAD_MAX = 1000 /* debug mode: in the runtime's list, before the first is used again */
 };
 
 struct task_slab {
@@ -55,18 +61,54 @@ static bool grow(struct pirn_runtime *rt, struct node **list, unsigned *count)
     return true;
 }
 
+static void free_extra(struct pirn_task *t, struct pirn_runtime *rt)
+{
+    struct task_extra *e = task_extra(t);
+    if (e == NULL)
+        return;
+    free(e->locals);
+    mem_free(&rt->mem, atomic_load_explicit(&e->sites, memory_order_relaxed));
+    mem_free(&rt->mem, e);
+}
+
+/* Debug mode, under tasks_lock: it may be used again. */
+static void exhume(struct pirn_runtime *rt, struct pirn_task *t)
+{
+    free_extra(t, rt);
+    atomic_store_explicit(&t->extra, NULL, memory_order_relaxed);
+}
+
 static void refill(struct pirn_runtime *rt, struct node **list, unsigned *count)
 {
+    unsigned keep = rt->debug ? DEAD_MAX : 0;
     lock_take(&rt->tasks_lock);
-    for (unsigned i = 0; i < BATCH && rt->free_tasks != NULL; i++) {
+    for (unsigned i = 0; i < BATCH && rt->free_task_count > keep; i++) {
         struct node *n = rt->free_tasks;
         rt->free_tasks = n->next;
         rt->free_task_count--;
         n->next = *list;
         *list = n;
         ++*count;
+        if (rt->debug)
+            exhume(rt, task_of_node(n));
     }
     lock_drop(&rt->tasks_lock);
+}
+
+/* Under tasks_lock. */
+static void put_free(struct pirn_runtime *rt, struct node *n)
+{
+    if (rt->free_tasks == NULL)
+        rt->last_free_task = n;
+    if (rt->debug && rt->free_tasks != NULL) {
+        n->next = NULL;
+        rt->last_free_task->next = n;
+        rt->last_free_task = n;
+    } else {
+        n->next = rt->free_tasks;
+        rt->free_tasks = n;
+    }
+    rt->free_task_count++;
 }
 
 /* True: that was the last one of a runtime that is over. */
@@ -77,9 +119,7 @@ static bool spill(struct pirn_runtime *rt, struct node **list, unsigned *count, 
         struct node *node = *list;
         *list = node->next;
         --*count;
-        node->next = rt->free_tasks;
-        rt->free_tasks = node;
-        rt->free_task_count++;
+        put_free(rt, node);
     }
     bool last = rt->over && rt->free_task_count == rt->task_count;
     lock_drop(&rt->tasks_lock);
@@ -142,35 +182,57 @@ struct pirn_task *pirn_task_alloc(struct pirn_runtime *rt, struct worker *w)
     return t;
 }
 
-static void free_extra(struct pirn_runtime *rt, struct task_extra *e)
-{
-    if (e == NULL)
-        return;
-    free(e->locals);
-    mem_free(&rt->mem, atomic_load_explicit(&e->sites, memory_order_relaxed));
-    mem_free(&rt->mem, e);
-}
-
 void pirn_task_free(struct pirn_task *t)
 {
     struct pirn_runtime *rt = t->rt;
     struct worker *w = pirn_self()->worker;
-    free_extra(rt, task_extra(t));
+    if (task_extra(t) != NULL && !rt->debug)
+        free_extra(t, rt);
     if (w != NULL && w->rt == rt) {
         t->node.next = w->free_tasks;
         w->free_tasks = &t->node;
-        if (++w->free_task_count > CACHED_MAX)
-            spill(rt, &w->free_tasks, &w->free_task_count, CACHED_MAX / 2);
+        if (++w->free_task_count > w->free_tasks_max) {
+            t->base.kind |= rt->debug ? KIND_DEAD : 0;
+            spill(rt, &w->free_tasks, &w->free_task_count, rt->debug ? 1 : CACHED_MAX / 2);
+        }
         return;
     }
     struct node *list = &t->node;
     unsigned one = 1;
     t->node.next = NULL;
+    if (rt->debug)
+        t->base.kind |= KIND_DEAD;
     if (spill(rt, &list, &one, 1))
         pirn_runtime_dispose(rt);
 }
 
-void pirn_task_each(struct pirn_runtime *rt, void (*fn)(struct pirn_task *t, void *arg), void *arg)
+void pirn_task_name_dead(struct pirn_task *t, char *buf, size_t size)
+{
+    lock_take(&t->rt->tasks_lock);
+    pirn_task_name_raw(t, buf, size);
+    lock_drop(&t->rt->tasks_lock);
+}
+
+unsigned pirn_task_cached_max(const struct pirn_runtime *rt)
+{
+    return rt->debug ? 0 : CACHED_MAX;
+}
+
+/* A look's reference. */
+static void leave(struct pirn_task *t)
+{
+    enum {
+        KIND = TASK_PREPARED | TASK_TIMED | TASK_CALLBACKS
+    };
+    if ((t->flags & KIND) == TASK_PREPARED)
+        pirn_task_leave_unbegun(t);
+    else
+        pirn_task_unref(t);
+}
+
+static void each(struct pirn_runtime *rt, bool ended,
+                 bool (*wanted)(const struct pirn_task *t, const void *arg),
+                 void (*fn)(struct pirn_task *t, void *arg), void *arg)
 {
     lock_take(&rt->tasks_lock);
     struct task_slab *slab = rt->slabs;
@@ -178,13 +240,33 @@ void pirn_task_each(struct pirn_runtime *rt, void (*fn)(struct pirn_task *t, voi
     for (; slab != NULL; slab = slab->next) {
         for (unsigned i = 0; i < SLAB_TASKS; i++) {
             struct pirn_task *t = &slab->tasks[i];
-            if (!pirn_task_try_ref(t))
+            /* acquire: pairs with spawn's release; without a reference it is only read */
+            if (atomic_load_explicit(&t->base.refs, memory_order_acquire) == 0 ||
+                (wanted != NULL && !wanted(t, arg)) || !pirn_task_try_ref(t))
                 continue;
-            if (!task_has_ended(t))
+            if (task_has_ended(t) == ended)
                 fn(t, arg);
-            pirn_task_unref(t);
+            leave(t);
         }
     }
+}
+
+void pirn_task_each(struct pirn_runtime *rt, void (*fn)(struct pirn_task *t, void *arg), void *arg)
+{
+    each(rt, false, NULL, fn, arg);
+}
+
+void pirn_task_each_that(struct pirn_runtime *rt,
+                         bool (*wanted)(const struct pirn_task *t, const void *arg),
+                         void (*fn)(struct pirn_task *t, void *arg), void *arg)
+{
+    each(rt, false, wanted, fn, arg);
+}
+
+void pirn_task_each_ended(struct pirn_runtime *rt, void (*fn)(struct pirn_task *t, void *arg),
+                          void *arg)
+{
+    each(rt, true, NULL, fn, arg);
 }
 
 bool pirn_tasks_are_parked(struct pirn_runtime *rt, uint64_t *ret_moves)
@@ -212,6 +294,8 @@ void pirn_task_free_all(struct pirn_runtime *rt)
     while (rt->slabs != NULL) {
         struct task_slab *slab = rt->slabs;
         rt->slabs = slab->next;
+        for (unsigned i = 0; i < SLAB_TASKS && rt->debug; i++)
+            exhume(rt, &slab->tasks[i]);
         mem_free(&rt->mem, slab);
     }
 }

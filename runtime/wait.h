@@ -37,7 +37,7 @@ int pirn_wait_enter_free(struct wait *w);
 void pirn_wait_renew(struct wait *w);
 
 /* A wait was cancelled, but the call has already done something it must report: the cancel it took
- * is pending again. */
+ * is pending again (tests/model/bound.pml). */
 void pirn_wait_keep_cancel(struct wait *w);
 
 /* Appends the caller's waiter to *list; under the object's lock. */

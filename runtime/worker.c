@@ -50,10 +50,10 @@ static void end_unstarted(struct worker *w, struct pirn_task *t, int status)
     struct pirn_strand *strand = task_strand(t);
     task_set_started(t, STARTED);
     struct pirn_task *leaving = w->current; /* half gone, or gone: not for a drop to find */
-    w->current = NULL;
+    worker_set_current(w, NULL);
     pirn_task_drop_arg(t);
     pirn_task_end(t, status, w, 1);
-    w->current = leaving;
+    worker_set_current(w, leaving);
     if (strand != NULL)
         pirn_strand_leave(w, strand);
 }
@@ -183,7 +183,7 @@ static inline __attribute__((always_inline)) struct worker *go(struct worker *w,
                                                                struct pirn_task *to, bool dying)
 {
     struct fiber_target target = target_of(w, to);
-    w->current = to;
+    worker_set_current(w, to);
     return fiber_switch(save_sp, &target, w, dying);
 }
 
@@ -275,7 +275,7 @@ static int after_yield(const struct pirn_task *t)
 static __attribute__((noinline)) int yield_pinned(struct pirn_task *t)
 {
     if (t == NULL)
-        return pirn_misuse("pirn_yield", -EPERM);
+        return pirn_misuse("pirn_yield", -EPERM, MISUSE_NO_COROUTINE);
     if (task_take_cancel(t))
         return -ECANCELED;
     pirn_pinned_leave(t->rt);

@@ -14,7 +14,8 @@
  * (by compare-and-swap, so that the monitor cannot miss it).
  *
  * Field                        written by      read by
- * current, left, budget, pass, now, ...  the owner    the owner
+ * current                      owner           owner; monitor, dumps (worker_seen_current)
+ * left, budget, pass, now, ... the owner       the owner
  * tick                         owner           monitor, peers: unchanged means stuck
  * role, stuck                  monitor         owner, peers
  * attention                    monitor         owner
@@ -94,7 +95,7 @@ struct worker {
     struct port port;
     struct stack_cache stacks;
     struct node *free_tasks; /* descriptors */
-    unsigned free_task_count;
+    unsigned free_task_count, free_tasks_max;
     uint64_t next_id, last_id; /* ids set aside for this worker */
     _Atomic unsigned credit;   /* live tasks counted in advance; its own, read by a dump */
     struct stack *dead_stack;  /* of a task that has ended, until it has been switched away from */
@@ -145,9 +146,14 @@ struct worker {
     bool lingered;              /* retired, and has waited long enough */
     bool foreign_requests;      /* has submitted in others' ports: its thread must stay */
     bool joinable;              /* the thread was started; whoever started it, before others look */
-    /* The monitor's: what it last saw (pass UINT64_MAX: nothing yet), the thread's CPU time at that look, and
-     * looks in a row that found it parked; stuck; at work and well. */
-    uint64_t monitor_tick, monitor_pass;
+    /* The monitor's: what it last saw (pass UINT64_MAX: nothing yet), since when it has seen that tick and
+     * nothing else (a dump reads the two), which task it has seen there; the tick of the last step it has told of
+     * (debug mode). The thread's CPU time at that look, and looks in a row that found it parked; stuck; at
+     * work and well. */
+    _Atomic uint64_t monitor_tick;
+    _Atomic int64_t monitor_since;
+    uint64_t monitor_pass, monitor_told;
+    struct pirn_task *monitor_task;
     int64_t monitor_cpu;
     unsigned monitor_idle, monitor_stuck, monitor_busy;
 
@@ -271,6 +277,18 @@ bool pirn_wake_one(struct pirn_runtime *rt);
 void pirn_sentinel_wake(struct pirn_runtime *rt);
 /* A task from outside any worker: into the inject queue, and somebody woken. */
 void pirn_inject_task(struct pirn_runtime *rt, struct pirn_task *t);
+
+/* The owner alone writes `current`, and reads it as it is; by this others may look at it. */
+static inline void worker_set_current(struct worker *w, struct pirn_task *t)
+{
+    __atomic_store_n(&w->current, t, __ATOMIC_RELAXED);
+}
+
+/* Any thread: a descriptor, maybe of a task that has been left or is over by now. */
+static inline struct pirn_task *worker_seen_current(const struct worker *w)
+{
+    return __atomic_load_n(&w->current, __ATOMIC_RELAXED);
+}
 
 static inline enum role worker_role(const struct worker *w)
 {
