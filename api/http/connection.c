@@ -8,7 +8,9 @@
  *
  * A client that is still sending when the connection is closed would get a reset, and might lose the
  * reply with it. So a reply that says it is the last is followed by the end of our side, and what comes
- * is thrown away for a moment (linger).
+ * is thrown away for a moment (linger); and so is one that could not say it, as its head had gone when the server
+ * began to stop. A reset is what a client gets on purpose whose reply's end was to be the connection's, and which
+ * does not come to that: it would take what it has for all.
  *
  * Between requests a connection is idle, and a server that stops cancels it; from the first byte of one
  * until its reply has been handed to the stream it is busy, and goes on to that point. Who changes the
@@ -62,13 +64,16 @@ static int wait_for_head(void *arg, bool begun, pirn_time *ret_deadline)
     } else {
         pirn_http_watch_end(c);
         free_buffers(c);
-        change(c, CONNECTION_BUSY, CONNECTION_IDLE); /* a new one is idle already */
-        if (atomic_load(&c->server->stopping))       /* seq_cst: see change */
-            return change(c, CONNECTION_IDLE, CONNECTION_CLOSING) ? -ECANCELED : take_cancel();
+        bool served = change(c, CONNECTION_BUSY, CONNECTION_IDLE); /* a new one is idle already */
+        if (atomic_load(&c->server->stopping)) {                   /* seq_cst: see change */
+            if (!change(c, CONNECTION_IDLE, CONNECTION_CLOSING))
+                return take_cancel();
+            c->untold = served;
+            return -ECANCELED;
+        }
     }
     if (ret_deadline != NULL)
-        *ret_deadline =
-            pirn_after_ns(begun || c->first ? config->head_time.ns : config->idle_time.ns);
+        *ret_deadline = pirn_after(begun || c->first ? config->head_time : config->idle_time);
     return 0;
 }
 
@@ -120,14 +125,13 @@ static int skip(struct connection *c)
     return 0;
 }
 
-/* The last reply is in out: it is sent, our side ended, and the rest of what comes thrown away. */
-static void linger(struct connection *c)
+/* The last reply has been sent: our side is ended, and the rest of what comes thrown away. */
+static void see_off(struct connection *c)
 {
     char scrap[8192];
-    if (pirn_http_wire_send(&c->wire, NULL, 0, PIRN_NEVER) < 0 ||
-        pirn_http_wire_flush(&c->wire) < 0 ||
-        pirn_stream_end(c->wire.stream, pirn_after_ns(c->wire.stall.ns)) < 0)
+    if (pirn_stream_end(c->wire.stream, pirn_after(c->wire.stall)) < 0)
         return;
+    c->reply.bare = false;
     pirn_time deadline = pirn_after_ms(LINGER_MS);
     for (size_t thrown = 0; thrown < SKIP_MOST;) {
         ssize_t n = pirn_stream_read(c->wire.stream, scrap, sizeof(scrap), deadline);
@@ -135,6 +139,14 @@ static void linger(struct connection *c)
             return;
         thrown += (size_t)n;
     }
+}
+
+/* The last reply is in out. */
+static void linger(struct connection *c)
+{
+    if (pirn_http_wire_send(&c->wire, NULL, 0, PIRN_NEVER) == 0 &&
+        pirn_http_wire_flush(&c->wire) == 0)
+        see_off(c);
 }
 
 static void refuse(struct connection *c, int status)
@@ -259,10 +271,19 @@ static int open_stream(const struct pirn_http_server *server, pirn_stream *below
 {
     const pirn_http_server_config *config = &server->config;
     int err = config->open(config->open_user, ret_stream, pirn_stream_retain(below),
-                           pirn_after_ns(config->head_time.ns));
+                           pirn_after(config->head_time));
     if (err < 0)
         pirn_stream_release(below);
     return err;
+}
+
+/* Instead of by the end that would make a reply complete which it has not come to. */
+static void end_by_reset(const pirn_stream *stream)
+{
+    const struct linger none = {.l_onoff = 1, .l_linger = 0};
+    int fd = pirn_stream_fd(stream);
+    if (fd >= 0)
+        setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none));
 }
 
 static void serve_all(struct connection *c, pirn_stream *stream)
@@ -274,10 +295,15 @@ static void serve_all(struct connection *c, pirn_stream *stream)
     pirn_http_watch_end(c);
     /* Of replies to a client that is idle now the last bytes may still be on their way. */
     bool idle = atomic_load_explicit(&c->state, memory_order_relaxed) != CONNECTION_BUSY;
-    if (idle && (pirn_stream_pending(stream) == 0 || pirn_http_wire_flush(&c->wire) == 0))
-        pirn_stream_close(stream, pirn_after_ns(c->wire.stall.ns));
-    else
+    if (idle && (pirn_stream_pending(stream) == 0 || pirn_http_wire_flush(&c->wire) == 0)) {
+        if (c->untold)
+            see_off(c);
+        pirn_stream_close(stream, pirn_after(c->wire.stall));
+    } else {
+        if (c->reply.bare)
+            end_by_reset(stream);
         pirn_stream_abort(stream);
+    }
     pirn_http_request_end(c);
     free_buffers(c);
     pirn_http_wire_free(&c->wire);

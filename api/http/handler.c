@@ -47,18 +47,21 @@ static void report(struct connection *c, int status)
 static void reply_no_route(struct connection *c)
 {
     const struct match *match = &c->request.match;
+    int status = 404;
     if (match->other_method) {
         char list[256];
         struct text path = {0};
         pirn_http_text_puts(&path, c->request.path);
         pirn_http_text_add(&path, "", 1);
+        status = 500; /* no memory: a 405 has to say which methods there are */
         if (!path.failed) {
             pirn_http_router_methods(&c->server->router, path.data, list, sizeof(list));
-            pirn_http_reply_header(&c->reply, "Allow", list);
+            if (pirn_http_reply_header(&c->reply, "Allow", list) == 0)
+                status = 405;
         }
         pirn_http_text_free(&path);
     }
-    pirn_http_reply_error(c, match->other_method ? 405 : 404);
+    pirn_http_reply_error(c, status);
 }
 
 int pirn_http_handle(struct connection *c)

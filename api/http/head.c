@@ -98,7 +98,8 @@ static int check_request_line(struct head_scan *scan, const char *line, size_t n
     scan->target = (uint32_t)(version - target);
     if (scan->target > max_target)
         return 414;
-    if (!is_visible(target, scan->target))
+    /* A fragment is no part of a target, and what others take for the path of one with it differs. */
+    if (!is_visible(target, scan->target) || memchr(target, '#', scan->target) != NULL)
         return 400;
     version++;
     return check_version(version, (size_t)(end - version));

@@ -28,7 +28,7 @@ void pirn_http_reply_start(struct connection *c)
     r->stage = REPLY_NONE;
     r->fields.used = 0;
     r->fields.failed = false;
-    r->has_type = r->has_date = r->chunked = false;
+    r->has_type = r->has_date = r->chunked = r->bare = false;
     r->left = 0;
 }
 
@@ -127,7 +127,7 @@ static char *put_framing(struct connection *c, char *at, int status, int64_t len
             at = text_puts(at, "Transfer-Encoding: chunked\r\n");
             c->reply.chunked = true;
         } else {
-            c->close = true; /* its end is the connection's */
+            c->reply.bare = c->close = true;
         }
     }
     if (c->close)
@@ -336,12 +336,13 @@ int pirn_http_reply_end(struct connection *c, int status)
     struct pirn_http_reply *r = &c->reply;
     if (status < 0 && r->stage == REPLY_NONE) {
         r->fields.used = 0;
-        r->has_type = false;
+        r->has_type = r->has_date = false;
         pirn_http_reply_error(c, status_of(status));
     } else if (status < 0 && r->stage == REPLY_PIECES) {
         r->stage = REPLY_CUT;
     } else if (r->stage == REPLY_NONE) {
-        pirn_http_reply_bytes(r, 200, NULL, NULL, 0);
+        if (pirn_http_reply_bytes(r, 200, NULL, NULL, 0) < 0)
+            r->stage = REPLY_CUT;
     } else if (r->stage == REPLY_PIECES) {
         if (r->left > 0)
             r->stage = REPLY_CUT;

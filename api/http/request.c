@@ -6,16 +6,18 @@
 #include <string.h>
 #include <strings.h>
 
-/* The path of the target: all up to '?'. An absolute one ("http://host/path") has its host first. */
+/* The path of the target: all up to '?'. An absolute one ("http://host/path") has its host first; not a path if that
+ * is empty. */
 static const char *find_path(const char *target, size_t *ret_len)
 {
     const char *path = target;
     if (*path != '/' &&
         (strncasecmp(target, "http://", 7) == 0 || strncasecmp(target, "https://", 8) == 0)) {
-        path = strstr(target, "://") + 3;
-        path += strcspn(path, "/?");
+        const char *host = strstr(target, "://") + 3;
+        size_t n = strcspn(host, "/?");
+        path = n > 0 ? host + n : target;
     }
-    *ret_len = strcspn(path, "?#");
+    *ret_len = (size_t)(strchrnul(path, '?') - path);
     if (*ret_len == 0) {
         *ret_len = 1;
         return "/";
@@ -40,7 +42,7 @@ int pirn_http_request_begin(struct connection *c)
     memcpy(r->path, path, n);
     memcpy(copy, path, n);
     r->path[n] = copy[n] = '\0';
-    r->waited = 0;
+    r->waited = r->quiet = 0;
     r->error = 0;
     r->body_len = r->body_at = 0;
     r->expects = expect != NULL && m->minor > 0 && m->stage == MESSAGE_BODY;
@@ -170,16 +172,20 @@ static int say_continue(struct connection *c, pirn_time deadline)
 
 /*
  * When a client has been waited for long enough: after body_time, and a second for every body_rate bytes
- * that have come. Only waiting counts, not what the handler does between two reads.
+ * that have come; or when nothing has come for idle_time, however much came before: a mebibyte sent at once would
+ * let a client say nothing for an hour. Only waiting counts, not what the handler does between two reads.
  */
-static pirn_time pace(const struct connection *c, pirn_time now)
+static pirn_time pace(const struct connection *c)
 {
+    const int64_t second = 1000000000;
     const pirn_http_server_config *config = &c->server->config;
-    int64_t allowed = config->body_time.ns;
     if (config->body_rate < 0)
         return PIRN_NEVER;
-    allowed += c->wire.in.received / config->body_rate * 1000000000;
-    return (pirn_time){now.ns + allowed - c->request.waited};
+    int64_t left = config->body_time.ns - c->request.waited;
+    int64_t most = config->idle_time.ns - c->request.quiet;
+    int64_t earned = c->wire.in.received / config->body_rate; /* seconds */
+    bool plenty = left >= most || earned > (most - left) / second;
+    return pirn_after_ns(plenty ? most : left + earned * second);
 }
 
 ssize_t pirn_http_request_read(void *connection, void *buf, size_t n, pirn_time deadline)
@@ -190,11 +196,13 @@ ssize_t pirn_http_request_read(void *connection, void *buf, size_t n, pirn_time 
     if (c->request.error < 0)
         return c->request.error;
     pirn_time begin = pirn_now();
-    pirn_time too_slow = pace(c, begin);
+    pirn_time too_slow = pace(c);
     ssize_t got = say_continue(c, wire_sooner(deadline, too_slow));
     if (got == 0)
         got = pirn_http_wire_body(&c->wire, buf, n, wire_sooner(deadline, too_slow));
-    c->request.waited += pirn_now().ns - begin.ns;
+    int64_t took = pirn_now().ns - begin.ns;
+    c->request.waited += took;
+    c->request.quiet = got > 0 ? 0 : c->request.quiet + took;
     if (got == -ETIMEDOUT && too_slow.ns <= deadline.ns)
         got = -ETIME;
     if (got < 0 && got != -ETIMEDOUT && got != -ECANCELED) {

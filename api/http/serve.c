@@ -81,6 +81,17 @@ static int wait_empty(struct pirn_http_server *server, pirn_time deadline)
     return err == 0 ? pirn_server_wait_closed(server->accepts, deadline) : err;
 }
 
+/* The request to end that has been told here is pending again, for who calls. If there is none it was a
+ * timeout's or a scope's, which goes on by itself. (One that was told long ago and never taken back is told
+ * once more if it was a timeout's all the same: nothing in <pirn.h> tells them apart.) */
+static void keep_cancel(const char *reason)
+{
+    if (pirn_cancelling(NULL) == 0)
+        return;
+    pirn_uncancel(); /* the same one, not one more */
+    pirn_cancel(pirn_current(), reason);
+}
+
 int pirn_http_server_stop(pirn_http_server *server, pirn_time deadline)
 {
     int err = pirn_http_server_close(server);
@@ -90,14 +101,18 @@ int pirn_http_server_stop(pirn_http_server *server, pirn_time deadline)
     err = wait_empty(server, deadline);
     if (err != -ETIMEDOUT && err != -ECANCELED)
         return err;
+    const char *reason = pirn_cancel_reason();
     cancel_all(server);
     bool shielded = pirn_shield_enter() == 0;
-    int late = wait_empty(server, pirn_after_ns(server->config.grace.ns));
+    int late = wait_empty(server, pirn_after(server->config.grace));
     if (shielded)
         pirn_shield_leave();
-    if (late != 0)
-        name_the_rest(server);
-    return late == 0 ? err : -EBUSY;
+    if (late == 0)
+        return err;
+    name_the_rest(server);
+    if (err == -ECANCELED)
+        keep_cancel(reason);
+    return -EBUSY;
 }
 
 int pirn_http_server_wait_closed(pirn_http_server *server, pirn_time deadline)

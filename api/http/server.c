@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void set_time(pirn_time *time, int64_t ms)
+static void set_time(pirn_span *time, int64_t ms)
 {
     if (time->ns == 0)
         time->ns = ms * 1000000;

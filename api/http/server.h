@@ -48,10 +48,11 @@ enum reply_stage {
 
 struct pirn_http_reply {
     struct connection *connection;
-    enum reply_stage stage;
     struct text fields; /* headers of the handler's */
+    enum reply_stage stage;
     bool has_type, has_date;
     bool chunked;
+    bool bare;    /* its end is the connection's, and that has not come */
     int64_t left; /* of a known length */
     size_t tail;  /* REPLY_WHOLE: bytes behind its last header */
 };
@@ -70,7 +71,8 @@ struct pirn_http_request {
     size_t pair_count;
     char *body; /* blocking handlers: all of it, read before */
     size_t body_len, body_at;
-    int64_t waited; /* for the body, in ns */
+    int64_t waited; /* for the body, in ns, */
+    int64_t quiet;  /* of it since some of it came */
     bool expects;   /* 100-continue, and has not got it */
     int error;      /* of the body, for good */
 };
@@ -107,8 +109,9 @@ struct connection {
     struct wire wire;
     struct pirn_http_request request;
     struct pirn_http_reply reply;
-    bool close;    /* after this reply */
-    bool first;    /* no request has come yet */
+    bool close;  /* after this reply */
+    bool untold; /* the server stops, and the reply that has gone did not say that it is the last */
+    bool first;  /* no request has come yet */
     bool blocking; /* the handler is on a thread of the pool */
     time_t date_of;
     char date[40]; /* the header's line */

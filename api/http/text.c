@@ -48,13 +48,12 @@ void pirn_http_text_grow(struct text *t, const void *bytes, size_t n)
 
 char *pirn_http_put_number(char *at, uint64_t number)
 {
-    char digits[NUMBER_MOST];
-    size_t n = sizeof(digits);
-    do {
-        digits[--n] = (char)('0' + number % 10);
-        number /= 10;
-    } while (number > 0);
-    return text_put(at, digits + n, sizeof(digits) - n);
+    size_t n = 1;
+    for (uint64_t rest = number; rest >= 10; rest /= 10)
+        n++;
+    for (size_t i = n; i > 0; number /= 10)
+        at[--i] = (char)('0' + number % 10);
+    return at + n;
 }
 
 void pirn_http_text_number(struct text *t, uint64_t number)
@@ -149,6 +148,8 @@ const char *pirn_http_reason(int status)
 
 char *pirn_http_put_status(char *at, int status)
 {
+    if (status == 200)
+        return text_puts(at, "HTTP/1.1 200 OK\r\n");
     at = text_puts(at, "HTTP/1.1 ");
     *at++ = (char)('0' + status / 100);
     *at++ = (char)('0' + status / 10 % 10);

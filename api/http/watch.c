@@ -114,7 +114,7 @@ static int watch(void *arg)
             set_label(c, NULL);
             break;
         }
-        err = pirn_sleep(pirn_after_ns(c->server->config.cancel_time.ns));
+        err = pirn_sleep(pirn_after(c->server->config.cancel_time));
     }
     pirn_event_set(&w->ended); /* and the connection may be gone */
     return 0;
@@ -138,7 +138,7 @@ void pirn_http_watch_handler(struct connection *c)
     w->over = false;
     w->task = NULL;
     /* Without memory: unwatched is better than not at all. */
-    w->armed = pirn_timer_arm(&w->timer, pirn_after_ns(c->server->config.cancel_time.ns)) >= 0;
+    w->armed = pirn_timer_arm(&w->timer, pirn_after(c->server->config.cancel_time)) >= 0;
 }
 
 void pirn_http_watch_handled(struct connection *c)

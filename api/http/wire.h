@@ -23,7 +23,7 @@ struct wire {
     uint8_t heads;
     bool shared;     /* the stream is in a program's hands too: no view is kept */
     bool hold;       /* out stays where it is while a body is read */
-    pirn_time stall; /* how long the peer may take none of it; 0: as long as it likes */
+    pirn_span stall; /* how long the peer may take none of it; 0: as long as it likes */
     int error;       /* of the message that comes, for good */
 };
 
