@@ -11,25 +11,32 @@
 
 pirn_kind pirn_kind_of(const pirn_awaitable *awaitable)
 {
-    return (pirn_kind)awaitable->kind;
+    if (awaitable_is_dead(awaitable))
+        pirn_misuse_dead("pirn_kind_of", awaitable);
+    return (pirn_kind)(awaitable->kind & ~KIND_DEAD);
 }
 
 int pirn_await(pirn_awaitable *awaitable, int *ret_status, pirn_time deadline)
 {
     return awaitable != NULL ? pirn_awaitable_await(awaitable, ret_status, deadline.ns, false)
-                             : -EINVAL;
+                             : pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
 }
 
 int pirn_join(pirn_awaitable *awaitable, int *ret_status, pirn_time deadline)
 {
     return awaitable != NULL ? pirn_awaitable_await(awaitable, ret_status, deadline.ns, true)
-                             : -EINVAL;
+                             : pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
 }
 
 pirn_awaitable *pirn_retain(pirn_awaitable *awaitable)
 {
-    if (awaitable != NULL)
-        pirn_awaitable_ref(awaitable);
+    if (awaitable == NULL)
+        return NULL;
+    if (awaitable_is_dead(awaitable)) {
+        pirn_misuse_dead("pirn_retain", awaitable);
+        return NULL;
+    }
+    pirn_awaitable_ref(awaitable);
     return awaitable;
 }
 
@@ -54,7 +61,10 @@ static int release_task(struct pirn_task *t, bool runs_on)
         if ((refs & ~AWAITABLE_JOINED) <= others + 1 && !task_has_ended(t)) {
             bool never = (t->flags & TASK_TIMED) == 0 && pirn_task_withdraw(t);
             if (!never && !runs_on)
-                return pirn_misuse("pirn_release", -EBUSY);
+                return pirn_misuse(
+                    "pirn_release", -EBUSY,
+                    "the task has not ended, and nobody else has a reference: await, "
+                    "join or detach it");
             if (never && t->rt->debug)
                 pirn_debug_never_awaited(t);
             pirn_task_unref(t); /* if it has not begun, nobody is left to begin it */
@@ -76,8 +86,17 @@ int pirn_release(pirn_awaitable *awaitable)
         return -EINVAL;
     if (task_of(awaitable) != NULL)
         return release_task(task_of(awaitable), false);
+    if (awaitable_is_dead(awaitable))
+        return pirn_misuse_dead("pirn_release", awaitable);
     pirn_awaitable_unref(awaitable);
     return 0;
+}
+
+/* There is a call for tasks alone. */
+static int not_a_task(const char *call, const pirn_awaitable *a)
+{
+    return a != NULL && awaitable_is_dead(a) ? pirn_misuse_dead(call, a)
+                                             : pirn_misuse(call, -EINVAL, "it is no task");
 }
 
 /* If the runtime's are all, whoever calls has none: what it has is borrowed. */
@@ -92,9 +111,10 @@ int pirn_detach(pirn_task *task)
 {
     struct pirn_task *t = task_of(task);
     if (t == NULL)
-        return -EINVAL;
+        return not_a_task("pirn_detach", task);
     if (!is_owned(t))
-        return pirn_misuse("pirn_detach", -EPERM);
+        return pirn_misuse(__func__, -EPERM,
+                           "nobody has a reference to the task: it has been detached already");
     if ((t->flags & TASK_PREPARED) != 0)
         return release_task(t, true);
     pirn_task_unref(t);
@@ -103,33 +123,50 @@ int pirn_detach(pirn_task *task)
 
 int pirn_cancel(pirn_awaitable *awaitable, const char *reason)
 {
-    return awaitable != NULL ? pirn_awaitable_cancel(awaitable, reason) : -EINVAL;
+    return awaitable != NULL ? pirn_awaitable_cancel(awaitable, reason)
+                             : pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
 }
 
 int pirn_status(const pirn_awaitable *awaitable)
 {
     if (awaitable == NULL)
-        return -EINVAL;
+        return pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
     if (!awaitable_has_ended(awaitable))
         return -EINPROGRESS;
+    if (awaitable_is_dead(awaitable))
+        return pirn_misuse_dead("pirn_status", awaitable);
     atomic_store_explicit(&((pirn_awaitable *)awaitable)->seen, 1, memory_order_relaxed);
     return atomic_load_explicit(&awaitable->status, memory_order_relaxed);
 }
 
 bool pirn_done(const pirn_awaitable *awaitable)
 {
-    return awaitable != NULL && awaitable_has_ended(awaitable);
+    if (awaitable == NULL || !awaitable_has_ended(awaitable))
+        return false;
+    if (awaitable_is_dead(awaitable))
+        pirn_misuse_dead("pirn_done", awaitable);
+    return true;
 }
 
 void *pirn_value(const pirn_awaitable *awaitable)
 {
-    return awaitable != NULL ? pirn_awaitable_value(awaitable) : NULL;
+    if (awaitable == NULL)
+        return NULL;
+    if (awaitable_is_dead(awaitable)) {
+        pirn_misuse_dead("pirn_value", awaitable);
+        return NULL;
+    }
+    return pirn_awaitable_value(awaitable);
 }
 
 const char *pirn_reason(const pirn_awaitable *awaitable)
 {
     if (awaitable == NULL)
         return NULL;
+    if (awaitable_is_dead(awaitable)) {
+        pirn_misuse_dead("pirn_reason", awaitable);
+        return NULL;
+    }
     pirn_awaitable *a = (pirn_awaitable *)awaitable;
     return task_of(a) != NULL
                ? atomic_load_explicit(&task_of(a)->cancel_reason, memory_order_relaxed)
@@ -140,7 +177,9 @@ int pirn_add_done_callback(pirn_awaitable *awaitable, pirn_runtime *runtime, pir
                            void *user)
 {
     if (awaitable == NULL || fn == NULL)
-        return -EINVAL;
+        return pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
+    if (awaitable_is_dead(awaitable))
+        return pirn_misuse_dead("pirn_add_done_callback", awaitable);
     if (runtime == NULL && pirn_runtime_current() == NULL && task_of(awaitable) != NULL)
         runtime = task_of(awaitable)->rt;
     return pirn_callback_add(awaitable, runtime, fn, user);
@@ -148,5 +187,9 @@ int pirn_add_done_callback(pirn_awaitable *awaitable, pirn_runtime *runtime, pir
 
 int pirn_remove_done_callback(pirn_awaitable *awaitable, pirn_done_fn fn, void *user)
 {
-    return awaitable != NULL && fn != NULL ? pirn_callback_remove(awaitable, fn, user) : -EINVAL;
+    if (awaitable == NULL || fn == NULL)
+        return pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
+    if (awaitable_is_dead(awaitable))
+        return pirn_misuse_dead("pirn_remove_done_callback", awaitable);
+    return pirn_callback_remove(awaitable, fn, user);
 }

@@ -4,20 +4,24 @@
 #include <errno.h>
 #include <pirn.h>
 
+#include "runtime/debug.h"
 #include "runtime/task.h"
 
-static int prepare(pirn_task **ret_task, const pirn_spawn_config *config, pirn_fn fn, void *arg,
-                   uint8_t flags, void *site)
+static int prepare(const char *call, pirn_task **ret_task, const pirn_spawn_config *config,
+                   pirn_fn fn, void *arg, uint8_t flags, void *site)
 {
-    struct spawn_how how = {.flags = flags};
+    struct spawn_how how = {.call = call, .flags = flags};
     if (config != NULL && (config->flags & PIRN_PINNED) != 0)
-        return -EINVAL;
+        return pirn_misuse(call, -EINVAL, "a coroutine that begins later cannot be pinned");
     return pirn_task_spawn(ret_task, config, fn, arg, &how, site);
 }
 
 int pirn_coroutine_new(pirn_task **ret_task, const pirn_spawn_config *config, pirn_fn fn, void *arg)
 {
-    int rc = prepare(ret_task, config, fn, arg, TASK_PREPARED, __builtin_return_address(0));
+    if (ret_task == NULL)
+        return pirn_misuse(__func__, -EINVAL, "ret_task is NULL: nobody could begin it");
+    int rc =
+        prepare(__func__, ret_task, config, fn, arg, TASK_PREPARED, __builtin_return_address(0));
     if (rc == 0)
         pirn_task_prepare_at(task_of(*ret_task), INT64_MAX);
     else if (rc == -ESHUTDOWN && config != NULL && config->arg_drop != NULL)
@@ -28,8 +32,11 @@ int pirn_coroutine_new(pirn_task **ret_task, const pirn_spawn_config *config, pi
 int pirn_start(pirn_task *task)
 {
     struct pirn_task *t = task_of(task);
+    if (task != NULL && awaitable_is_dead(task))
+        return pirn_misuse_dead("pirn_start", task);
     if (t == NULL || (t->flags & TASK_TIMED) != 0)
-        return -EINVAL;
+        return pirn_misuse(__func__, -EINVAL,
+                           t == NULL ? "it is no task" : "pirn_call_at's begins at its time");
     return pirn_task_launch(t) ? 0 : -EALREADY;
 }
 
@@ -45,10 +52,11 @@ static int give(pirn_task **ret_handle, pirn_task *task)
 
 int pirn_call_soon(pirn_runtime *runtime, pirn_task **ret_handle, pirn_fn fn, void *arg)
 {
+    static const struct spawn_how how = {.call = "pirn_call_soon"};
     pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
     pirn_task *task;
     config.runtime = runtime;
-    int rc = pirn_task_spawn(&task, &config, fn, arg, NULL, __builtin_return_address(0));
+    int rc = pirn_task_spawn(&task, &config, fn, arg, &how, __builtin_return_address(0));
     return rc == 0 ? give(ret_handle, task) : rc;
 }
 
@@ -58,8 +66,8 @@ int pirn_call_at(pirn_runtime *runtime, pirn_task **ret_handle, pirn_fn fn, void
     pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
     pirn_task *task;
     config.runtime = runtime;
-    int rc =
-        prepare(&task, &config, fn, arg, TASK_PREPARED | TASK_TIMED, __builtin_return_address(0));
+    int rc = prepare(__func__, &task, &config, fn, arg, TASK_PREPARED | TASK_TIMED,
+                     __builtin_return_address(0));
     if (rc != 0)
         return rc;
     rc = pirn_task_prepare_at(task_of(task), when.ns);

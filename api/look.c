@@ -13,9 +13,9 @@ int pirn_dump(pirn_runtime *runtime, FILE *out)
 {
     pirn_runtime *rt = runtime != NULL ? runtime : pirn_runtime_current();
     if (rt == NULL)
-        return pirn_misuse("pirn_dump", -EPERM);
+        return pirn_misuse(__func__, -EPERM, MISUSE_NO_RUNTIME);
     if (out == NULL)
-        return -EINVAL;
+        return pirn_misuse(__func__, -EINVAL, "out is NULL");
     if (!rt_outsider_try_enter(rt))
         return -ESHUTDOWN;
     pirn_dump_to(rt, out);
@@ -46,10 +46,12 @@ int pirn_stats_get(pirn_runtime *runtime, pirn_stats *ret_stats)
 {
     pirn_runtime *rt = runtime != NULL ? runtime : pirn_runtime_current();
     if (rt == NULL)
-        return pirn_misuse("pirn_stats_get", -EPERM);
+        return pirn_misuse(__func__, -EPERM, MISUSE_NO_RUNTIME);
     if (ret_stats == NULL || ret_stats->size < sizeof(ret_stats->size) ||
         ret_stats->size > sizeof(*ret_stats))
-        return -EINVAL;
+        return pirn_misuse(__func__, -EINVAL,
+                           ret_stats == NULL ? MISUSE_NULL
+                                             : "ret_stats->size is not sizeof(pirn_stats)");
     if (!rt_outsider_try_enter(rt))
         return -ESHUTDOWN;
     pirn_stats s = {.size = ret_stats->size}; /* an older program knows fewer fields */

@@ -2,6 +2,7 @@
  * Strands as programs see them; what they do is in runtime/strand.c.
  */
 #include "runtime/strand.h"
+#include "runtime/debug.h"
 
 #include <errno.h>
 #include <pirn.h>
@@ -12,7 +13,7 @@
 int pirn_strand_new(pirn_strand **ret_strand)
 {
     if (ret_strand == NULL)
-        return -EINVAL;
+        return pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
     pirn_strand *s = calloc(1, sizeof(*s));
     if (s == NULL)
         return -ENOMEM;

@@ -42,22 +42,38 @@ int pirn_shield_enter(void)
 {
     struct pirn_task *t = pirn_current_task();
     if (t == NULL)
-        return pirn_misuse("pirn_shield_enter", -EPERM);
-    return cell_depth(cell_load(&t->cell)) < SHIELDS_MAX ? pirn_task_shield(t) : -EINVAL;
+        return pirn_misuse(__func__, -EPERM, MISUSE_NO_COROUTINE);
+    return cell_depth(cell_load(&t->cell)) < SHIELDS_MAX
+               ? pirn_task_shield(t)
+               : pirn_misuse(__func__, -EINVAL, "255 shields are entered and not left");
 }
 
 int pirn_shield_leave(void)
 {
     struct pirn_task *t = pirn_current_task();
-    int rc = t != NULL ? pirn_task_unshield(t) : -EPERM;
-    return rc == 0 ? 0 : pirn_misuse("pirn_shield_leave", rc);
+    if (t == NULL)
+        return pirn_misuse(__func__, -EPERM, MISUSE_NO_COROUTINE);
+    return pirn_task_unshield(t) == 0
+               ? 0
+               : pirn_misuse(__func__, -EINVAL, "no shield is entered, or no more");
+}
+
+/* A handle's task, for a call; NULL: another kind's, or none, which has been told of. */
+static struct pirn_task *task_for(const char *call, const pirn_task *task)
+{
+    struct pirn_task *t = task_of((pirn_task *)task);
+    if (task != NULL && awaitable_is_dead(task))
+        pirn_misuse_dead(call, task);
+    else if (t == NULL)
+        pirn_misuse_tell(call, -EINVAL, "it is no task");
+    return t;
 }
 
 int pirn_cancelling(const pirn_task *task)
 {
-    struct pirn_task *t = task != NULL ? task_of((pirn_task *)task) : pirn_current_task();
+    struct pirn_task *t = task != NULL ? task_for("pirn_cancelling", task) : pirn_current_task();
     if (t == NULL)
-        return task != NULL ? -EINVAL : pirn_misuse("pirn_cancelling", -EPERM);
+        return task != NULL ? -EINVAL : pirn_misuse(__func__, -EPERM, MISUSE_NO_COROUTINE);
     lock_take(&t->base.lock);
     int cancels = t->cell.cancels;
     lock_drop(&t->base.lock);
@@ -67,7 +83,7 @@ int pirn_cancelling(const pirn_task *task)
 int pirn_uncancel(void)
 {
     struct pirn_task *t = pirn_current_task();
-    return t != NULL ? pirn_task_uncancel(t) : pirn_misuse("pirn_uncancel", -EPERM);
+    return t != NULL ? pirn_task_uncancel(t) : pirn_misuse(__func__, -EPERM, MISUSE_NO_COROUTINE);
 }
 
 int pirn_yield(void)
@@ -96,32 +112,36 @@ int pirn_tasks(pirn_task **ret_tasks, size_t n)
     struct taken taken = {ret_tasks, n, 0};
     struct pirn_task *t = pirn_current_task();
     if (t == NULL)
-        return pirn_misuse("pirn_tasks", -EPERM);
+        return pirn_misuse(__func__, -EPERM, MISUSE_NO_COROUTINE);
     if (ret_tasks == NULL && n != 0)
-        return -EINVAL;
+        return pirn_misuse(__func__, -EINVAL, "ret_tasks is NULL, and n is not 0");
     pirn_task_each(t->rt, take_one, &taken);
     return taken.count;
 }
 
 uint64_t pirn_id(const pirn_task *task)
 {
-    struct pirn_task *t = task_of((pirn_task *)task);
+    struct pirn_task *t = task_for("pirn_id", task);
     return t != NULL ? t->id : 0;
 }
 
 int pirn_name(const pirn_task *task, char *ret_name, size_t size)
 {
-    struct pirn_task *t = task_of((pirn_task *)task);
-    if (t == NULL || ret_name == NULL || size == 0)
+    struct pirn_task *t = task_for("pirn_name", task);
+    if (t == NULL)
         return -EINVAL;
+    if (ret_name == NULL || size == 0)
+        return pirn_misuse(__func__, -EINVAL, "there is no room for a name");
     pirn_task_name(t, ret_name, size);
     return 0;
 }
 
 int pirn_set_name(pirn_task *task, const char *name)
 {
-    struct pirn_task *t = task_of(task);
-    return t != NULL && name != NULL ? pirn_task_set_name(t, name) : -EINVAL;
+    struct pirn_task *t = task_for("pirn_set_name", task);
+    if (t == NULL)
+        return -EINVAL;
+    return name != NULL ? pirn_task_set_name(t, name) : pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
 }
 
 int pirn_set_value(void *value, void (*drop)(void *value))
@@ -146,7 +166,7 @@ int pirn_local_new(pirn_local *ret_key)
     static _Atomic unsigned next;
     unsigned index = atomic_load_explicit(&next, memory_order_relaxed);
     if (ret_key == NULL)
-        return -EINVAL;
+        return pirn_misuse(__func__, -EINVAL, "ret_key is NULL");
     do {
         if (index == LOCALS_MAX)
             return -EAGAIN;
@@ -160,7 +180,7 @@ int pirn_local_set(pirn_local key, void *value)
 {
     struct pirn_task *t = pirn_current_task();
     if (key.index >= LOCALS_MAX)
-        return -EINVAL;
+        return pirn_misuse(__func__, -EINVAL, "pirn_local_new has made no such key");
     if (t == NULL)
         return pirn_job_set_local(key.index, value);
     struct task_extra *e = pirn_task_extra(t);

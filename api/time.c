@@ -6,6 +6,7 @@
 #include <pirn.h>
 
 #include "io/clock.h"
+#include "runtime/debug.h"
 #include "runtime/wait.h"
 
 pirn_time pirn_now(void)
@@ -54,14 +55,24 @@ pirn_time pirn_after_s(double s)
     return pirn_after_ns(seconds(s));
 }
 
-pirn_time pirn_span_ms(int64_t ms)
+pirn_time pirn_after(pirn_span span)
 {
-    return (pirn_time){times(ms, 1000000)};
+    return pirn_after_ns(span.ns);
 }
 
-pirn_time pirn_span_s(double s)
+pirn_span pirn_span_us(int64_t us)
 {
-    return (pirn_time){seconds(s)};
+    return (pirn_span){times(us, 1000)};
+}
+
+pirn_span pirn_span_ms(int64_t ms)
+{
+    return (pirn_span){times(ms, 1000000)};
+}
+
+pirn_span pirn_span_s(double s)
+{
+    return (pirn_span){seconds(s)};
 }
 
 static clockid_t clock_id(pirn_clock clock)
@@ -102,7 +113,7 @@ int pirn_sleep_on(pirn_clock clock, pirn_time until)
     if (clock == PIRN_CLOCK_MONOTONIC)
         return pirn_sleep(until);
     if (clock != PIRN_CLOCK_WALL && clock != PIRN_CLOCK_BOOT)
-        return -EINVAL;
+        return pirn_misuse(__func__, -EINVAL, "there is no such clock");
     int rc = pirn_wait_enter(&w);
     if (rc != 0)
         return rc;
@@ -118,19 +129,20 @@ int pirn_sleep_on(pirn_clock clock, pirn_time until)
     return pirn_wait_op(&w, "sleep", -1, INT64_MAX);
 }
 
-int pirn_ticker_init(pirn_ticker *ticker, pirn_time period, pirn_missed missed)
+int pirn_ticker_init(pirn_ticker *ticker, pirn_span period, pirn_missed missed)
 {
     if (ticker == NULL || period.ns <= 0 || missed < PIRN_MISSED_BURST ||
         missed > PIRN_MISSED_DELAY)
-        return -EINVAL;
-    *ticker = (pirn_ticker){pirn_after_ns(period.ns), period, missed};
+        return pirn_misuse(__func__, -EINVAL,
+                           "the period is not positive, or there is no such choice");
+    *ticker = (pirn_ticker){pirn_after(period), period, missed};
     return 0;
 }
 
 int pirn_ticker_wait(pirn_ticker *ticker)
 {
     if (ticker == NULL || ticker->period.ns <= 0)
-        return -EINVAL;
+        return pirn_misuse(__func__, -EINVAL, "pirn_ticker_init has not been called on it");
     int rc = pirn_sleep(ticker->next);
     if (rc != 0)
         return rc;

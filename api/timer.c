@@ -18,11 +18,11 @@ static struct timer *of(pirn_timer *timer)
 int pirn_timer_init(pirn_timer *timer, pirn_runtime *runtime, pirn_fn fn, void *arg)
 {
     if (timer == NULL || fn == NULL)
-        return -EINVAL;
+        return pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
     if (runtime == NULL)
         runtime = pirn_runtime_current();
     if (runtime == NULL)
-        return pirn_misuse("pirn_timer_init", -EPERM);
+        return pirn_misuse(__func__, -EPERM, MISUSE_NO_RUNTIME);
     struct timer *t = of(timer);
     memset(timer, 0, sizeof(*timer));
     t->rt = runtime;
@@ -35,14 +35,16 @@ int pirn_timer_init(pirn_timer *timer, pirn_runtime *runtime, pirn_fn fn, void *
 int pirn_timer_arm(pirn_timer *timer, pirn_time when)
 {
     if (timer == NULL || of(timer)->rt == NULL)
-        return -EINVAL;
+        return pirn_misuse(__func__, -EINVAL,
+                           timer == NULL ? MISUSE_NULL
+                                         : "pirn_timer_init has not been called on it");
     return pirn_worker_call_at(of(timer)->rt, &of(timer)->op, when.ns);
 }
 
 int pirn_timer_cancel(pirn_timer *timer)
 {
     if (timer == NULL)
-        return -EINVAL;
+        return pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
     /* relaxed: the caller's own store, or that of who armed it, whom the caller comes after */
     if (atomic_load_explicit(&of(timer)->op.port, memory_order_relaxed) == NULL)
         return -EALREADY;

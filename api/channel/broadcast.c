@@ -14,6 +14,7 @@
 #include <stdlib.h>
 
 #include "api/channel/party.h"
+#include "runtime/debug.h"
 
 struct pirn_broadcast {
     _Atomic uint32_t refs;
@@ -35,7 +36,8 @@ int pirn_broadcast_new(pirn_broadcast **ret_broadcast, size_t elem_size, size_t 
 {
     size_t bytes;
     if (ret_broadcast == NULL || capacity == 0)
-        return -EINVAL;
+        return pirn_misuse(__func__, -EINVAL,
+                           ret_broadcast == NULL ? MISUSE_NULL : "a capacity of 0 keeps no item");
     if (__builtin_mul_overflow(elem_size, capacity, &bytes) ||
         __builtin_add_overflow(bytes, sizeof(struct pirn_broadcast), &bytes))
         return -ENOMEM;
@@ -67,7 +69,7 @@ void pirn_broadcast_release(pirn_broadcast *broadcast)
 int pirn_broadcast_subscribe(pirn_broadcast *broadcast, pirn_subscription **ret_subscription)
 {
     if (broadcast == NULL || ret_subscription == NULL)
-        return -EINVAL;
+        return pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
     pirn_subscription *s = malloc(sizeof(*s));
     if (s == NULL)
         return -ENOMEM;
@@ -120,8 +122,9 @@ static void deliver(pirn_broadcast *b, uint64_t number, const void *item, struct
 int pirn_broadcast_send(pirn_broadcast *broadcast, const void *item)
 {
     struct wakeups wakeups = WAKEUPS_INIT;
-    if (broadcast == NULL || (item == NULL && broadcast->elem_size != 0))
-        return -EINVAL;
+    const char *why = broadcast == NULL ? MISUSE_NULL : misuse_of_item(item, broadcast->elem_size);
+    if (why != NULL)
+        return pirn_misuse(__func__, -EINVAL, why);
     lock_take(&broadcast->lock);
     int rc = -EPIPE;
     if (!broadcast->closed) {
@@ -138,7 +141,7 @@ int pirn_broadcast_close(pirn_broadcast *broadcast)
 {
     struct wakeups wakeups = WAKEUPS_INIT;
     if (broadcast == NULL)
-        return -EINVAL;
+        return pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
     lock_take(&broadcast->lock);
     bool late = broadcast->closed;
     broadcast->closed = true;
@@ -163,15 +166,17 @@ static int take(pirn_subscription *s, void *ret_item, uint64_t *ret_missed)
     return 1;
 }
 
-static bool is_valid(const pirn_subscription *s, const void *ret_item)
+/* What is wrong with a call; NULL: nothing. */
+static const char *fault(const pirn_subscription *s, const void *ret_item)
 {
-    return s != NULL && (ret_item != NULL || s->broadcast->elem_size == 0);
+    return s == NULL ? MISUSE_NULL : misuse_of_item(ret_item, s->broadcast->elem_size);
 }
 
 int pirn_broadcast_try_recv(pirn_subscription *subscription, void *ret_item, uint64_t *ret_missed)
 {
-    if (!is_valid(subscription, ret_item))
-        return -EINVAL;
+    const char *why = fault(subscription, ret_item);
+    if (why != NULL)
+        return pirn_misuse(__func__, -EINVAL, why);
     pirn_broadcast *b = subscription->broadcast;
     lock_take(&b->lock);
     int rc = take(subscription, ret_item, ret_missed);
@@ -184,8 +189,9 @@ int pirn_broadcast_recv(pirn_subscription *subscription, void *ret_item, uint64_
 {
     struct wait w;
     struct party me;
-    if (!is_valid(subscription, ret_item))
-        return -EINVAL;
+    const char *why = fault(subscription, ret_item);
+    if (why != NULL)
+        return pirn_misuse(__func__, -EINVAL, why);
     int rc = pirn_wait_enter(&w);
     if (rc != 0)
         return rc;

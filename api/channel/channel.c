@@ -13,6 +13,8 @@
 #include "api/channel/channel.h"
 #include "runtime/debug.h"
 
+#define NULL_OR_NO_SIDE "an argument is NULL, or the sides are none, or unknown ones"
+
 static pirn_channel *new_handle(struct core *c, unsigned sides)
 {
     pirn_channel *ch = malloc(sizeof(*ch));
@@ -29,7 +31,7 @@ int pirn_channel_new(pirn_channel **ret_channel, size_t elem_size, size_t capaci
 {
     size_t bytes;
     if (ret_channel == NULL)
-        return -EINVAL;
+        return pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
     if (__builtin_mul_overflow(elem_size, capacity, &bytes) ||
         __builtin_add_overflow(bytes, sizeof(struct core), &bytes))
         return -ENOMEM;
@@ -55,9 +57,9 @@ int pirn_channel_clone(pirn_channel *channel, unsigned sides, pirn_channel **ret
 {
     if (channel == NULL || ret_channel == NULL || sides == 0 ||
         (sides & ~(unsigned)PIRN_CHANNEL_BOTH) != 0)
-        return -EINVAL;
+        return pirn_misuse(__func__, -EINVAL, NULL_OR_NO_SIDE);
     if ((sides & ~(unsigned)channel->had) != 0)
-        return pirn_misuse("pirn_channel_clone", -EPERM);
+        return pirn_misuse(__func__, -EPERM, "the handle has never had that side");
     struct core *c = channel->core;
     pirn_channel *ch = new_handle(c, sides);
     if (ch == NULL)
@@ -100,7 +102,7 @@ int pirn_channel_close(pirn_channel *channel, unsigned sides)
     size_t first = 0, dropped = 0;
     wakeups_init(&wakeups);
     if (channel == NULL || sides == 0 || (sides & ~(unsigned)PIRN_CHANNEL_BOTH) != 0)
-        return -EINVAL;
+        return pirn_misuse(__func__, -EINVAL, NULL_OR_NO_SIDE);
     struct core *c = channel->core;
     lock_take(&c->lock);
     unsigned closed = sides & channel->open;

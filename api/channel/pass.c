@@ -23,6 +23,7 @@
 
 #include "api/channel/channel.h"
 #include "runtime/at_once.h"
+#include "runtime/debug.h"
 
 static char *slot(struct core *c, size_t i)
 {
@@ -91,9 +92,10 @@ int pirn_channel_take(pirn_channel *ch, void *ret_item, struct handover *h)
     return c->senders == 0 ? 0 : -EAGAIN;
 }
 
-static bool lacks_item(const pirn_channel *ch, const void *item)
+/* What is wrong with a call; NULL: nothing. */
+static inline const char *fault(const pirn_channel *ch, const void *item)
 {
-    return item == NULL && ch->core->elem_size != 0;
+    return ch == NULL ? MISUSE_NULL : misuse_of_item(item, ch->core->elem_size);
 }
 
 /* With the lock held, which it drops: the item goes from this coroutine to one that waits for it (give), or
@@ -158,8 +160,9 @@ static __attribute__((noinline)) int send_else(pirn_channel *channel, const void
 
 int pirn_channel_send(pirn_channel *channel, const void *item, pirn_time deadline)
 {
-    if (channel == NULL || lacks_item(channel, item))
-        return -EINVAL;
+    const char *why = fault(channel, item);
+    if (why != NULL)
+        return pirn_misuse(__func__, -EINVAL, why);
     struct self *self = wait_at_once();
     if (self != NULL) {
         struct core *c = channel->core;
@@ -209,8 +212,9 @@ static __attribute__((noinline)) int recv_else(pirn_channel *channel, void *ret_
 
 int pirn_channel_recv(pirn_channel *channel, void *ret_item, pirn_time deadline)
 {
-    if (channel == NULL || lacks_item(channel, ret_item))
-        return -EINVAL;
+    const char *why = fault(channel, ret_item);
+    if (why != NULL)
+        return pirn_misuse(__func__, -EINVAL, why);
     struct self *self = wait_at_once();
     if (self != NULL) {
         struct core *c = channel->core;
@@ -227,8 +231,9 @@ int pirn_channel_recv(pirn_channel *channel, void *ret_item, pirn_time deadline)
 int pirn_channel_try_send(pirn_channel *channel, const void *item)
 {
     struct handover h;
-    if (channel == NULL || lacks_item(channel, item))
-        return -EINVAL;
+    const char *why = fault(channel, item);
+    if (why != NULL)
+        return pirn_misuse(__func__, -EINVAL, why);
     struct core *c = channel->core;
     handover_init(&h);
     wait_lock(&c->lock);
@@ -241,8 +246,9 @@ int pirn_channel_try_send(pirn_channel *channel, const void *item)
 int pirn_channel_try_recv(pirn_channel *channel, void *ret_item)
 {
     struct handover h;
-    if (channel == NULL || lacks_item(channel, ret_item))
-        return -EINVAL;
+    const char *why = fault(channel, ret_item);
+    if (why != NULL)
+        return pirn_misuse(__func__, -EINVAL, why);
     struct core *c = channel->core;
     handover_init(&h);
     wait_lock(&c->lock);

@@ -41,6 +41,8 @@
 #include <errno.h>
 #include <limits.h>
 
+#include "runtime/debug.h"
+
 pirn_case pirn_case_send(pirn_channel *channel, const void *item)
 {
     return (pirn_case){
@@ -67,18 +69,24 @@ static struct waiter **list_of(const pirn_case *c)
     return c->kind == CASE_SEND ? &core_of(c)->sending : &core_of(c)->receiving;
 }
 
-static bool are_valid(const pirn_case *cases, size_t n)
+static const char told[] = ""; /* what is wrong has been told of */
+
+/* What is wrong with a call; NULL: nothing. */
+static const char *fault(const pirn_case *cases, size_t n)
 {
+    const char *why = NULL;
     if ((cases == NULL && n != 0) || n > INT_MAX)
-        return false;
-    for (size_t i = 0; i < n; i++) {
+        return cases == NULL ? MISUSE_NULL : "n is out of range";
+    for (size_t i = 0; i < n && why == NULL; i++) {
         const pirn_case *c = &cases[i];
         if (c->kind < 0 || c->kind >= CASE_KINDS)
-            return false;
-        if (is_channel(c) && c->object != NULL && c->item == NULL && core_of(c)->elem_size != 0)
-            return false;
+            return "a case is none that pirn_case_send and its kin have made";
+        if (is_channel(c) && c->object != NULL)
+            why = misuse_of_item(c->item, core_of(c)->elem_size);
+        if (c->kind == CASE_AWAIT && pirn_case_is_dead(c))
+            why = told;
     }
-    return true;
+    return why;
 }
 
 /* ---- The channels' cases, in the order of locks ---- */
@@ -222,8 +230,9 @@ int pirn_select(pirn_case *cases, size_t n, pirn_time deadline)
 {
     struct wait w;
     struct handover h;
-    if (!are_valid(cases, n))
-        return -EINVAL;
+    const char *why = fault(cases, n);
+    if (why != NULL)
+        return why == told ? -EINVAL : pirn_misuse(__func__, -EINVAL, why);
     int rc = pirn_wait_enter(&w);
     if (rc != 0)
         return rc;
@@ -254,8 +263,9 @@ int pirn_select(pirn_case *cases, size_t n, pirn_time deadline)
 int pirn_select_try(pirn_case *cases, size_t n)
 {
     struct handover h;
-    if (!are_valid(cases, n))
-        return -EINVAL;
+    const char *why = fault(cases, n);
+    if (why != NULL)
+        return why == told ? -EINVAL : pirn_misuse(__func__, -EINVAL, why);
     pirn_case *first = put_in_order(cases, n);
     handover_init(&h);
     lock_all(first);

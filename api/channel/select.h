@@ -29,8 +29,10 @@ static inline struct chance *chance_of(pirn_case *c)
 }
 
 /* select_await.c, of a case whose object is an awaitable. None of them is called with a lock held,
- * except the first, which takes none. */
+ * except pirn_case_has_come, which takes none. */
 
+/* A mistake, which has been told: its handle was given up. */
+bool pirn_case_is_dead(const pirn_case *c);
 /* True once it has ended, with what it said in the case. */
 bool pirn_case_has_come(pirn_case *c);
 /* Links the case's party, for the wait that has been entered; false: it has ended. */

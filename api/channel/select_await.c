@@ -7,7 +7,17 @@
  */
 #include "api/channel/select.h"
 #include "runtime/awaitable.h"
+#include "runtime/debug.h"
 #include "runtime/task.h"
+
+bool pirn_case_is_dead(const pirn_case *c)
+{
+    struct pirn_awaitable *a = c->object;
+    if (a == NULL || !awaitable_is_dead(a))
+        return false;
+    pirn_misuse_dead("pirn_select", a);
+    return true;
+}
 
 bool pirn_case_has_come(pirn_case *c)
 {

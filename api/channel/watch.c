@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "api/channel/party.h"
+#include "runtime/debug.h"
 
 struct pirn_watch {
     _Atomic uint32_t refs;
@@ -22,8 +23,9 @@ struct pirn_watch {
 int pirn_watch_new(pirn_watch **ret_watch, size_t elem_size, const void *value)
 {
     size_t bytes;
-    if (ret_watch == NULL || (value == NULL && elem_size != 0))
-        return -EINVAL;
+    const char *why = ret_watch == NULL ? MISUSE_NULL : misuse_of_item(value, elem_size);
+    if (why != NULL)
+        return pirn_misuse(__func__, -EINVAL, why);
     if (__builtin_add_overflow(elem_size, sizeof(struct pirn_watch), &bytes))
         return -ENOMEM;
     pirn_watch *w = malloc(bytes);
@@ -61,8 +63,9 @@ static void wake_all(pirn_watch *watch, struct wakeups *wakeups)
 int pirn_watch_set(pirn_watch *watch, const void *value)
 {
     struct wakeups wakeups = WAKEUPS_INIT;
-    if (watch == NULL || (value == NULL && watch->elem_size != 0))
-        return -EINVAL;
+    const char *why = watch == NULL ? MISUSE_NULL : misuse_of_item(value, watch->elem_size);
+    if (why != NULL)
+        return pirn_misuse(__func__, -EINVAL, why);
     lock_take(&watch->lock);
     bool closed = watch->closed;
     if (!closed) {
@@ -79,7 +82,7 @@ int pirn_watch_close(pirn_watch *watch)
 {
     struct wakeups wakeups = WAKEUPS_INIT;
     if (watch == NULL)
-        return -EINVAL;
+        return pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
     lock_take(&watch->lock);
     bool late = watch->closed;
     watch->closed = true;
@@ -101,7 +104,7 @@ static void read_value(const pirn_watch *watch, void *ret_value, uint64_t *ret_v
 int pirn_watch_get(pirn_watch *watch, void *ret_value, uint64_t *ret_version)
 {
     if (watch == NULL)
-        return -EINVAL;
+        return pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
     lock_take(&watch->lock);
     read_value(watch, ret_value, ret_version);
     lock_drop(&watch->lock);
@@ -122,7 +125,7 @@ int pirn_watch_changed(pirn_watch *watch, uint64_t seen, void *ret_value, uint64
 {
     struct wait w;
     if (watch == NULL)
-        return -EINVAL;
+        return pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
     int rc = pirn_wait_enter(&w);
     if (rc != 0)
         return rc;

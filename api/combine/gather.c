@@ -23,6 +23,7 @@
 #include <stdlib.h>
 
 #include "api/combine/watch.h"
+#include "runtime/debug.h"
 #include "runtime/task.h"
 
 enum {
@@ -259,7 +260,8 @@ static int make(pirn_awaitable **ret, pirn_awaitable *const *items, size_t n, un
                 void (*on_each)(struct watch *, size_t, size_t, struct wakeups *))
 {
     const char *call = on_each == part_ended ? "pirn_gather" : "pirn_shield";
-    int rc = ret == NULL ? -EINVAL : pirn_watch_check(items, n, call);
+    int rc =
+        ret == NULL ? pirn_misuse(call, -EINVAL, MISUSE_NULL) : pirn_watch_check(items, n, call);
     if (rc != 0)
         return rc;
     struct gather *g = malloc(sizeof(*g) + n * sizeof(g->items[0]));
@@ -306,7 +308,7 @@ int pirn_gather(pirn_awaitable **ret_gather, pirn_awaitable *const *items, size_
 {
     const unsigned known = PIRN_COLLECT | PIRN_TAKE;
     if ((flags & ~known) != 0)
-        return -EINVAL;
+        return pirn_misuse(__func__, -EINVAL, "there is no such flag");
     int rc = make(ret_gather, items, n, flags, &gather_ops, part_ended);
     for (size_t i = 0; (flags & PIRN_TAKE) != 0 && items != NULL && i < n; i++) {
         if (rc == 0)

@@ -44,7 +44,7 @@ static int prepare(const char *call, size_t n, pirn_task ***ret_tasks)
 {
     struct wait w;
     if (pirn_current_task() == NULL)
-        return pirn_misuse(call, -EPERM);
+        return pirn_misuse(call, -EPERM, MISUSE_NO_COROUTINE);
     int rc = pirn_wait_enter(&w);
     if (rc != 0)
         return rc;
@@ -80,8 +80,11 @@ int pirn_race(const pirn_call *calls, size_t n, size_t *ret_winner, pirn_task **
     size_t started = 0;
     int first = 0;
     if (calls == NULL || n == 0)
-        return -EINVAL;
-    int rc = prepare("pirn_race", n, &tasks);
+        return pirn_misuse(__func__, -EINVAL, "there is nobody to race");
+    for (size_t i = 0; i < n; i++)
+        if (calls[i].fn == NULL)
+            return pirn_misuse(__func__, -EINVAL, "one of the calls' fn is NULL");
+    int rc = prepare(__func__, n, &tasks);
     if (rc != 0)
         return rc;
     for (; rc == 0 && started < n; started += rc == 0)
@@ -149,8 +152,8 @@ int pirn_map(size_t n, size_t limit, int (*fn)(size_t i, void *arg), void *arg, 
     size_t runners = limit == 0 || limit > n ? n : limit, started = 0, done = 0;
     pirn_task **tasks;
     if (fn == NULL || n > SIZE_MAX / 2)
-        return -EINVAL;
-    int rc = prepare("pirn_map", runners, &tasks);
+        return pirn_misuse(__func__, -EINVAL, fn == NULL ? MISUSE_NULL : "n is out of range");
+    int rc = prepare(__func__, runners, &tasks);
     if (rc != 0)
         return rc;
     for (size_t i = 0; i < n && ret_statuses != NULL; i++)

@@ -29,6 +29,8 @@
 #include "runtime/self.h"
 #include "runtime/wait.h"
 
+#define NOT_ENTERED "it is not entered, or has been left"
+
 enum state {
     FRESH,
     ENTERED,
@@ -146,13 +148,16 @@ static struct inside *make(int64_t deadline)
     return in;
 }
 
-int pirn_timeout_enter(pirn_timeout *timeout, pirn_time deadline)
+static int enter(const char *call, pirn_timeout *timeout, pirn_time deadline)
 {
     struct pirn_task *t = pirn_current_task();
     if (t == NULL)
-        return pirn_misuse("pirn_timeout_enter", -EPERM);
-    if (timeout == NULL || state_of(timeout) != FRESH)
-        return pirn_misuse("pirn_timeout_enter", -EINVAL);
+        return pirn_misuse(call, -EPERM, MISUSE_NO_COROUTINE);
+    if (timeout == NULL)
+        return pirn_misuse(call, -EINVAL, MISUSE_NULL);
+    if (state_of(timeout) != FRESH)
+        return pirn_misuse(call, -EINVAL,
+                           "it has been entered before: each time is a PIRN_TIMEOUT_INIT's");
     struct inside *in = make(deadline.ns);
     if (in == NULL)
         return -ENOMEM;
@@ -177,18 +182,26 @@ int pirn_timeout_enter(pirn_timeout *timeout, pirn_time deadline)
     return 0;
 }
 
+int pirn_timeout_enter(pirn_timeout *timeout, pirn_time deadline)
+{
+    return enter(__func__, timeout, deadline);
+}
+
 int pirn_timeout_leave(pirn_timeout *timeout, int status)
 {
     struct pirn_task *t = pirn_current_task();
     struct inside *in = timeout != NULL ? look_inside(timeout) : NULL;
     if (in == NULL)
-        return pirn_misuse("pirn_timeout_leave", -EINVAL);
+        return pirn_misuse(__func__, -EINVAL, NOT_ENTERED);
     bool mine = t != NULL && in->bound.task == t;
     bool asked = mine && pirn_bound_saw_request(&in->bound);
     int rc = mine ? pirn_bound_leave(&in->bound) : -EPERM;
     if (rc != 0) {
         unref(in);
-        return pirn_misuse("pirn_timeout_leave", rc);
+        return pirn_misuse(__func__, rc,
+                           rc == -EPERM
+                               ? "another task has entered it"
+                               : "a timeout or scope that was opened inside it is still open");
     }
     bool expired = bound_is_hit(&in->bound);
     become(timeout, expired ? LEFT_EXPIRED : LEFT, NULL);
@@ -209,9 +222,9 @@ int pirn_timeout_reschedule(pirn_timeout *timeout, pirn_time deadline)
 {
     struct inside *in = timeout != NULL ? look_inside(timeout) : NULL;
     if (in == NULL)
-        return -EINVAL;
+        return pirn_misuse(__func__, -EINVAL, NOT_ENTERED);
     pthread_mutex_lock(&in->mutex);
-    int rc = !in->left && disarm(in) ? arm(in, deadline.ns) : -EINVAL;
+    int rc = !in->left && disarm(in) ? arm(in, deadline.ns) : -EINVAL; /* too late: no mistake */
     pthread_mutex_unlock(&in->mutex);
     unref(in);
     return rc;
@@ -245,7 +258,7 @@ int pirn_with_timeout(pirn_fn fn, void *arg, pirn_time deadline)
 {
     pirn_timeout timeout = PIRN_TIMEOUT_INIT;
     if (fn == NULL)
-        return -EINVAL;
-    int rc = pirn_timeout_enter(&timeout, deadline);
+        return pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
+    int rc = enter(__func__, &timeout, deadline);
     return rc == 0 ? pirn_timeout_leave(&timeout, fn(arg)) : rc;
 }

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "api/combine/watch.h"
+#include "runtime/debug.h"
 #include "runtime/task.h"
 
 struct pirn_completions {
@@ -116,8 +117,8 @@ int pirn_wait(pirn_awaitable *const *items, size_t n, pirn_when when, bool *ret_
               size_t *ret_count, pirn_time deadline)
 {
     int rc = n == 0 || (unsigned)when > PIRN_FIRST_EXCEPTION
-                 ? -EINVAL
-                 : pirn_watch_check(items, n, "pirn_wait");
+                 ? pirn_misuse(__func__, -EINVAL, "there is nothing to wait for, or no such `when`")
+                 : pirn_watch_check(items, n, __func__);
     if (rc != 0)
         return rc;
     struct pirn_completions *c = watch_all(items, n, false, is_enough);
@@ -145,7 +146,8 @@ static bool always(struct watch *w)
 
 int pirn_as_completed(pirn_completions **ret_completions, pirn_awaitable *const *items, size_t n)
 {
-    int rc = ret_completions == NULL ? -EINVAL : pirn_watch_check(items, n, "pirn_as_completed");
+    int rc = ret_completions == NULL ? pirn_misuse(__func__, -EINVAL, MISUSE_NULL)
+                                     : pirn_watch_check(items, n, __func__);
     if (rc != 0)
         return rc;
     struct pirn_completions *c = watch_all(items, n, true, always);
@@ -171,7 +173,7 @@ int pirn_completions_next(pirn_completions *completions, pirn_awaitable **ret_it
 {
     pirn_awaitable *next = NULL;
     if (completions == NULL || ret_item == NULL)
-        return -EINVAL;
+        return pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
     int rc = pirn_watch_wait(&completions->watch, "as completed", one_more, &next, deadline.ns);
     if (rc != 0 || next == NULL)
         return rc;

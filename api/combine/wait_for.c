@@ -46,9 +46,11 @@ int pirn_wait_for(pirn_awaitable *awaitable, int *ret_status, pirn_time deadline
 {
     int status = 0, rc;
     if (awaitable == NULL)
-        return -EINVAL;
+        return pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
     if (awaitable == pirn_current())
-        return pirn_misuse("pirn_wait_for", -EDEADLK);
+        return pirn_misuse(__func__, -EDEADLK, "a task waits for its own end");
+    if (awaitable_is_dead(awaitable))
+        return pirn_misuse_dead("pirn_wait_for", awaitable);
     if (awaitable_has_ended(awaitable)) /* a place to be cancelled or not, as pirn_await has it */
         rc = pirn_awaitable_await(awaitable, &status, deadline.ns, false);
     else

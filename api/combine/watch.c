@@ -109,12 +109,14 @@ int pirn_watch_wait(struct watch *w, const char *what,
 int pirn_watch_check(pirn_awaitable *const *awaitables, size_t n, const char *call)
 {
     if (awaitables == NULL && n != 0)
-        return -EINVAL;
+        return pirn_misuse(call, -EINVAL, MISUSE_NULL);
     for (size_t i = 0; i < n; i++) {
         if (awaitables[i] == NULL)
-            return -EINVAL;
+            return pirn_misuse(call, -EINVAL, "one of the items is NULL");
         if (awaitables[i] == pirn_current())
-            return pirn_misuse(call, -EDEADLK);
+            return pirn_misuse(call, -EDEADLK, "a task is among those whose end it waits for");
+        if (awaitable_is_dead(awaitables[i]))
+            return pirn_misuse_dead(call, awaitables[i]);
     }
     return 0;
 }

@@ -8,7 +8,6 @@
  */
 #include <errno.h>
 #include <pirn.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -84,7 +83,7 @@ static int client(pirn_stream *stream, void *user)
     if (rc != 0)
         return 0;
     tell(stream, "welcome\n");
-    while (rc == 0 && (n = pirn_stream_read_line(stream, &line, pirn_after_s(r->idle_s))) != 0)
+    while (rc == 0 && (n = pirn_stream_read_line(stream, &line, PIRN_NEVER)) != 0)
         rc = n > 0 ? broadcast(r, stream, line, (size_t)n) : (int)n;
     leave(r, stream);
     if (rc == -ETIMEDOUT)
@@ -94,18 +93,10 @@ static int client(pirn_stream *stream, void *user)
     return 0; /* how one client leaves is nobody else's concern */
 }
 
-static int terminate(void *task)
+static int serve(pirn_server *server, const room *r)
 {
-    pirn_cancel(task, "SIGTERM");
-    return 0;
-}
+    int rc = pirn_server_listen(server, "127.0.0.1", r->port, NULL, PIRN_NEVER);
 
-static int serve(pirn_server *server, room *r)
-{
-    int rc = pirn_signal_add(SIGTERM, terminate, pirn_current(), NULL);
-
-    if (rc == 0)
-        rc = pirn_server_listen(server, "127.0.0.1", r->port, NULL, PIRN_NEVER);
     if (rc < 0)
         return rc;
     printf("listening on 127.0.0.1:%d\n", pirn_server_port(server));
@@ -117,11 +108,14 @@ static int serve(pirn_server *server, room *r)
 
 static int start(void *arg)
 {
+    room *r = arg;
+    pirn_server_config config = PIRN_SERVER_CONFIG_INIT;
     pirn_server *server;
-    int rc = pirn_server_new(&server, client, arg, NULL);
 
+    config.idle = pirn_span_s(r->idle_s);
+    int rc = pirn_server_new(&server, client, r, &config);
     if (rc == 0) {
-        rc = serve(server, arg);
+        rc = serve(server, r);
         pirn_server_release(server);
     }
     return rc;
@@ -144,12 +138,12 @@ int main(int argc, char **argv)
         return 2;
     }
     r.clients = calloc((size_t)r.limit, sizeof(*r.clients));
-    config.flags = PIRN_SIGINT_CANCELS;
+    config.flags = PIRN_SIGINT_CANCELS | PIRN_SIGTERM_CANCELS;
     int rc = r.clients != NULL ? pirn_run_with(&config, start, &r, &status) : -ENOMEM;
     free(r.clients);
     if (rc == 0)
         rc = status;
-    if (rc < 0 && rc != -EINTR) { /* -EINTR: SIGINT before it could listen */
+    if (rc < 0 && rc != -EINTR) { /* -EINTR: a signal before it could listen */
         fprintf(stderr, "chat: %s\n", strerror(-rc));
         return 1;
     }

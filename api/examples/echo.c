@@ -62,16 +62,13 @@ static int listen_on(const options *o)
 static void start_serving(int fd)
 {
     pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
-    pirn_task *task;
     int err, on = 1;
 
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     config.name = "connection";
     config.arg_drop = close_connection;
-    err = pirn_spawn_with(&task, &config, serve, (void *)(intptr_t)fd);
-    if (err == 0)
-        pirn_detach(task);
-    else if (err != -ESHUTDOWN) /* then arg_drop has closed it */
+    err = pirn_spawn_with(NULL, &config, serve, (void *)(intptr_t)fd);
+    if (err < 0 && err != -ESHUTDOWN) /* then arg_drop has closed it */
         close(fd);
 }
 

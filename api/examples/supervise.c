@@ -130,7 +130,7 @@ static int keep_running(void *arg)
 
 static int terminate(void *task)
 {
-    pirn_cancel(task, "SIGTERM");
+    pirn_cancel(task, "a signal");
     return 0;
 }
 
@@ -138,8 +138,11 @@ static int start(void *arg)
 {
     command *c = arg;
     pirn_scope *scope;
-    int rc = pirn_signal_add(SIGTERM, terminate, pirn_current(), NULL);
+    /* Not PIRN_SIGINT_CANCELS and its like: a second signal would end the supervisor, and leave the commands. */
+    int rc = pirn_signal_add(SIGINT, terminate, pirn_current(), NULL);
 
+    if (rc == 0)
+        rc = pirn_signal_add(SIGTERM, terminate, pirn_current(), NULL);
     if (rc == 0)
         rc = pirn_scope_open(&scope, 0);
     if (rc != 0)
@@ -154,9 +157,6 @@ static int start(void *arg)
 
 int main(int argc, char **argv)
 {
-    pirn_config config = PIRN_CONFIG_INIT;
-    int status = 0;
-
     if (argc < 2) {
         fprintf(stderr, "usage: supervise COMMAND...\n");
         return 2;
@@ -164,11 +164,8 @@ int main(int argc, char **argv)
     command *commands = calloc((size_t)argc, sizeof(*commands));
     for (int i = 1; commands != NULL && i < argc; i++)
         commands[i - 1] = (command){argv[i], i};
-    config.flags = PIRN_SIGINT_CANCELS;
-    int rc = commands != NULL ? pirn_run_with(&config, start, commands, &status) : -ENOMEM;
+    int rc = commands != NULL ? pirn_run(start, commands) : -ENOMEM;
     free(commands);
-    if (rc == 0)
-        rc = status;
     if (rc < 0) {
         fprintf(stderr, "supervise: %s\n", strerror(-rc));
         return 1;

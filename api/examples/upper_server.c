@@ -94,7 +94,7 @@ static int start(void *arg)
 {
     const uint16_t *port = arg;
     pirn_scope *scope;
-    int err, listener = listen_on(*port);
+    int err, closed, listener = listen_on(*port);
 
     if (listener < 0)
         return listener;
@@ -102,7 +102,9 @@ static int start(void *arg)
     if (err == 0) {
         err = accept_loop(listener, scope);
         pirn_scope_cancel(scope, "the server ends");
-        pirn_scope_close(scope, PIRN_NEVER);
+        closed = pirn_scope_close(scope, PIRN_NEVER);
+        if (closed < 0 && closed != -ECANCELED)
+            err = closed; /* a connection's own, which ended the others */
     }
     pirn_close(listener);
     return err == -ECANCELED ? 0 : err;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "api/executor/process.h"
+#include "runtime/debug.h"
 #include "runtime/wait.h"
 
 static int submit(struct process_job **ret_job, pirn_process_pool *pool, pirn_process_fn fn,
@@ -27,7 +28,7 @@ int pirn_process_submit(pirn_process_pool *pool, pirn_job **ret_job, pirn_proces
 {
     struct process_job *job;
     if (pool == NULL || fn == NULL || (in == NULL && in_len != 0))
-        return -EINVAL;
+        return pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
     int rc = submit(&job, pool, fn, in, in_len, out_cap);
     if (rc != 0)
         return rc;
@@ -46,7 +47,7 @@ int pirn_process_call(pirn_process_pool *pool, pirn_process_fn fn, const void *i
     struct process_job *job;
     int status = 0;
     if (pool == NULL || fn == NULL || (in == NULL && in_len != 0) || (out == NULL && out_cap != 0))
-        return -EINVAL;
+        return pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
     int rc = pirn_wait_enter(&w);
     if (rc == 0)
         rc = submit(&job, pool, fn, in, in_len, out_cap);

@@ -29,6 +29,7 @@
 #include "api/executor/process.h"
 #include "io/sys.h"
 #include "runtime/cpus.h"
+#include "runtime/debug.h"
 #include "runtime/wait.h"
 
 enum {
@@ -315,7 +316,8 @@ int pirn_process_pool_new(pirn_process_pool **ret_pool, int workers)
     struct order order = {NULL, workers};
     int rc = 0;
     if (ret_pool == NULL || workers < 0 || workers > WORKERS_MAX)
-        return -EINVAL;
+        return pirn_misuse(__func__, -EINVAL,
+                           ret_pool == NULL ? MISUSE_NULL : "workers is out of range");
     if (pirn_current() == NULL)
         return make(ret_pool, workers);
     /* The helper's answers are waited for, and not by a worker. */
@@ -363,7 +365,7 @@ static void begin_close(pirn_process_pool *pool, bool killing)
 int pirn_process_pool_close(pirn_process_pool *pool, pirn_time deadline)
 {
     if (pool == NULL)
-        return -EINVAL;
+        return pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
     if (pool->pid != getpid())
         return -ESHUTDOWN;
     begin_close(pool, false);

@@ -9,19 +9,21 @@
 #include <stdlib.h>
 
 #include "api/executor/thread_pool.h"
+#include "runtime/debug.h"
 #include "runtime/job.h"
 #include "runtime/self.h"
 #include "runtime/wait.h"
 
-int pirn_thread_pool_submit_with(pirn_thread_pool *pool, pirn_job **ret_job,
-                                 const pirn_job_config *config, pirn_fn fn, void *arg)
+static int submit(const char *call, pirn_thread_pool *pool, pirn_job **ret_job,
+                  const pirn_job_config *config, pirn_fn fn, void *arg)
 {
     static const pirn_job_config plain = PIRN_JOB_CONFIG_INIT;
     struct job *job = NULL;
     if (config == NULL)
         config = &plain;
     if (fn == NULL || config->size != sizeof(*config))
-        return -EINVAL;
+        return pirn_misuse(call, -EINVAL,
+                           misuse_of_config(config->size, sizeof(*config), MISUSE_NULL));
     int rc = pirn_thread_pool_get(&pool, pool);
     if (rc != 0)
         return rc;
@@ -38,16 +40,22 @@ int pirn_thread_pool_submit_with(pirn_thread_pool *pool, pirn_job **ret_job,
     return 0;
 }
 
+int pirn_thread_pool_submit_with(pirn_thread_pool *pool, pirn_job **ret_job,
+                                 const pirn_job_config *config, pirn_fn fn, void *arg)
+{
+    return submit(__func__, pool, ret_job, config, fn, arg);
+}
+
 int pirn_thread_pool_submit(pirn_thread_pool *pool, pirn_job **ret_job, pirn_fn fn, void *arg)
 {
-    return pirn_thread_pool_submit_with(pool, ret_job, NULL, fn, arg);
+    return submit(__func__, pool, ret_job, NULL, fn, arg);
 }
 
 int pirn_to_thread(pirn_fn fn, void *arg, int *ret_status, pirn_time deadline)
 {
     pirn_thread_pool *pool;
     if (fn == NULL)
-        return -EINVAL;
+        return pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
     int rc = pirn_thread_pool_get(&pool, NULL);
     if (rc != 0)
         return rc;
@@ -139,7 +147,7 @@ int pirn_thread_pool_map(pirn_thread_pool *pool, size_t n, int (*fn)(size_t i, v
     struct wait w;
     size_t count = 0;
     if (fn == NULL)
-        return -EINVAL;
+        return pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
     int rc = pirn_wait_enter(&w);
     if (rc == 0)
         rc = pirn_thread_pool_get(&pool, pool);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "runtime/cpus.h"
+#include "runtime/debug.h"
 #include "runtime/job.h"
 
 enum {
@@ -30,7 +31,8 @@ static unsigned default_threads(void)
 int pirn_thread_pool_new(pirn_thread_pool **ret_pool, int threads)
 {
     if (ret_pool == NULL || threads < 0 || threads > THREADS_MAX)
-        return -EINVAL;
+        return pirn_misuse(__func__, -EINVAL,
+                           ret_pool == NULL ? MISUSE_NULL : "threads is out of range");
     pirn_thread_pool *pool = calloc(1, sizeof(*pool));
     if (pool == NULL)
         return -ENOMEM;

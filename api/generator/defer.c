@@ -15,14 +15,16 @@ int pirn_defer(pirn_cleanup_fn fn, void *arg)
 {
     struct pirn_task *t = pirn_current_task();
     if (fn == NULL)
-        return -EINVAL;
-    return t != NULL ? pirn_task_defer(t, fn, arg) : pirn_misuse("pirn_defer", -EPERM);
+        return pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
+    return t != NULL ? pirn_task_defer(t, fn, arg)
+                     : pirn_misuse(__func__, -EPERM, MISUSE_NO_COROUTINE);
 }
 
 int pirn_undefer(pirn_cleanup_fn fn, void *arg)
 {
     struct pirn_task *t = pirn_current_task();
-    return t != NULL ? pirn_task_undefer(t, fn, arg) : pirn_misuse("pirn_undefer", -EPERM);
+    return t != NULL ? pirn_task_undefer(t, fn, arg)
+                     : pirn_misuse(__func__, -EPERM, MISUSE_NO_COROUTINE);
 }
 
 pirn_defer_mark pirn_defer_begin(void)

@@ -42,20 +42,22 @@ static void adopt(struct pirn_task *t)
 
 static void on_end(struct pirn_task *t);
 
-int pirn_generator_new_with(pirn_generator **ret_generator, const pirn_spawn_config *config,
-                            size_t value_size, pirn_generator_fn fn, void *arg)
+static int make(const char *call, pirn_generator **ret_generator, const pirn_spawn_config *config,
+                size_t value_size, pirn_generator_fn fn, void *arg, void *site)
 {
     static const pirn_spawn_config plain = PIRN_SPAWN_CONFIG_INIT;
     if (config == NULL)
         config = &plain;
-    if (ret_generator == NULL || fn == NULL || config->size != sizeof(*config) ||
-        (config->flags & ~(unsigned)PIRN_OFF_STRAND) != 0 ||
+    if (ret_generator == NULL || fn == NULL)
+        return pirn_misuse(call, -EINVAL, MISUSE_NULL);
+    if (config->size != sizeof(*config) || (config->flags & ~(unsigned)PIRN_OFF_STRAND) != 0 ||
         (config->flags != 0 && config->strand != NULL) ||
         config->stack_size > PIRN_STACK_SIZE_MAX || value_size > SIZE_MAX / 2)
-        return -EINVAL;
+        return pirn_misuse(call, -EINVAL,
+                           misuse_of_config(config->size, sizeof(*config), MISUSE_SPAWN_CONFIG));
     struct pirn_runtime *rt = config->runtime != NULL ? config->runtime : pirn_runtime_current();
     if (rt == NULL)
-        return pirn_misuse("pirn_generator_new", -EPERM);
+        return pirn_misuse(call, -EPERM, MISUSE_NO_RUNTIME);
     pirn_generator *g = calloc(1, sizeof(*g) + value_size);
     if (g == NULL)
         return -ENOMEM;
@@ -64,7 +66,7 @@ int pirn_generator_new_with(pirn_generator **ret_generator, const pirn_spawn_con
     g->fn = fn;
     g->arg = arg;
     g->arg_drop = config->arg_drop;
-    g->site = __builtin_return_address(0);
+    g->site = site;
     g->strand = pirn_strand_retain(config->strand);
     g->flags = config->flags;
     g->stack_size = config->stack_size;
@@ -77,10 +79,16 @@ int pirn_generator_new_with(pirn_generator **ret_generator, const pirn_spawn_con
     return 0;
 }
 
+int pirn_generator_new_with(pirn_generator **ret_generator, const pirn_spawn_config *config,
+                            size_t value_size, pirn_generator_fn fn, void *arg)
+{
+    return make(__func__, ret_generator, config, value_size, fn, arg, __builtin_return_address(0));
+}
+
 int pirn_generator_new(pirn_generator **ret_generator, size_t value_size, pirn_generator_fn fn,
                        void *arg)
 {
-    return pirn_generator_new_with(ret_generator, NULL, value_size, fn, arg);
+    return make(__func__, ret_generator, NULL, value_size, fn, arg, __builtin_return_address(0));
 }
 
 void pirn_generator_unref(pirn_generator *g)
@@ -208,10 +216,11 @@ int pirn_generator_yield(pirn_generator *generator, const void *value)
     struct wakeups wakeups;
     pirn_generator *g = generator;
     wakeups_init(&wakeups);
-    if (g == NULL || (value == NULL && g->value_size != 0))
-        return -EINVAL;
+    const char *why = g == NULL ? MISUSE_NULL : misuse_of_item(value, g->value_size);
+    if (why != NULL)
+        return pirn_misuse(__func__, -EINVAL, why);
     if (!pirn_generator_is_body(g))
-        return pirn_misuse("pirn_generator_yield", -EPERM);
+        return pirn_misuse(__func__, -EPERM, "only the generator's own function yields its values");
     int rc = pirn_wait_enter(&w);
     if (rc != 0)
         return rc;

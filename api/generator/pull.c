@@ -75,9 +75,9 @@ int pirn_generator_next(pirn_generator *generator, void *ret_value, pirn_time de
     pirn_generator *g = generator;
     bool done;
     if (g == NULL)
-        return -EINVAL;
+        return pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
     if (pirn_generator_is_body(g))
-        return pirn_misuse("pirn_generator_next", -EDEADLK);
+        return pirn_misuse(__func__, -EDEADLK, "a generator pulls from itself");
     int rc = pirn_wait_enter(&w);
     if (rc != 0)
         return rc;
@@ -97,7 +97,7 @@ int pirn_generator_status(const pirn_generator *generator)
 {
     pirn_generator *g = (pirn_generator *)generator;
     if (g == NULL)
-        return -EINVAL;
+        return pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
     lock_take(&g->lock);
     int status = g->ended ? g->status : -EINPROGRESS;
     lock_drop(&g->lock);
@@ -149,9 +149,9 @@ int pirn_generator_close(pirn_generator *generator)
 {
     pirn_generator *g = generator;
     if (g == NULL)
-        return -EINVAL;
+        return pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
     if (pirn_generator_is_body(g))
-        return pirn_misuse("pirn_generator_close", -EDEADLK);
+        return pirn_misuse(__func__, -EDEADLK, "a generator closes itself: it returns");
     lock_take(&g->lock);
     bool busy = g->pulling;
     g->pulling = true;

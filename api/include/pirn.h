@@ -52,29 +52,41 @@ extern "C" {
 #define PIRN_VERSION_PATCH 0
 
 #define PIRN_API __attribute__((visibility("default")))
+/* The compiler warns of who does not look at the result. On every call without whose result there is no
+ * going on: it says whether there is what the call was to make, read, write, take or wait for, and what
+ * became of it. Not on those that are ignored on purpose: what ends, undoes or gives back (close, stop,
+ * cancel, release: nothing is left to be done when it fails), what tells others (set, notify), what is told
+ * of once more (pirn_stream_write, by the drain), pauses (sleep, yield), questions (status, size), and what
+ * fails by a mistake of the caller's alone, which debug mode names. */
 #define PIRN_MUST_USE __attribute__((warn_unused_result))
 
 /* ---- Time ------------------------------------------------------------------------------- */
 
 /*
- * A point on a clock, or a span, in nanoseconds. A struct, so that a bare 1000 does not compile. Deadlines
- * are points: pirn_after_s(5). Spans (config->grace, a ticker's period, ...) are made by pirn_span_s(5). There
- * is no telling them apart: a pirn_after_s(5) that is given as a span is as long as the machine has been up.
+ * A point on a clock: a deadline is one, pirn_after_s(5). A length of time: config->grace, a ticker's period,
+ * pirn_span_s(5). Both in nanoseconds; a struct each, so that neither the one for the other compiles nor a
+ * bare 1000 (Go and Rust tell them apart in the same way: Time and Duration, Instant and Duration).
  */
 typedef struct pirn_time {
     int64_t ns;
 } pirn_time;
+typedef struct pirn_span {
+    int64_t ns;
+} pirn_span;
 
-static const pirn_time PIRN_NEVER = {INT64_MAX}; /* the largest deadline */
-static const pirn_time PIRN_NOW = {0};           /* in the past: try once, do not wait */
+static const pirn_time PIRN_NEVER = {INT64_MAX};   /* the largest deadline */
+static const pirn_time PIRN_NOW = {0};             /* in the past: try once, do not wait */
+static const pirn_span PIRN_FOREVER = {INT64_MAX}; /* the largest span */
 
 PIRN_API pirn_time pirn_now(void);            /* the monotonic clock; [anywhere] */
 PIRN_API pirn_time pirn_after_ns(int64_t ns); /* now + ns, saturating; [anywhere] */
 PIRN_API pirn_time pirn_after_us(int64_t us);
 PIRN_API pirn_time pirn_after_ms(int64_t ms);
-PIRN_API pirn_time pirn_after_s(double s);   /* NaN is treated as now */
-PIRN_API pirn_time pirn_span_ms(int64_t ms); /* saturating; [anywhere] */
-PIRN_API pirn_time pirn_span_s(double s);    /* NaN is treated as 0 */
+PIRN_API pirn_time pirn_after_s(double s); /* NaN is treated as now */
+PIRN_API pirn_time pirn_after(pirn_span span);
+PIRN_API pirn_span pirn_span_us(int64_t us); /* saturating; [anywhere] */
+PIRN_API pirn_span pirn_span_ms(int64_t ms);
+PIRN_API pirn_span pirn_span_s(double s); /* NaN is treated as 0 */
 
 typedef enum pirn_clock {
     PIRN_CLOCK_MONOTONIC, /* stands still while the machine is suspended */
@@ -101,7 +113,7 @@ typedef int (*pirn_fn)(void *arg);
 enum {
     PIRN_SIGINT_CANCELS = 1u << 0,  /* first SIGINT cancels main, a second ends the process */
     PIRN_REPORT_OVERFLOW = 1u << 1, /* name the task on a stack overflow, then die */
-    PIRN_DEBUG = 1u << 2,           /* see Debug mode below */
+    PIRN_DEBUG = 1u << 2,           /* see <pirn/look.h> */
     PIRN_DEADLOCK_ENDS = 1u << 3,   /* a run in which nothing can happen any more ends: -EDEADLK */
     PIRN_SIGTERM_CANCELS =
         1u << 4, /* SIGTERM likewise; with both flags a second of either kind ends it */
@@ -116,15 +128,16 @@ typedef struct pirn_config {
     int max_blocking;  /* threads of the pirn_blocking pool; 0: 64 */
     int dump_signal;   /* a signal that dumps all tasks to stderr; 0: none */
     size_t stack_size; /* bytes a coroutine's stack gets by default; 0: 64 KiB; 1 GiB at most */
-    pirn_time grace;   /* for leftovers at shutdown; 0: 5 s; PIRN_NEVER: no end */
-    void (*report)(void *user, const char *line); /* hears warnings; NULL: stderr. See Debug mode */
+    pirn_span grace;   /* for leftovers at shutdown; 0: 5 s; PIRN_FOREVER: no end */
+    void (*report)(void *user, const char *line); /* hears warnings; NULL: stderr (pirn/look.h) */
     void *report_user;
-    /* Memory of the runtime itself, its tasks, rings, deadlines, scopes; NULL: malloc. What may outlive it (futures,
-     * jobs, gathers, channels, streams, what is returned to be freed) is malloc's; stacks are mapped. */
+    /* Memory of the runtime itself, its tasks, rings, deadlines, scopes; NULL: malloc. What may outlive it
+     * (futures, jobs, gathers, channels, streams, what is returned to be freed) is malloc's; stacks are
+     * mapped. */
     void *(*alloc)(void *user, size_t bytes);
     void (*free)(void *user, void *ptr);
     void *alloc_user;
-    pirn_time slow_step;    /* debug mode: a longer step is reported; 0: 100 ms */
+    pirn_span slow_step;    /* debug mode: a longer step is reported; 0: 100 ms */
     int max_kernel_threads; /* a worker's, for file I/O; 0: 4. See <pirn/file.h> */
 } pirn_config;
 
@@ -134,43 +147,20 @@ typedef struct pirn_config {
     }
 
 /*
- * Debug mode: PIRN_DEBUG in config->flags, or PIRN_DEBUG=1 in the environment (not of a set-uid
- * program). One line to config->report, each with the task's name, number and spawn site, for
- *   - a step longer than config->slow_step: a coroutine that ran, or blocked, without suspending (not
- *     of a pinned task; when the step ends)
- *   - a stack overflow, as with PIRN_REPORT_OVERFLOW
- *   - a coroutine object that is released unstarted
- *   - each task that is left when main ends, or the runtime is closed: what it waits for, and where
- *   - a call refused as a mistake: an unlock by a stranger, an await of oneself, pirn_run inside a
- *     coroutine, pirn_release of a running task's last reference, ... A plain thread's goes to stderr
- *   - once each time that all has come to rest, every task that waits for ever, and where: nothing is
- *     runnable, no deadline, no I/O and no pool job is under way, no signal has a function or cancels
- *     main, and the process has no thread but pirn's and those inside a run. (Go ends the program.)
- *     PIRN_DEADLOCK_ENDS, without debug mode too, reports this and has the run return -EDEADLK; what
- *     is left is ended as ever. Needs membarrier(2) and /proc; the thread of a process pool that is open
- *     counts as one of the program's own
- * And pirn_dump says where each task waits: return addresses, innermost first (addr2line -e names
- * those whose symbols are not exported).
- *
- * The report hook is called by any thread, also from inside a switch: whatever it is called by, it
- * is a plain thread to pirn while it runs, pirn_current() is NULL, and a call that waits blocks the
- * thread. A line that pirn has to write because of what the hook does goes to stderr. (After
- * PYTHONASYNCIODEBUG, loop.slow_callback_duration and loop.set_exception_handler.)
- */
-
-/*
  * Runs fn(arg) as the main coroutine of a new runtime on this plain thread's behalf and waits for
  * it. What main leaves running is cancelled once and gets config->grace to clean up. Returns
  * main's status, or: -EDEADLK (inside a coroutine; or by PIRN_DEADLOCK_ENDS), -EINVAL, -ENOMEM,
  * -EAGAIN (threads), -ENOSYS (io_uring is missing or denied; the report says which), -EBUSY (a task
  * would not end; it was named and its memory left alone), -EINTR (pirn_runtime_stop).
  */
-PIRN_API int pirn_run(pirn_fn fn, void *arg);
+PIRN_API PIRN_MUST_USE int pirn_run(pirn_fn fn, void *arg);
 
 /* The same with a config; main's status goes to *ret_status and the return value is 0 if it ran. A main that
- * ends with -ECANCELED because of SIGINT or SIGTERM (PIRN_SIGINT_CANCELS, PIRN_SIGTERM_CANCELS; pirn_cancel_reason
- * says "SIGINT" or "SIGTERM"), and nobody else asked it to end, has the status -EINTR; one that makes something else of the cancel, 0 say, has that. */
-PIRN_API int pirn_run_with(const pirn_config *config, pirn_fn fn, void *arg, int *ret_status);
+ * ends with -ECANCELED because of SIGINT or SIGTERM (PIRN_SIGINT_CANCELS, PIRN_SIGTERM_CANCELS;
+ * pirn_cancel_reason says "SIGINT" or "SIGTERM"), and nobody else asked it to end, has the status -EINTR;
+ * one that makes something else of the cancel, 0 say, has that. */
+PIRN_API PIRN_MUST_USE int pirn_run_with(const pirn_config *config, pirn_fn fn, void *arg,
+                                         int *ret_status);
 
 /* The runtime of the calling coroutine; NULL on a plain thread. */
 PIRN_API pirn_runtime *pirn_runtime_current(void);
@@ -206,8 +196,8 @@ typedef struct pirn_spawn_config {
 /*
  * Starts fn(arg) as a new task, which may begin at once on another worker: arg must be complete
  * and outlive it. *ret_task is a reference the caller owns (await and release it, join it, or
- * detach it). config may be NULL. [anywhere, with config->runtime on a plain thread; does not
- * suspend]
+ * detach it); NULL: nobody waits for it (Go's go statement), and an error it ends with is reported with its
+ * name. config may be NULL. [anywhere, with config->runtime on a plain thread; does not suspend]
  * -EINVAL, -EPERM (no runtime), -ENOMEM, -EAGAIN (max_tasks, or threads for a pinned task),
  * -ESHUTDOWN.
  */
@@ -218,49 +208,12 @@ PIRN_API PIRN_MUST_USE int pirn_spawn_with(pirn_task **ret_task, const pirn_spaw
 /*
  * A coroutine that does not run yet: pirn_start begins it, and so does the first await (as a coroutine
  * object of asyncio's). Released or detached without either it never runs, and its arg_drop is called. As
- * pirn_spawn_with otherwise; not pinned (-EINVAL). pirn_start: -EALREADY, -EINVAL.
+ * pirn_spawn_with otherwise; but it is not pinned (-EINVAL), and ret_task is not NULL (-EINVAL: nobody
+ * could begin it). pirn_start: -EALREADY, -EINVAL.
  */
 PIRN_API PIRN_MUST_USE int pirn_coroutine_new(pirn_task **ret_task, const pirn_spawn_config *config,
                                               pirn_fn fn, void *arg);
 PIRN_API int pirn_start(pirn_task *task); /* [anywhere] */
-
-/*
- * Has fn(arg) run as a task of the runtime (NULL: the caller's), soon or at a time of the monotonic
- * clock (call_later is pirn_call_at with pirn_after_ms). *ret_handle is a reference, for pirn_cancel
- * before it has begun, or to await it; NULL: nobody waits, and an error is reported. Until it runs it
- * costs a descriptor, no stack. [anywhere] What pirn_spawn returns.
- */
-PIRN_API PIRN_MUST_USE int pirn_call_soon(pirn_runtime *runtime, pirn_task **ret_handle, pirn_fn fn,
-                                          void *arg);
-PIRN_API PIRN_MUST_USE int pirn_call_at(pirn_runtime *runtime, pirn_task **ret_handle, pirn_fn fn,
-                                        void *arg, pirn_time when);
-
-/*
- * Timers: fn(arg) is run as a task of the runtime (NULL: the caller's) when the time has come, and until
- * then there is nothing but the struct, which the program embeds in its own: an idle timeout, say, moved
- * at each message. The task has neither task-locals nor a strand, and an error it ends with is reported.
- * One that is due while there is no memory for it or its stack, or max_tasks are live, comes a little later.
- *   init     -EINVAL, -EPERM (no runtime)
- *   arm      or move it, if it is armed. 0, 1 if it was armed: that call will not be made. PIRN_NEVER: it
- *            is armed, and never comes. fn may arm its own timer again, for the next call. -ENOMEM (it is
- *            not armed now), -ESHUTDOWN (main has ended), -EINVAL
- *   cancel   0: it was armed; that call will not be made. -EALREADY: it was not: never, or no more; fn
- *            will run, runs or has run, once for each time it was armed; also if main has ended meanwhile,
- *            but then its first wait says -ECANCELED (only if there is no stack until the grace of that end is
- *            over it does not: reported)
- * Calls on one timer must not overlap each other; they may overlap fn. The struct may be freed, or moved,
- * when it is not armed, also inside fn or while that runs: only arg must last. An armed one does not keep the
- * runtime alive. Once main has ended none comes due, and it may be cancelled until pirn_run has returned; the
- * memory of one that is armed must last until then. [anywhere; does not suspend]
- * (After Go's AfterFunc with Stop and Reset, and libuv's uv_timer. pirn_call_at gives something to await.)
- */
-typedef struct pirn_timer {
-    uint64_t opaque[11];
-} pirn_timer;
-PIRN_API PIRN_MUST_USE int pirn_timer_init(pirn_timer *timer, pirn_runtime *runtime, pirn_fn fn,
-                                           void *arg);
-PIRN_API PIRN_MUST_USE int pirn_timer_arm(pirn_timer *timer, pirn_time when);
-PIRN_API int pirn_timer_cancel(pirn_timer *timer);
 
 /* Lets the task run on unowned; the caller's reference is given up. An error it ends with is
  * reported with its name. A coroutine that has not begun, and whose last reference this is, never will: nobody
@@ -295,7 +248,7 @@ PIRN_API pirn_task *pirn_current(void);
 
 /* Stores references to at most n live tasks of the caller's runtime, returns how many there are.
  * [coroutine] */
-PIRN_API int pirn_tasks(pirn_task **ret_tasks, size_t n);
+PIRN_API PIRN_MUST_USE int pirn_tasks(pirn_task **ret_tasks, size_t n);
 
 PIRN_API uint64_t pirn_id(const pirn_task *task);
 PIRN_API int pirn_name(const pirn_task *task, char *ret_name, size_t size); /* copies; 0 */
@@ -303,16 +256,17 @@ PIRN_API int pirn_set_name(pirn_task *task, const char *name);              /* c
 
 /* A pointer the current task, or job of a thread pool, leaves for its awaiters (pirn_value); drop(value),
  * if given, is called when the last reference goes. [coroutine, job] -EPERM, -ENOMEM */
-PIRN_API int pirn_set_value(void *value, void (*drop)(void *value));
+PIRN_API PIRN_MUST_USE int pirn_set_value(void *value, void (*drop)(void *value));
 
 /* Task-locals: pointers by key, copied (the pointer, not what it points to) at spawn; when a job is
  * submitted to a thread pool, which then has locals of its own; and when a done callback is added. */
 typedef struct pirn_local {
     unsigned index;
 } pirn_local;
-PIRN_API int pirn_local_new(pirn_local *ret_key);         /* [anywhere] -EAGAIN: 32 at most */
-PIRN_API int pirn_local_set(pirn_local key, void *value); /* [coroutine, job] -ENOMEM */
-PIRN_API void *pirn_local_get(pirn_local key);            /* NULL when unset */
+PIRN_API PIRN_MUST_USE int pirn_local_new(pirn_local *ret_key); /* [anywhere] -EAGAIN: 32 at most */
+PIRN_API PIRN_MUST_USE int pirn_local_set(pirn_local key,
+                                          void *value); /* [coroutine, job] -ENOMEM */
+PIRN_API void *pirn_local_get(pirn_local key);          /* NULL when unset */
 
 /* ---- Awaitables: tasks, futures, jobs, combinations ---------------------------------------- */
 
@@ -368,10 +322,10 @@ PIRN_API const char *pirn_reason(const pirn_awaitable *awaitable);
 
 /*
  * fn(awaitable, user) is called once it has ended: in a coroutine of the runtime (NULL: the caller's,
- * or on a plain thread the task's; that of the callback added first), in the order added, no two of one awaitable at the same time,
- * never on the stack of who settled it. Each registration counts, also of the same fn twice. One that
- * is added after the end runs soon. What is due runs before pirn_run returns. [anywhere, with a
- * runtime on a plain thread] -EINVAL, -ENOMEM, and what pirn_spawn returns.
+ * or on a plain thread the task's; that of the callback added first), in the order added, no two of one
+ * awaitable at the same time, never on the stack of who settled it. Each registration counts, also of the
+ * same fn twice. One that is added after the end runs soon. What is due runs before pirn_run returns.
+ * [anywhere, with a runtime on a plain thread] -EINVAL, -ENOMEM, and what pirn_spawn returns.
  * Removing: how many registrations of fn with user will not run now; they are not running either.
  */
 typedef void (*pirn_done_fn)(pirn_awaitable *awaitable, void *user);
@@ -381,8 +335,8 @@ PIRN_API int pirn_remove_done_callback(pirn_awaitable *awaitable, pirn_done_fn f
 
 /* ---- Futures ---------------------------------------------------------------------------- */
 
-/* A value that will be set once, by anyone who has a reference. An error nobody has looked at is reported when the last
- * reference goes. [all anywhere] */
+/* A value that will be set once, by anyone who has a reference. An error nobody has looked at is reported
+ * when the last reference goes. [all anywhere] */
 PIRN_API PIRN_MUST_USE int pirn_future_new(pirn_future **ret_future);
 /* -EALREADY: it has been set or cancelled, value is still the caller's. -EINVAL: status is
  * -EINPROGRESS. -EPERM: a task, or what else ends by itself. */
@@ -396,112 +350,27 @@ PIRN_API PIRN_MUST_USE int pirn_future_await(pirn_future *future, int *ret_statu
 /* The runtime it was made in; NULL on a plain thread. It may be over by now. */
 PIRN_API pirn_runtime *pirn_future_runtime(const pirn_future *future);
 
-/* ---- Timers ----------------------------------------------------------------------------- */
-
-typedef enum pirn_missed {
-    PIRN_MISSED_BURST, /* catch up: late ticks come one after another (Tokio's default) */
-    PIRN_MISSED_SKIP,  /* drop what was missed, stay on the grid */
-    PIRN_MISSED_DELAY  /* start a new grid at the late tick */
-} pirn_missed;
-
-typedef struct pirn_ticker {
-    pirn_time next, period;
-    pirn_missed missed;
-} pirn_ticker;
-
-/* The first tick comes a period from now. -EINVAL: period <= 0. No resources are held. */
-PIRN_API int pirn_ticker_init(pirn_ticker *ticker, pirn_time period, pirn_missed missed);
-/* Waits for the next tick. [anywhere; suspends] Returns the number of ticks dropped before it. */
-PIRN_API int pirn_ticker_wait(pirn_ticker *ticker);
-
-/* ---- I/O -------------------------------------------------------------------------------- */
-
-/*
- * As the calls of the same name, with a deadline; on sockets, pipes, files, terminals. [anywhere;
- * all suspend except pirn_close on a plain thread] The descriptor may be blocking or not. SIGPIPE
- * is never raised by sends. Beyond the system call's own errors: -ETIMEDOUT, -ECANCELED, -EINVAL,
- * and -EBADF when a call waits and somebody closes the descriptor with pirn_close. (A plain thread's call
- * that waits has one descriptor more for that. If none is to be had it waits on, as beside close(2).)
- */
-PIRN_API PIRN_MUST_USE int pirn_accept(
-    int fd, struct sockaddr *ret_addr, socklen_t *ret_len, int flags,
-    pirn_time deadline); /* the new descriptor; always close-on-exec */
-PIRN_API int pirn_connect(int fd, const struct sockaddr *addr, socklen_t len, pirn_time deadline);
-PIRN_API ssize_t pirn_recv(int fd, void *buf, size_t n, int flags, pirn_time deadline);
-/* Sends all of a stream's n bytes unless something stops it; a count < n says where. */
-PIRN_API ssize_t pirn_send(int fd, const void *buf, size_t n, int flags, pirn_time deadline);
-PIRN_API ssize_t pirn_recvmsg(int fd, struct msghdr *msg, int flags, pirn_time deadline);
-PIRN_API ssize_t pirn_sendmsg(int fd, const struct msghdr *msg, int flags, pirn_time deadline);
-/* Writes, and reads of files, move all n bytes unless the file ends or something stops them; a count < n
- * says where. Reads of what is no file return what has come; 0 is the end. */
-PIRN_API ssize_t pirn_read(int fd, void *buf, size_t n, pirn_time deadline);
-PIRN_API ssize_t pirn_write(int fd, const void *buf, size_t n, pirn_time deadline);
-PIRN_API ssize_t pirn_pread(int fd, void *buf, size_t n, off_t offset, pirn_time deadline);
-PIRN_API ssize_t pirn_pwrite(int fd, const void *buf, size_t n, off_t offset, pirn_time deadline);
-PIRN_API PIRN_MUST_USE int pirn_openat(int dir_fd, const char *path, int flags, mode_t mode,
-                                       pirn_time deadline);
-PIRN_API int pirn_fsync(int fd, pirn_time deadline);
-/* Waits for poll(2) events (POLLIN, ...); returns those that came. */
-PIRN_API int pirn_poll(int fd, unsigned events, pirn_time deadline);
-
-/* Closes fd. Calls of others that are in flight on it end first, with -EBADF. Not cancellable. */
-PIRN_API int pirn_close(int fd);
-
-/* ---- Blocking calls --------------------------------------------------------------------- */
-
-/*
- * Runs fn(arg) on a pool thread that never submits I/O, and waits for it. [coroutine; suspends] The place
- * for what the kernel does not interrupt: vfork(2), an uninterruptible sleep, one very long system call; made
- * in a coroutine it keeps back completions of what that thread has submitted for others. A
- * job still queued at the deadline or a cancel never runs (-ETIMEDOUT, -ECANCELED); one that has
- * begun is waited for. Returns 0 with fn's result in *ret_status; -EAGAIN when no thread can be
- * had, -ENOMEM. What it is inside is told in pirn/executor.h, which has pools of the program's own.
- */
-PIRN_API PIRN_MUST_USE int pirn_blocking(pirn_fn fn, void *arg, int *ret_status,
-                                         pirn_time deadline);
-
-/* ---- Looking inside --------------------------------------------------------------------- */
-
-/* Writes each live task once: name, state, what it waits for and since when, where it was spawned.
- * runtime NULL: the caller's. [anywhere] */
-PIRN_API int pirn_dump(pirn_runtime *runtime, FILE *out);
-
-typedef struct pirn_stats {
-    size_t size;         /* set to sizeof(pirn_stats) before the call */
-    uint64_t tasks_live; /* now */
-    uint64_t spawns, switches, steals;
-    uint64_t wakes;           /* wake-ups sent to parked workers */
-    uint64_t wakes_in_kernel; /* of those, how many found the worker inside the kernel */
-    uint64_t parks;
-    uint64_t submissions, completions;
-    uint64_t rescues; /* times somebody served a stuck worker's ring */
-    uint64_t spares;  /* spare threads started */
-    uint64_t kicks;   /* membarriers sent to spinning workers */
-    uint64_t threads; /* now: workers, spares, monitor, pinned, blocking pool */
-    uint64_t stacks_bound, stacks_free;
-    uint64_t workers;
-} pirn_stats;
-
-PIRN_API int pirn_stats_get(pirn_runtime *runtime, pirn_stats *ret_stats); /* NULL: the caller's */
-
 /* The version of the library at run time, "0.1.0". */
 PIRN_API const char *pirn_version(void);
 
 /* clang-format off */
-#include <pirn/strand.h>
-#include <pirn/scope.h>
-#include <pirn/combine.h>
-#include <pirn/sync.h>
-#include <pirn/queue.h>
-#include <pirn/channel.h>
-#include <pirn/executor.h>
-#include <pirn/generator.h>
-#include <pirn/loop.h>
-#include <pirn/file.h>
-#include <pirn/stream.h>
-#include <pirn/net.h>
-#include <pirn/server.h>
-#include <pirn/process.h>
+#include <pirn/strand.h>     /* coroutines that take turns */
+#include <pirn/scope.h>      /* task groups */
+#include <pirn/combine.h>    /* wait, gather, race, map, timeouts */
+#include <pirn/sync.h>       /* locks, events, semaphores, barriers */
+#include <pirn/queue.h>      /* queues, by priority too */
+#include <pirn/channel.h>    /* channels, select, broadcasts, watches */
+#include <pirn/timer.h>      /* calls at a time, timers, tickers */
+#include <pirn/executor.h>   /* calls that block: pools of threads and processes */
+#include <pirn/generator.h>  /* generators, cleanups */
+#include <pirn/loop.h>       /* the runtime as an object, foreign loops, signals */
+#include <pirn/look.h>       /* debug mode, a dump, counters */
+#include <pirn/io.h>         /* the system calls: accept, recv, read, close, ... */
+#include <pirn/file.h>       /* more of files, whole ones, directories */
+#include <pirn/stream.h>     /* buffered reading and writing */
+#include <pirn/net.h>        /* names, connections, datagrams */
+#include <pirn/server.h>     /* a coroutine per connection */
+#include <pirn/process.h>    /* child processes */
 /* clang-format on */
 
 #ifdef __cplusplus

@@ -13,6 +13,8 @@
 #include "runtime/runtime.h"
 #include "runtime/self.h"
 
+#define IN_COROUTINE "a coroutine cannot wait for a runtime: a plain thread does it"
+
 static bool in_coroutine(void)
 {
     struct self *self = pirn_self();
@@ -28,8 +30,8 @@ int pirn_runtime_new(pirn_runtime **ret_runtime, const pirn_config *config)
 {
     struct pirn_runtime *rt;
     if (ret_runtime == NULL)
-        return -EINVAL;
-    int rc = pirn_runtime_start(&rt, config);
+        return pirn_misuse(__func__, -EINVAL, "ret_runtime is NULL");
+    int rc = pirn_runtime_start(__func__, &rt, config);
     if (rc != 0)
         return rc;
     pirn_wait_for_rest(rt);
@@ -54,7 +56,7 @@ static int refusal(enum use use)
 }
 
 /* NONE -> use, or why not. */
-static int enter(struct pirn_runtime *rt, enum use use)
+static int enter(const char *call, struct pirn_runtime *rt, enum use use)
 {
     uint32_t was = USE_NONE;
     if (rt->pid != getpid())
@@ -63,7 +65,7 @@ static int enter(struct pirn_runtime *rt, enum use use)
         int rc = refusal(rt_use(rt));
         if (rc == -ESHUTDOWN || use == USE_CLOSE)
             return rc;
-        return pirn_misuse("pirn_runtime_run", -EDEADLK);
+        return pirn_misuse(call, -EDEADLK, IN_COROUTINE);
     }
     /* acquire: pairs with the release in leave; on failure with that in pirn_runtime_end */
     if (atomic_compare_exchange_strong_explicit(&rt->use, &was, (uint32_t)use, memory_order_acquire,
@@ -78,30 +80,37 @@ static void leave(struct pirn_runtime *rt)
     atomic_store_explicit(&rt->use, USE_NONE, memory_order_release);
 }
 
-int pirn_runtime_run_until_complete_with(pirn_runtime *runtime, const pirn_spawn_config *config,
-                                         pirn_fn fn, void *arg, int *ret_status)
+static int run_fn(const char *call, pirn_runtime *runtime, const pirn_spawn_config *config,
+                  pirn_fn fn, void *arg, int *ret_status, void *site)
 {
-    if (runtime == NULL || fn == NULL || (config != NULL && config->size != sizeof(*config)))
-        return -EINVAL;
-    int rc = enter(runtime, USE_RUN);
+    if (runtime == NULL || fn == NULL)
+        return pirn_misuse(call, -EINVAL, MISUSE_NULL);
+    if (config != NULL && config->size != sizeof(*config))
+        return pirn_misuse(call, -EINVAL, misuse_of_config(config->size, sizeof(*config), ""));
+    int rc = enter(call, runtime, USE_RUN);
     if (rc == -ESHUTDOWN && config != NULL && config->arg_drop != NULL)
         config->arg_drop(arg);
     if (rc != 0)
         return rc;
-    rc = pirn_runtime_run_fn(runtime, config, fn, arg, true, ret_status,
-                             __builtin_return_address(0));
+    rc = pirn_runtime_run_fn(runtime, config, fn, arg, true, ret_status, site);
     leave(runtime);
     return rc;
 }
 
-int pirn_runtime_run_until_complete(pirn_runtime *runtime, pirn_fn fn, void *arg, int *ret_status)
+int pirn_runtime_run_until_complete_with(pirn_runtime *runtime, const pirn_spawn_config *config,
+                                         pirn_fn fn, void *arg, int *ret_status)
 {
-    return pirn_runtime_run_until_complete_with(runtime, NULL, fn, arg, ret_status);
+    return run_fn(__func__, runtime, config, fn, arg, ret_status, __builtin_return_address(0));
 }
 
-static int run(struct pirn_runtime *rt, pirn_awaitable *a, int *ret_status)
+int pirn_runtime_run_until_complete(pirn_runtime *runtime, pirn_fn fn, void *arg, int *ret_status)
 {
-    int rc = enter(rt, USE_RUN);
+    return run_fn(__func__, runtime, NULL, fn, arg, ret_status, __builtin_return_address(0));
+}
+
+static int run(const char *call, struct pirn_runtime *rt, pirn_awaitable *a, int *ret_status)
+{
+    int rc = enter(call, rt, USE_RUN);
     if (rc != 0)
         return rc;
     rc = pirn_runtime_run(rt, a, true, ret_status);
@@ -111,18 +120,20 @@ static int run(struct pirn_runtime *rt, pirn_awaitable *a, int *ret_status)
 
 int pirn_runtime_run_until_done(pirn_runtime *runtime, pirn_awaitable *awaitable, int *ret_status)
 {
-    return runtime != NULL && awaitable != NULL ? run(runtime, awaitable, ret_status) : -EINVAL;
+    return runtime != NULL && awaitable != NULL ? run(__func__, runtime, awaitable, ret_status)
+                                                : pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
 }
 
 int pirn_runtime_run_forever(pirn_runtime *runtime)
 {
-    return runtime != NULL ? run(runtime, NULL, NULL) : -EINVAL;
+    return runtime != NULL ? run(__func__, runtime, NULL, NULL)
+                           : pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
 }
 
 int pirn_runtime_stop(pirn_runtime *runtime)
 {
     if (runtime == NULL)
-        return -EINVAL;
+        return pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
     if (runtime->pid != getpid() || pirn_runtime_is_closed(runtime))
         return -ESHUTDOWN;
     pirn_runtime_ask_stop(runtime);
@@ -132,12 +143,12 @@ int pirn_runtime_stop(pirn_runtime *runtime)
 int pirn_runtime_close(pirn_runtime *runtime)
 {
     if (runtime == NULL)
-        return -EINVAL;
-    int rc = enter(runtime, USE_CLOSE);
+        return pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
+    int rc = enter(__func__, runtime, USE_CLOSE);
     if (rc == -ESHUTDOWN && runtime->pid == getpid())
         return rt_use(runtime) == USE_CLOSED ? 0 : -EBUSY;
     if (rc == 0 && in_coroutine())
-        return pirn_misuse("pirn_runtime_close", -EDEADLK);
+        return pirn_misuse(__func__, -EDEADLK, IN_COROUTINE);
     if (rc != 0)
         return rc;
     if (!pirn_runtime_end(runtime))

@@ -54,7 +54,7 @@ struct pirn_mailbox {
 int pirn_mailbox_new(pirn_mailbox **ret_mailbox)
 {
     if (ret_mailbox == NULL)
-        return -EINVAL;
+        return pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
     pirn_mailbox *mb = calloc(1, sizeof(*mb));
     if (mb == NULL)
         return -ENOMEM;
@@ -147,7 +147,7 @@ static void finish(struct letter *l, int rc, struct wakeups *wakeups)
 int pirn_mailbox_post(pirn_mailbox *mailbox, void (*fn)(void *arg), void *arg)
 {
     if (mailbox == NULL || fn == NULL)
-        return -EINVAL;
+        return pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
     struct letter *l = calloc(1, sizeof(*l));
     if (l == NULL)
         return -ENOMEM;
@@ -208,7 +208,7 @@ int pirn_mailbox_call(pirn_mailbox *mailbox, pirn_fn fn, void *arg, int *ret_sta
     struct letter l = {.call = fn, .arg = arg, .state = LETTER_QUEUED};
     struct wait w;
     if (mailbox == NULL || fn == NULL)
-        return -EINVAL;
+        return pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
     int rc = pirn_wait_enter(&w);
     if (rc != 0)
         return rc;
@@ -223,7 +223,9 @@ int pirn_mailbox_call(pirn_mailbox *mailbox, pirn_fn fn, void *arg, int *ret_sta
     }
     pthread_mutex_unlock(&mailbox->mutex);
     if (rc != 0)
-        return rc == -EDEADLK ? pirn_misuse("pirn_mailbox_call", rc) : rc;
+        return rc == -EDEADLK
+                   ? pirn_misuse(__func__, rc, "the thread that dispatches waits for itself")
+                   : rc;
     rc = pirn_wait_park(&w, "mailbox", deadline.ns);
     rc = rc == 0 ? l.rc : give_up(mailbox, &w, &l, rc);
     if (rc == 0 && ret_status != NULL)
@@ -259,9 +261,9 @@ int pirn_mailbox_dispatch(pirn_mailbox *mailbox)
     uint64_t count;
     int done = 0, rc = 0;
     if (mailbox == NULL)
-        return -EINVAL;
+        return pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
     if (pirn_on_worker())
-        return pirn_misuse("pirn_mailbox_dispatch", -EPERM);
+        return pirn_misuse(__func__, -EPERM, "a coroutine dispatches: a plain thread is to");
     pthread_mutex_lock(&mailbox->mutex);
     if (mailbox->closed)
         rc = -ESHUTDOWN;
@@ -291,7 +293,7 @@ int pirn_mailbox_close(pirn_mailbox *mailbox)
     struct letter *l;
     int dropped = 0;
     if (mailbox == NULL)
-        return -EINVAL;
+        return pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
     pthread_mutex_lock(&mailbox->mutex);
     mailbox->closed = true;
     signal_reader(mailbox); /* so that who watches it comes and is told */

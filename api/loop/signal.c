@@ -10,6 +10,8 @@
 #include "runtime/runtime.h"
 #include "runtime/signals.h"
 
+#define NO_SUCH_SIGNAL "no function can be called for that signal"
+
 static bool is_signal(int signo)
 {
     return signo > 0 && signo < NSIG && signo != SIGKILL && signo != SIGSTOP;
@@ -25,9 +27,9 @@ int pirn_signal_add(int signo, pirn_fn fn, void *arg, pirn_runtime *runtime)
 {
     struct pirn_runtime *rt = runtime != NULL ? runtime : pirn_runtime_current();
     if (!is_signal(signo) || is_fault(signo) || fn == NULL)
-        return -EINVAL;
+        return pirn_misuse(__func__, -EINVAL, fn == NULL ? MISUSE_NULL : NO_SUCH_SIGNAL);
     if (rt == NULL)
-        return pirn_misuse("pirn_signal_add", -EPERM);
+        return pirn_misuse(__func__, -EPERM, MISUSE_NO_RUNTIME);
     if (rt->pid != getpid() || rt_use(rt) >= USE_CLOSED)
         return -ESHUTDOWN;
     return pirn_signals_add(rt, signo, fn, arg);
@@ -35,5 +37,6 @@ int pirn_signal_add(int signo, pirn_fn fn, void *arg, pirn_runtime *runtime)
 
 int pirn_signal_remove(int signo)
 {
-    return is_signal(signo) ? pirn_signals_drop(signo) : -EINVAL;
+    return is_signal(signo) ? pirn_signals_drop(signo)
+                            : pirn_misuse(__func__, -EINVAL, NO_SUCH_SIGNAL);
 }

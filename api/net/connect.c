@@ -18,6 +18,7 @@
 #include "api/net/net.h"
 #include "api/transfer.h"
 #include "io/sys.h"
+#include "runtime/debug.h"
 
 static const pirn_connect_config defaults = PIRN_CONNECT_CONFIG_INIT;
 
@@ -193,7 +194,7 @@ static int connect_any(const pirn_address *list, size_t n, const pirn_connect_co
     return rc == 0 ? c.winner : rc;
 }
 
-static int enter(const pirn_connect_config *config)
+static int enter(const char *call, const pirn_connect_config *config)
 {
     struct wait w;
     int rc = pirn_wait_enter(&w);
@@ -201,10 +202,13 @@ static int enter(const pirn_connect_config *config)
         *config->ret_count = 0;
     if (rc != 0)
         return rc;
-    return config->size != sizeof(*config) || config->stagger.ns < 0 ||
-                   (config->ret_errors == NULL && config->errors_max != 0)
-               ? -EINVAL
-               : 0;
+    if (config->size != sizeof(*config) || config->stagger.ns < 0 ||
+        (config->ret_errors == NULL && config->errors_max != 0))
+        return pirn_misuse(
+            call, -EINVAL,
+            misuse_of_config(config->size, sizeof(*config),
+                             "the config has stagger < 0, or no room for errors_max"));
+    return 0;
 }
 
 int pirn_connect_any(const pirn_address *list, size_t n, const pirn_connect_config *config,
@@ -212,7 +216,7 @@ int pirn_connect_any(const pirn_address *list, size_t n, const pirn_connect_conf
 {
     if (config == NULL)
         config = &defaults;
-    int rc = enter(config);
+    int rc = enter(__func__, config);
     return rc == 0 ? connect_any(list, n, config, deadline) : rc;
 }
 
@@ -222,7 +226,7 @@ int pirn_connect_host(const char *host, const char *service, const pirn_connect_
     pirn_address *list = NULL;
     if (config == NULL)
         config = &defaults;
-    int rc = enter(config);
+    int rc = enter(__func__, config);
     if (rc == 0)
         rc = pirn_resolve(host, service, config->resolve, &list, deadline);
     if (rc < 0)

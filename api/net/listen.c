@@ -18,6 +18,7 @@
 #include "api/net/net.h"
 #include "api/transfer.h"
 #include "io/sys.h"
+#include "runtime/debug.h"
 
 static const pirn_listen_config defaults = PIRN_LISTEN_CONFIG_INIT;
 
@@ -25,6 +26,13 @@ static bool is_sound(const pirn_listen_config *config)
 {
     const unsigned known = PIRN_LISTEN_REUSEPORT | PIRN_LISTEN_NO_REUSEADDR | PIRN_LISTEN_V6ONLY;
     return config->size == sizeof(*config) && (config->flags & ~known) == 0 && config->backlog >= 0;
+}
+
+static int refuse(const char *call, const pirn_listen_config *config)
+{
+    return pirn_misuse(call, -EINVAL,
+                       misuse_of_config(config->size, sizeof(*config),
+                                        "the config has an unknown flag, or backlog < 0"));
 }
 
 static int backlog_of(const pirn_listen_config *config)
@@ -72,7 +80,9 @@ int pirn_listen_at(const pirn_address *address, const pirn_listen_config *config
 {
     if (config == NULL)
         config = &defaults;
-    return address != NULL && is_sound(config) ? listen_at(address, config) : -EINVAL;
+    if (address == NULL)
+        return pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
+    return is_sound(config) ? listen_at(address, config) : refuse(__func__, config);
 }
 
 int pirn_listen(const char *host, const char *service, const pirn_listen_config *config,
@@ -83,7 +93,7 @@ int pirn_listen(const char *host, const char *service, const pirn_listen_config 
     if (config == NULL)
         config = &defaults;
     if (!is_sound(config))
-        return -EINVAL;
+        return refuse(__func__, config);
     if (config->resolve != NULL)
         resolve = *config->resolve;
     resolve.flags |= PIRN_RESOLVE_PASSIVE;
@@ -186,7 +196,8 @@ int pirn_net_listen_unix(const char *path, const pirn_listen_config *config,
         return rc;
     if (config == NULL)
         config = &defaults;
-    rc = is_sound(config) ? pirn_net_unix_address(path, &address) : -EINVAL;
+    rc = is_sound(config) ? pirn_net_unix_address(path, &address)
+                          : refuse("pirn_listen_unix", config);
     if (rc != 0)
         return rc;
     struct place place = {path, &address, backlog_of(config), {0}};

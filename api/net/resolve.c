@@ -17,6 +17,7 @@
 
 #include "api/net/net.h"
 #include "api/transfer.h"
+#include "runtime/debug.h"
 
 static const pirn_resolve_config defaults = PIRN_RESOLVE_CONFIG_INIT;
 
@@ -170,14 +171,18 @@ static bool is_sound(const pirn_resolve_config *config)
            (config->servers == NULL && config->tries == 0 && config->timeout.ns == 0);
 }
 
-static int begin(const pirn_resolve_config *config)
+static int begin(const char *call, const pirn_resolve_config *config)
 {
     struct wait w;
     int rc = pirn_wait_enter(&w);
     if (rc != 0)
         return rc;
     if (!is_sound(config))
-        return -EINVAL;
+        return pirn_misuse(
+            call, -EINVAL,
+            misuse_of_config(config->size, sizeof(*config),
+                             "the config has an unknown flag or type, a number out of "
+                             "range, or servers that a thread does not ask"));
     return config->family == 0 || config->family == AF_INET || config->family == AF_INET6
                ? 0
                : -EAFNOSUPPORT;
@@ -205,7 +210,7 @@ int pirn_resolve(const char *host, const char *service, const pirn_resolve_confi
     uint16_t port;
     if (config == NULL)
         config = &defaults;
-    int rc = begin(config);
+    int rc = begin(__func__, config);
     if (rc == 0)
         rc = port_of(service, config, &port, deadline);
     if (rc != 0)
@@ -238,11 +243,11 @@ int pirn_resolve_name(const pirn_address *address, const pirn_resolve_config *co
     struct question question = {NULL, address, 0, 0, 0};
     if (config == NULL)
         config = &defaults;
-    int rc = begin(config);
+    int rc = begin(__func__, config);
     if (rc != 0)
         return rc;
     if (address == NULL || ret_name == NULL)
-        return -EINVAL;
+        return pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
     if (address->addr.any.sa_family != AF_INET && address->addr.any.sa_family != AF_INET6)
         return -EAFNOSUPPORT;
     rc = find_out(&question, config, &answer, deadline);

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <pirn.h>
 
+#include "runtime/debug.h"
+
 static int wrap(pirn_stream **ret_stream, int fd, const pirn_stream_config *config)
 {
     int rc = fd >= 0 ? pirn_stream_new(ret_stream, fd, config) : fd;
@@ -17,7 +19,7 @@ int pirn_stream_connect(pirn_stream **ret_stream, const char *host, const char *
                         const pirn_stream_config *stream_config, pirn_time deadline)
 {
     if (ret_stream == NULL)
-        return -EINVAL;
+        return pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
     return wrap(ret_stream, pirn_connect_host(host, service, connect_config, deadline),
                 stream_config);
 }
@@ -26,5 +28,5 @@ int pirn_stream_connect_unix(pirn_stream **ret_stream, const char *path,
                              const pirn_stream_config *config, pirn_time deadline)
 {
     return ret_stream != NULL ? wrap(ret_stream, pirn_connect_unix(path, deadline), config)
-                              : -EINVAL;
+                              : pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
 }

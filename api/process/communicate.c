@@ -111,9 +111,11 @@ int pirn_process_communicate(pirn_process *process, const void *input, size_t n,
     struct conversation c = {process, limit != 0 ? limit : SIZE_MAX, deadline};
     int status;
     if (process == NULL || (n != 0 && (input == NULL || process->streams[0] == NULL)))
-        return -EINVAL;
+        return pirn_misuse(__func__, -EINVAL,
+                           process == NULL || input == NULL ? MISUSE_NULL
+                                                            : "the child's input is no pipe");
     if (pirn_current() == NULL)
-        return pirn_misuse("pirn_process_communicate", -EPERM);
+        return pirn_misuse(__func__, -EPERM, MISUSE_NO_COROUTINE);
     /* acquire: pairs with the release of the clear */
     if (atomic_flag_test_and_set_explicit(&process->busy, memory_order_acquire))
         return -EBUSY;

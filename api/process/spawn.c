@@ -25,6 +25,7 @@
 #include "api/process/process.h"
 #include "api/stream/stream.h"
 #include "io/sys.h"
+#include "runtime/debug.h"
 #include "runtime/job.h"
 #include "runtime/runtime.h"
 #include "runtime/wait.h"
@@ -283,13 +284,19 @@ static bool is_stdio(int what, bool err)
     return what >= PIRN_STDIO_NULL || (err && what == PIRN_STDIO_OUT);
 }
 
-static int check(const char *const argv[], const pirn_process_config *c)
+static int check(const char *call, const char *const argv[], const pirn_process_config *c)
 {
-    if (argv == NULL || argv[0] == NULL || c->size != sizeof(*c) || (c->flags & ~FLAGS) != 0 ||
-        !is_stdio(c->in, false) || !is_stdio(c->out, false) || !is_stdio(c->err, true) ||
-        c->fd_count > FDS_MAX || (c->fds == NULL && c->fd_count != 0) ||
+    if (argv == NULL || argv[0] == NULL)
+        return pirn_misuse(call, -EINVAL, "argv is NULL, or empty");
+    if (c->size != sizeof(*c) || (c->flags & ~FLAGS) != 0 || !is_stdio(c->in, false) ||
+        !is_stdio(c->out, false) || !is_stdio(c->err, true) || c->fd_count > FDS_MAX ||
+        (c->fds == NULL && c->fd_count != 0) ||
         (c->streams != NULL && pirn_stream_check(c->streams, 0) != 0))
-        return -EINVAL;
+        return pirn_misuse(
+            call, -EINVAL,
+            misuse_of_config(c->size, sizeof(*c),
+                             "the config has an unknown flag or stdio, too many fds, "
+                             "or a streams that is none"));
     for (size_t i = 0; i < c->fd_count; i++) {
         if (c->fds[i] < 0)
             return -EBADF;
@@ -297,14 +304,15 @@ static int check(const char *const argv[], const pirn_process_config *c)
     return 0;
 }
 
-int pirn_process_spawn(pirn_process **ret_process, const char *const argv[],
-                       const pirn_process_config *config, pirn_time deadline)
+static int run(const char *call, pirn_process **ret_process, const char *const argv[],
+               const pirn_process_config *config, pirn_time deadline)
 {
     static const pirn_process_config defaults = PIRN_PROCESS_CONFIG_INIT;
     struct wait w;
     if (config == NULL)
         config = &defaults;
-    int rc = ret_process != NULL ? check(argv, config) : -EINVAL;
+    int rc =
+        ret_process != NULL ? check(call, argv, config) : pirn_misuse(call, -EINVAL, MISUSE_NULL);
     if (rc == 0)
         rc = pirn_wait_enter(&w);
     if (rc != 0)
@@ -321,16 +329,24 @@ int pirn_process_spawn(pirn_process **ret_process, const char *const argv[],
     return rc;
 }
 
+int pirn_process_spawn(pirn_process **ret_process, const char *const argv[],
+                       const pirn_process_config *config, pirn_time deadline)
+{
+    return run(__func__, ret_process, argv, config, deadline);
+}
+
 int pirn_process_shell(pirn_process **ret_process, const char *command,
                        const pirn_process_config *config, pirn_time deadline)
 {
     pirn_process_config shell = PIRN_PROCESS_CONFIG_INIT;
-    if (command == NULL || (config != NULL && config->size != sizeof(shell)))
-        return -EINVAL;
+    if (command == NULL)
+        return pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
+    if (config != NULL && config->size != sizeof(shell))
+        return pirn_misuse(__func__, -EINVAL, misuse_of_config(config->size, sizeof(shell), ""));
     if (config != NULL)
         shell = *config;
     if (shell.file == NULL)
         shell.file = "/bin/sh";
     const char *const argv[] = {"sh", "-c", command, NULL};
-    return pirn_process_spawn(ret_process, argv, &shell, deadline);
+    return run(__func__, ret_process, argv, &shell, deadline);
 }

@@ -13,11 +13,15 @@
 
 int pirn_queue_new(pirn_queue **ret_queue, const pirn_queue_config *config)
 {
-    if (ret_queue == NULL || config == NULL || config->size != sizeof(*config) ||
-        (unsigned)config->order > PIRN_QUEUE_PRIORITY ||
+    if (ret_queue == NULL || config == NULL)
+        return pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
+    if (config->size != sizeof(*config) || (unsigned)config->order > PIRN_QUEUE_PRIORITY ||
         (config->order == PIRN_QUEUE_PRIORITY) != (config->key != NULL) ||
         config->elem_size > SIZE_MAX - sizeof(struct item))
-        return -EINVAL;
+        return pirn_misuse(__func__, -EINVAL,
+                           misuse_of_config(config->size, sizeof(*config),
+                                            "the config has no such order or size, or a key "
+                                            "without PIRN_QUEUE_PRIORITY, or that without a key"));
     pirn_queue *q = calloc(1, sizeof(*q));
     if (q == NULL)
         return -ENOMEM;
@@ -99,7 +103,7 @@ int pirn_queue_task_done(pirn_queue *queue)
     struct wakeups wakeups;
     wakeups_init(&wakeups);
     if (queue == NULL)
-        return -EINVAL;
+        return pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
     lock_take(&queue->lock);
     bool known = queue->unfinished != 0;
     if (known) {
@@ -108,14 +112,14 @@ int pirn_queue_task_done(pirn_queue *queue)
     }
     lock_drop(&queue->lock);
     pirn_wakeups_run(&wakeups);
-    return known ? 0 : pirn_misuse("pirn_queue_task_done", -EINVAL);
+    return known ? 0 : pirn_misuse(__func__, -EINVAL, "more items are done than were put");
 }
 
 int pirn_queue_join(pirn_queue *queue, pirn_time deadline)
 {
     struct wait w;
     if (queue == NULL)
-        return -EINVAL;
+        return pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
     int rc = pirn_wait_enter(&w);
     if (rc != 0)
         return rc;
@@ -163,7 +167,7 @@ int pirn_queue_shutdown(pirn_queue *queue, pirn_queue_end how)
     struct wakeups wakeups;
     wakeups_init(&wakeups);
     if (queue == NULL || (how != PIRN_QUEUE_DRAIN && how != PIRN_QUEUE_DISCARD))
-        return -EINVAL;
+        return pirn_misuse(__func__, -EINVAL, queue == NULL ? MISUSE_NULL : "there is no such end");
     lock_take(&queue->lock);
     queue->shut = true;
     party_dismiss(&queue->putting, NULL, -ESHUTDOWN, &wakeups);

@@ -27,6 +27,7 @@
 
 #include "api/queue/queue.h"
 #include "runtime/at_once.h"
+#include "runtime/debug.h"
 
 enum {
     SPARES_MAX = 64
@@ -149,15 +150,17 @@ static __attribute__((noinline)) int put_else(pirn_queue *q, const void *item, i
     return rc;
 }
 
-static bool lacks_item(const pirn_queue *q, const void *item)
+/* What is wrong with a call; NULL: nothing. */
+static inline const char *fault(const pirn_queue *q, const void *item)
 {
-    return item == NULL && q->elem_size != 0;
+    return q == NULL ? MISUSE_NULL : misuse_of_item(item, q->elem_size);
 }
 
 int pirn_queue_put(pirn_queue *queue, const void *item, pirn_time deadline)
 {
-    if (queue == NULL || lacks_item(queue, item))
-        return -EINVAL;
+    const char *why = fault(queue, item);
+    if (why != NULL)
+        return pirn_misuse(__func__, -EINVAL, why);
     int64_t key = queue->key != NULL ? queue->key(item) : 0;
     struct self *self = wait_at_once();
     if (self != NULL) {
@@ -174,8 +177,9 @@ int pirn_queue_put(pirn_queue *queue, const void *item, pirn_time deadline)
 int pirn_queue_try_put(pirn_queue *queue, const void *item)
 {
     struct putter me;
-    if (queue == NULL || lacks_item(queue, item))
-        return -EINVAL;
+    const char *why = fault(queue, item);
+    if (why != NULL)
+        return pirn_misuse(__func__, -EINVAL, why);
     me.key = queue->key != NULL ? queue->key(item) : 0;
     wait_lock(&queue->lock);
     return put(queue, item, &me, NULL);
@@ -262,8 +266,9 @@ static __attribute__((noinline)) int get_else(pirn_queue *q, void *ret_item, pir
 
 int pirn_queue_get(pirn_queue *queue, void *ret_item, pirn_time deadline)
 {
-    if (queue == NULL || lacks_item(queue, ret_item))
-        return -EINVAL;
+    const char *why = fault(queue, ret_item);
+    if (why != NULL)
+        return pirn_misuse(__func__, -EINVAL, why);
     struct self *self = wait_at_once();
     if (self != NULL) {
         wait_lock(&queue->lock);
@@ -280,8 +285,9 @@ int pirn_queue_get(pirn_queue *queue, void *ret_item, pirn_time deadline)
 
 int pirn_queue_try_get(pirn_queue *queue, void *ret_item)
 {
-    if (queue == NULL || lacks_item(queue, ret_item))
-        return -EINVAL;
+    const char *why = fault(queue, ret_item);
+    if (why != NULL)
+        return pirn_misuse(__func__, -EINVAL, why);
     wait_lock(&queue->lock);
     return get(queue, ret_item, NULL, NULL);
 }

@@ -45,7 +45,7 @@ void pirn_scope_note_failure(pirn_scope *s, struct pirn_task *t, int status)
 int pirn_scope_cancel(pirn_scope *scope, const char *reason)
 {
     if (scope == NULL)
-        return -EINVAL;
+        return pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
     lock_take(&scope->lock);
     bool over = scope->over;
     if (!over) {
@@ -64,11 +64,14 @@ int pirn_scope_fail(pirn_scope *scope, int status)
 {
     struct pirn_task *t = pirn_current_task();
     if (scope == NULL || status >= 0)
-        return -EINVAL;
+        return pirn_misuse(__func__, -EINVAL,
+                           scope == NULL ? MISUSE_NULL
+                                         : "the status is no error: it is not negative");
     if (t == NULL || t != scope->bound.task)
-        return pirn_misuse("pirn_scope_fail", -EPERM);
+        return pirn_misuse(__func__, -EPERM,
+                           "only who opened the scope is its body: a child returns its error");
     if (scope->over)
-        return pirn_misuse("pirn_scope_fail", -EINVAL);
+        return pirn_misuse(__func__, -EINVAL, "the scope is over, and can only be closed");
     lock_take(&scope->lock);
     bool again = scope->body_status != 0;
     if (!again) {
@@ -98,7 +101,7 @@ static void fill(pirn_scope_error *e, struct pirn_task *t, int status)
 int pirn_scope_errors(pirn_scope *scope, pirn_scope_error *ret_errors, size_t n)
 {
     if (scope == NULL || (ret_errors == NULL && n != 0))
-        return -EINVAL;
+        return pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
     lock_take(&scope->lock);
     struct pirn_task *t = scope->failed;
     unsigned count = scope->failures;

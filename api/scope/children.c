@@ -18,7 +18,10 @@
  *      came to run) leaves, as in 2
  *   5. once the scope is cancelled no place is given away any more, and nobody gets into the line: the
  *      next to leave, who cancels if nobody else, sends all home. They find no place, or a scope that is
- *      cancelled: -ECANCELED, whatever has become of the scope since
+ *      cancelled: -ECANCELED
+ *   6. who is in the line counts itself in `inside` until it has looked at the scope for the last time: it
+ *      need not be a child, and the opener does not go before
+ * tests/model/scope.pml checks it.
  * Each end wakes one. To wake all, who look again, was n * n / 2 wake-ups for n that wait.
  */
 #include <errno.h>
@@ -115,7 +118,7 @@ static void leave(pirn_scope *s, struct wakeups *wakeups) /* under the lock */
     else if (give_place(s, wakeups))
         return;
     s->running--;
-    if (s->running == 0)
+    if (scope_is_empty(s))
         claim_all(&s->closer, wakeups);
 }
 
@@ -163,20 +166,24 @@ void pirn_scope_adopt(struct pirn_task *t)
 /* In the line, and without the lock, until there is a place. */
 static int wait_for_place(pirn_scope *s, struct wait *w, struct applicant *me, pirn_time deadline)
 {
+    struct wakeups wakeups;
     int rc = pirn_wait_park(w, "scope place", deadline.ns);
+    wakeups_init(&wakeups);
     lock_take(&s->lock);
     pirn_waiter_unlink(&s->spawners, &me->waiter);
+    s->inside--;
     bool late = rc == 0 && s->cancelling;
+    if (late && me->placed)
+        leave(s, &wakeups);
+    else if (scope_is_empty(s))
+        claim_all(&s->closer, &wakeups);
     lock_drop(&s->lock);
-    if (!late)
-        return rc;
-    if (me->placed)
-        pirn_scope_leave(s);
-    return -ECANCELED;
+    pirn_wakeups_run(&wakeups);
+    return late ? -ECANCELED : rc;
 }
 
 /* Takes a place under the limit, waiting for one if need be. */
-static int take_place(pirn_scope *s, pirn_time deadline)
+static int take_place(const char *call, pirn_scope *s, pirn_time deadline)
 {
     struct wait w;
     struct applicant me = {.placed = false};
@@ -184,28 +191,30 @@ static int take_place(pirn_scope *s, pirn_time deadline)
     if (rc != 0)
         return rc;
     if (w.task == NULL)
-        return pirn_misuse("pirn_scope_spawn", -EPERM);
+        return pirn_misuse(call, -EPERM, MISUSE_NO_COROUTINE);
     lock_take(&s->lock);
     bool room = s->limit == 0 || s->running < s->limit;
     rc = s->over ? -EINVAL : s->cancelling ? -ECANCELED : 0;
     if (rc == 0 && room) {
         s->running++;
     } else if (rc == 0) {
+        s->inside++;
         w.waiter = &me.waiter;
         pirn_wait_link(&w, &s->spawners);
     }
     lock_drop(&s->lock);
     if (rc == -EINVAL)
-        return pirn_misuse("pirn_scope_spawn", rc);
+        return pirn_misuse(call, rc, "the scope is over, and can only be closed");
     return rc != 0 || room ? rc : wait_for_place(s, &w, &me, deadline);
 }
 
-static int try_spawn(pirn_scope *s, pirn_task **ret_task, const pirn_spawn_config *config,
-                     pirn_fn fn, void *arg, pirn_time deadline, void *site)
+static int try_spawn(const char *call, pirn_scope *s, pirn_task **ret_task,
+                     const pirn_spawn_config *config, pirn_fn fn, void *arg, pirn_time deadline,
+                     void *site)
 {
     bool adopted = false;
-    struct spawn_how how = {.owner = &s->owner, .ret_adopted = &adopted};
-    int rc = take_place(s, deadline);
+    struct spawn_how how = {.call = call, .owner = &s->owner, .ret_adopted = &adopted};
+    int rc = take_place(call, s, deadline);
     if (rc != 0)
         return rc;
     rc = pirn_task_spawn(ret_task, config, fn, arg, &how, site);
@@ -214,12 +223,15 @@ static int try_spawn(pirn_scope *s, pirn_task **ret_task, const pirn_spawn_confi
     return rc;
 }
 
-static int spawn(pirn_scope *s, pirn_task **ret_task, const pirn_spawn_config *config, pirn_fn fn,
-                 void *arg, pirn_time deadline, void *site)
+static int spawn(const char *call, pirn_scope *s, pirn_task **ret_task,
+                 const pirn_spawn_config *config, pirn_fn fn, void *arg, pirn_time deadline,
+                 void *site)
 {
-    if (s == NULL || fn == NULL || (config != NULL && config->size != sizeof(*config)))
-        return -EINVAL;
-    int rc = try_spawn(s, ret_task, config, fn, arg, deadline, site);
+    if (s == NULL || fn == NULL)
+        return pirn_misuse(call, -EINVAL, MISUSE_NULL);
+    if (config != NULL && config->size != sizeof(*config))
+        return pirn_misuse(call, -EINVAL, misuse_of_config(config->size, sizeof(*config), ""));
+    int rc = try_spawn(call, s, ret_task, config, fn, arg, deadline, site);
     if ((rc == -ESHUTDOWN || rc == -ECANCELED) && config != NULL && config->arg_drop != NULL)
         config->arg_drop(arg); /* nobody will ever run it, as with pirn_spawn_with */
     return rc;
@@ -227,19 +239,19 @@ static int spawn(pirn_scope *s, pirn_task **ret_task, const pirn_spawn_config *c
 
 int pirn_scope_spawn(pirn_scope *scope, pirn_fn fn, void *arg, pirn_time deadline)
 {
-    return spawn(scope, NULL, NULL, fn, arg, deadline, __builtin_return_address(0));
+    return spawn(__func__, scope, NULL, NULL, fn, arg, deadline, __builtin_return_address(0));
 }
 
 int pirn_scope_spawn_with(pirn_scope *scope, const pirn_spawn_config *config, pirn_fn fn, void *arg,
                           pirn_time deadline)
 {
-    return spawn(scope, NULL, config, fn, arg, deadline, __builtin_return_address(0));
+    return spawn(__func__, scope, NULL, config, fn, arg, deadline, __builtin_return_address(0));
 }
 
 int pirn_scope_spawn_task(pirn_scope *scope, pirn_task **ret_task, const pirn_spawn_config *config,
                           pirn_fn fn, void *arg, pirn_time deadline)
 {
     if (ret_task == NULL)
-        return -EINVAL;
-    return spawn(scope, ret_task, config, fn, arg, deadline, __builtin_return_address(0));
+        return pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
+    return spawn(__func__, scope, ret_task, config, fn, arg, deadline, __builtin_return_address(0));
 }

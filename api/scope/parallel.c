@@ -47,9 +47,9 @@ int pirn_parallel_for(size_t begin, size_t end, int (*fn)(size_t i, void *arg), 
     struct pirn_task *t = pirn_current_task();
     pirn_scope *scope;
     if (fn == NULL || begin > end)
-        return -EINVAL;
+        return pirn_misuse(__func__, -EINVAL, fn == NULL ? MISUSE_NULL : "begin > end");
     if (t == NULL)
-        return pirn_misuse("pirn_parallel_for", -EPERM);
+        return pirn_misuse(__func__, -EPERM, MISUSE_NO_COROUTINE);
     size_t count = end - begin, workers = t->rt->worker_count;
     size_t grain = count / (workers * CHUNKS_PER_WORKER);
     struct loop loop = {.end = end, .fn = fn, .arg = arg};

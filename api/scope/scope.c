@@ -23,9 +23,9 @@ int pirn_scope_open(pirn_scope **ret_scope, int limit)
 {
     struct pirn_task *t = pirn_current_task();
     if (ret_scope == NULL || limit < 0)
-        return -EINVAL;
+        return pirn_misuse(__func__, -EINVAL, ret_scope == NULL ? MISUSE_NULL : "limit < 0");
     if (t == NULL)
-        return pirn_misuse("pirn_scope_open", -EPERM);
+        return pirn_misuse(__func__, -EPERM, MISUSE_NO_COROUTINE);
     pirn_scope *s = mem_alloc(&t->rt->mem, sizeof(*s));
     if (s == NULL)
         return -ENOMEM;
@@ -42,11 +42,11 @@ int pirn_scope_open(pirn_scope **ret_scope, int limit)
     return 0;
 }
 
-/* Nobody runs: nobody ever will. */
+/* Nobody is in it: nobody ever will be. */
 static bool end_if_idle(pirn_scope *s)
 {
     lock_take(&s->lock);
-    s->over = s->running == 0;
+    s->over = scope_is_empty(s);
     lock_drop(&s->lock);
     return s->over;
 }
@@ -58,7 +58,7 @@ static int wait_children(pirn_scope *s, pirn_time deadline)
     int rc = pirn_wait_enter(&w);
     while (rc == 0) {
         lock_take(&s->lock);
-        s->over = s->running == 0;
+        s->over = scope_is_empty(s);
         if (!s->over)
             pirn_wait_link(&w, &s->closer);
         lock_drop(&s->lock);
@@ -108,14 +108,14 @@ static int end(pirn_scope *s, pirn_time deadline, const char *call)
 {
     struct pirn_task *t = pirn_current_task();
     if (t != NULL && t->owner == &s->owner)
-        return pirn_misuse(call, -EDEADLK);
+        return pirn_misuse(call, -EDEADLK, "a child waits for its own scope");
     if (t == NULL || t != s->bound.task)
-        return pirn_misuse(call, -EPERM);
+        return pirn_misuse(call, -EPERM, "only who opened the scope waits for it and closes it");
     if (s->over)
         return -EALREADY;
     int why = pirn_bound_leave(&s->bound);
     if (why != 0)
-        return pirn_misuse(call, why);
+        return pirn_misuse(call, why, "a scope or timeout that was opened inside it is still open");
     why = wait_children(s, deadline);
     if (why != 0)
         wait_cancelled(s, t,
@@ -127,18 +127,18 @@ static int end(pirn_scope *s, pirn_time deadline, const char *call)
 int pirn_scope_wait(pirn_scope *scope, pirn_time deadline)
 {
     if (scope == NULL)
-        return -EINVAL;
-    int rc = end(scope, deadline, "pirn_scope_wait");
+        return pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
+    int rc = end(scope, deadline, __func__);
     if (rc == -EALREADY)
-        return pirn_misuse("pirn_scope_wait", -EINVAL);
+        return pirn_misuse(__func__, -EINVAL, "the scope is over, and can only be closed");
     return rc == 0 ? scope->result : rc;
 }
 
 int pirn_scope_close(pirn_scope *scope, pirn_time deadline)
 {
     if (scope == NULL)
-        return -EINVAL;
-    int rc = end(scope, deadline, "pirn_scope_close");
+        return pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
+    int rc = end(scope, deadline, __func__);
     if (rc != 0 && rc != -EALREADY)
         return rc;
     rc = scope->result;

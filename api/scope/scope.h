@@ -21,8 +21,9 @@
  * makes the body's calls fail once the scope is cancelled, and leaves no trace in the task's count of
  * requests. The wait is outside of it, so what cancels a wait comes from outside the scope.
  *
- * The opener sets `over` under the lock in which it finds that nobody is running; from then on nobody
- * gets in. The last to leave has dropped the lock by then and does not touch the scope again.
+ * The opener sets `over` under the lock in which it finds that nobody is running, nor in the line for a place
+ * (a task that is no child may stand there, and have to look at the scope once more when it is woken); from
+ * then on nobody gets in. The last to leave has dropped the lock by then and does not touch the scope again.
  *
  * Rejected
  *   a bound in every child (so that a cancelled scope were level for them, too)   every spawn would
@@ -52,6 +53,7 @@ struct pirn_scope {
     struct lock lock;
     unsigned limit;
     unsigned running; /* children; who has a place for one, awake or not; who cancels */
+    unsigned inside;  /* in the line for a place, or woken from it and not out of this scope yet */
     struct pirn_task *children, *told, *failed, *last_failed;
     unsigned failures;  /* the body's among them */
     unsigned body_at;   /* failures before the body's */
@@ -65,6 +67,12 @@ struct pirn_scope {
     struct bound bound;
     int result; /* of the wait that is over */
 };
+
+/* Under the lock. */
+static inline bool scope_is_empty(const pirn_scope *s)
+{
+    return s->running == 0 && s->inside == 0;
+}
 
 /* children.c: a task's owner. */
 void pirn_scope_adopt(struct pirn_task *t);

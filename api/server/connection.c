@@ -67,7 +67,7 @@ static int run(void *arg)
         pirn_stream_abort(c->stream); /* nobody waits for the peer any more */
     if (status == -ETIMEDOUT && stream_idled(c->stream))
         status = 0;
-    int rc = pirn_stream_close(c->stream, pirn_after_ns(c->server->config.linger.ns));
+    int rc = pirn_stream_close(c->stream, pirn_after(c->server->config.linger));
     return status != 0        ? status
            : rc == -ECANCELED ? rc
                               : 0; /* a peer that has gone is no failure */

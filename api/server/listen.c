@@ -11,12 +11,13 @@
 
 #include "api/server/server.h"
 #include "io/sys.h"
+#include "runtime/debug.h"
 
-static int check(pirn_server *server)
+static int check(const char *call, const pirn_server *server)
 {
     if (server == NULL)
-        return -EINVAL;
-    return pirn_current() != NULL ? 0 : -EPERM;
+        return pirn_misuse(call, -EINVAL, MISUSE_NULL);
+    return pirn_current() != NULL ? 0 : pirn_misuse(call, -EPERM, MISUSE_NO_COROUTINE);
 }
 
 static int add(pirn_server *server, const int *fds, size_t n)
@@ -26,13 +27,14 @@ static int add(pirn_server *server, const int *fds, size_t n)
 
 int pirn_server_add(pirn_server *server, int fd)
 {
-    int listens = 0, rc = check(server);
+    int listens = 0, rc = check(__func__, server);
     socklen_t len = sizeof(listens);
     if (rc == 0)
         rc = sys_getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len);
     if (rc != 0)
         return rc;
-    return listens != 0 ? add(server, &fd, 1) : -EINVAL;
+    return listens != 0 ? add(server, &fd, 1)
+                        : pirn_misuse(__func__, -EINVAL, "the socket does not listen");
 }
 
 struct removal {
@@ -61,7 +63,7 @@ int pirn_server_listen_unix(pirn_server *server, const char *path, const pirn_li
                             pirn_time deadline)
 {
     struct socket_file file;
-    int rc = check(server);
+    int rc = check(__func__, server);
     int fd = rc == 0 ? pirn_net_listen_unix(path, config, &file, deadline) : rc;
     if (fd < 0)
         return fd;
@@ -178,11 +180,11 @@ static int listen_by_name(pirn_server *server, const char *host, const char *ser
 int pirn_server_listen(pirn_server *server, const char *host, const char *service,
                        const pirn_listen_config *config, pirn_time deadline)
 {
-    int rc = check(server);
+    int rc = check(__func__, server);
     if (rc != 0)
         return rc;
     if (config != NULL && config->size != sizeof(*config))
-        return -EINVAL;
+        return pirn_misuse(__func__, -EINVAL, misuse_of_config(config->size, sizeof(*config), ""));
     if (host != NULL)
         return listen_by_name(server, host, service, config, deadline);
     int fd = pirn_listen(NULL, service, config, deadline);
@@ -199,7 +201,7 @@ int pirn_server_listen(pirn_server *server, const char *host, const char *servic
 int pirn_server_address(pirn_server *server, size_t i, pirn_address *ret_address)
 {
     if (server == NULL || ret_address == NULL)
-        return -EINVAL;
+        return pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
     lock_take(&server->lock);
     struct listener *l = server->listeners;
     while (l != NULL && (!l->open || i-- > 0))

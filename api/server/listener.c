@@ -186,12 +186,15 @@ static int make(struct listener **ret_listener, pirn_task **ret_task, pirn_serve
     struct listener *l = calloc(1, sizeof(*l));
     if (l != NULL && path != NULL)
         l->path = strdup(path);
-    if (l == NULL || (path != NULL && l->path == NULL)) {
+    int rc = l == NULL || (path != NULL && l->path == NULL) ? -ENOMEM
+                                                            : pirn_local_address(fd, &l->address);
+    if (rc != 0) {
+        if (l != NULL)
+            free(l->path);
         free(l);
-        return -ENOMEM;
+        return rc;
     }
     l->file = file;
-    pirn_local_address(fd, &l->address);
     atomic_init(&l->holds, 2);
     l->open = true;
     l->server = server;
@@ -200,7 +203,7 @@ static int make(struct listener **ret_listener, pirn_task **ret_task, pirn_serve
     lock_take(&server->lock);
     server->accepting++;
     lock_drop(&server->lock);
-    int rc = make_task(l, ret_task);
+    rc = make_task(l, ret_task);
     if (rc != 0)
         drop(l);
     else

@@ -10,7 +10,9 @@
 #include <stdlib.h>
 
 #include "api/stream/stream.h"
+#include "runtime/debug.h"
 #include "runtime/runtime.h"
+#include "runtime/task.h"
 #include "runtime/wait.h"
 
 enum {
@@ -18,9 +20,9 @@ enum {
     GRACE_S = 5
 };
 
-static pirn_time or_seconds(pirn_time span, int64_t s)
+static pirn_span or_seconds(pirn_span span, int64_t s)
 {
-    return span.ns != 0 ? span : (pirn_time){s * 1000000000};
+    return span.ns != 0 ? span : (pirn_span){s * 1000000000};
 }
 
 int pirn_server_new(pirn_server **ret_server, pirn_server_fn fn, void *user,
@@ -30,13 +32,17 @@ int pirn_server_new(pirn_server **ret_server, pirn_server_fn fn, void *user,
     static const pirn_stream_config plain_stream = PIRN_STREAM_CONFIG_INIT;
     if (config == NULL)
         config = &plain;
-    if (ret_server == NULL || fn == NULL || config->size != sizeof(*config) || config->limit < 0 ||
-        config->linger.ns < 0 || config->grace.ns < 0 || config->idle.ns < 0 ||
-        config->stack_size > PIRN_STACK_SIZE_MAX ||
+    if (ret_server == NULL || fn == NULL)
+        return pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
+    if (config->size != sizeof(*config) || config->limit < 0 || config->linger.ns < 0 ||
+        config->grace.ns < 0 || config->idle.ns < 0 || config->stack_size > PIRN_STACK_SIZE_MAX ||
         (config->stream != NULL && pirn_stream_check(config->stream, 0) != 0))
-        return -EINVAL;
+        return pirn_misuse(
+            __func__, -EINVAL,
+            misuse_of_config(config->size, sizeof(*config),
+                             "the config, or its stream's, has what is out of range"));
     if (pirn_runtime_current() == NULL)
-        return -EPERM;
+        return pirn_misuse(__func__, -EPERM, MISUSE_NO_COROUTINE);
     pirn_server *server = calloc(1, sizeof(*server));
     if (server == NULL)
         return -ENOMEM;
@@ -141,23 +147,28 @@ static void wait_unheard(pirn_server *server)
         pirn_shield_leave();
 }
 
-int pirn_server_close(pirn_server *server)
+static int close_server(const char *call, pirn_server *server)
 {
     if (server == NULL)
-        return -EINVAL;
+        return pirn_misuse(call, -EINVAL, MISUSE_NULL);
     if (pirn_current() == NULL)
-        return -EPERM;
+        return pirn_misuse(call, -EPERM, MISUSE_NO_COROUTINE);
     pirn_server_shut(server);
     wait_unheard(server);
     return 0;
 }
 
+int pirn_server_close(pirn_server *server)
+{
+    return close_server(__func__, server);
+}
+
 int pirn_server_serve(pirn_server *server)
 {
     if (server == NULL)
-        return -EINVAL;
+        return pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
     if (pirn_current() == NULL)
-        return -EPERM;
+        return pirn_misuse(__func__, -EPERM, MISUSE_NO_COROUTINE);
     lock_take(&server->lock);
     bool closed = server->closed;
     int failure = server->failure;
@@ -172,30 +183,43 @@ int pirn_server_serve(pirn_server *server)
 
 int pirn_server_wait_closed(pirn_server *server, pirn_time deadline)
 {
-    return server != NULL ? pirn_event_wait(&server->quiet, deadline) : -EINVAL;
+    return server != NULL ? pirn_event_wait(&server->quiet, deadline)
+                          : pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
+}
+
+/* The wait that has just ended with -ECANCELED was ended by a request, not by a bound alone, which goes on. */
+static bool was_asked(struct pirn_task *t)
+{
+    return !pirn_task_relevel(t) || (cell_load(&t->cell) & CELL_ASKED) != 0;
 }
 
 int pirn_server_stop(pirn_server *server, pirn_time deadline)
 {
-    int rc = pirn_server_close(server);
+    int rc = close_server(__func__, server);
     if (rc == 0)
         rc = pirn_event_wait(&server->quiet, deadline);
     if (rc != -ETIMEDOUT && rc != -ECANCELED)
         return rc;
+    struct pirn_task *me = pirn_current_task();
+    bool asked = rc == -ECANCELED && was_asked(me);
     pirn_connections_cancel(server, "the server is stopped");
     bool shielded = pirn_shield_enter() == 0;
-    int late = pirn_event_wait(&server->quiet, pirn_after_ns(server->config.grace.ns));
+    int late = pirn_event_wait(&server->quiet, pirn_after(server->config.grace));
     if (shielded)
         pirn_shield_leave();
     if (late != 0)
         pirn_connections_name(server); /* unless somebody else who stops it has just done so */
-    return late == 0 || pirn_server_connections(server) == 0 ? rc : -EBUSY;
+    if (late == 0 || pirn_server_connections(server) == 0)
+        return rc;
+    if (asked)
+        pirn_task_keep_request(me); /* it is not what we report */
+    return -EBUSY;
 }
 
 int pirn_server_connections(pirn_server *server)
 {
     if (server == NULL)
-        return -EINVAL;
+        return pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
     lock_take(&server->lock);
     int n = server->live;
     lock_drop(&server->lock);

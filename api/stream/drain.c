@@ -79,22 +79,22 @@ static int wait_closed(pirn_stream *s, struct wait *w, pirn_time deadline)
 }
 
 /* 0 with *w entered and a reference, or an error. */
-static int begin(pirn_stream *s, struct wait *w, const char *what)
+static int begin(const char *call, pirn_stream *s, struct wait *w)
 {
     if (s == NULL)
-        return -EINVAL;
+        return pirn_misuse(call, -EINVAL, MISUSE_NULL);
     if (pirn_current_task() == NULL)
-        return pirn_misuse(what, -EPERM);
+        return pirn_misuse(call, -EPERM, MISUSE_NO_COROUTINE);
     int rc = pirn_wait_enter(w);
     if (rc == 0)
         stream_ref(s);
     return rc;
 }
 
-static int drain(pirn_stream *s, bool all, const char *what, pirn_time deadline)
+static int drain(const char *call, pirn_stream *s, bool all, pirn_time deadline)
 {
     struct wait w;
-    int rc = begin(s, &w, what);
+    int rc = begin(call, s, &w);
     if (rc != 0)
         return rc;
     rc = pirn_stream_is_closing(s) ? -EBADF : wait_sent(s, &w, all, deadline);
@@ -104,12 +104,12 @@ static int drain(pirn_stream *s, bool all, const char *what, pirn_time deadline)
 
 int pirn_stream_drain(pirn_stream *stream, pirn_time deadline)
 {
-    return drain(stream, false, "pirn_stream_drain", deadline);
+    return drain(__func__, stream, false, deadline);
 }
 
 int pirn_stream_flush(pirn_stream *stream, pirn_time deadline)
 {
-    return drain(stream, true, "pirn_stream_flush", deadline);
+    return drain(__func__, stream, true, deadline);
 }
 
 static int end_stream(pirn_stream *s, struct wait *w, pirn_time deadline)
@@ -134,7 +134,7 @@ static int end_stream(pirn_stream *s, struct wait *w, pirn_time deadline)
 int pirn_stream_end(pirn_stream *stream, pirn_time deadline)
 {
     struct wait w;
-    int rc = begin(stream, &w, "pirn_stream_end");
+    int rc = begin(__func__, stream, &w);
     if (rc != 0)
         return rc;
     rc = pirn_stream_is_closing(stream) ? -EBADF : end_stream(stream, &w, deadline);
@@ -206,9 +206,9 @@ int pirn_stream_close(pirn_stream *stream, pirn_time deadline)
 {
     struct wait w;
     if (stream == NULL)
-        return -EINVAL;
+        return pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
     if (pirn_current_task() == NULL)
-        return pirn_misuse("pirn_stream_close", -EPERM);
+        return pirn_misuse(__func__, -EPERM, MISUSE_NO_COROUTINE);
     int rc = pirn_wait_enter(&w);
     stream_ref(stream);
     if (begin_close(stream)) {
@@ -227,9 +227,9 @@ int pirn_stream_close(pirn_stream *stream, pirn_time deadline)
 int pirn_stream_abort(pirn_stream *stream)
 {
     if (stream == NULL)
-        return -EINVAL;
+        return pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
     if (pirn_current_task() == NULL)
-        return pirn_misuse("pirn_stream_abort", -EPERM);
+        return pirn_misuse(__func__, -EPERM, MISUSE_NO_COROUTINE);
     stream_ref(stream);
     begin_close(stream);
     int rc = finish_close(stream);

@@ -43,10 +43,10 @@ enum {
     BLOCK = CHUNK / 2 /* the rest of an exact one, past one that is not empty */
 };
 
-int pirn_reader_begin(pirn_stream *s, bool waits)
+int pirn_reader_begin(const char *call, pirn_stream *s, bool waits)
 {
     if (s == NULL)
-        return -EINVAL;
+        return pirn_misuse(call, -EINVAL, MISUSE_NULL);
     if (waits) {
         struct wait w;
         int rc = pirn_wait_enter(&w);
@@ -54,13 +54,13 @@ int pirn_reader_begin(pirn_stream *s, bool waits)
             return rc;
     }
     if (pirn_current_task() == NULL)
-        return pirn_misuse("a stream's read", -EPERM);
+        return pirn_misuse(call, -EPERM, MISUSE_NO_COROUTINE);
     uint32_t state = atomic_load_explicit(&s->state, memory_order_relaxed);
     do {
         if ((state & STREAM_CLOSING) != 0)
             return -EBADF;
         if ((state & STREAM_READING) != 0)
-            return -EBUSY;
+            return pirn_misuse(call, -EBUSY, "another coroutine reads from it: one may at a time");
         /* acquire: pairs with the release in pirn_stream_unref, of the reader before us */
     } while (!atomic_compare_exchange_weak_explicit(&s->state, &state,
                                                     (state + STREAM_REF) | STREAM_READING,
@@ -233,8 +233,8 @@ static ssize_t read_some(pirn_stream *s, void *buf, size_t n, pirn_time deadline
 ssize_t pirn_stream_read(pirn_stream *stream, void *buf, size_t n, pirn_time deadline)
 {
     if (n > SSIZE_MAX || (buf == NULL && n != 0))
-        return -EINVAL;
-    ssize_t rc = pirn_reader_begin(stream, true);
+        return pirn_misuse(__func__, -EINVAL, buf == NULL ? MISUSE_NULL : "n is out of range");
+    ssize_t rc = pirn_reader_begin(__func__, stream, true);
     if (rc != 0)
         return rc;
     rc = read_some(stream, buf, n, deadline);
@@ -290,8 +290,8 @@ ssize_t pirn_stream_read_exactly(pirn_stream *stream, void *buf, size_t n, size_
 {
     size_t unwanted;
     if (n > SSIZE_MAX || (buf == NULL && n != 0))
-        return -EINVAL;
-    ssize_t rc = pirn_reader_begin(stream, true);
+        return pirn_misuse(__func__, -EINVAL, buf == NULL ? MISUSE_NULL : "n is out of range");
+    ssize_t rc = pirn_reader_begin(__func__, stream, true);
     if (rc != 0)
         return rc;
     rc = read_exactly(stream, buf, n, ret_got != NULL ? ret_got : &unwanted, deadline);
@@ -316,8 +316,9 @@ ssize_t pirn_stream_peek(pirn_stream *stream, const char **ret_data, size_t leas
                          pirn_time deadline)
 {
     if (ret_data == NULL || least > SSIZE_MAX)
-        return -EINVAL;
-    ssize_t rc = pirn_reader_begin(stream, true);
+        return pirn_misuse(__func__, -EINVAL,
+                           ret_data == NULL ? MISUSE_NULL : "least is out of range");
+    ssize_t rc = pirn_reader_begin(__func__, stream, true);
     if (rc != 0)
         return rc;
     rc = peek(stream, ret_data, least, deadline);
@@ -327,7 +328,7 @@ ssize_t pirn_stream_peek(pirn_stream *stream, const char **ret_data, size_t leas
 
 int pirn_stream_consume(pirn_stream *stream, size_t n)
 {
-    int rc = pirn_reader_begin(stream, false);
+    int rc = pirn_reader_begin(__func__, stream, false);
     if (rc != 0)
         return rc;
     if (n <= stream_buffered(stream))
@@ -335,5 +336,5 @@ int pirn_stream_consume(pirn_stream *stream, size_t n)
     else
         rc = -EINVAL;
     pirn_reader_end(stream);
-    return rc;
+    return rc == 0 ? 0 : pirn_misuse(__func__, rc, "more is consumed than is buffered");
 }

@@ -10,6 +10,7 @@
 
 #include "api/stream/delimiter.h"
 #include "api/stream/stream.h"
+#include "runtime/debug.h"
 
 /* The length of the record that comes next, with its separator; 0: the end comes before that. */
 static ssize_t find(pirn_stream *s, const void *sep, size_t sep_len, pirn_time deadline)
@@ -77,8 +78,8 @@ static ssize_t read_line(pirn_stream *s, const char **ret_line, pirn_time deadli
 ssize_t pirn_stream_read_line(pirn_stream *stream, const char **ret_line, pirn_time deadline)
 {
     if (ret_line == NULL)
-        return -EINVAL;
-    ssize_t rc = pirn_reader_begin(stream, true);
+        return pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
+    ssize_t rc = pirn_reader_begin(__func__, stream, true);
     if (rc != 0)
         return rc;
     rc = read_line(stream, ret_line, deadline);
@@ -90,8 +91,8 @@ ssize_t pirn_stream_read_until(pirn_stream *stream, const char **ret_data, const
                                size_t sep_len, pirn_time deadline)
 {
     if (ret_data == NULL || sep == NULL || sep_len == 0)
-        return -EINVAL;
-    ssize_t rc = pirn_reader_begin(stream, true);
+        return pirn_misuse(__func__, -EINVAL, "an argument is NULL, or the separator empty");
+    ssize_t rc = pirn_reader_begin(__func__, stream, true);
     if (rc != 0)
         return rc;
     rc = find(stream, sep, sep_len, deadline);
@@ -136,8 +137,8 @@ static ssize_t read_all(pirn_stream *s, char **ret_data, size_t max, pirn_time d
 ssize_t pirn_stream_read_all(pirn_stream *stream, char **ret_data, size_t max, pirn_time deadline)
 {
     if (ret_data == NULL)
-        return -EINVAL;
-    ssize_t rc = pirn_reader_begin(stream, true);
+        return pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
+    ssize_t rc = pirn_reader_begin(__func__, stream, true);
     if (rc != 0)
         return rc;
     rc = read_all(stream, ret_data, max, deadline);

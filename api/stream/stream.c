@@ -7,6 +7,11 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "runtime/debug.h"
+
+#define BAD_CONFIG "the config has an unknown flag, low beyond high, or idle < 0"
+#define BAD_OPS "the transport has no read, write or close, or the config has flags"
+
 enum {
     LIMIT = 64 * 1024,
     HIGH = 64 * 1024
@@ -25,12 +30,14 @@ int pirn_stream_check(const pirn_stream_config *config, unsigned flags)
                : -EINVAL;
 }
 
-static int make(pirn_stream **ret_stream, const pirn_stream_config *config)
+static int make(const char *call, pirn_stream **ret_stream, const pirn_stream_config *config)
 {
     static const pirn_stream_config plain = PIRN_STREAM_CONFIG_INIT;
     const pirn_stream_config *c = config != NULL ? config : &plain;
     if (ret_stream == NULL || pirn_stream_check(c, PIRN_STREAM_KEEP_FD) != 0)
-        return -EINVAL;
+        return pirn_misuse(call, -EINVAL,
+                           ret_stream == NULL ? MISUSE_NULL
+                                              : misuse_of_config(c->size, sizeof(*c), BAD_CONFIG));
     size_t high = high_of(c);
     pirn_stream *s = calloc(1, sizeof(*s));
     if (s == NULL)
@@ -48,7 +55,7 @@ static int make(pirn_stream **ret_stream, const pirn_stream_config *config)
 int pirn_stream_new(pirn_stream **ret_stream, int fd, const pirn_stream_config *config)
 {
     pirn_stream *s;
-    int rc = ret_stream != NULL ? make(&s, config) : -EINVAL;
+    int rc = make(__func__, ret_stream != NULL ? &s : NULL, config);
     if (rc != 0)
         return rc;
     bool keep = config != NULL && (config->flags & PIRN_STREAM_KEEP_FD) != 0;
@@ -68,8 +75,10 @@ int pirn_stream_over(pirn_stream **ret_stream, const pirn_transport *ops, void *
 {
     if (ops == NULL || ops->size != sizeof(*ops) || ops->read == NULL || ops->write == NULL ||
         ops->close == NULL || (config != NULL && config->flags != 0))
-        return -EINVAL;
-    int rc = make(ret_stream, config);
+        return pirn_misuse(__func__, -EINVAL,
+                           ops == NULL ? MISUSE_NULL
+                                       : misuse_of_config(ops->size, sizeof(*ops), BAD_OPS));
+    int rc = make(__func__, ret_stream, config);
     if (rc != 0)
         return rc;
     (*ret_stream)->ops = ops;
@@ -117,7 +126,7 @@ bool pirn_stream_may_retry(ssize_t error)
 int pirn_stream_fd(const pirn_stream *stream)
 {
     if (stream == NULL)
-        return -EINVAL;
+        return pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
     return stream->ops->fd != NULL ? stream->ops->fd(stream->self) : -EBADF;
 }
 

@@ -100,7 +100,7 @@ int pirn_descriptor_init(struct descriptor *d, int fd, bool keep);
 
 /* reader.c. Begin: 0 and the right to read with a reference, or an error; waits: as a call that may
  * suspend. Fill: more bytes into the buffer: how many; 0: the end; or an error. */
-int pirn_reader_begin(pirn_stream *s, bool waits);
+int pirn_reader_begin(const char *call, pirn_stream *s, bool waits);
 ssize_t pirn_reader_fill(pirn_stream *s, pirn_time deadline);
 /* Room for so many bytes more behind those in the buffer: 0 or -ENOMEM. */
 int pirn_reader_room(pirn_stream *s, size_t want);

@@ -319,26 +319,32 @@ static ssize_t write_all(pirn_stream *s, const struct iovec *iov, int count, siz
     return done != 0 ? (ssize_t)done : rc;
 }
 
-ssize_t pirn_stream_writev(pirn_stream *stream, const struct iovec *iov, int count)
+static inline ssize_t write_from(const char *call, pirn_stream *stream, const struct iovec *iov,
+                                 int count)
 {
     size_t n = 0;
     if (stream == NULL || count < 0 || (iov == NULL && count != 0))
-        return -EINVAL;
+        return pirn_misuse(call, -EINVAL, count < 0 ? "count < 0" : MISUSE_NULL);
     for (int i = 0; i < count; i++) {
         if (iov[i].iov_len > SSIZE_MAX - n || (iov[i].iov_base == NULL && iov[i].iov_len != 0))
-            return -EINVAL;
+            return pirn_misuse(call, -EINVAL, "a buffer is NULL, or too large");
         n += iov[i].iov_len;
     }
     if (pirn_current_task() == NULL)
-        return pirn_misuse("pirn_stream_write", -EPERM);
+        return pirn_misuse(call, -EPERM, MISUSE_NO_COROUTINE);
     stream_ref(stream);
     ssize_t rc = write_all(stream, iov, count, n);
     pirn_stream_unref(stream, 0);
     return rc;
 }
 
+ssize_t pirn_stream_writev(pirn_stream *stream, const struct iovec *iov, int count)
+{
+    return write_from(__func__, stream, iov, count);
+}
+
 ssize_t pirn_stream_write(pirn_stream *stream, const void *buf, size_t n)
 {
     struct iovec iov = {(void *)(uintptr_t)buf, n};
-    return pirn_stream_writev(stream, &iov, 1);
+    return write_from(__func__, stream, &iov, 1);
 }

@@ -11,6 +11,8 @@
 
 #include <limits.h>
 
+#include "runtime/debug.h"
+
 enum {
     BROKEN = SYNC_FIRST
 };
@@ -40,7 +42,7 @@ int pirn_barrier_init(pirn_barrier *barrier, int parties)
 {
     struct barrier *b = barrier_of(barrier);
     if (b == NULL || parties < 1)
-        return -EINVAL;
+        return pirn_misuse(__func__, -EINVAL, b == NULL ? MISUSE_NULL : "parties < 1");
     *b = (struct barrier){.parties = parties};
     return 0;
 }
@@ -90,6 +92,12 @@ static int wait_for_others(struct barrier *b, struct wait *w, struct party *me, 
     return decided ? me->result : rc;
 }
 
+static int refuse(const char *call, const struct barrier *b)
+{
+    return pirn_misuse(call, -EINVAL,
+                       b == NULL ? MISUSE_NULL : "pirn_barrier_init has not been called on it");
+}
+
 int pirn_barrier_wait(pirn_barrier *barrier, pirn_time deadline)
 {
     struct barrier *b = barrier_of(barrier);
@@ -97,7 +105,7 @@ int pirn_barrier_wait(pirn_barrier *barrier, pirn_time deadline)
     struct wakeups wakeups;
     struct wait w;
     if (b == NULL || b->parties < 1)
-        return -EINVAL;
+        return refuse(__func__, b);
     int rc = pirn_wait_enter(&w), last = b->parties - 1;
     uint64_t others = (uint64_t)last << SYNC_SHIFT;
     if (rc != 0)
@@ -122,11 +130,11 @@ int pirn_barrier_wait(pirn_barrier *barrier, pirn_time deadline)
     return last;
 }
 
-static int disturb(struct barrier *b, uint64_t state)
+static int disturb(const char *call, struct barrier *b, uint64_t state)
 {
     struct wakeups wakeups;
     if (b == NULL || b->parties < 1)
-        return -EINVAL;
+        return refuse(call, b);
     wakeups_init(&wakeups);
     sync_take(&b->s);
     end_round(b, -EPIPE, &wakeups);
@@ -137,12 +145,12 @@ static int disturb(struct barrier *b, uint64_t state)
 
 int pirn_barrier_abort(pirn_barrier *barrier)
 {
-    return disturb(barrier_of(barrier), BROKEN);
+    return disturb(__func__, barrier_of(barrier), BROKEN);
 }
 
 int pirn_barrier_reset(pirn_barrier *barrier)
 {
-    return disturb(barrier_of(barrier), 0);
+    return disturb(__func__, barrier_of(barrier), 0);
 }
 
 int pirn_barrier_parties(const pirn_barrier *barrier)

@@ -18,6 +18,9 @@
 
 #include "runtime/debug.h"
 
+#define NO_MUTEX "it has no mutex: begin with PIRN_CONDITION_INIT or pirn_condition_init"
+#define NOT_HELD "the caller does not hold the condition's mutex"
+
 struct condition {
     struct sync s;     /* without a state */
     pirn_mutex *mutex; /* constant */
@@ -39,7 +42,7 @@ static struct condition *condition_of(pirn_condition *condition)
 int pirn_condition_init(pirn_condition *condition, pirn_mutex *mutex)
 {
     if (condition == NULL || mutex == NULL)
-        return -EINVAL;
+        return pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
     *condition = (pirn_condition)PIRN_CONDITION_INIT(mutex);
     return 0;
 }
@@ -71,25 +74,25 @@ static int wait_as_owner(struct condition *c, struct wait *w, int64_t deadline)
 }
 
 /* 0 if the caller may wait. */
-static int enter(struct condition *c, struct wait *w)
+static int enter(const char *call, struct condition *c, struct wait *w)
 {
     if (c == NULL || c->mutex == NULL)
-        return -EINVAL;
+        return pirn_misuse(call, -EINVAL, c == NULL ? MISUSE_NULL : NO_MUTEX);
     int rc = pirn_wait_enter(w);
     if (rc != 0)
         return rc;
     if ((cell_load(w->cell) & CELL_DEPTH) == CELL_DEPTH)
-        return -EINVAL; /* no room for the shield that having the mutex again needs */
+        return pirn_misuse(call, -EINVAL, "255 shields: none is left for having the mutex again");
     return mutex_is_held_by(mutex_of(c->mutex), (uintptr_t)w->cell)
                ? 0
-               : pirn_misuse("pirn_condition_wait", -EPERM);
+               : pirn_misuse(call, -EPERM, NOT_HELD);
 }
 
 int pirn_condition_wait(pirn_condition *condition, pirn_time deadline)
 {
     struct condition *c = condition_of(condition);
     struct wait w;
-    int rc = enter(c, &w);
+    int rc = enter(__func__, c, &w);
     return rc != 0 ? rc : wait_as_owner(c, &w, deadline.ns);
 }
 
@@ -99,29 +102,28 @@ int pirn_condition_wait_for(pirn_condition *condition, int (*pred)(void *arg), v
     struct condition *c = condition_of(condition);
     struct wait w;
     if (pred == NULL)
-        return -EINVAL;
-    int rc = enter(c, &w), holds = 0;
+        return pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
+    int rc = enter(__func__, c, &w), holds = 0;
     while (rc == 0 || rc == -ETIMEDOUT) {
         holds = pred(arg);
         if (holds != 0 || rc != 0)
             break;
-        rc = enter(c, &w); /* pred may have waited for something else */
+        rc = enter(__func__, c, &w); /* pred may have waited for something else */
         if (rc == 0)
             rc = wait_as_owner(c, &w, deadline.ns);
     }
     return holds < 0 ? holds : holds > 0 ? 0 : rc;
 }
 
-int pirn_condition_notify(pirn_condition *condition, int n)
+static int notify(const char *call, struct condition *c, int n)
 {
-    struct condition *c = condition_of(condition);
     struct waiter *waiter;
     if (c == NULL || c->mutex == NULL || n < 0)
-        return -EINVAL;
+        return pirn_misuse(call, -EINVAL, c == NULL ? MISUSE_NULL : n < 0 ? "n < 0" : NO_MUTEX);
     struct mutex *m = mutex_of(c->mutex);
     uint64_t me = pirn_sync_self();
     if (!mutex_is_held_by(m, me))
-        return pirn_misuse("pirn_condition_notify", -EPERM);
+        return pirn_misuse(call, -EPERM, NOT_HELD);
     sync_take(&c->s);
     if (n > 0 && c->s.waiters != NULL) {
         sync_take(&m->s);
@@ -139,7 +141,12 @@ int pirn_condition_notify(pirn_condition *condition, int n)
     return 0;
 }
 
+int pirn_condition_notify(pirn_condition *condition, int n)
+{
+    return notify(__func__, condition_of(condition), n);
+}
+
 int pirn_condition_notify_all(pirn_condition *condition)
 {
-    return pirn_condition_notify(condition, INT32_MAX);
+    return notify(__func__, condition_of(condition), INT32_MAX);
 }

@@ -8,6 +8,8 @@
  */
 #include "api/sync/sync.h"
 
+#include "runtime/debug.h"
+
 enum {
     SET = SYNC_FIRST
 };
@@ -26,7 +28,7 @@ static struct event *event_of(pirn_event *event)
 int pirn_event_init(pirn_event *event)
 {
     if (event == NULL)
-        return -EINVAL;
+        return pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
     *event = (pirn_event)PIRN_EVENT_INIT;
     return 0;
 }
@@ -36,7 +38,7 @@ int pirn_event_set(pirn_event *event)
     struct event *e = event_of(event);
     struct wakeups wakeups;
     if (e == NULL)
-        return -EINVAL;
+        return pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
     wakeups_init(&wakeups);
     sync_take(&e->s);
     pirn_sync_claim_all(&e->s, &wakeups);
@@ -49,7 +51,7 @@ int pirn_event_clear(pirn_event *event)
 {
     struct event *e = event_of(event);
     if (e == NULL)
-        return -EINVAL;
+        return pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
     sync_take(&e->s);
     sync_drop(&e->s, 0);
     return 0;
@@ -66,7 +68,7 @@ int pirn_event_wait(pirn_event *event, pirn_time deadline)
     struct event *e = event_of(event);
     struct wait w;
     if (e == NULL)
-        return -EINVAL;
+        return pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
     int rc = pirn_wait_enter(&w);
     if (rc != 0 || sync_state(&e->s) == SET)
         return rc;

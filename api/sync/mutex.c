@@ -32,7 +32,7 @@ _Static_assert(_Alignof(struct cell) >= 8, "the low bits of a cell's address are
 int pirn_mutex_init(pirn_mutex *mutex)
 {
     if (mutex == NULL)
-        return -EINVAL;
+        return pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
     *mutex = (pirn_mutex)PIRN_MUTEX_INIT;
     return 0;
 }
@@ -43,7 +43,9 @@ static __attribute__((noinline)) int lock_slowly(struct mutex *m, struct wait *w
     if (owner != 0 && owner != me)
         return pirn_sync_wait(&m->s, owner, w, "mutex", deadline);
     sync_drop(&m->s, me);
-    return owner == 0 ? 0 : pirn_misuse("pirn_mutex_lock", -EDEADLK);
+    return owner == 0
+               ? 0
+               : pirn_misuse("pirn_mutex_lock", -EDEADLK, "the caller has locked it already");
 }
 
 int pirn_mutex_lock(pirn_mutex *mutex, pirn_time deadline)
@@ -52,7 +54,7 @@ int pirn_mutex_lock(pirn_mutex *mutex, pirn_time deadline)
     struct wait w;
     uint64_t free = 0;
     if (m == NULL)
-        return -EINVAL;
+        return pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
     int rc = pirn_wait_enter(&w);
     if (rc != 0)
         return rc;
@@ -68,7 +70,7 @@ int pirn_mutex_try_lock(pirn_mutex *mutex)
     struct mutex *m = mutex_of(mutex);
     uint64_t free = 0;
     if (m == NULL)
-        return -EINVAL;
+        return pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
     /* acquire: as in pirn_mutex_lock */
     if (atomic_compare_exchange_strong_explicit(&m->s.word, &free, pirn_sync_self(),
                                                 memory_order_acquire, memory_order_relaxed))
@@ -90,14 +92,15 @@ int pirn_mutex_unlock(pirn_mutex *mutex)
 {
     struct mutex *m = mutex_of(mutex);
     if (m == NULL)
-        return -EINVAL;
+        return pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
     uint64_t me = pirn_sync_self(), word = me;
     /* release: pairs with the acquire in pirn_mutex_lock */
     if (atomic_compare_exchange_strong_explicit(&m->s.word, &word, 0, memory_order_release,
                                                 memory_order_relaxed))
         return 0;
     if ((word & ~(uint64_t)SYNC_FLAGS) != me)
-        return pirn_misuse("pirn_mutex_unlock", -EPERM);
+        return pirn_misuse(__func__, -EPERM,
+                           word == 0 ? "it is not locked" : "another has locked it");
     pirn_mutex_hand_over(m);
     return 0;
 }

@@ -30,7 +30,7 @@ static struct once *once_of(pirn_once *once)
 int pirn_once_init(pirn_once *once)
 {
     if (once == NULL)
-        return -EINVAL;
+        return pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
     *once = (pirn_once)PIRN_ONCE_INIT;
     return 0;
 }
@@ -63,7 +63,7 @@ int pirn_once_do(pirn_once *once, pirn_fn fn, void *arg, pirn_time deadline)
     struct once *o = once_of(once);
     struct wait w;
     if (o == NULL || fn == NULL)
-        return -EINVAL;
+        return pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
     int rc = pirn_wait_enter(&w);
     if (rc != 0)
         return rc;
@@ -72,7 +72,9 @@ int pirn_once_do(pirn_once *once, pirn_fn fn, void *arg, pirn_time deadline)
     uint64_t me = (uintptr_t)w.cell, state = sync_take(&o->s);
     if (state == me || state == DONE) {
         sync_drop(&o->s, state);
-        return state == me ? pirn_misuse("pirn_once_do", -EDEADLK) : o->status;
+        return state == me
+                   ? pirn_misuse(__func__, -EDEADLK, "the call is made inside its own function")
+                   : o->status;
     }
     if (state == 0)
         sync_drop(&o->s, me);

@@ -48,7 +48,7 @@ static uint64_t without_reader(uint64_t state)
 int pirn_rwlock_init(pirn_rwlock *rwlock)
 {
     if (rwlock == NULL)
-        return -EINVAL;
+        return pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
     *rwlock = (pirn_rwlock)PIRN_RWLOCK_INIT;
     return 0;
 }
@@ -81,6 +81,11 @@ static bool enter(struct rwlock *l, uint64_t *state, bool writes, uint64_t me)
     return true;
 }
 
+static const char *lock_call(bool writes)
+{
+    return writes ? "pirn_rwlock_write_lock" : "pirn_rwlock_read_lock";
+}
+
 static __attribute__((noinline)) int lock_slowly(struct rwlock *l, struct wait *w, bool writes,
                                                  int64_t deadline)
 {
@@ -89,8 +94,8 @@ static __attribute__((noinline)) int lock_slowly(struct rwlock *l, struct wait *
     bool deadlock = state == self;
     if (deadlock || enter(l, &state, writes, self)) {
         sync_drop(&l->s, state);
-        const char *call = writes ? "pirn_rwlock_write_lock" : "pirn_rwlock_read_lock";
-        return deadlock ? pirn_misuse(call, -EDEADLK) : 0;
+        return deadlock ? pirn_misuse(lock_call(writes), -EDEADLK, "the caller has it for writing")
+                        : 0;
     }
     w->waiter = &me.waiter;
     pirn_wait_link(w, &l->s.waiters);
@@ -120,17 +125,17 @@ static int lock(struct rwlock *l, bool writes, int64_t deadline)
 {
     struct wait w;
     if (l == NULL)
-        return -EINVAL;
+        return pirn_misuse(lock_call(writes), -EINVAL, MISUSE_NULL);
     int rc = pirn_wait_enter(&w);
     if (rc != 0 || lock_fast(l, writes, (uintptr_t)w.cell))
         return rc;
     return lock_slowly(l, &w, writes, deadline);
 }
 
-static int try_lock(struct rwlock *l, bool writes)
+static int try_lock(const char *call, struct rwlock *l, bool writes)
 {
     if (l == NULL)
-        return -EINVAL;
+        return pirn_misuse(call, -EINVAL, MISUSE_NULL);
     uint64_t me = pirn_sync_self();
     if (lock_fast(l, writes, me))
         return 0;
@@ -147,7 +152,7 @@ int pirn_rwlock_read_lock(pirn_rwlock *rwlock, pirn_time deadline)
 
 int pirn_rwlock_try_read_lock(pirn_rwlock *rwlock)
 {
-    return try_lock(rwlock_of(rwlock), false);
+    return try_lock(__func__, rwlock_of(rwlock), false);
 }
 
 int pirn_rwlock_write_lock(pirn_rwlock *rwlock, pirn_time deadline)
@@ -157,14 +162,14 @@ int pirn_rwlock_write_lock(pirn_rwlock *rwlock, pirn_time deadline)
 
 int pirn_rwlock_try_write_lock(pirn_rwlock *rwlock)
 {
-    return try_lock(rwlock_of(rwlock), true);
+    return try_lock(__func__, rwlock_of(rwlock), true);
 }
 
 int pirn_rwlock_read_unlock(pirn_rwlock *rwlock)
 {
     struct rwlock *l = rwlock_of(rwlock);
     if (l == NULL)
-        return -EINVAL;
+        return pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
     uint64_t word = sync_load(&l->s);
     while ((word & SYNC_FLAGS) == 0 && (word & READERS) != 0)
         if (sync_swap(&l->s, &word, without_reader(word)))
@@ -172,19 +177,19 @@ int pirn_rwlock_read_unlock(pirn_rwlock *rwlock)
     uint64_t state = sync_take(&l->s);
     bool held = (state & READERS) != 0;
     grant_and_drop(l, held ? without_reader(state) : state);
-    return held ? 0 : pirn_misuse("pirn_rwlock_read_unlock", -EPERM);
+    return held ? 0 : pirn_misuse(__func__, -EPERM, "nobody has it for reading");
 }
 
 int pirn_rwlock_write_unlock(pirn_rwlock *rwlock)
 {
     struct rwlock *l = rwlock_of(rwlock);
     if (l == NULL)
-        return -EINVAL;
+        return pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
     uint64_t me = pirn_sync_self(), word = me;
     if (sync_swap(&l->s, &word, 0))
         return 0;
     if ((word & ~(uint64_t)SYNC_FLAGS) != me)
-        return pirn_misuse("pirn_rwlock_write_unlock", -EPERM);
+        return pirn_misuse(__func__, -EPERM, "the caller does not have it for writing");
     sync_take(&l->s);
     grant_and_drop(l, 0);
     return 0;

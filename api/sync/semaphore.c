@@ -31,7 +31,7 @@ static void init(struct semaphore *sem, int permits, int64_t bound)
 int pirn_semaphore_init(pirn_semaphore *semaphore, int permits)
 {
     if (semaphore == NULL || permits < 0)
-        return -EINVAL;
+        return pirn_misuse(__func__, -EINVAL, semaphore == NULL ? MISUSE_NULL : "permits < 0");
     init(semaphore_of(semaphore), permits, 0);
     return 0;
 }
@@ -39,7 +39,8 @@ int pirn_semaphore_init(pirn_semaphore *semaphore, int permits)
 int pirn_semaphore_init_bounded(pirn_semaphore *semaphore, int permits, int most)
 {
     if (semaphore == NULL || permits < 0 || most < permits)
-        return -EINVAL;
+        return pirn_misuse(__func__, -EINVAL,
+                           semaphore == NULL ? MISUSE_NULL : "permits < 0, or most < permits");
     init(semaphore_of(semaphore), permits, (int64_t)most + 1);
     return 0;
 }
@@ -58,7 +59,7 @@ int pirn_semaphore_acquire(pirn_semaphore *semaphore, pirn_time deadline)
     struct semaphore *sem = semaphore_of(semaphore);
     struct wait w;
     if (sem == NULL)
-        return -EINVAL;
+        return pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
     int rc = pirn_wait_enter(&w);
     if (rc != 0 || take_permit(sem))
         return rc;
@@ -73,13 +74,15 @@ int pirn_semaphore_try_acquire(pirn_semaphore *semaphore)
 {
     struct semaphore *sem = semaphore_of(semaphore);
     if (sem == NULL)
-        return -EINVAL;
+        return pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
     if (take_permit(sem))
         return 0;
     uint64_t free = sync_take(&sem->s); /* somebody may have been busy with the word */
     sync_drop(&sem->s, free != 0 ? free - SYNC_ONE : 0);
     return free != 0 ? 0 : -EAGAIN;
 }
+
+#define TOO_MANY "more permits are given back than there can be"
 
 /* May n permits be given back when `free` are free? */
 static int check(const struct semaphore *sem, uint64_t free, int n)
@@ -103,19 +106,19 @@ static int release_slowly(struct semaphore *sem, int n)
     }
     sync_drop(&sem->s, free);
     pirn_wakeups_run(&wakeups);
-    return rc == 0 ? 0 : pirn_misuse("pirn_semaphore_release", rc);
+    return rc == 0 ? 0 : pirn_misuse("pirn_semaphore_release", rc, TOO_MANY);
 }
 
 int pirn_semaphore_release(pirn_semaphore *semaphore, int n)
 {
     struct semaphore *sem = semaphore_of(semaphore);
     if (sem == NULL || n < 1)
-        return -EINVAL;
+        return pirn_misuse(__func__, -EINVAL, sem == NULL ? MISUSE_NULL : "n < 1");
     uint64_t word = sync_load(&sem->s);
     while ((word & SYNC_FLAGS) == 0) {
         int rc = check(sem, word, n);
         if (rc != 0)
-            return pirn_misuse("pirn_semaphore_release", rc);
+            return pirn_misuse(__func__, rc, TOO_MANY);
         if (sync_swap(&sem->s, &word, word + ((uint64_t)n << SYNC_SHIFT)))
             return 0;
     }

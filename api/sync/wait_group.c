@@ -24,7 +24,7 @@ static struct wait_group *wait_group_of(pirn_wait_group *group)
 int pirn_wait_group_init(pirn_wait_group *group)
 {
     if (group == NULL)
-        return -EINVAL;
+        return pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
     *group = (pirn_wait_group)PIRN_WAIT_GROUP_INIT;
     return 0;
 }
@@ -36,7 +36,14 @@ static int64_t sum(uint64_t word, int n)
     return count < 0 ? -EINVAL : count > INT_MAX ? -EOVERFLOW : count << SYNC_SHIFT;
 }
 
-static int add_slowly(struct wait_group *g, int n)
+static int refuse(const char *call, int rc)
+{
+    return pirn_misuse(call, rc,
+                       rc == -EINVAL ? "more are done than were added"
+                                     : "more are added than can be counted");
+}
+
+static int add_slowly(const char *call, struct wait_group *g, int n)
 {
     struct wakeups wakeups;
     wakeups_init(&wakeups);
@@ -46,30 +53,35 @@ static int add_slowly(struct wait_group *g, int n)
         pirn_sync_claim_all(&g->s, &wakeups);
     sync_drop(&g->s, next < 0 ? state : (uint64_t)next);
     pirn_wakeups_run(&wakeups);
-    return next < 0 ? pirn_misuse("pirn_wait_group_add", (int)next) : 0;
+    return next < 0 ? refuse(call, (int)next) : 0;
 }
 
-int pirn_wait_group_add(pirn_wait_group *group, int n)
+static inline int add(const char *call, pirn_wait_group *group, int n)
 {
     struct wait_group *g = wait_group_of(group);
     if (g == NULL)
-        return -EINVAL;
+        return pirn_misuse(call, -EINVAL, MISUSE_NULL);
     uint64_t word = sync_load(&g->s);
     while ((word & SYNC_BUSY) == 0) {
         int64_t next = sum(word, n);
         if (next < 0)
-            return pirn_misuse("pirn_wait_group_add", (int)next);
+            return refuse(call, (int)next);
         if (next == 0 && (word & SYNC_WAITERS) != 0)
             break;
         if (sync_swap(&g->s, &word, (uint64_t)next | (word & SYNC_WAITERS)))
             return 0;
     }
-    return add_slowly(g, n);
+    return add_slowly(call, g, n);
+}
+
+int pirn_wait_group_add(pirn_wait_group *group, int n)
+{
+    return add(__func__, group, n);
 }
 
 int pirn_wait_group_done(pirn_wait_group *group)
 {
-    return pirn_wait_group_add(group, -1);
+    return add(__func__, group, -1);
 }
 
 int pirn_wait_group_count(const pirn_wait_group *group)
@@ -83,7 +95,7 @@ int pirn_wait_group_wait(pirn_wait_group *group, pirn_time deadline)
     struct wait_group *g = wait_group_of(group);
     struct wait w;
     if (g == NULL)
-        return -EINVAL;
+        return pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
     int rc = pirn_wait_enter(&w);
     if (rc != 0 || sync_state(&g->s) == 0)
         return rc;

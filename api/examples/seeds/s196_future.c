@@ -20,12 +20,10 @@ static int f1(void *arg)
 static int start(void *arg)
 {
     pirn_future *future;
-    pirn_task *setter;
     void *text;
     (void)arg;
     must(pirn_future_new(&future));
-    must(pirn_spawn(&setter, f1, pirn_retain(future)));
-    pirn_detach(setter);
+    must(pirn_spawn(NULL, f1, pirn_retain(future)));
 
     must(pirn_future_await(future, NULL, &text, PIRN_NEVER));
     printf("%s\n", (const char *)text);

@@ -63,9 +63,7 @@ static int serve(void *arg)
             pirn_close(server);
             return conn;
         }
-        pirn_task *task;
-        must(pirn_spawn_with(&task, &config, waiter, (void *)(intptr_t)conn));
-        pirn_detach(task);
+        must(pirn_spawn_with(NULL, &config, waiter, (void *)(intptr_t)conn));
     }
 }
 

@@ -4,6 +4,27 @@
  * Part of <pirn.h>, which is what programs include; the conventions at its head hold here.
  * All calls are [anywhere], in any number of coroutines and threads at a time; each user of a handle
  * holds a reference to it or is outlived by one.
+ *
+ *     pirn_channel *numbers = NULL; // beside it pirn_channel *quit, of nothing
+ *     int n, rc = pirn_channel_new(&numbers, sizeof(n), 16, NULL);
+ *
+ *     for (int i = 0; rc == 0 && i < 10; i++) // one coroutine sends,
+ *         rc = pirn_channel_send(numbers, &i, PIRN_NEVER);
+ *     pirn_channel_close(numbers, PIRN_CHANNEL_SEND);
+ *
+ *     while ((rc = pirn_channel_recv(numbers, &n, PIRN_NEVER)) == 1) // others receive, to the end;
+ *         printf("%d\n", n);
+ *
+ *     pirn_case cases[] = {pirn_case_recv(numbers, &n), pirn_case_recv(quit, NULL)};
+ *     rc = pirn_select(cases, 2, pirn_after_s(1)); // or from what is ready first, for a second
+ *     if (rc == 0 && cases[0].result == 1)
+ *         printf("%d\n", n); // cases[0].result is 0 at the end
+ *     else if (rc == 1)
+ *         printf("to quit\n");
+ *     else if (rc == -ETIMEDOUT)
+ *         printf("a second is over\n");
+ *
+ *     pirn_channel_release(numbers);
  */
 #ifndef PIRN_CHANNEL_H
 #define PIRN_CHANNEL_H
@@ -35,7 +56,8 @@ enum {
 };
 
 /*
- * A channel with one handle, which has both sides. elem_size may be 0. drop, if given, is called
+ * A channel with one handle, which has both sides. elem_size may be 0: then items are signals, and every
+ * item and ret_item is NULL (else -EINVAL), as with broadcasts and watches. drop, if given, is called
  * for each item in the channel that nobody can receive any more; it must not suspend.
  * -EINVAL, -ENOMEM. The caller owns the reference.
  */

@@ -111,9 +111,10 @@ typedef struct pirn_timeout {
 PIRN_API PIRN_MUST_USE int pirn_timeout_enter(pirn_timeout *timeout, pirn_time deadline);
 /* status: how it went inside. Returns it, but for -ECANCELED because of this timeout -ETIMEDOUT; if
  * the task has also been asked to end meanwhile (told now, if not inside; but not what a shield hides),
- * or a timeout or scope around it has been cancelled too, -ECANCELED stays. -EPERM: another task entered it. -EINVAL: it is not entered; or it is not the
- * innermost of what the task is inside of. [coroutine; does not suspend] */
-PIRN_API int pirn_timeout_leave(pirn_timeout *timeout, int status);
+ * or a timeout or scope around it has been cancelled too, -ECANCELED stays. -EPERM: another task entered
+ * it. -EINVAL: it is not entered; or it is not the innermost of what the task is inside of. [coroutine;
+ * does not suspend] */
+PIRN_API PIRN_MUST_USE int pirn_timeout_leave(pirn_timeout *timeout, int status);
 /* Another time for it, or PIRN_NEVER. 0; -EINVAL: it has come, or is not entered. -ENOMEM: it
  * has none any more. [anywhere] */
 PIRN_API int pirn_timeout_reschedule(pirn_timeout *timeout, pirn_time deadline);
@@ -124,7 +125,7 @@ PIRN_API bool pirn_timeout_expired(pirn_timeout *timeout);
 
 /* fn(arg), called here, inside a timeout: what fn returns, or -ETIMEDOUT. [coroutine; suspends if fn
  * does] What pirn_timeout_enter returns. */
-PIRN_API int pirn_with_timeout(pirn_fn fn, void *arg, pirn_time deadline);
+PIRN_API PIRN_MUST_USE int pirn_with_timeout(pirn_fn fn, void *arg, pirn_time deadline);
 
 /* ---- race, map -------------------------------------------------------------------------- */
 

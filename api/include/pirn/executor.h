@@ -108,10 +108,20 @@ PIRN_API bool pirn_job_is_cancelled(void);
  * stack. A job still queued at the deadline or a cancel never runs (-ETIMEDOUT, -ECANCELED); one that
  * has begun is waited for, and the cancel stays pending. Who would rather leave it alone submits it and
  * awaits it. [anywhere; suspends] 0, with fn's result in *ret_status; -EINVAL, -ENOMEM, -EAGAIN,
- * -ESHUTDOWN (the pool was closed by force, it never ran). As pirn_blocking, which has the runtime's own
- * pool.
+ * -ESHUTDOWN (the pool was closed by force, it never ran).
  */
-PIRN_API int pirn_to_thread(pirn_fn fn, void *arg, int *ret_status, pirn_time deadline);
+PIRN_API PIRN_MUST_USE int pirn_to_thread(pirn_fn fn, void *arg, int *ret_status,
+                                          pirn_time deadline);
+
+/*
+ * The same on a pool of the runtime's own, of config->max_blocking threads that never submit I/O. [coroutine;
+ * suspends] The place for what the kernel does not interrupt: vfork(2), an uninterruptible sleep, one very
+ * long system call; made in a coroutine it keeps back completions of what that thread has submitted for
+ * others. A job still queued at the deadline or a cancel never runs (-ETIMEDOUT, -ECANCELED); one that has
+ * begun is waited for. Returns 0 with fn's result in *ret_status; -EAGAIN when no thread can be had, -ENOMEM.
+ */
+PIRN_API PIRN_MUST_USE int pirn_blocking(pirn_fn fn, void *arg, int *ret_status,
+                                         pirn_time deadline);
 
 /*
  * fn(i, arg) for 0 <= i < n, begun in that order, on as many threads as the pool has to spare; returns

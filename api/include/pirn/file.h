@@ -36,16 +36,19 @@
  * As the calls of the same name. n buffers, 1024 at most (-EINVAL). Writes, and reads of files, move all
  * unless the file ends or something stops them; a count below says where. [anywhere; suspend]
  */
-PIRN_API ssize_t pirn_readv(int fd, const struct iovec *iov, int n, pirn_time deadline);
-PIRN_API ssize_t pirn_writev(int fd, const struct iovec *iov, int n, pirn_time deadline);
-PIRN_API ssize_t pirn_preadv(int fd, const struct iovec *iov, int n, off_t offset,
-                             pirn_time deadline);
-PIRN_API ssize_t pirn_pwritev(int fd, const struct iovec *iov, int n, off_t offset,
-                              pirn_time deadline);
-PIRN_API int pirn_fdatasync(int fd, pirn_time deadline);
-PIRN_API int pirn_ftruncate(int fd, off_t size, pirn_time deadline);
+PIRN_API PIRN_MUST_USE ssize_t pirn_readv(int fd, const struct iovec *iov, int n,
+                                          pirn_time deadline);
+PIRN_API PIRN_MUST_USE ssize_t pirn_writev(int fd, const struct iovec *iov, int n,
+                                           pirn_time deadline);
+PIRN_API PIRN_MUST_USE ssize_t pirn_preadv(int fd, const struct iovec *iov, int n, off_t offset,
+                                           pirn_time deadline);
+PIRN_API PIRN_MUST_USE ssize_t pirn_pwritev(int fd, const struct iovec *iov, int n, off_t offset,
+                                            pirn_time deadline);
+PIRN_API PIRN_MUST_USE int pirn_fdatasync(int fd, pirn_time deadline);
+PIRN_API PIRN_MUST_USE int pirn_ftruncate(int fd, off_t size, pirn_time deadline);
 /* mode: FALLOC_FL_... of <fcntl.h>. -EOPNOTSUPP, -ENOSPC, ... */
-PIRN_API int pirn_fallocate(int fd, int mode, off_t offset, off_t n, pirn_time deadline);
+PIRN_API PIRN_MUST_USE int pirn_fallocate(int fd, int mode, off_t offset, off_t n,
+                                          pirn_time deadline);
 
 /* ---- What is known of a file ---------------------------------------------------------------- */
 
@@ -53,26 +56,28 @@ PIRN_API int pirn_fallocate(int fd, int mode, off_t offset, off_t n, pirn_time d
  * As the calls of the same name. [anywhere; suspend] pirn_fstat does not wait: what is open is known. (A
  * network file system may ask its server all the same, and hold the worker meanwhile.)
  */
-PIRN_API int pirn_fstat(int fd, struct stat *ret_stat, pirn_time deadline);
-PIRN_API int pirn_fstatat(int dir_fd, const char *path, struct stat *ret_stat, int flags,
-                          pirn_time deadline);
+PIRN_API PIRN_MUST_USE int pirn_fstat(int fd, struct stat *ret_stat, pirn_time deadline);
+PIRN_API PIRN_MUST_USE int pirn_fstatat(int dir_fd, const char *path, struct stat *ret_stat,
+                                        int flags, pirn_time deadline);
 struct statx; /* <sys/stat.h> has it with _GNU_SOURCE */
-PIRN_API int pirn_statx(int dir_fd, const char *path, int flags, unsigned mask,
-                        struct statx *ret_stat, pirn_time deadline);
+PIRN_API PIRN_MUST_USE int pirn_statx(int dir_fd, const char *path, int flags, unsigned mask,
+                                      struct statx *ret_stat, pirn_time deadline);
 
 /* ---- Names ---------------------------------------------------------------------------------- */
 
 /* As the calls of the same name; renameat has renameat2's flags. [anywhere; suspend] */
-PIRN_API int pirn_renameat(int from_dir, const char *from, int to_dir, const char *to,
-                           unsigned flags, pirn_time deadline);
+PIRN_API PIRN_MUST_USE int pirn_renameat(int from_dir, const char *from, int to_dir, const char *to,
+                                         unsigned flags, pirn_time deadline);
 PIRN_API int pirn_unlinkat(int dir_fd, const char *path, int flags, pirn_time deadline);
-PIRN_API int pirn_mkdirat(int dir_fd, const char *path, mode_t mode, pirn_time deadline);
-PIRN_API int pirn_linkat(int from_dir, const char *from, int to_dir, const char *to, int flags,
-                         pirn_time deadline);
-PIRN_API int pirn_symlinkat(const char *target, int dir_fd, const char *path, pirn_time deadline);
+PIRN_API PIRN_MUST_USE int pirn_mkdirat(int dir_fd, const char *path, mode_t mode,
+                                        pirn_time deadline);
+PIRN_API PIRN_MUST_USE int pirn_linkat(int from_dir, const char *from, int to_dir, const char *to,
+                                       int flags, pirn_time deadline);
+PIRN_API PIRN_MUST_USE int pirn_symlinkat(const char *target, int dir_fd, const char *path,
+                                          pirn_time deadline);
 /* Bytes stored, size at most; no 0 is put behind them. */
-PIRN_API ssize_t pirn_readlinkat(int dir_fd, const char *path, char *ret_target, size_t size,
-                                 pirn_time deadline);
+PIRN_API PIRN_MUST_USE ssize_t pirn_readlinkat(int dir_fd, const char *path, char *ret_target,
+                                               size_t size, pirn_time deadline);
 
 /* ---- Directories ---------------------------------------------------------------------------- */
 
@@ -123,10 +128,11 @@ enum {
  * -EISDIR (path ends in a slash, or is a directory), -EINVAL (flags; `from` is no regular file), -ENOMEM,
  * those of open, write, rename.
  */
-PIRN_API int pirn_file_save(const char *path, const void *data, size_t n, mode_t mode,
-                            unsigned flags, pirn_time deadline);
+PIRN_API PIRN_MUST_USE int pirn_file_save(const char *path, const void *data, size_t n, mode_t mode,
+                                          unsigned flags, pirn_time deadline);
 /* Where the file systems can they share the blocks. A cancel or the deadline stops it between chunks. */
-PIRN_API int pirn_file_copy(const char *from, const char *to, unsigned flags, pirn_time deadline);
+PIRN_API PIRN_MUST_USE int pirn_file_copy(const char *from, const char *to, unsigned flags,
+                                          pirn_time deadline);
 
 /* ---- Printing ------------------------------------------------------------------------------- */
 

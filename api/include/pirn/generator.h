@@ -78,9 +78,9 @@ typedef struct pirn_generator pirn_generator;
 typedef int (*pirn_generator_fn)(pirn_generator *generator, void *arg);
 
 /*
- * A generator of values of that many bytes (0: none, only that one has come). fn does not run before
- * the first pull, and never without one. The _with form takes config as pirn_spawn_with does, copied
- * (arg_drop is called when the body has ended, or at the close if it never began; without
+ * A generator of values of that many bytes (0: none, only that one has come, and what is yielded is
+ * NULL). fn does not run before the first pull, and never without one. The _with form takes config as
+ * pirn_spawn_with does, copied (arg_drop is called when the body has ended, or at the close if it never began; without
  * config->strand the body is on that of the first to pull, unless PIRN_OFF_STRAND says otherwise); a
  * pinned body is refused. [anywhere, with config->runtime on a plain thread; does not suspend]
  * -EINVAL, -EPERM (no runtime), -ENOMEM. The caller owns it: pirn_generator_close.

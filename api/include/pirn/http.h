@@ -45,12 +45,12 @@ typedef struct pirn_http_reply pirn_http_reply;     /* what it will be told */
  * What a client meets that goes beyond a limit; then the connection is closed:
  *   max_target             414     max_head, max_headers   431     max_body    413
  *   head_time, body_rate   408     what is no HTTP/1.x     400, 501, 505
- * idle_time, write_time: closed without a word. A connection beyond max_connections waits in the
- * listener's queue, or, with refuse, is closed at once, without a word.
+ * idle_time (but in a body: 408), write_time: closed without a word. A connection beyond max_connections
+ * waits in the listener's queue, or, with refuse, is closed at once, without a word.
  *
- * A reply may take as long as it likes while its client goes on taking some of it: write_time, or up to a quarter
- * more, is how long it may take nothing (as nginx's send_timeout). What counts is what the kernel's buffer takes, in
- * which a client that reads a few bytes at a time makes room by larger steps.
+ * A reply may take as long as it likes while its client goes on taking some of it: write_time, or up to a
+ * quarter more, is how long it may take nothing (as nginx's send_timeout). What counts is what the kernel's
+ * buffer takes, in which a client that reads a few bytes at a time makes room by larger steps.
  */
 typedef struct pirn_http_server_config {
     size_t size;          /* sizeof(pirn_http_server_config), set by PIRN_HTTP_SERVER_CONFIG_INIT */
@@ -60,13 +60,14 @@ typedef struct pirn_http_server_config {
     int64_t max_body;     /* bytes, where a route says nothing else; 0: 1 MiB; -1: any number */
     int max_connections;  /* 0: 10,000 */
     bool refuse;          /* whoever is beyond that, see above */
-    int body_rate;        /* bytes a second, at least, once body_time is over; 0: 240; -1: any */
-    pirn_time head_time;  /* for all of a head, from its first byte (or the connect); 0: 10 s */
-    pirn_time body_time;  /* waiting for a body that does not count; 0: 5 s */
-    pirn_time idle_time;  /* between two requests; 0: 60 s */
-    pirn_time write_time; /* a client takes nothing of what was written; 0: 30 s. See above */
-    pirn_time cancel_time; /* a handler's, before its client's end is looked for; 0: 50 ms */
-    pirn_time grace;       /* of pirn_http_server_stop: for those that it has cancelled; 0: 5 s */
+    int body_rate;        /* bytes a second, at least, once body_time is over; 0: 240; -1: any, and
+                             nothing for as long as the client likes */
+    pirn_span head_time;  /* for all of a head, from its first byte (or the connect); 0: 10 s */
+    pirn_span body_time;  /* waiting for a body that does not count; 0: 5 s */
+    pirn_span idle_time;  /* between two requests, or two bytes of a body; 0: 60 s */
+    pirn_span write_time; /* a client takes nothing of what was written; 0: 30 s. See above */
+    pirn_span cancel_time; /* a handler's, before its client's end is looked for; 0: 50 ms */
+    pirn_span grace;       /* of pirn_http_server_stop: for those that it has cancelled; 0: 5 s */
     size_t stack_size;     /* of handlers' coroutines, at least; 0: the runtime's default */
     /* Hears of handlers that fail or do not end; NULL: stderr. */
     void (*report)(void *user, const char *line);
@@ -87,8 +88,8 @@ typedef struct pirn_http_server_config {
  * open_user. A connection that does not come to a handshake is closed without a word. [coroutine; suspends]
  * -EPROTONOSUPPORT: the library was built without TLS; else what pirn_tls_server returns.
  */
-PIRN_API int pirn_http_open_tls(void *context, pirn_stream **ret_stream, pirn_stream *below,
-                                pirn_time deadline);
+PIRN_API PIRN_MUST_USE int pirn_http_open_tls(void *context, pirn_stream **ret_stream,
+                                              pirn_stream *below, pirn_time deadline);
 
 /* A server that does not listen yet, in the caller's runtime. config may be NULL. [coroutine; does not
  * suspend] -EINVAL, -EPERM, -ENOMEM */
@@ -138,19 +139,22 @@ PIRN_API PIRN_MUST_USE int pirn_http_server_listen_unix(pirn_http_server *server
                                                         const pirn_listen_config *config,
                                                         pirn_time deadline);
 PIRN_API PIRN_MUST_USE int pirn_http_server_add(pirn_http_server *server, int fd);
-PIRN_API int pirn_http_server_address(pirn_http_server *server, size_t i,
-                                      pirn_address *ret_address);
+PIRN_API PIRN_MUST_USE int pirn_http_server_address(pirn_http_server *server, size_t i,
+                                                    pirn_address *ret_address);
 PIRN_API int pirn_http_server_port(pirn_http_server *server);
-PIRN_API int pirn_http_server_serve(pirn_http_server *server);
+PIRN_API PIRN_MUST_USE int pirn_http_server_serve(pirn_http_server *server);
 PIRN_API int pirn_http_server_close(pirn_http_server *server);
-PIRN_API int pirn_http_server_wait_closed(pirn_http_server *server, pirn_time deadline);
+PIRN_API PIRN_MUST_USE int pirn_http_server_wait_closed(pirn_http_server *server,
+                                                        pirn_time deadline);
 
 /*
  * Closes it and ends gracefully: idle connections are closed, running requests may finish, with Connection:
- * close: 0. What is left at the deadline (or a cancel of the caller) is cancelled and waited for: -ETIMEDOUT
- * (-ECANCELED). Requests that do not end within config->grace either are named in a report, and left: -EBUSY, so
- * that it can be called again. Those of pirn_http_server_serve_stream, too. Not for its own handlers, which would
- * wait for themselves. [coroutine; suspends]
+ * close (which a reply whose head has gone by then cannot say), and are the last of their connections: 0.
+ * What is left at the deadline (or a cancel of the caller) is cancelled and waited for: -ETIMEDOUT
+ * (-ECANCELED). Requests that do not end within config->grace either are named in a report, and left:
+ * -EBUSY, and a cancel of the caller stays pending. Called again it does the same again. Those of
+ * pirn_http_server_serve_stream, too. Not for its own handlers, which would wait for themselves.
+ * [coroutine; suspends]
  */
 PIRN_API int pirn_http_server_stop(pirn_http_server *server, pirn_time deadline);
 
@@ -163,7 +167,8 @@ PIRN_API void pirn_http_server_release(pirn_http_server *server);
 /* One connection of another making, TLS say, served until its end. The stream stays the caller's, who
  * releases it; it is closed. A cancel of the caller ends the connection, and is pending afterwards.
  * [coroutine; suspends] 0, -ENOMEM */
-PIRN_API int pirn_http_server_serve_stream(pirn_http_server *server, pirn_stream *stream);
+PIRN_API PIRN_MUST_USE int pirn_http_server_serve_stream(pirn_http_server *server,
+                                                         pirn_stream *stream);
 
 /* ---- What a handler is asked: [during the handler] ----------------------------------------- */
 
@@ -177,8 +182,8 @@ PIRN_API const char *pirn_http_query(pirn_http_request *request, const char *nam
 /* The first header of that name, whatever its case; NULL: none. */
 PIRN_API const char *pirn_http_header(const pirn_http_request *request, const char *name);
 /* Header i: 0, -ENOENT when i is beyond the last. */
-PIRN_API int pirn_http_header_at(const pirn_http_request *request, size_t i, const char **ret_name,
-                                 const char **ret_value);
+PIRN_API PIRN_MUST_USE int pirn_http_header_at(const pirn_http_request *request, size_t i,
+                                               const char **ret_name, const char **ret_value);
 /* The client has gone, or was given up: for handlers that are not cancelled. */
 PIRN_API bool pirn_http_disconnected(const pirn_http_request *request);
 PIRN_API pirn_stream *pirn_http_stream(const pirn_http_request *request); /* borrowed */
@@ -187,23 +192,23 @@ PIRN_API pirn_stream *pirn_http_stream(const pirn_http_request *request); /* bor
 PIRN_API int64_t pirn_http_body_length(const pirn_http_request *request);
 /*
  * 1 to n bytes of the body, 0 at its end. (A blocking handler's has come, all of it, before the handler
- * begins.) What is not read is skipped afterwards, up to 256 KiB. If it is more, or chunked and has not all come
- * by then, the reply says Connection: close, and the connection is closed behind it. (After a reply in pieces,
- * whose head has gone, up to 256 KiB are waited for and skipped of either kind; more closes it all the same.)
- * [the handler's coroutine; suspends]
+ * begins.) What is not read is skipped afterwards, up to 256 KiB. If it is more, or chunked and has not all
+ * come by then, the reply says Connection: close, and the connection is closed behind it. (After a reply in
+ * pieces, whose head has gone, up to 256 KiB are waited for and skipped of either kind; more closes it all
+ * the same.) [the handler's coroutine; suspends]
  * -EMSGSIZE: longer than max_body; -ETIME: slower than body_rate; -EBADMSG: badly coded; -ECONNRESET:
  * it breaks off. None of these goes away. -ETIMEDOUT: the deadline, try again. -ECANCELED
  */
-PIRN_API ssize_t pirn_http_body_read(pirn_http_request *request, void *buf, size_t n,
-                                     pirn_time deadline);
+PIRN_API PIRN_MUST_USE ssize_t pirn_http_body_read(pirn_http_request *request, void *buf, size_t n,
+                                                   pirn_time deadline);
 /* All of it that is left, at most max bytes (else -EMSGSIZE), and a NUL; the caller frees it. Its length.
  * [suspends] Also -ENOMEM. */
-PIRN_API ssize_t pirn_http_body_all(pirn_http_request *request, char **ret_body, size_t max,
-                                    pirn_time deadline);
+PIRN_API PIRN_MUST_USE ssize_t pirn_http_body_all(pirn_http_request *request, char **ret_body,
+                                                  size_t max, pirn_time deadline);
 /* The body as JSON; the caller has the reference. [suspends] 0; also -EBADMSG: it is no JSON, or nested more
  * than 64 deep (which a coroutine's stack might not carry). */
-PIRN_API int pirn_http_body_json(pirn_http_request *request, struct json_t **ret_json, size_t max,
-                                 pirn_time deadline);
+PIRN_API PIRN_MUST_USE int pirn_http_body_json(pirn_http_request *request, struct json_t **ret_json,
+                                               size_t max, pirn_time deadline);
 
 /* ---- What it replies: [during the handler, one at a time] ----------------------------------- */
 
@@ -212,17 +217,21 @@ PIRN_API int pirn_http_body_json(pirn_http_request *request, struct json_t **ret
  * -EINVAL (also a CR, an LF or another control character: no header can be smuggled in), -EALREADY
  * (the head has gone), -ENOMEM
  */
-PIRN_API int pirn_http_reply_header(pirn_http_reply *reply, const char *name, const char *value);
+PIRN_API PIRN_MUST_USE int pirn_http_reply_header(pirn_http_reply *reply, const char *name,
+                                                  const char *value);
 
 /*
  * Whole replies: copied, and sent when the handler has returned; or, if a client has sent its next
- * request already, together with that one's. type may be NULL. None waits. 0, -EINVAL (a status that is not 200 to 599), -EALREADY (one reply for each request),
- * -ENOMEM. pirn_http_reply_json takes no reference, and is -EINVAL for what is nested more than 100 deep; text is UTF-8.
+ * request already, together with that one's. type may be NULL. None waits. 0, -EINVAL (a status that is not
+ * 200 to 599), -EALREADY (one reply for each request), -ENOMEM. pirn_http_reply_json takes no reference,
+ * and is -EINVAL for what is nested more than 100 deep; text is UTF-8.
  */
-PIRN_API int pirn_http_reply_bytes(pirn_http_reply *reply, int status, const char *type,
-                                   const void *body, size_t n);
-PIRN_API int pirn_http_reply_text(pirn_http_reply *reply, int status, const char *text);
-PIRN_API int pirn_http_reply_json(pirn_http_reply *reply, int status, const struct json_t *json);
+PIRN_API PIRN_MUST_USE int pirn_http_reply_bytes(pirn_http_reply *reply, int status,
+                                                 const char *type, const void *body, size_t n);
+PIRN_API PIRN_MUST_USE int pirn_http_reply_text(pirn_http_reply *reply, int status,
+                                                const char *text);
+PIRN_API PIRN_MUST_USE int pirn_http_reply_json(pirn_http_reply *reply, int status,
+                                                const struct json_t *json);
 
 /*
  * A reply piece by piece: the head, with a length or (-1) without one, then chunked. -EINVAL, -EALREADY,
@@ -230,12 +239,13 @@ PIRN_API int pirn_http_reply_json(pirn_http_reply *reply, int status, const stru
  * pieces go when that has returned). [the handler's coroutine; write suspends] n, or -EINVAL (not
  * begun), -EMSGSIZE (beyond the length), -ENOMEM, -ETIMEDOUT, -ECANCELED, -EPIPE, -ECONNRESET: some of it may
  * have gone, and the connection is of no more use. What is missing of a length when the handler
- * returns cuts the connection off.
+ * returns cuts the connection off; by a reset where the reply of an HTTP/1.0 client would end with the
+ * connection.
  */
-PIRN_API int pirn_http_reply_begin(pirn_http_reply *reply, int status, const char *type,
-                                   int64_t length);
-PIRN_API ssize_t pirn_http_reply_write(pirn_http_reply *reply, const void *buf, size_t n,
-                                       pirn_time deadline);
+PIRN_API PIRN_MUST_USE int pirn_http_reply_begin(pirn_http_reply *reply, int status,
+                                                 const char *type, int64_t length);
+PIRN_API PIRN_MUST_USE ssize_t pirn_http_reply_write(pirn_http_reply *reply, const void *buf,
+                                                     size_t n, pirn_time deadline);
 
 /* ---- Client ----------------------------------------------------------------------------- */
 
@@ -265,7 +275,7 @@ typedef struct pirn_http_client_config {
     size_t size;         /* sizeof(pirn_http_client_config), set by PIRN_HTTP_CLIENT_CONFIG_INIT */
     int max_per_host;    /* connections to one host and port, others wait; 0: 100 */
     int max_idle;        /* kept for reuse, in all; 0: 100; -1: none */
-    pirn_time idle_time; /* how long; looked at whenever the client is used; 0: 30 s */
+    pirn_span idle_time; /* how long; looked at whenever the client is used; 0: 30 s */
     size_t max_head;     /* of a response; 0: 32 KiB; 64 KiB at most */
     int max_headers;     /* 0: 100 */
     const char *agent;   /* User-Agent, copied; NULL: "pirn/<version>" */
@@ -282,8 +292,9 @@ typedef struct pirn_http_client_config {
 /* HTTPS: what config->connect is to be, with a client's pirn_tls_context as connect_user. URLs that begin
  * with http:// go without. [coroutine; suspends] -EPROTONOSUPPORT: the library was built without TLS; else
  * what pirn_stream_connect and pirn_tls_client return. */
-PIRN_API int pirn_http_connect_tls(void *context, pirn_stream **ret_stream, const char *scheme,
-                                   const char *host, uint16_t port, pirn_time deadline);
+PIRN_API PIRN_MUST_USE int pirn_http_connect_tls(void *context, pirn_stream **ret_stream,
+                                                 const char *scheme, const char *host,
+                                                 uint16_t port, pirn_time deadline);
 
 /* config may be NULL. [anywhere] -EINVAL, -ENOMEM */
 PIRN_API PIRN_MUST_USE int pirn_http_client_new(pirn_http_client **ret_client,
@@ -334,17 +345,19 @@ PIRN_API PIRN_MUST_USE int pirn_http_post(pirn_http_client *client, const char *
 PIRN_API int pirn_http_response_status(const pirn_http_response *response);
 PIRN_API const char *pirn_http_response_header(const pirn_http_response *response,
                                                const char *name);
-PIRN_API int pirn_http_response_header_at(const pirn_http_response *response, size_t i,
-                                          const char **ret_name, const char **ret_value);
+PIRN_API PIRN_MUST_USE int pirn_http_response_header_at(const pirn_http_response *response,
+                                                        size_t i, const char **ret_name,
+                                                        const char **ret_value);
 PIRN_API int64_t pirn_http_response_length(const pirn_http_response *response); /* as above */
-/* As pirn_http_body_read and its kin. [coroutine; suspend] -EBADMSG, -ECONNRESET, -ETIMEDOUT, -ECANCELED, ... At its
- * end the connection goes back into the pool. */
-PIRN_API ssize_t pirn_http_response_read(pirn_http_response *response, void *buf, size_t n,
-                                         pirn_time deadline);
-PIRN_API ssize_t pirn_http_response_all(pirn_http_response *response, char **ret_body, size_t max,
-                                        pirn_time deadline);
-PIRN_API int pirn_http_response_json(pirn_http_response *response, struct json_t **ret_json,
-                                     size_t max, pirn_time deadline);
+/* As pirn_http_body_read and its kin. [coroutine; suspend] -EBADMSG, -ECONNRESET, -ETIMEDOUT, -ECANCELED,
+ * ... At its end the connection goes back into the pool. */
+PIRN_API PIRN_MUST_USE ssize_t pirn_http_response_read(pirn_http_response *response, void *buf,
+                                                       size_t n, pirn_time deadline);
+PIRN_API PIRN_MUST_USE ssize_t pirn_http_response_all(pirn_http_response *response, char **ret_body,
+                                                      size_t max, pirn_time deadline);
+PIRN_API PIRN_MUST_USE int pirn_http_response_json(pirn_http_response *response,
+                                                   struct json_t **ret_json, size_t max,
+                                                   pirn_time deadline);
 /* Frees it; a body that was not read to its end closes the connection. NULL: nothing. */
 PIRN_API void pirn_http_response_free(pirn_http_response *response);
 

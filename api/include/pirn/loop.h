@@ -52,7 +52,7 @@ PIRN_API PIRN_MUST_USE int pirn_runtime_run_until_done(pirn_runtime *runtime,
 
 /* Runs the runtime until it is stopped: 0. [plain threads] -EINTR: SIGINT stopped it (if its config
  * has PIRN_SIGINT_CANCELS). -EDEADLK, -EBUSY, -ESHUTDOWN as above. */
-PIRN_API int pirn_runtime_run_forever(pirn_runtime *runtime);
+PIRN_API PIRN_MUST_USE int pirn_runtime_run_forever(pirn_runtime *runtime);
 
 /*
  * Makes the present run end, after the step that each coroutine is in. Without one the next run is a
@@ -138,7 +138,7 @@ PIRN_API int pirn_mailbox_close(pirn_mailbox *mailbox);
  * -EINVAL: no such signal, SIGKILL, SIGSTOP, or one that an instruction raises (SIGSEGV, SIGBUS, SIGFPE,
  * SIGILL). -EBUSY: another runtime has it. -EPERM: no runtime. -ENOMEM, -ESHUTDOWN.
  */
-PIRN_API int pirn_signal_add(int signo, pirn_fn fn, void *arg, pirn_runtime *runtime);
+PIRN_API PIRN_MUST_USE int pirn_signal_add(int signo, pirn_fn fn, void *arg, pirn_runtime *runtime);
 
 /* fn is not begun any more (one that has begun is not waited for), and the earlier disposition is back.
  * Returns 1, or 0 if none was added; -EINVAL: no such signal. A runtime's end removes its own.

@@ -29,9 +29,11 @@ typedef struct pirn_address {
 /* "127.0.0.1:80", "[fe80::1%eth0]:80", "/run/socket", "@abstract": its length; -ENOSPC, -EAFNOSUPPORT.
  * [anywhere] */
 PIRN_API int pirn_address_text(const pirn_address *address, char *ret_text, size_t size);
-PIRN_API int pirn_local_address(int fd, pirn_address *ret_address); /* getsockname; [anywhere] */
-PIRN_API int pirn_peer_address(int fd, pirn_address *ret_address);  /* getpeername; [anywhere] */
-PIRN_API int pirn_local_port(int fd); /* of an IP socket; what port 0 has become. [anywhere] */
+PIRN_API PIRN_MUST_USE int pirn_local_address(
+    int fd, pirn_address *ret_address); /* getsockname; [anywhere] */
+PIRN_API PIRN_MUST_USE int pirn_peer_address(
+    int fd, pirn_address *ret_address); /* getpeername; [anywhere] */
+PIRN_API int pirn_local_port(int fd);   /* of an IP socket; what port 0 has become. [anywhere] */
 
 /* ---- Names --------------------------------------------------------------------------------- */
 
@@ -49,7 +51,7 @@ typedef struct pirn_resolve_config {
     int type;            /* SOCK_DGRAM: service is looked up among UDP's; 0: SOCK_STREAM */
     const char *servers; /* "10.0.0.1,127.0.0.1:5353,[::1]:53"; NULL: those of /etc/resolv.conf */
     int tries;           /* how often each server is asked; 0: as resolv.conf says, or 4 */
-    pirn_time timeout;   /* of the first try (it doubles); 0: as resolv.conf says, or 5 s */
+    pirn_span timeout;   /* of the first try (it doubles); 0: as resolv.conf says, or 5 s */
 } pirn_resolve_config;
 
 #define PIRN_RESOLVE_CONFIG_INIT \
@@ -90,8 +92,9 @@ PIRN_API void pirn_addresses_free(pirn_address *list); /* NULL: nothing to do. [
 
 /* The name of an address, by the same means: its length. [anywhere; suspends] -ENOENT: it has none;
  * -ENOSPC, and what pirn_resolve returns. (getnameinfo(3), with NI_NAMEREQD) */
-PIRN_API int pirn_resolve_name(const pirn_address *address, const pirn_resolve_config *config,
-                               char *ret_name, size_t size, pirn_time deadline);
+PIRN_API PIRN_MUST_USE int pirn_resolve_name(const pirn_address *address,
+                                             const pirn_resolve_config *config, char *ret_name,
+                                             size_t size, pirn_time deadline);
 
 /* ---- Connecting ---------------------------------------------------------------------------- */
 
@@ -130,8 +133,9 @@ PIRN_API PIRN_MUST_USE int pirn_connect_host(const char *host, const char *servi
 /* The same with n IP addresses that are known. config->resolve is not used. -EINVAL: none. */
 PIRN_API PIRN_MUST_USE int pirn_connect_any(const pirn_address *list, size_t n,
                                             const pirn_connect_config *config, pirn_time deadline);
-/* A connection to a Unix stream socket; @name: an abstract one. (A path is looked up by a thread of pirn_blocking's
- * pool, as for pirn_connect: it may be on a slow file system.) [anywhere; suspends] -ENAMETOOLONG, ... */
+/* A connection to a Unix stream socket; @name: an abstract one. (A path is looked up by a thread of
+ * pirn_blocking's pool, as for pirn_connect: it may be on a slow file system.) [anywhere; suspends]
+ * -ENAMETOOLONG, ... */
 PIRN_API PIRN_MUST_USE int pirn_connect_unix(const char *path, pirn_time deadline);
 
 /* A stream over a TCP connection to a name, which pirn_connect_host makes; both configs may be NULL. The
@@ -206,20 +210,20 @@ PIRN_API PIRN_MUST_USE int pirn_udp(int family, const pirn_address *address);
  * buf has its first n bytes and *ret_from is written, the rest is lost. With MSG_TRUNC in flags it is its
  * real length instead. Unix datagrams likewise. [anywhere; suspends]
  */
-PIRN_API ssize_t pirn_recvfrom(int fd, void *buf, size_t n, int flags, pirn_address *ret_from,
-                               pirn_time deadline);
+PIRN_API PIRN_MUST_USE ssize_t pirn_recvfrom(int fd, void *buf, size_t n, int flags,
+                                             pirn_address *ret_from, pirn_time deadline);
 /* One datagram, all of it: n. to NULL: to where it is connected. [anywhere; suspends] -EMSGSIZE: too long
- * for the socket. A Unix receiver's full queue is waited for; its path is looked up by the worker, at each send:
- * where that may be slow, connect the socket first. */
-PIRN_API ssize_t pirn_sendto(int fd, const void *buf, size_t n, int flags, const pirn_address *to,
-                             pirn_time deadline);
+ * for the socket. A Unix receiver's full queue is waited for; its path is looked up by the worker, at each
+ * send: where that may be slow, connect the socket first. */
+PIRN_API PIRN_MUST_USE ssize_t pirn_sendto(int fd, const void *buf, size_t n, int flags,
+                                           const pirn_address *to, pirn_time deadline);
 
 /* ---- Descriptors over a Unix socket ---------------------------------------------------------- */
 
 /* Sends n bytes, at least one, and with the first of them copies of count (253 at most) descriptors.
  * Returns as pirn_send. [anywhere; suspends] */
-PIRN_API ssize_t pirn_send_fds(int fd, const void *buf, size_t n, const int *fds, size_t count,
-                               pirn_time deadline);
+PIRN_API PIRN_MUST_USE ssize_t pirn_send_fds(int fd, const void *buf, size_t n, const int *fds,
+                                             size_t count, pirn_time deadline);
 /*
  * Receives up to n bytes, as pirn_recv, and what descriptors came with them: at most max (253) of them to
  * ret_fds, how many to *ret_count. They are close-on-exec and the caller's. Were there more, or has
@@ -227,8 +231,8 @@ PIRN_API ssize_t pirn_send_fds(int fd, const void *buf, size_t n, const int *fds
  * datagram of more than n bytes: then ret_fds and *ret_count are written all the same, as is buf.
  * [anywhere; suspends]
  */
-PIRN_API ssize_t pirn_recv_fds(int fd, void *buf, size_t n, int *ret_fds, size_t max,
-                               size_t *ret_count, pirn_time deadline);
+PIRN_API PIRN_MUST_USE ssize_t pirn_recv_fds(int fd, void *buf, size_t n, int *ret_fds, size_t max,
+                                             size_t *ret_count, pirn_time deadline);
 
 /* ---- Files ------------------------------------------------------------------ */
 
@@ -237,6 +241,7 @@ PIRN_API ssize_t pirn_recv_fds(int fd, void *buf, size_t n, int *ret_fds, size_t
  * if the file ends before. n 0: to its end. The file's position stays. [anywhere; suspends] No worker
  * waits for the disk: what is not in memory is read by the ring first.
  */
-PIRN_API ssize_t pirn_sendfile(int out_fd, int in_fd, off_t offset, size_t n, pirn_time deadline);
+PIRN_API PIRN_MUST_USE ssize_t pirn_sendfile(int out_fd, int in_fd, off_t offset, size_t n,
+                                             pirn_time deadline);
 
 #endif

@@ -108,7 +108,7 @@ PIRN_API pirn_stream *pirn_process_err(const pirn_process *process);
 PIRN_API PIRN_MUST_USE int pirn_process_wait(pirn_process *process, int *ret_status,
                                              pirn_time deadline);
 /* The same without waiting: -EINPROGRESS while it runs (asyncio's returncode). [anywhere] */
-PIRN_API int pirn_process_status(pirn_process *process, int *ret_status);
+PIRN_API PIRN_MUST_USE int pirn_process_status(pirn_process *process, int *ret_status);
 
 typedef struct pirn_process_output {
     char *out, *err; /* with a NUL behind; each is the caller's to free(3). NULL: it was no pipe */
@@ -135,7 +135,8 @@ PIRN_API PIRN_MUST_USE int pirn_process_communicate(pirn_process *process, const
  * -EINVAL, -EPERM. _terminate is SIGTERM, _kill SIGKILL. _signal_group is for all of the group that the
  * child leads, its own children included, also when it has ended itself (0 even if nobody else is left: as long
  * as there is a handle, a group's leader stays in the process table). -EINVAL: it leads none. Who wants
- * what the leader has left behind to end says so before the release, which kills a group only while its leader runs.
+ * what the leader has left behind to end says so before the release, which kills a group only while its
+ * leader runs.
  */
 PIRN_API int pirn_process_signal(pirn_process *process, int signal);
 PIRN_API int pirn_process_signal_group(pirn_process *process, int signal);

@@ -26,7 +26,8 @@ typedef enum pirn_queue_order {
 
 typedef struct pirn_queue_config {
     size_t size;      /* sizeof(pirn_queue_config), set by PIRN_QUEUE_CONFIG_INIT */
-    size_t elem_size; /* bytes of an element; 0: there is nothing to copy, only to count */
+    size_t elem_size; /* bytes of an element; 0: nothing to copy, only to count: every item and
+                         ret_item is NULL then, else -EINVAL */
     int64_t maxsize;  /* puts wait while there are so many; <= 0: no limit */
     pirn_queue_order order;
     /* Priority queues: an item's key; called by each put, before it waits. It must not suspend. */

@@ -68,7 +68,7 @@ PIRN_API int pirn_scope_fail(pirn_scope *scope, int status);
  * Nothing was done: -EDEADLK (a child of the scope called it), -EPERM (not the opener), -EINVAL (it is
  * over; or a scope or timeout that was opened later is open still).
  */
-PIRN_API int pirn_scope_wait(pirn_scope *scope, pirn_time deadline);
+PIRN_API PIRN_MUST_USE int pirn_scope_wait(pirn_scope *scope, pirn_time deadline);
 
 typedef struct pirn_scope_error {
     pirn_task *task; /* who failed, or the opener; borrowed until the scope is closed */
@@ -79,16 +79,18 @@ typedef struct pirn_scope_error {
 
 /* Stores at most n of the failures, in the order in which they happened, each once; returns how many
  * there are (so far, before the wait is over). [anywhere, while the scope is not closed] -EINVAL. */
-PIRN_API int pirn_scope_errors(pirn_scope *scope, pirn_scope_error *ret_errors, size_t n);
+PIRN_API PIRN_MUST_USE int pirn_scope_errors(pirn_scope *scope, pirn_scope_error *ret_errors,
+                                             size_t n);
 
 /* pirn_scope_wait, unless that is over, and frees the scope. What it returned, and nothing was done if
  * it does nothing. [coroutine, the opener; suspends] */
-PIRN_API int pirn_scope_close(pirn_scope *scope, pirn_time deadline);
+PIRN_API PIRN_MUST_USE int pirn_scope_close(pirn_scope *scope, pirn_time deadline);
 
 /* fn(i, arg) for begin <= i < end, spread over the workers; returns when all are done, with the
  * first failure, -ECANCELED (a cancel of the caller, or a call that returned it, has stopped it) or 0. Each i
  * is a call through a pointer, some ns: for a loop over an array let i be a block of it, with a place for each
  * block's result. [coroutine; suspends] */
-PIRN_API int pirn_parallel_for(size_t begin, size_t end, int (*fn)(size_t i, void *arg), void *arg);
+PIRN_API PIRN_MUST_USE int pirn_parallel_for(size_t begin, size_t end,
+                                             int (*fn)(size_t i, void *arg), void *arg);
 
 #endif

@@ -48,13 +48,13 @@ typedef int (*pirn_server_fn)(pirn_stream *stream, void *user);
 typedef struct pirn_server_config {
     size_t size; /* sizeof(pirn_server_config), set by PIRN_SERVER_CONFIG_INIT */
     int limit;   /* connections at once; more wait in the backlog, but see refuse. 0: any number */
-    pirn_time linger;  /* how long what a handler has written may take to be sent once it has
+    pirn_span linger;  /* how long what a handler has written may take to be sent once it has
                          returned; 0: 30 s */
-    pirn_time grace;   /* of pirn_server_stop: for those that it has cancelled; 0: 5 s */
+    pirn_span grace;   /* of pirn_server_stop: for those that it has cancelled; 0: 5 s */
     size_t stack_size; /* of a handler; 0: the runtime's default */
     /* As a pirn_stream_config's: a read of a handler's for which no byte has come for so long ends with
      * -ETIMEDOUT. A handler that returns that has not failed, and is not reported. 0: what stream says. */
-    pirn_time idle;
+    pirn_span idle;
     const pirn_stream_config *stream; /* copied; NULL: the defaults */
     bool
         refuse; /* a connection beyond the limit is accepted and closed at once, so that its peer can go
@@ -95,26 +95,27 @@ PIRN_API PIRN_MUST_USE int pirn_server_add(pirn_server *server, int fd);
 
 /* Where it listens: the i-th address, in the order in which they were added; -ENOENT: there are not as many,
  * or it is closed. And the first IP port. [anywhere] */
-PIRN_API int pirn_server_address(pirn_server *server, size_t i, pirn_address *ret_address);
+PIRN_API PIRN_MUST_USE int pirn_server_address(pirn_server *server, size_t i,
+                                               pirn_address *ret_address);
 PIRN_API int pirn_server_port(pirn_server *server);
 
 /* Waits until it is closed: 0. A cancel of the caller closes it: -ECANCELED. So does an error by which
  * the last of its listeners can accept no more (its socket was shut down, say): that error. [coroutine;
  * suspends] -ESHUTDOWN: it is closed already. */
-PIRN_API int pirn_server_serve(pirn_server *server);
+PIRN_API PIRN_MUST_USE int pirn_server_serve(pirn_server *server);
 
 /* Accepts no more, and no longer listens once this returns. Connections go on. Again: 0. Not cancellable.
  * [coroutine; suspends] */
 PIRN_API int pirn_server_close(pirn_server *server);
 
 /* Waits until it is closed and every connection has ended. [anywhere; suspends] -ETIMEDOUT, -ECANCELED */
-PIRN_API int pirn_server_wait_closed(pirn_server *server, pirn_time deadline);
+PIRN_API PIRN_MUST_USE int pirn_server_wait_closed(pirn_server *server, pirn_time deadline);
 
 /*
  * Closes it and waits for the connections: 0. Those that are left at the deadline (or a cancel of the
- * caller) are cancelled and waited for: -ETIMEDOUT (-ECANCELED). Those that do not end within
- * config->grace either are named in a report, and left: -EBUSY, so that it can be called again. [coroutine;
- * suspends]
+ * caller) are cancelled and waited for, which no further cancel cuts short: -ETIMEDOUT (-ECANCELED).
+ * Those that do not end within config->grace either are named in a report, and left: -EBUSY, and a
+ * cancel of the caller stays pending. Called again it does the same again. [coroutine; suspends]
  */
 PIRN_API int pirn_server_stop(pirn_server *server, pirn_time deadline);
 

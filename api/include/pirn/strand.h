@@ -13,7 +13,8 @@
  * On a strand is who was spawned with config->strand, or by a coroutine that is on it, unless
  * PIRN_OFF_STRAND says otherwise (both at once: -EINVAL). Pinned tasks are on none (with
  * config->strand: -EINVAL), nor are the calls of pirn_parallel_for and pirn_blocking. Members may be
- * of several runtimes.
+ * of several runtimes. One whose runtime is stopped, to be run again, takes its turn when that runs again, and
+ * the others wait for it.
  *
  * A member that computes or blocks without suspending delays its strand, and nobody else. Whose
  * deadline has come is ready when a worker finds it so: those less than about a millisecond apart may

@@ -50,9 +50,9 @@ typedef struct pirn_stream_config {
     size_t limit; /* of a line or record, without its end; 0: 64 KiB */
     size_t high;  /* bytes written and not sent: more of them, and drain waits; 0: 64 KiB */
     size_t low;   /* ... until no more than so many are left; 0: a quarter of high */
-    /* A span: a read for which no byte has come for so long ends with -ETIMEDOUT, however late its deadline
+    /* A read for which no byte has come for so long ends with -ETIMEDOUT, however late its deadline
      * is. It counts from the last byte, or from the call if that was later; 0: no such end. */
-    pirn_time idle;
+    pirn_span idle;
     unsigned flags;
 } pirn_stream_config;
 
@@ -122,33 +122,35 @@ PIRN_API void pirn_stream_release(pirn_stream *stream);
  */
 
 /* 1 to n bytes; 0: the end. */
-PIRN_API ssize_t pirn_stream_read(pirn_stream *stream, void *buf, size_t n, pirn_time deadline);
+PIRN_API PIRN_MUST_USE ssize_t pirn_stream_read(pirn_stream *stream, void *buf, size_t n,
+                                                pirn_time deadline);
 
 /* n bytes, however many: n. -ENODATA: the end came first; the *ret_got bytes (may be NULL) before it are
  * in buf. After any other error all that had come is still buffered. */
-PIRN_API ssize_t pirn_stream_read_exactly(pirn_stream *stream, void *buf, size_t n, size_t *ret_got,
-                                          pirn_time deadline);
+PIRN_API PIRN_MUST_USE ssize_t pirn_stream_read_exactly(pirn_stream *stream, void *buf, size_t n,
+                                                        size_t *ret_got, pirn_time deadline);
 
 /* A line with its newline, if it has one: the last may lack it. Its length; 0: the end. -EMSGSIZE: a line
  * is longer than the limit, newline not counted; its first limit + 1 bytes are gone, and the rest of it
  * goes with the next call. */
-PIRN_API ssize_t pirn_stream_read_line(pirn_stream *stream, const char **ret_line,
-                                       pirn_time deadline);
+PIRN_API PIRN_MUST_USE ssize_t pirn_stream_read_line(pirn_stream *stream, const char **ret_line,
+                                                     pirn_time deadline);
 
 /* Everything up to and with the separator. Its length. -EMSGSIZE: more than the limit before it;
  * -ENODATA: the end came first. Then all is still buffered, for another read. -EINVAL: sep_len is 0. */
-PIRN_API ssize_t pirn_stream_read_until(pirn_stream *stream, const char **ret_data, const void *sep,
-                                        size_t sep_len, pirn_time deadline);
+PIRN_API PIRN_MUST_USE ssize_t pirn_stream_read_until(pirn_stream *stream, const char **ret_data,
+                                                      const void *sep, size_t sep_len,
+                                                      pirn_time deadline);
 
 /* Everything up to the end, at most max bytes: how many, in memory to be freed with free(3), with a NUL
  * after them. -EMSGSIZE: there is more; it is still buffered. */
-PIRN_API ssize_t pirn_stream_read_all(pirn_stream *stream, char **ret_data, size_t max,
-                                      pirn_time deadline);
+PIRN_API PIRN_MUST_USE ssize_t pirn_stream_read_all(pirn_stream *stream, char **ret_data,
+                                                    size_t max, pirn_time deadline);
 
 /* A view of what is buffered, waiting until it is at least so much: how much; less only at the end.
  * least 0 does not wait. Takes nothing: pirn_stream_consume does. */
-PIRN_API ssize_t pirn_stream_peek(pirn_stream *stream, const char **ret_data, size_t least,
-                                  pirn_time deadline);
+PIRN_API PIRN_MUST_USE ssize_t pirn_stream_peek(pirn_stream *stream, const char **ret_data,
+                                                size_t least, pirn_time deadline);
 
 /* Takes n bytes of what is buffered (-EINVAL: there are fewer). Does not suspend. 0 */
 PIRN_API int pirn_stream_consume(pirn_stream *stream, size_t n);
@@ -166,12 +168,12 @@ PIRN_API ssize_t pirn_stream_write(pirn_stream *stream, const void *buf, size_t 
 PIRN_API ssize_t pirn_stream_writev(pirn_stream *stream, const struct iovec *iov, int count);
 
 /* If more than the high mark was waiting to be sent, waits until no more than the low mark is. What no task
- * could be made for (max_tasks, memory) it sends itself. Any number of coroutines. [coroutine; suspends] What sends met (-EPIPE, -ECONNRESET, ...), -EBADF, -ETIMEDOUT,
- * -ECANCELED. */
-PIRN_API int pirn_stream_drain(pirn_stream *stream, pirn_time deadline);
+ * could be made for (max_tasks, memory) it sends itself. Any number of coroutines. [coroutine; suspends]
+ * What sends met (-EPIPE, -ECONNRESET, ...), -EBADF, -ETIMEDOUT, -ECANCELED. */
+PIRN_API PIRN_MUST_USE int pirn_stream_drain(pirn_stream *stream, pirn_time deadline);
 
 /* Waits until all has been sent. [coroutine; suspends] As drain. */
-PIRN_API int pirn_stream_flush(pirn_stream *stream, pirn_time deadline);
+PIRN_API PIRN_MUST_USE int pirn_stream_flush(pirn_stream *stream, pirn_time deadline);
 
 /* Waits until all has been sent; then nothing more can be written (-EPIPE), and the peer reads the end:
  * shutdown(2) of a socket, close(2) of a pipe. Reading goes on. [coroutine; suspends] As drain;

@@ -180,7 +180,7 @@ PIRN_API int pirn_once_init(pirn_once *once);
  * the deadline. When it has succeeded, everybody gets its value (>= 0), now and later. A failure (< 0)
  * is its caller's alone, and the next waiter, or the next to come, tries with its own fn. -EDEADLK: fn
  * called it. */
-PIRN_API int pirn_once_do(pirn_once *once, pirn_fn fn, void *arg, pirn_time deadline);
+PIRN_API PIRN_MUST_USE int pirn_once_do(pirn_once *once, pirn_fn fn, void *arg, pirn_time deadline);
 PIRN_API bool pirn_once_is_done(const pirn_once *once);
 
 /* ---- Wait group ------------------------------------------------------------------------- */
