@@ -54,7 +54,7 @@ build=${BUILD_DIR:-build}
 jobs=${JOBS:-$(nproc)}
 echo "== building in $build"
 # shellcheck disable=SC2086 # the arguments are meant to be split
-cmake -B "$build" -G Ninja ${CMAKE_ARGS:-}
+cmake -B "$build" -G Ninja -DPIRN_PROGRAMS=ON ${CMAKE_ARGS:-}
 cmake --build "$build" -j "$jobs"
 echo "== testing"
 # shellcheck disable=SC2086

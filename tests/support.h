@@ -74,6 +74,15 @@ int support_run(int workers, pirn_fn fn, void *arg);
 int support_run_with(const pirn_config *config, pirn_fn fn, void *arg); /* the same */
 /* fn on this plain thread, then in a coroutine at W = 1, 2 and 4. */
 void support_everywhere(void (*fn)(void));
+/* A test that is main(NULL) of so many runs at each of W = 1, 2 and 4. */
+#define SUPPORT_EACH(name, main, rounds) \
+    START_TEST(name) \
+    { \
+        for (int i = 0; i < support_rounds(rounds); i++) \
+            FOR_WORKERS(w) \
+        CHECK_OK(support_run(w, main, NULL)); \
+    } \
+    END_TEST
 
 /* Spawns, or fails the program. */
 pirn_task *support_spawn(pirn_fn fn, void *arg);
@@ -86,6 +95,7 @@ void support_until(atomic_int *value, int at_least);
 /* Waits until the task is inside a waiting call (of what it has begun, not of what it will), or has
  * ended. */
 void support_until_waiting(pirn_task *task);
+bool support_is_waiting(pirn_task *task); /* that, now */
 
 typedef struct support_census {
     int fds, threads;
@@ -121,18 +131,30 @@ void support_meet(support_barrier *barrier);
 
 /*
  * How late the machine itself is, beside what is measured: whatever a control has seen is added to an
- * upper bound. It adds up what a thread of its own comes late by (beyond 1 ms) that sleeps 1 ms at a time,
- * and how long threads of this process waited for a core. On a machine with a core to spare that is next
- * to nothing.
+ * upper bound. A thread of its own sleeps 1 ms at a time, and comes late when the machine is busy; and
+ * threads of this process wait for a core. On a machine with a core to spare both are next to nothing.
+ *
+ * What bounds a span of time adds support_control_late: all that the control's thread came late by (beyond
+ * 1 ms at a time), and what one thread waited for a core, the one that did so longest (not all of them
+ * together: they wait at the same time). What bounds how late something is at a time adds
+ * support_control_worst, the most by which the control's thread was.
  */
+enum {
+    SUPPORT_CONTROL_THREADS = 64
+};
 typedef struct support_control {
     pthread_t thread;
     atomic_int over;
     _Atomic int64_t late, worst; /* ns, the thread's: all together, at a time */
-    int64_t waited;              /* for a core, before it began */
+    int known; /* threads there were before it began, and how long each had waited for a core */
+    struct {
+        int tid;
+        int64_t waited;
+    } before[SUPPORT_CONTROL_THREADS];
 } support_control;
 void support_control_begin(support_control *control);
-int64_t support_control_late(support_control *control); /* until now, ns */
+int64_t support_control_late(support_control *control);  /* until now, ns */
+int64_t support_control_worst(support_control *control); /* the same */
 void support_control_end(support_control *control);
 
 /* ---- Descriptors ------------------------------------------------------------------------- */

@@ -3,6 +3,7 @@
  * gets the same number is not robbed of its data.
  */
 #include "tests/api/close.h"
+#include "tests/race/rounds.h"
 
 #include <fcntl.h>
 
@@ -223,4 +224,82 @@ START_TEST(raced_by_data)
 }
 END_TEST
 
-SUPPORT_MAIN("close", in_flight, several_at_once, from_a_thread, raced_by_data)
+/* ---- A drop inside of a close -------------------------------------------------------------- */
+
+static atomic_int dropped;
+
+static void forgets(void *value)
+{
+    CHECK_OK(pirn_release(value)); /* an error that nobody looked at: reported */
+    atomic_fetch_add(&dropped, 1);
+}
+
+static int leaves_an_error(void *arg)
+{
+    pirn_future *future;
+    (void)arg;
+    CHECK_OK(pirn_future_new(&future));
+    CHECK_OK(pirn_future_set(future, -EIO, NULL));
+    CHECK_OK(pirn_set_value(future, forgets));
+    return 0;
+}
+
+struct closer {
+    int fd;
+    atomic_int over;
+};
+
+/* Looks at the tasks, as somebody waits for a descriptor that could be this one. */
+static void *closes_what_is_not(void *arg)
+{
+    struct closer *c = arg;
+    enum {
+        APART = 4096 /* these share a count */
+    };
+    while (!atomic_load(&c->over))
+        CHECK_EQ(pirn_close(c->fd + APART), -EBADF);
+    return NULL;
+}
+
+/* Who looks may be the last who refers to a task, and so be the one to drop what that leaves behind. */
+static int drop_in_close(void *arg)
+{
+    (void)arg;
+    int fds[2], rounds = support_rounds(20000), i = 0;
+    int64_t began = support_now();
+    support_pair(fds);
+    struct user u = {.fd = fds[0], .call = u_recv, .rc = -1};
+    pirn_task *reader = support_spawn(use, &u);
+    support_until_waiting(reader);
+    struct closer c = {.fd = fds[0]};
+    pthread_t thread = support_thread(closes_what_is_not, &c);
+    atomic_store(&dropped, 0);
+    for (; rounds_go_on(began, i, rounds); i++)
+        CHECK_OK(support_join(support_spawn(leaves_an_error, NULL)));
+    support_until(&dropped, i);
+    atomic_store(&c.over, 1);
+    support_thread_join(thread);
+    CHECK_OK(pirn_close(fds[0]));
+    CHECK_OK(support_join(reader));
+    CHECK_EQ(u.rc, -EBADF);
+    close(fds[1]);
+    return 0;
+}
+
+START_TEST(what_a_task_leaves_is_dropped_while_somebody_closes)
+{
+    FOR_WORKERS(w)
+    {
+        support_report report = SUPPORT_REPORT_INIT;
+        pirn_config config = PIRN_CONFIG_INIT;
+        config.workers = w;
+        config.report = support_report_line;
+        config.report_user = &report;
+        CHECK_OK(support_run_with(&config, drop_in_close, NULL));
+        CHECK(support_reported(&report, "nobody looked"));
+    }
+}
+END_TEST
+
+SUPPORT_MAIN("close", in_flight, several_at_once, from_a_thread, raced_by_data,
+             what_a_task_leaves_is_dropped_while_somebody_closes)

@@ -14,6 +14,12 @@ static int give(void *arg)
     return (int)(intptr_t)arg;
 }
 
+static int set_future(void *future)
+{
+    CHECK_OK(pirn_future_set(future, 7, NULL));
+    return pirn_release(future);
+}
+
 static int wait_for_future(void *arg)
 {
     int status = -EINPROGRESS;
@@ -45,21 +51,99 @@ static int detached(void *arg)
     return 0;
 }
 
+static void run_reported(int workers, pirn_fn fn, support_report *report)
+{
+    pirn_config config = PIRN_CONFIG_INIT;
+    config.workers = workers;
+    config.report = support_report_line;
+    config.report_user = report;
+    CHECK_OK(support_run_with(&config, fn, NULL));
+}
+
 START_TEST(detached_error_is_named_once)
 {
     FOR_WORKERS(w)
     {
         support_report report = SUPPORT_REPORT_INIT;
-        pirn_config config = PIRN_CONFIG_INIT;
-        config.workers = w;
-        config.report = support_report_line;
-        config.report_user = &report;
-        CHECK_OK(support_run_with(&config, detached, NULL));
+        run_reported(w, detached, &report);
         CHECK_EQ(support_reported(&report, "broken"), 1);
         CHECK_EQ(support_reported(&report, "worse"), 1);
         CHECK_EQ(support_reported(&report, "fine"), 0);
         CHECK_EQ(support_reported(&report, "also-fine"), 0);
         CHECK_EQ(support_reported(&report, "looked-at"), 0);
+    }
+}
+END_TEST
+
+/* Without a handle from the start. */
+static int without_a_handle(void *arg)
+{
+    static const char *const names[] = {"unpinned", "pinned", "on a strand"};
+    pirn_strand *strand;
+    (void)arg;
+    atomic_store(&drops, 0);
+    CHECK_OK(pirn_strand_new(&strand));
+    for (int i = 0; i < 3; i++) {
+        pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
+        config.name = names[i];
+        config.arg_drop = count_drop;
+        config.flags = i == 1 ? PIRN_PINNED : 0;
+        config.strand = i == 2 ? strand : NULL;
+        CHECK_OK(pirn_spawn_with(NULL, &config, give, (void *)-EPIPE));
+        CHECK_OK(pirn_spawn_with(NULL, &config, give, (void *)0));
+    }
+    pirn_strand_release(strand);
+    support_until(&drops, 6);
+    pirn_future *future;
+    int status;
+    CHECK_OK(pirn_future_new(&future));
+    CHECK_OK(pirn_spawn(NULL, set_future, pirn_retain(future)));
+    CHECK_OK(pirn_future_await(future, &status, NULL, PIRN_NEVER));
+    CHECK_EQ(status, 7);
+    CHECK_OK(pirn_release(future));
+    CHECK_EQ(pirn_spawn(NULL, NULL, NULL), -EINVAL);
+    return 0;
+}
+
+START_TEST(spawned_without_a_handle)
+{
+    FOR_WORKERS(w)
+    {
+        support_report report = SUPPORT_REPORT_INIT;
+        run_reported(w, without_a_handle, &report);
+        CHECK_EQ(support_reported(&report, "task unpinned ended with"), 1);
+        CHECK_EQ(support_reported(&report, "task pinned ended with"), 1);
+        CHECK_EQ(support_reported(&report, "task on a strand ended with"), 1);
+        CHECK_EQ(support_reported(&report, "nobody looked"), 3);
+    }
+}
+END_TEST
+
+static int fails(void *arg)
+{
+    atomic_store((atomic_int *)arg, 1);
+    return -EPIPE;
+}
+
+static int leaves_it(void *arg)
+{
+    static atomic_int begun; /* or it never would */
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
+    (void)arg;
+    atomic_store(&begun, 0);
+    config.flags = PIRN_PINNED;
+    CHECK_OK(pirn_spawn_with(NULL, &config, fails, &begun));
+    support_until(&begun, 1);
+    return 0;
+}
+
+/* The report is for as long as the run: a pinned task's thread does not hand one in later. */
+START_TEST(what_a_pinned_one_ended_with_is_told_before_the_run_is_over)
+{
+    for (int i = 0; i < support_rounds(300); i++) {
+        support_report report = SUPPORT_REPORT_INIT;
+        run_reported(1, leaves_it, &report);
+        CHECK_EQ(support_reported(&report, "nobody looked"), 1);
     }
 }
 END_TEST
@@ -156,4 +240,6 @@ START_TEST(a_task_lets_go_of_itself)
 }
 END_TEST
 
-SUPPORT_MAIN("detach", detached_error_is_named_once, max_tasks, a_task_lets_go_of_itself)
+SUPPORT_MAIN("detach", detached_error_is_named_once, spawned_without_a_handle,
+             what_a_pinned_one_ended_with_is_told_before_the_run_is_over, max_tasks,
+             a_task_lets_go_of_itself)

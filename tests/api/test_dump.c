@@ -137,7 +137,7 @@ static int scene(void *arg)
         {"dump-recv", "waiting", recv_wait, in_recv, NULL},
         {"dump-future", "waiting", "future", in_future, NULL},
         {"dump-await", "waiting", "await", in_await, NULL},
-        {"dump-spin", "runnable", "", spins, NULL},
+        {"dump-spin", "running", "on worker", spins, NULL},
     };
     int64_t begin = support_now();
     for (int i = 0; i < 5; i++)
@@ -150,8 +150,9 @@ static int scene(void *arg)
     CHECK_EQ(support_words(text, "dump-main"), 1);
     for (int i = 0; i < 5; i++) {
         CHECK_EQ(support_words(text, cast[i].name), 1);
-        check_line(text, cast[i].name, cast[i].state, cast[i].wait, 30 * MS - MS / 2,
-                   support_now() - begin);
+        /* Since when somebody runs is what the monitor has seen, whenever it came to look. */
+        int64_t least = cast[i].fn == spins ? 0 : 30 * MS - MS / 2;
+        check_line(text, cast[i].name, cast[i].state, cast[i].wait, least, support_now() - begin);
         check_site(text, cast[i].name);
     }
     free(text);

@@ -361,26 +361,17 @@ static int closed_by_child(void *arg)
     return 0;
 }
 
-#define EACH(name, fn, rounds) \
-    START_TEST(name) \
-    { \
-        for (int i = 0; i < support_rounds(rounds); i++) \
-            FOR_WORKERS(w) \
-        CHECK_OK(support_run(w, fn, NULL)); \
-    } \
-    END_TEST
-
-EACH(close_waits_for_all, close_waits, 20)
-EACH(failure_cancels_siblings, first_failure, 50)
-EACH(failed_scope_takes_no_more, no_spawn_after_failure, 20)
-EACH(limit_is_kept, limit, 3)
-EACH(limit_makes_spawn_wait, limit_full, 20)
-EACH(deadline_of_close, close_deadline, 20)
-EACH(cancel_of_the_owner, cancel_owner, 20)
-EACH(cancel_of_the_scope, cancel_from_outside, 20)
-EACH(nested_scopes, cancel_nested, 3)
-EACH(child_config, configured, 3)
-EACH(close_by_a_child, closed_by_child, 20)
+SUPPORT_EACH(close_waits_for_all, close_waits, 20)
+SUPPORT_EACH(failure_cancels_siblings, first_failure, 50)
+SUPPORT_EACH(failed_scope_takes_no_more, no_spawn_after_failure, 20)
+SUPPORT_EACH(limit_is_kept, limit, 3)
+SUPPORT_EACH(limit_makes_spawn_wait, limit_full, 20)
+SUPPORT_EACH(deadline_of_close, close_deadline, 20)
+SUPPORT_EACH(cancel_of_the_owner, cancel_owner, 20)
+SUPPORT_EACH(cancel_of_the_scope, cancel_from_outside, 20)
+SUPPORT_EACH(nested_scopes, cancel_nested, 3)
+SUPPORT_EACH(child_config, configured, 3)
+SUPPORT_EACH(close_by_a_child, closed_by_child, 20)
 
 SUPPORT_MAIN("scope", close_waits_for_all, failure_cancels_siblings, failed_scope_takes_no_more,
              limit_is_kept, limit_makes_spawn_wait, deadline_of_close, cancel_of_the_owner,

@@ -268,7 +268,8 @@ static int ends_at_once(void *arg)
 static int comes_behind(void *arg)
 {
     struct rounds *k = arg;
-    support_until_waiting(k->caller); /* as a rule for its place */
+    for (int i = 0; !support_is_waiting(k->caller); i++) /* as a rule for its place */
+        (void)(i < 50 ? pirn_yield() : pirn_sleep(pirn_after_us(20)));
     return pirn_scope_spawn(k->line->scope, ends_at_once, &k->others, PIRN_NEVER);
 }
 
@@ -359,22 +360,13 @@ static int grows(void *arg)
     return 0;
 }
 
-#define EACH(name, fn, rounds) \
-    START_TEST(name) \
-    { \
-        for (int i = 0; i < support_rounds(rounds); i++) \
-            FOR_WORKERS(w) \
-        CHECK_OK(support_run(w, fn, NULL)); \
-    } \
-    END_TEST
-
-EACH(places_in_order, in_order, 50)
-EACH(nobody_overtakes, not_overtaken, 50)
-EACH(who_gave_up_is_passed_over, passed_over, 50)
-EACH(unused_place_goes_on, goes_on, 50)
-EACH(cancelled_scope_sends_all_home, sent_home, 50)
-EACH(cancelled_with_a_place_given, cancelled_between, 50)
-EACH(end_costs_no_more_the_more_wait, grows, 1)
+SUPPORT_EACH(places_in_order, in_order, 50)
+SUPPORT_EACH(nobody_overtakes, not_overtaken, 50)
+SUPPORT_EACH(who_gave_up_is_passed_over, passed_over, 50)
+SUPPORT_EACH(unused_place_goes_on, goes_on, 50)
+SUPPORT_EACH(cancelled_scope_sends_all_home, sent_home, 50)
+SUPPORT_EACH(cancelled_with_a_place_given, cancelled_between, 50)
+SUPPORT_EACH(end_costs_no_more_the_more_wait, grows, 1)
 
 SUPPORT_MAIN("scope_places", places_in_order, nobody_overtakes, who_gave_up_is_passed_over,
              unused_place_goes_on, cancelled_scope_sends_all_home, cancelled_with_a_place_given,

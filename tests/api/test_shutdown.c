@@ -188,7 +188,7 @@ START_TEST(spawned_as_it_ends)
         struct leftovers l = {0};
         pirn_config config = PIRN_CONFIG_INIT;
         config.workers = w;
-        config.grace = PIRN_NEVER;
+        config.grace = PIRN_FOREVER;
         CHECK_EQ(support_run_with(&config, leave_spawners, &l), 23);
     }
 }
@@ -295,7 +295,7 @@ static int leave_slow(void *arg)
 
 START_TEST(endless_grace)
 {
-    pirn_time graces[] = {PIRN_NEVER, {INT64_MAX - 1}, pirn_span_s(1e300)};
+    pirn_span graces[] = {PIRN_FOREVER, {INT64_MAX - 1}, pirn_span_s(1e300)};
     FOR_WORKERS(w)
     for (int i = 0; i < 3; i++) {
         struct leftovers l = {0};

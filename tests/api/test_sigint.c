@@ -92,8 +92,7 @@ START_TEST(second_ends_the_process)
     pid_t pid = fork();
     if (pid == 0) {
         pirn_config config = with_sigint();
-        pirn_run_with(&config, ignores_the_first, NULL, NULL);
-        _exit(3);
+        _exit(pirn_run_with(&config, ignores_the_first, NULL, NULL) == 0 ? 3 : 4);
     }
     int status = 0;
     CHECK_EQ(waitpid(pid, &status, 0), pid);

@@ -8,7 +8,7 @@ static void steady(void)
     for (int p = 0; p < 3; p++) {
         pirn_ticker ticker;
         int64_t period = 2 * MS, begin = support_now();
-        CHECK_OK(pirn_ticker_init(&ticker, (pirn_time){period}, policies[p]));
+        CHECK_OK(pirn_ticker_init(&ticker, (pirn_span){period}, policies[p]));
         int64_t ticks = 0;
         for (int i = 0; i < 10; i++) {
             int dropped = pirn_ticker_wait(&ticker);
@@ -33,7 +33,7 @@ static const int64_t period = 10 * MS;
 static void burst(void)
 {
     pirn_ticker ticker;
-    CHECK_OK(pirn_ticker_init(&ticker, (pirn_time){period}, PIRN_MISSED_BURST));
+    CHECK_OK(pirn_ticker_init(&ticker, (pirn_span){period}, PIRN_MISSED_BURST));
     int64_t begin = ticker.next.ns - period;
     CHECK_OK(pirn_sleep((pirn_time){begin + 6 * period + period / 2}));
     for (int i = 1; i <= 12; i++) {
@@ -46,7 +46,7 @@ static void burst(void)
 static void skip(void)
 {
     pirn_ticker ticker;
-    CHECK_OK(pirn_ticker_init(&ticker, (pirn_time){period}, PIRN_MISSED_SKIP));
+    CHECK_OK(pirn_ticker_init(&ticker, (pirn_span){period}, PIRN_MISSED_SKIP));
     int64_t begin = ticker.next.ns - period, ticks = 0, dropped = 0;
     CHECK_OK(pirn_sleep((pirn_time){begin + 6 * period + period / 2}));
     for (int i = 0; i < 4; i++) {
@@ -64,7 +64,7 @@ static void skip(void)
 static void delay(void)
 {
     pirn_ticker ticker;
-    CHECK_OK(pirn_ticker_init(&ticker, (pirn_time){period}, PIRN_MISSED_DELAY));
+    CHECK_OK(pirn_ticker_init(&ticker, (pirn_span){period}, PIRN_MISSED_DELAY));
     int64_t begin = ticker.next.ns - period;
     CHECK_OK(pirn_sleep((pirn_time){begin + 6 * period + period / 3}));
     CHECK_GE(pirn_ticker_wait(&ticker), 0);
@@ -97,7 +97,7 @@ END_TEST
 static int cancelled_tick(void *arg)
 {
     pirn_ticker ticker;
-    CHECK_OK(pirn_ticker_init(&ticker, (pirn_time){3600 * 1000 * MS}, PIRN_MISSED_SKIP));
+    CHECK_OK(pirn_ticker_init(&ticker, (pirn_span){3600 * 1000 * MS}, PIRN_MISSED_SKIP));
     int64_t next = ticker.next.ns;
     atomic_store((atomic_int *)arg, 1);
     CHECK_EQ(pirn_ticker_wait(&ticker), -ECANCELED);
@@ -126,11 +126,11 @@ END_TEST
 START_TEST(refused)
 {
     pirn_ticker ticker;
-    CHECK_EQ(pirn_ticker_init(&ticker, (pirn_time){0}, PIRN_MISSED_SKIP), -EINVAL);
-    CHECK_EQ(pirn_ticker_init(&ticker, (pirn_time){-5}, PIRN_MISSED_SKIP), -EINVAL);
-    CHECK_EQ(pirn_ticker_init(&ticker, (pirn_time){period}, (pirn_missed)9), -EINVAL);
+    CHECK_EQ(pirn_ticker_init(&ticker, (pirn_span){0}, PIRN_MISSED_SKIP), -EINVAL);
+    CHECK_EQ(pirn_ticker_init(&ticker, (pirn_span){-5}, PIRN_MISSED_SKIP), -EINVAL);
+    CHECK_EQ(pirn_ticker_init(&ticker, (pirn_span){period}, (pirn_missed)9), -EINVAL);
     /* A period beyond the end of time is not an overflow. */
-    CHECK_OK(pirn_ticker_init(&ticker, PIRN_NEVER, PIRN_MISSED_BURST));
+    CHECK_OK(pirn_ticker_init(&ticker, PIRN_FOREVER, PIRN_MISSED_BURST));
     CHECK_EQ(ticker.next.ns, PIRN_NEVER.ns);
 }
 END_TEST

@@ -76,15 +76,4 @@ static inline int group_pending(void)
     return n;
 }
 
-#define GROUP_EACH(name, fn, rounds) \
-    START_TEST(name) \
-    { \
-        FOR_WORKERS(w) \
-        { \
-            for (int i = 0; i < support_rounds(rounds); i++) \
-                CHECK_OK(support_run(w, fn, NULL)); \
-        } \
-    } \
-    END_TEST
-
 #endif

@@ -1,6 +1,7 @@
 /*
  * Mistakes, one function for each, and what is checked of every one: its errno; in debug mode one line,
- * which names the task (or the thread), the call and the errno; without it none. And nothing aborts.
+ * which names the task (or the thread), the call and the errno, and says what was wrong; without it none. And
+ * nothing aborts.
  */
 #ifndef PIRN_TESTS_ASYNCIO_MISUSE_H
 #define PIRN_TESTS_ASYNCIO_MISUSE_H
@@ -8,6 +9,10 @@
 #include "tests/support.h"
 
 #include <stdio.h>
+
+#define NO_COROUTINE "there is no coroutine here, but a plain thread"
+#define NO_RUNTIME "a plain thread is in no runtime, and none is given"
+#define A_NULL "an argument is NULL that has to be given"
 
 enum misuse_where {
     IN_COROUTINE = 1,
@@ -18,6 +23,7 @@ enum misuse_where {
 struct misuse {
     const char *call;
     int rc;
+    const char *why;
     int (*fn)(
         void); /* makes the mistake, in a task named "culprit", and returns what the call gave */
     enum misuse_where where;
@@ -26,13 +32,14 @@ struct misuse {
 /* One line, and all is in it. task: NULL for a thread. */
 static inline void misuse_check_line(const struct misuse *m, const char *task, const char *text)
 {
-    char words[100];
-    const char *end = strchr(text, '\n');
-    if (end == NULL || end[1] != '\0')
-        support_fail(__FILE__, __LINE__, m->call, "not one line: '%s'", text);
-    snprintf(words, sizeof(words), " misused %s: %s ", m->call, strerrorname_np(-m->rc));
-    if (strstr(text, words) == NULL || strstr(text, task != NULL ? task : "thread ") == NULL)
-        support_fail(__FILE__, __LINE__, m->call, "'%s' is not in '%s'", words, text);
+    char words[256];
+    snprintf(words, sizeof(words), " misused %s: %s: %s\n", m->call, strerrorname_np(-m->rc),
+             m->why);
+    const char *found = strstr(text, words);
+    if (found == NULL || found[strlen(words)] != '\0' || strchr(text, '\n')[1] != '\0')
+        support_fail(__FILE__, __LINE__, m->call, "'%s' is not the one line '%s'", text, words);
+    if (strstr(text, task != NULL ? task : "thread ") == NULL)
+        support_fail(__FILE__, __LINE__, m->call, "'%s' names nobody", text);
 }
 
 /* ---- In coroutines ----------------------------------------------------------------------- */

@@ -1,7 +1,7 @@
 /*
  * Calls to be made soon, or at a time: order, never early, taken back, from plain threads, for ever.
  */
-#include "tests/asyncio/rounds.h"
+#include "tests/race/rounds.h"
 
 #include <sched.h>
 

@@ -2,7 +2,7 @@
  * How often a task was cancelled, and what it takes back; and that a call which was cancelled did not
  * happen.
  */
-#include "tests/asyncio/rounds.h"
+#include "tests/race/rounds.h"
 
 static int give(void *arg)
 {

@@ -175,8 +175,8 @@ static int scopes(void *arg)
     return scope_deadline(arg);
 }
 
-GROUP_EACH(a63_timeout_answers_for_its_own_cancel, timeouts, 20)
-GROUP_EACH(a63_scope_answers_for_its_own_cancel, scopes, 20)
+SUPPORT_EACH(a63_timeout_answers_for_its_own_cancel, timeouts, 20)
+SUPPORT_EACH(a63_scope_answers_for_its_own_cancel, scopes, 20)
 
 SUPPORT_MAIN("asyncio/caught", a63_timeout_answers_for_its_own_cancel,
              a63_scope_answers_for_its_own_cancel)

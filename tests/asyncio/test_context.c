@@ -255,8 +255,8 @@ static int die(int workers, bool reports, char *text, size_t size)
         config.flags = reports ? PIRN_REPORT_OVERFLOW : 0;
         if (!reports)
             CHECK_OK(sigaction(SIGSEGV, &action, NULL));
-        pirn_run_with(&config, among_neighbours, reports ? NULL : &config, NULL);
-        _exit(1);
+        _exit(pirn_run_with(&config, among_neighbours, reports ? NULL : &config, NULL) == 0 ? 1
+                                                                                            : 2);
     }
     close(fds[1]);
     while (have + 1 < size && (got = read(fds[0], text + have, size - 1 - have)) > 0)

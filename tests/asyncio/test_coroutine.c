@@ -2,7 +2,7 @@
  * Coroutine objects: tasks that exist before they begin. Who begins them, and that those nobody begins
  * never run and drop their argument once.
  */
-#include "tests/asyncio/rounds.h"
+#include "tests/race/rounds.h"
 
 struct one {
     atomic_int ran, dropped;
@@ -336,5 +336,43 @@ START_TEST(s39_begun_once_by_two_threads_at_once)
 }
 END_TEST
 
+/* ---- Given up while somebody looks at all tasks ------------------------------------------------ */
+
+static int looks_at_all(void *arg)
+{
+    while (!atomic_load((atomic_int *)arg)) {
+        CHECK_GE(pirn_tasks(NULL, 0), 1); /* has a reference to each of them, one by one */
+        CHECK_OK(pirn_yield());
+    }
+    return 0;
+}
+
+/* The look's reference may be the last but for the runtime's: it could begin nothing either. */
+static int looked_at(void *arg)
+{
+    int rounds = *(int *)arg, i = 0;
+    int64_t began = support_now();
+    atomic_int over = 0;
+    pirn_task *looker = support_spawn(looks_at_all, &over);
+    for (; rounds_go_on(began, i, rounds); i++) {
+        struct one one = {0};
+        pirn_task *task = make(NULL, &one);
+        CHECK_OK(pirn_yield());
+        CHECK_OK(i % 2 != 0 ? pirn_detach(task) : pirn_release(task));
+        support_until(&one.dropped, 1);
+        check(&one, 0);
+    }
+    atomic_store(&over, 1);
+    return support_join(looker);
+}
+
+START_TEST(s39_given_up_while_it_is_looked_at)
+{
+    int rounds = support_rounds(20000);
+    FOR_WORKERS(w)
+    CHECK_OK(support_run(w, looked_at, &rounds));
+}
+END_TEST
+
 SUPPORT_MAIN("coroutine", s39_begun_by_start_or_await, s39_never_begun_never_runs, s39_misuse,
-             s39_begun_once_by_two_threads_at_once)
+             s39_begun_once_by_two_threads_at_once, s39_given_up_while_it_is_looked_at)

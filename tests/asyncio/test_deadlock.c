@@ -21,7 +21,7 @@ static void blocks(int workers)
     pirn_config config = config_of(workers, PIRN_DEBUG);
     int status;
     config.dump_signal = SIGUSR2; /* which has the monitor look again, and changes nothing */
-    pirn_run_with(&config, waits_with_another, NULL, &status);
+    CHECK_OK(pirn_run_with(&config, waits_with_another, NULL, &status));
 }
 
 START_TEST(a172_reported_once)
@@ -43,6 +43,30 @@ START_TEST(a172_reported_once)
         CHECK_EQ(lines_with(&c, "waits for ever: future at "), 2);
         CHECK_EQ(lines_with(&c, "task main (task "), 1);
         CHECK_EQ(lines_with(&c, "task other (task "), 1);
+    }
+}
+END_TEST
+
+static void blocks_by_default(int workers)
+{
+    pirn_config config = config_of(workers, 0);
+    int status;
+    CHECK_OK(pirn_run_with(&config, waits_with_another, NULL, &status));
+}
+
+START_TEST(a172_one_line_by_default)
+{
+    FOR_WORKERS(w)
+    {
+        struct child c;
+        child_start(&c, blocks_by_default, w);
+        while (lines_with(&c, "\n") < 1)
+            child_read(&c, 10);
+        child_read(&c, 400);
+        child_end(&c, true);
+        CHECK_EQ(strcmp(c.text, "pirn: nothing can happen any more: 2 tasks are waiting for ever "
+                                "(PIRN_DEBUG=1 in the environment has them named)\n"),
+                 0);
     }
 }
 END_TEST
@@ -252,5 +276,6 @@ START_TEST(a172_two_runtimes)
 }
 END_TEST
 
-DEADLOCK_MAIN("deadlock", a172_reported_once, s68_the_await_site_is_named, a172_the_run_ends,
-              a172_a_runtime_runs_again, a172_two_runtimes, a172_idle_pools_do_nothing)
+DEADLOCK_MAIN("deadlock", a172_reported_once, a172_one_line_by_default, s68_the_await_site_is_named,
+              a172_the_run_ends, a172_a_runtime_runs_again, a172_two_runtimes,
+              a172_idle_pools_do_nothing)

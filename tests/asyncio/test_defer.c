@@ -143,7 +143,7 @@ START_TEST(a64_past_the_grace)
         struct story s = {0};
         pirn_config config = PIRN_CONFIG_INIT;
         config.workers = w;
-        config.grace = (pirn_time){20 * MS};
+        config.grace = (pirn_span){20 * MS};
         CHECK_OK(support_run_with(&config, leave_behind, &s));
         CHECK_EQ(atomic_load(&s.calls), 2);
         CHECK_EQ(s.status[0], -ECANCELED);

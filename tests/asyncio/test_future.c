@@ -1,7 +1,7 @@
 /*
  * Futures: set once, by anyone; who awaits one, and who leaves; errors nobody reads.
  */
-#include "tests/asyncio/rounds.h"
+#include "tests/race/rounds.h"
 
 static pirn_future *new_future(void)
 {

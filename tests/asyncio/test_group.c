@@ -341,14 +341,14 @@ static int body_passes_on(void *arg)
     return 0;
 }
 
-GROUP_EACH(a97_timeouts_around_groups, timeouts, 10)
-GROUP_EACH(a97_groups_around_groups, scope_around, 50)
-GROUP_EACH(a98_waits_for_all_results_after, waits_for_all, 20)
-GROUP_EACH(a99_child_fails, child_fails, 50)
-GROUP_EACH(a99_awaited_child_fails, awaited_child_fails, 50)
-GROUP_EACH(a100_child_cancelled_singly, cancelled_singly, 50)
-GROUP_EACH(a101_body_fails, body_fails, 50)
-GROUP_EACH(a101_body_passes_a_cancel_on, body_passes_on, 50)
+SUPPORT_EACH(a97_timeouts_around_groups, timeouts, 10)
+SUPPORT_EACH(a97_groups_around_groups, scope_around, 50)
+SUPPORT_EACH(a98_waits_for_all_results_after, waits_for_all, 20)
+SUPPORT_EACH(a99_child_fails, child_fails, 50)
+SUPPORT_EACH(a99_awaited_child_fails, awaited_child_fails, 50)
+SUPPORT_EACH(a100_child_cancelled_singly, cancelled_singly, 50)
+SUPPORT_EACH(a101_body_fails, body_fails, 50)
+SUPPORT_EACH(a101_body_passes_a_cancel_on, body_passes_on, 50)
 
 SUPPORT_MAIN("group", a97_timeouts_around_groups, a97_groups_around_groups,
              a98_waits_for_all_results_after, a99_child_fails, a99_awaited_child_fails,

@@ -407,12 +407,12 @@ START_TEST(a110_short_children_leave_nothing)
 }
 END_TEST
 
-GROUP_EACH(a102_parent_cancelled, parent_cancelled, 20)
-GROUP_EACH(a105_inner_and_outer_fail_together, both_fail, 1)
-GROUP_EACH(a106_refusals, refusals, 20)
-GROUP_EACH(a38_dropped_handle_stays_with_the_scope, handle_dropped, 20)
-GROUP_EACH(a106_order_and_owner_of_close, wrong_order, 20)
-GROUP_EACH(a107_hydra, hydra_ends, 20)
+SUPPORT_EACH(a102_parent_cancelled, parent_cancelled, 20)
+SUPPORT_EACH(a105_inner_and_outer_fail_together, both_fail, 1)
+SUPPORT_EACH(a106_refusals, refusals, 20)
+SUPPORT_EACH(a38_dropped_handle_stays_with_the_scope, handle_dropped, 20)
+SUPPORT_EACH(a106_order_and_owner_of_close, wrong_order, 20)
+SUPPORT_EACH(a107_hydra, hydra_ends, 20)
 
 SUPPORT_MAIN("group_end", a102_parent_cancelled, a105_inner_and_outer_fail_together, a106_refusals,
              a38_dropped_handle_stays_with_the_scope, a106_order_and_owner_of_close, a107_hydra,

@@ -247,10 +247,10 @@ static int closed_at_once(void *arg)
     return 0;
 }
 
-GROUP_EACH(a108_two_fail_at_once, fail_together, 1)
-GROUP_EACH(a102_request_is_told_once, requests_meet, 1)
-GROUP_EACH(a106_spawns_meet_the_cancel, spawns_meet, 1)
-GROUP_EACH(a106_closed_while_it_is_cancelled, closed_at_once, 1)
+SUPPORT_EACH(a108_two_fail_at_once, fail_together, 1)
+SUPPORT_EACH(a102_request_is_told_once, requests_meet, 1)
+SUPPORT_EACH(a106_spawns_meet_the_cancel, spawns_meet, 1)
+SUPPORT_EACH(a106_closed_while_it_is_cancelled, closed_at_once, 1)
 
 SUPPORT_MAIN("group_race", a108_two_fail_at_once, a102_request_is_told_once,
              a106_spawns_meet_the_cancel, a106_closed_while_it_is_cancelled)

@@ -1,37 +1,7 @@
 /* The runtime as an object: several runs, stop, what is left between them, close. */
-#include "tests/support.h"
+#include "tests/asyncio/runtimes.h"
 
 #include <signal.h>
-
-static pirn_runtime *new_runtime(int workers)
-{
-    pirn_config config = PIRN_CONFIG_INIT;
-    pirn_runtime *rt = NULL;
-    config.workers = workers;
-    CHECK_OK(pirn_runtime_new(&rt, &config));
-    return rt;
-}
-
-static pirn_task *spawn_in(pirn_runtime *rt, pirn_fn fn, void *arg)
-{
-    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
-    pirn_task *task;
-    config.runtime = rt;
-    CHECK_OK(pirn_spawn_with(&task, &config, fn, arg));
-    return task;
-}
-
-static void run_value(pirn_runtime *rt, pirn_fn fn, void *arg, int expected)
-{
-    int status = -12345;
-    CHECK_OK(pirn_runtime_run_until_complete(rt, fn, arg, &status));
-    CHECK_EQ(status, expected);
-}
-
-static int give(void *arg)
-{
-    return *(int *)arg;
-}
 
 static int count(void *arg)
 {

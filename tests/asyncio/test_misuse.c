@@ -1,5 +1,5 @@
 /* Misuse of locks, tasks, timeouts, mailboxes, combinations. Of scopes, generators, runtimes, and of what
- * wants a coroutine: test_misuse_place.c. */
+ * wants a coroutine: test_misuse_place.c; of arguments: test_misuse_argument.c. */
 #include "tests/asyncio/misuse.h"
 
 static int nothing(void *arg)
@@ -139,12 +139,9 @@ static int run_inside(void)
 
 static int release_the_last(void)
 {
-    pirn_task *task = support_spawn(take_mutex, NULL);
-    pirn_task *sleeper = NULL;
-    CHECK_EQ(support_join(task), -EINVAL);
     pirn_mutex m = PIRN_MUTEX_INIT;
     CHECK_OK(pirn_mutex_lock(&m, PIRN_NEVER));
-    sleeper = support_spawn(take_mutex, &m);
+    pirn_task *sleeper = support_spawn(take_mutex, &m);
     support_until_waiting(sleeper);
     int rc = pirn_release(sleeper);
     CHECK_OK(pirn_mutex_unlock(&m));
@@ -258,36 +255,54 @@ static int shield_oneself(void)
     return pirn_shield(&outer, pirn_current());
 }
 
+#define AMONG "a task is among those whose end it waits for"
+
 static const struct misuse misuses[] = {
-    {"pirn_mutex_unlock", -EPERM, unlock_free, ANYWHERE},
-    {"pirn_mutex_unlock", -EPERM, unlock_anothers, IN_COROUTINE},
-    {"pirn_mutex_lock", -EDEADLK, relock, ANYWHERE},
-    {"pirn_rwlock_write_unlock", -EPERM, write_unlock, ANYWHERE},
-    {"pirn_rwlock_read_unlock", -EPERM, read_unlock, ANYWHERE},
-    {"pirn_rwlock_write_lock", -EDEADLK, write_relock, ANYWHERE},
-    {"pirn_condition_wait", -EPERM, wait_unlocked, ANYWHERE},
-    {"pirn_condition_notify", -EPERM, notify_unlocked, ANYWHERE},
-    {"pirn_semaphore_release", -EINVAL, over_release, ANYWHERE},
-    {"pirn_wait_group_add", -EINVAL, too_many_done, ANYWHERE},
-    {"pirn_once_do", -EDEADLK, once_in_once, ANYWHERE},
-    {"pirn_queue_task_done", -EINVAL, nothing_to_be_done, ANYWHERE},
-    {"pirn_future_set", -EPERM, set_a_task, IN_COROUTINE},
-    {"pirn_shield_leave", -EINVAL, leave_no_shield, IN_COROUTINE},
-    {"pirn_shield_leave", -EPERM, leave_no_shield, ON_THREAD},
-    {"pirn_await", -EDEADLK, await_oneself, IN_COROUTINE},
-    {"pirn_wait_for", -EDEADLK, wait_for_oneself, IN_COROUTINE},
-    {"pirn_wait", -EDEADLK, wait_among_others, IN_COROUTINE},
-    {"pirn_as_completed", -EDEADLK, complete_oneself, IN_COROUTINE},
-    {"pirn_gather", -EDEADLK, gather_oneself, IN_COROUTINE},
-    {"pirn_shield", -EDEADLK, shield_oneself, IN_COROUTINE},
-    {"pirn_run", -EDEADLK, run_inside, IN_COROUTINE},
-    {"pirn_release", -EBUSY, release_the_last, IN_COROUTINE},
-    {"pirn_mailbox_dispatch", -EPERM, dispatch_inside, IN_COROUTINE},
-    {"pirn_mailbox_call", -EDEADLK, call_while_dispatching, ON_THREAD},
-    {"pirn_timeout_leave", -EINVAL, leave_no_timeout, ANYWHERE},
-    {"pirn_timeout_leave", -EPERM, leave_anothers_timeout, IN_COROUTINE},
-    {"pirn_timeout_leave", -EINVAL, leave_outer_timeout, IN_COROUTINE},
-    {"pirn_timeout_enter", -EINVAL, enter_twice, IN_COROUTINE},
+    {"pirn_mutex_unlock", -EPERM, "it is not locked", unlock_free, ANYWHERE},
+    {"pirn_mutex_unlock", -EPERM, "another has locked it", unlock_anothers, IN_COROUTINE},
+    {"pirn_mutex_lock", -EDEADLK, "the caller has locked it already", relock, ANYWHERE},
+    {"pirn_rwlock_write_unlock", -EPERM, "the caller does not have it for writing", write_unlock,
+     ANYWHERE},
+    {"pirn_rwlock_read_unlock", -EPERM, "nobody has it for reading", read_unlock, ANYWHERE},
+    {"pirn_rwlock_write_lock", -EDEADLK, "the caller has it for writing", write_relock, ANYWHERE},
+    {"pirn_condition_wait", -EPERM, "the caller does not hold the condition's mutex", wait_unlocked,
+     ANYWHERE},
+    {"pirn_condition_notify", -EPERM, "the caller does not hold the condition's mutex",
+     notify_unlocked, ANYWHERE},
+    {"pirn_semaphore_release", -EINVAL, "more permits are given back than there can be",
+     over_release, ANYWHERE},
+    {"pirn_wait_group_done", -EINVAL, "more are done than were added", too_many_done, ANYWHERE},
+    {"pirn_once_do", -EDEADLK, "the call is made inside its own function", once_in_once, ANYWHERE},
+    {"pirn_queue_task_done", -EINVAL, "more items are done than were put", nothing_to_be_done,
+     ANYWHERE},
+    {"pirn_future_set", -EPERM, "it is no future, but something that ends by itself", set_a_task,
+     IN_COROUTINE},
+    {"pirn_shield_leave", -EINVAL, "no shield is entered, or no more", leave_no_shield,
+     IN_COROUTINE},
+    {"pirn_shield_leave", -EPERM, NO_COROUTINE, leave_no_shield, ON_THREAD},
+    {"pirn_await", -EDEADLK, "a task waits for its own end", await_oneself, IN_COROUTINE},
+    {"pirn_wait_for", -EDEADLK, "a task waits for its own end", wait_for_oneself, IN_COROUTINE},
+    {"pirn_wait", -EDEADLK, AMONG, wait_among_others, IN_COROUTINE},
+    {"pirn_as_completed", -EDEADLK, AMONG, complete_oneself, IN_COROUTINE},
+    {"pirn_gather", -EDEADLK, AMONG, gather_oneself, IN_COROUTINE},
+    {"pirn_shield", -EDEADLK, AMONG, shield_oneself, IN_COROUTINE},
+    {"pirn_run", -EDEADLK, "a coroutine cannot wait for a runtime: spawn into this one", run_inside,
+     IN_COROUTINE},
+    {"pirn_release", -EBUSY,
+     "the task has not ended, and nobody else has a reference: await, join or detach it",
+     release_the_last, IN_COROUTINE},
+    {"pirn_mailbox_dispatch", -EPERM, "a coroutine dispatches: a plain thread is to",
+     dispatch_inside, IN_COROUTINE},
+    {"pirn_mailbox_call", -EDEADLK, "the thread that dispatches waits for itself",
+     call_while_dispatching, ON_THREAD},
+    {"pirn_timeout_leave", -EINVAL, "it is not entered, or has been left", leave_no_timeout,
+     ANYWHERE},
+    {"pirn_timeout_leave", -EPERM, "another task has entered it", leave_anothers_timeout,
+     IN_COROUTINE},
+    {"pirn_timeout_leave", -EINVAL, "a timeout or scope that was opened inside it is still open",
+     leave_outer_timeout, IN_COROUTINE},
+    {"pirn_timeout_enter", -EINVAL,
+     "it has been entered before: each time is a PIRN_TIMEOUT_INIT's", enter_twice, IN_COROUTINE},
 };
 
 START_TEST(a114_and_others_each_misuse_is_named)

@@ -233,6 +233,96 @@ static int spawns(void)
     return pirn_spawn(&task, nothing, NULL);
 }
 
+static int calls_soon(void)
+{
+    return pirn_call_soon(NULL, NULL, nothing, NULL);
+}
+
+static int calls_at(void)
+{
+    return pirn_call_at(NULL, NULL, nothing, NULL, PIRN_NOW);
+}
+
+static int makes_a_coroutine(void)
+{
+    pirn_task *task;
+    return pirn_coroutine_new(&task, NULL, nothing, NULL);
+}
+
+static void done(pirn_awaitable *awaitable, void *user)
+{
+    (void)awaitable, (void)user;
+}
+
+static int adds_a_callback(void)
+{
+    pirn_future *future;
+    CHECK_OK(pirn_future_new(&future));
+    int rc = pirn_add_done_callback(future, NULL, done, NULL);
+    CHECK_OK(pirn_release(future));
+    return rc;
+}
+
+static int runs_in_time(void)
+{
+    return pirn_with_timeout(nothing, NULL, PIRN_NEVER);
+}
+
+static int on_a_stream(ssize_t (*fn)(pirn_stream *stream))
+{
+    int fds[2];
+    pirn_stream *stream;
+    CHECK_OK(pipe(fds));
+    CHECK_OK(pirn_stream_new(&stream, fds[0], NULL));
+    ssize_t rc = fn(stream);
+    pirn_stream_release(stream);
+    CHECK_OK(close(fds[1]));
+    return (int)rc;
+}
+
+static ssize_t read_line(pirn_stream *stream)
+{
+    const char *line;
+    return pirn_stream_read_line(stream, &line, PIRN_NEVER);
+}
+
+static int reads_a_line(void)
+{
+    return on_a_stream(read_line);
+}
+
+static ssize_t write_vector(pirn_stream *stream)
+{
+    return pirn_stream_writev(stream, NULL, 0);
+}
+
+static int writes_a_vector(void)
+{
+    return on_a_stream(write_vector);
+}
+
+static ssize_t drain(pirn_stream *stream)
+{
+    return pirn_stream_drain(stream, PIRN_NEVER);
+}
+
+static int drains(void)
+{
+    return on_a_stream(drain);
+}
+
+static int handle(pirn_stream *stream, void *user)
+{
+    (void)stream, (void)user;
+    return 0;
+}
+
+static int makes_a_server(void)
+{
+    pirn_server *server;
+    return pirn_server_new(&server, handle, NULL, NULL);
+}
+
 static int makes_a_generator(void)
 {
     pirn_generator *g;
@@ -325,43 +415,67 @@ static int dumps(void)
     return pirn_dump(NULL, stderr);
 }
 
+#define OVER "the scope is over, and can only be closed"
+
 static const struct misuse misuses[] = {
-    {"pirn_scope_close", -EDEADLK, closed_by_a_child, IN_COROUTINE},
-    {"pirn_scope_wait", -EDEADLK, waited_for_by_a_child, IN_COROUTINE},
-    {"pirn_scope_fail", -EPERM, failed_by_a_child, IN_COROUTINE},
-    {"pirn_scope_close", -EPERM, closed_by_another, IN_COROUTINE},
-    {"pirn_scope_close", -EINVAL, closed_in_the_wrong_order, IN_COROUTINE},
-    {"pirn_scope_wait", -EINVAL, waited_for_twice, IN_COROUTINE},
-    {"pirn_scope_spawn", -EINVAL, spawned_into_when_over, IN_COROUTINE},
-    {"pirn_scope_fail", -EINVAL, failed_when_over, IN_COROUTINE},
-    {"pirn_generator_next", -EDEADLK, pulled_by_its_body, IN_COROUTINE},
-    {"pirn_generator_close", -EDEADLK, closed_by_its_body, IN_COROUTINE},
-    {"pirn_generator_yield", -EPERM, yield_for_another, IN_COROUTINE},
-    {"pirn_detach", -EPERM, detach_what_nobody_has, IN_COROUTINE},
-    {"pirn_runtime_run", -EDEADLK, run_another, IN_COROUTINE},
-    {"pirn_runtime_close", -EDEADLK, close_another, IN_COROUTINE},
-    {"pirn_channel_clone", -EPERM, clone_what_it_has_not, ANYWHERE},
-    {"pirn_spawn", -EPERM, spawns, ON_THREAD},
-    {"pirn_generator_new", -EPERM, makes_a_generator, ON_THREAD},
-    {"pirn_scope_open", -EPERM, opens_a_scope, ON_THREAD},
-    {"pirn_parallel_for", -EPERM, loops, ON_THREAD},
-    {"pirn_race", -EPERM, races, ON_THREAD},
-    {"pirn_map", -EPERM, maps, ON_THREAD},
-    {"pirn_timeout_enter", -EPERM, enters_a_timeout, ON_THREAD},
-    {"pirn_defer", -EPERM, defers, ON_THREAD},
-    {"pirn_undefer", -EPERM, undefers, ON_THREAD},
-    {"pirn_blocking", -EPERM, blocks, ON_THREAD},
-    {"pirn_yield", -EPERM, pirn_yield, ON_THREAD},
-    {"pirn_shield_enter", -EPERM, pirn_shield_enter, ON_THREAD},
-    {"pirn_cancelling", -EPERM, asks_how_often, ON_THREAD},
-    {"pirn_uncancel", -EPERM, pirn_uncancel, ON_THREAD},
-    {"pirn_tasks", -EPERM, lists, ON_THREAD},
-    {"pirn_set_value", -EPERM, leaves_a_value, ON_THREAD},
-    {"pirn_local_set", -EPERM, sets_a_local, ON_THREAD},
-    {"pirn_signal_add", -EPERM, handles_a_signal, ON_THREAD},
-    {"pirn_timer_init", -EPERM, makes_a_timer, ON_THREAD},
-    {"pirn_stats_get", -EPERM, counts, ON_THREAD},
-    {"pirn_dump", -EPERM, dumps, ON_THREAD},
+    {"pirn_scope_close", -EDEADLK, "a child waits for its own scope", closed_by_a_child,
+     IN_COROUTINE},
+    {"pirn_scope_wait", -EDEADLK, "a child waits for its own scope", waited_for_by_a_child,
+     IN_COROUTINE},
+    {"pirn_scope_fail", -EPERM, "only who opened the scope is its body: a child returns its error",
+     failed_by_a_child, IN_COROUTINE},
+    {"pirn_scope_close", -EPERM, "only who opened the scope waits for it and closes it",
+     closed_by_another, IN_COROUTINE},
+    {"pirn_scope_close", -EINVAL, "a scope or timeout that was opened inside it is still open",
+     closed_in_the_wrong_order, IN_COROUTINE},
+    {"pirn_scope_wait", -EINVAL, OVER, waited_for_twice, IN_COROUTINE},
+    {"pirn_scope_spawn", -EINVAL, OVER, spawned_into_when_over, IN_COROUTINE},
+    {"pirn_scope_fail", -EINVAL, OVER, failed_when_over, IN_COROUTINE},
+    {"pirn_generator_next", -EDEADLK, "a generator pulls from itself", pulled_by_its_body,
+     IN_COROUTINE},
+    {"pirn_generator_close", -EDEADLK, "a generator closes itself: it returns", closed_by_its_body,
+     IN_COROUTINE},
+    {"pirn_generator_yield", -EPERM, "only the generator's own function yields its values",
+     yield_for_another, IN_COROUTINE},
+    {"pirn_detach", -EPERM, "nobody has a reference to the task: it has been detached already",
+     detach_what_nobody_has, IN_COROUTINE},
+    {"pirn_runtime_run_forever", -EDEADLK,
+     "a coroutine cannot wait for a runtime: a plain thread does it", run_another, IN_COROUTINE},
+    {"pirn_runtime_close", -EDEADLK,
+     "a coroutine cannot wait for a runtime: a plain thread does it", close_another, IN_COROUTINE},
+    {"pirn_channel_clone", -EPERM, "the handle has never had that side", clone_what_it_has_not,
+     ANYWHERE},
+    {"pirn_spawn", -EPERM, NO_RUNTIME, spawns, ON_THREAD},
+    {"pirn_call_soon", -EPERM, NO_RUNTIME, calls_soon, ON_THREAD},
+    {"pirn_call_at", -EPERM, NO_RUNTIME, calls_at, ON_THREAD},
+    {"pirn_coroutine_new", -EPERM, NO_RUNTIME, makes_a_coroutine, ON_THREAD},
+    {"pirn_add_done_callback", -EPERM, NO_RUNTIME, adds_a_callback, ON_THREAD},
+    {"pirn_with_timeout", -EPERM, NO_COROUTINE, runs_in_time, ON_THREAD},
+    {"pirn_stream_read_line", -EPERM, NO_COROUTINE, reads_a_line, ON_THREAD},
+    {"pirn_stream_writev", -EPERM, NO_COROUTINE, writes_a_vector, ON_THREAD},
+    {"pirn_stream_drain", -EPERM, NO_COROUTINE, drains, ON_THREAD},
+    {"pirn_server_new", -EPERM, NO_COROUTINE, makes_a_server, ON_THREAD},
+    {"pirn_generator_new", -EPERM, NO_RUNTIME, makes_a_generator, ON_THREAD},
+    {"pirn_scope_open", -EPERM, NO_COROUTINE, opens_a_scope, ON_THREAD},
+    {"pirn_parallel_for", -EPERM, NO_COROUTINE, loops, ON_THREAD},
+    {"pirn_race", -EPERM, NO_COROUTINE, races, ON_THREAD},
+    {"pirn_map", -EPERM, NO_COROUTINE, maps, ON_THREAD},
+    {"pirn_timeout_enter", -EPERM, NO_COROUTINE, enters_a_timeout, ON_THREAD},
+    {"pirn_defer", -EPERM, NO_COROUTINE, defers, ON_THREAD},
+    {"pirn_undefer", -EPERM, NO_COROUTINE, undefers, ON_THREAD},
+    {"pirn_blocking", -EPERM, "there is no coroutine here: a plain thread may just call fn", blocks,
+     ON_THREAD},
+    {"pirn_yield", -EPERM, NO_COROUTINE, pirn_yield, ON_THREAD},
+    {"pirn_shield_enter", -EPERM, NO_COROUTINE, pirn_shield_enter, ON_THREAD},
+    {"pirn_cancelling", -EPERM, NO_COROUTINE, asks_how_often, ON_THREAD},
+    {"pirn_uncancel", -EPERM, NO_COROUTINE, pirn_uncancel, ON_THREAD},
+    {"pirn_tasks", -EPERM, NO_COROUTINE, lists, ON_THREAD},
+    {"pirn_set_value", -EPERM, "this is neither a coroutine nor a job", leaves_a_value, ON_THREAD},
+    {"pirn_local_set", -EPERM, "this is neither a coroutine nor a job", sets_a_local, ON_THREAD},
+    {"pirn_signal_add", -EPERM, NO_RUNTIME, handles_a_signal, ON_THREAD},
+    {"pirn_timer_init", -EPERM, NO_RUNTIME, makes_a_timer, ON_THREAD},
+    {"pirn_stats_get", -EPERM, NO_RUNTIME, counts, ON_THREAD},
+    {"pirn_dump", -EPERM, NO_RUNTIME, dumps, ON_THREAD},
 };
 
 START_TEST(a106_a174_and_others_each_misuse_is_named)

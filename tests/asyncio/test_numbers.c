@@ -229,7 +229,7 @@ static int sleeps_beside_idlers(void *arg)
         overshoot[i] = pirn_now().ns - until.ns;
         CHECK_GE(overshoot[i], 0);
     }
-    int64_t late = support_control_late(&control);
+    int64_t late = support_control_worst(&control);
     support_control_end(&control);
     qsort(overshoot, SLEEPS, sizeof(overshoot[0]), by_size);
     if (support_timing())

@@ -2,6 +2,7 @@
  * Process pools: workers that die, pools that close, programs that end, and when a helper can be had.
  */
 #include "tests/asyncio/process_jobs.h"
+#include "tests/race/rounds.h"
 
 #include <sys/wait.h>
 
@@ -107,33 +108,66 @@ START_TEST(a145_ways_to_die)
 }
 END_TEST
 
-/* A worker is killed at any moment of a few calls: each ends, with its answer or -EPIPE. */
+/* A worker is killed at any moment of a few calls: each ends, with its answer or -EPIPE. In some rounds the
+ * worker has gone before them, in some they have all been answered; in the others it is killed after a time
+ * that moves against what was seen. */
+enum {
+    CALLS = 4,
+    DEAD_BEFORE = 0,
+    DEAD_AFTER = 1,
+    ROUND_KINDS = 16 /* all the others are raced */
+};
+
+struct deaths {
+    int rounds[CALLS + 1]; /* raced ones, by how many calls were answered */
+    int raced;
+};
+
+static int answered(const struct request *r, pirn_task **tasks)
+{
+    int n = 0;
+    for (int k = 0; k < CALLS; k++) {
+        CHECK_OK(support_join(tasks[k]));
+        CHECK(r[k].rc == 0 || r[k].rc == -EPIPE);
+        n += r[k].rc == 0;
+    }
+    return n;
+}
+
 static int shoot(void *arg)
 {
-    int *outcome = arg;
-    for (int i = 0; i < support_rounds(60); i++) {
+    struct deaths *d = arg;
+    int rounds = support_rounds(10000) / 3;
+    int64_t began = support_now(), patience = 100 * US;
+    for (int i = 0; rounds_go_on(began, i, rounds); i++) {
+        int kind = i % ROUND_KINDS;
         pirn_process_pool *pool = new_pool(2);
-        struct request r[4], who = request(pool, add_up, 0);
-        pirn_task *tasks[4];
+        struct request r[CALLS], who = request(pool, add_up, 0);
+        pirn_task *tasks[CALLS];
         call(&who);
-        if (i % 4 == 1) { /* and a worker that is gone */
+        if (kind == DEAD_BEFORE) {
             CHECK_OK(kill(who.pid, SIGKILL));
             until_gone(who.pid);
         }
-        for (int k = 0; k < 4; k++) {
+        for (int k = 0; k < CALLS; k++) {
             r[k] = request(pool, add_up, k);
             tasks[k] = support_spawn(call, &r[k]);
         }
-        for (int k = 0; k < 4 && i % 4 == 0; k++) /* so that each is seen: answers, */
+        int64_t until = support_now() + support_between(0, patience);
+        while (kind > DEAD_AFTER && support_now() < until)
+            CHECK_OK(pirn_yield());
+        for (int k = 0; k < CALLS && kind == DEAD_AFTER; k++)
             CHECK_OK(pirn_await(tasks[k], NULL, PIRN_NEVER));
-        if (i % 4 != 1)
-            support_spin(support_between(0, i % 3 == 2 ? 3 * MS : 150 * US));
-        if (i % 4 != 1)
+        if (kind != DEAD_BEFORE)
             CHECK_OK(kill(who.pid, SIGKILL));
-        for (int k = 0; k < 4; k++) {
-            CHECK_OK(support_join(tasks[k]));
-            CHECK(r[k].rc == 0 || r[k].rc == -EPIPE);
-            outcome[r[k].rc == 0]++;
+        int n = answered(r, tasks);
+        if (kind == DEAD_AFTER) {
+            CHECK_EQ(n, CALLS);
+        } else if (kind != DEAD_BEFORE) {
+            d->rounds[n]++;
+            d->raced++;
+            patience = n == 0 ? patience * 3 / 2 : n == CALLS ? patience * 2 / 3 : patience;
+            patience = patience < US ? US : patience > 20 * MS ? 20 * MS : patience;
         }
         CHECK_OK(pirn_process_pool_close(pool, PIRN_NEVER));
         CHECK(is_gone(who.pid));
@@ -143,11 +177,18 @@ static int shoot(void *arg)
 
 START_TEST(a145_race_of_a_death_and_calls)
 {
-    int outcome[2] = {0, 0};
+    struct deaths d = {.raced = 0};
+    int some = 0;
     FOR_WORKERS(w)
-    CHECK_OK(support_run(w, shoot, outcome));
-    CHECK_GE(outcome[0], support_rounds(100));
-    CHECK_GE(outcome[1], support_rounds(100));
+    CHECK_OK(support_run(w, shoot, &d));
+    for (int n = 1; n < CALLS; n++)
+        some += d.rounds[n];
+    if (getenv("PIRN_TEST_VERBOSE"))
+        fprintf(stderr, "deaths before all answers: %d, between: %d, after: %d\n", d.rounds[0],
+                some, d.rounds[CALLS]);
+    rounds_saw(d.rounds[0], d.raced);
+    rounds_saw(some, d.raced);
+    rounds_saw(d.rounds[CALLS], d.raced);
 }
 END_TEST
 

@@ -297,5 +297,80 @@ START_TEST(a139_selects_that_face_each_other)
 }
 END_TEST
 
+/* ---- Many ends at once --------------------------------------------------------------------- */
+
+enum {
+    ENDS = 8,
+    CLOSERS = 2
+};
+
+struct ends {
+    pirn_channel *senders[ENDS]; /* each the only one of its channel */
+    support_barrier meet;
+    atomic_int next; /* the next to be let go */
+};
+
+static void *lets_go(void *arg)
+{
+    struct ends *e = arg;
+    int i;
+    support_meet(&e->meet);
+    while ((i = atomic_fetch_add(&e->next, 1)) < ENDS)
+        pirn_channel_release(e->senders[i]);
+    return NULL;
+}
+
+/* Waits on all that have not ended yet, through one deadline after another. */
+static void hear_all(pirn_case *cases)
+{
+    for (int left = ENDS; left > 0;) {
+        bool waits = support_between(0, 3) != 0;
+        int i =
+            pirn_select(cases, ENDS, waits ? PIRN_NEVER : pirn_after_us(support_between(0, 20)));
+        if (i == -ETIMEDOUT && !waits)
+            continue;
+        CHECK(i >= 0 && cases[i].object != NULL);
+        CHECK_EQ(cases[i].result, 0);
+        cases[i].object = NULL; /* heard of */
+        left--;
+    }
+}
+
+static int ends_at_once(void *arg)
+{
+    int rounds = *(int *)arg, item = -1;
+    for (int r = 0; r < rounds; r++) {
+        struct ends e = {.meet = {.n = CLOSERS + 1}};
+        pirn_channel *receivers[ENDS];
+        pirn_case cases[ENDS];
+        pthread_t threads[CLOSERS];
+        for (int i = 0; i < ENDS; i++) {
+            pirn_channel *both = new_channel((size_t)i % 3);
+            CHECK_OK(pirn_channel_clone(both, PIRN_CHANNEL_SEND, &e.senders[i]));
+            CHECK_OK(pirn_channel_clone(both, PIRN_CHANNEL_RECV, &receivers[i]));
+            pirn_channel_release(both);
+            cases[i] = pirn_case_recv(receivers[i], &item);
+        }
+        for (int i = 0; i < CLOSERS; i++)
+            threads[i] = support_thread(lets_go, &e);
+        support_meet(&e.meet);
+        hear_all(cases);
+        for (int i = 0; i < CLOSERS; i++)
+            support_thread_join(threads[i]);
+        for (int i = 0; i < ENDS; i++)
+            pirn_channel_release(receivers[i]);
+    }
+    CHECK_EQ(item, -1);
+    return 0;
+}
+
+START_TEST(a139_every_end_is_heard_of_once)
+{
+    int rounds = support_rounds(2000);
+    FOR_WORKERS(w)
+    CHECK_OK(support_run(w, ends_at_once, &rounds));
+}
+END_TEST
+
 SUPPORT_MAIN("select", a139_one_caller, a139_no_case_starves, a139_a_waiting_select_commits_one,
-             a139_selects_that_face_each_other)
+             a139_selects_that_face_each_other, a139_every_end_is_heard_of_once)

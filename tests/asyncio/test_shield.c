@@ -3,7 +3,7 @@
  */
 #include "runtime/bound.h"
 #include "runtime/task.h"
-#include "tests/asyncio/rounds.h"
+#include "tests/race/rounds.h"
 
 static int sleeps(void *arg)
 {

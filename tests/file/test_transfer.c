@@ -336,7 +336,7 @@ static int tick_beside(void *arg)
 {
     struct beside *b = arg;
     pirn_ticker ticker;
-    CHECK_OK(pirn_ticker_init(&ticker, (pirn_time){MS}, PIRN_MISSED_SKIP));
+    CHECK_OK(pirn_ticker_init(&ticker, (pirn_span){MS}, PIRN_MISSED_SKIP));
     pirn_task *task = support_spawn(write_much, b);
     while (!atomic_load(&b->over)) {
         CHECK_GE(pirn_ticker_wait(&ticker), 0);

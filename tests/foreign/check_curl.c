@@ -187,8 +187,7 @@ static int given_up(void *arg)
 START_TEST(transfers_are_given_up)
 {
     support_census before = support_count();
-    FOR_WORKERS(w)
-    CHECK_OK(peer_run(w, given_up, NULL));
+    peer_everywhere(given_up);
     support_no_more_than(before);
 }
 END_TEST
@@ -228,8 +227,7 @@ static int timers(void *arg)
 
 START_TEST(libcurls_timers_come)
 {
-    FOR_WORKERS(w)
-    CHECK_OK(peer_run(w, timers, NULL));
+    peer_everywhere(timers);
 }
 END_TEST
 

@@ -47,7 +47,6 @@ static long number(MYSQL *mysql, const char *query)
 /* ---- Answers ----------------------------------------------------------------------------- */
 
 enum {
-    ASKERS = 6,
     ROWS = 5000,
     LONG_TEXT = 3 << 20 /* more than the sockets hold: the query is sent in parts */
 };
@@ -90,19 +89,14 @@ static int asker(void *arg)
 
 static int askers(void *arg)
 {
-    pirn_task *tasks[ASKERS];
     (void)arg;
-    for (int i = 0; i < ASKERS; i++)
-        tasks[i] = support_spawn(asker, (void *)(intptr_t)(i + 1));
-    for (int i = 0; i < ASKERS; i++)
-        CHECK_OK(support_join(tasks[i]));
+    peer_several(asker);
     return 0;
 }
 
 START_TEST(answers_are_complete)
 {
-    FOR_WORKERS(w)
-    CHECK_OK(peer_run(w, askers, NULL));
+    peer_everywhere(askers);
 }
 END_TEST
 
@@ -126,33 +120,31 @@ static int met(void *arg)
 
 static int meeting(void *arg)
 {
-    pirn_task *tasks[ASKERS];
     MYSQL *mysql = connected();
     (void)arg;
     ask(mysql, "DELETE FROM met");
     with_mariadb_close(mysql, PIRN_NEVER);
-    for (int i = 0; i < ASKERS; i++)
-        tasks[i] = support_spawn(met, NULL);
-    for (int i = 0; i < ASKERS; i++)
-        CHECK_OK(support_join(tasks[i]));
+    peer_several(met);
     return 0;
 }
 
 START_TEST(queries_run_at_the_same_time)
 {
-    FOR_WORKERS(w)
-    CHECK_OK(peer_run(w, meeting, NULL));
+    peer_everywhere(meeting);
 }
 END_TEST
 
 /* ---- Those that are given up --------------------------------------------------------------- */
 
-static const char asleep[] = "SELECT COUNT(*) FROM information_schema.processlist WHERE "
-                             "info = 'SELECT SLEEP(1000)'";
+static long asleep(void *mysql)
+{
+    return number(mysql, "SELECT COUNT(*) FROM information_schema.processlist WHERE "
+                         "info = 'SELECT SLEEP(1000)'");
+}
 
 static void nobody_sleeps(MYSQL *mysql)
 {
-    while (number(mysql, asleep) > 0)
+    while (asleep(mysql) > 0)
         CHECK_OK(pirn_sleep(pirn_after_ms(1)));
 }
 
@@ -175,16 +167,16 @@ static int late(void *arg)
 
 START_TEST(a_query_that_takes_too_long)
 {
-    FOR_WORKERS(w)
-    CHECK_OK(peer_run(w, late, NULL));
+    peer_everywhere(late);
 }
 END_TEST
+
+static unsigned long ids[SEVERAL];
 
 static int sleeper(void *arg)
 {
     MYSQL *mysql = connected();
-    unsigned long *ret_id = arg;
-    *ret_id = mysql_thread_id(mysql);
+    ids[(intptr_t)arg - 1] = mysql_thread_id(mysql);
     int rc = with_mariadb_query(mysql, "SELECT SLEEP(1000)", PIRN_NEVER);
     with_mariadb_close(mysql, PIRN_NEVER);
     return rc;
@@ -192,20 +184,11 @@ static int sleeper(void *arg)
 
 static int cancelling(void *arg)
 {
-    unsigned long ids[ASKERS];
-    pirn_task *tasks[ASKERS];
     MYSQL *mysql = connected();
     (void)arg;
-    for (int i = 0; i < ASKERS; i++)
-        tasks[i] = support_spawn(sleeper, &ids[i]);
-    while (number(mysql, asleep) < ASKERS)
-        CHECK_OK(pirn_sleep(pirn_after_ms(1)));
-    for (int i = 0; i < ASKERS; i++)
-        CHECK_OK(pirn_cancel(tasks[i], NULL));
-    for (int i = 0; i < ASKERS; i++) {
-        CHECK_EQ(support_join(tasks[i]), -ECANCELED);
+    peer_cancel_several(sleeper, asleep, mysql);
+    for (int i = 0; i < SEVERAL; i++)
         CHECK_OK(with_mariadb_kill(mysql, ids[i], PIRN_NEVER));
-    }
     nobody_sleeps(mysql);
     with_mariadb_close(mysql, PIRN_NEVER);
     return 0;
@@ -213,8 +196,7 @@ static int cancelling(void *arg)
 
 START_TEST(a_cancel_gives_the_query_up)
 {
-    FOR_WORKERS(w)
-    CHECK_OK(peer_run(w, cancelling, NULL));
+    peer_everywhere(cancelling);
 }
 END_TEST
 
@@ -278,8 +260,7 @@ static int absent(void *arg)
 START_TEST(servers_that_are_not_there)
 {
     support_census before = support_count();
-    FOR_WORKERS(w)
-    CHECK_OK(peer_run(w, absent, NULL));
+    peer_everywhere(absent);
     support_no_more_than(before);
 }
 END_TEST
@@ -297,8 +278,7 @@ static int killed(void *arg)
 
 START_TEST(a_connection_that_breaks)
 {
-    FOR_WORKERS(w)
-    CHECK_OK(peer_run(w, killed, NULL));
+    peer_everywhere(killed);
 }
 END_TEST
 

@@ -46,7 +46,6 @@ static long number(PGconn *conn, const char *query)
 /* ---- Answers ----------------------------------------------------------------------------- */
 
 enum {
-    ASKERS = 6,
     ROWS = 5000,
     LONG_TEXT = 3 << 20 /* more than the sockets hold: the query is sent in parts */
 };
@@ -88,19 +87,14 @@ static int asker(void *arg)
 
 static int askers(void *arg)
 {
-    pirn_task *tasks[ASKERS];
     (void)arg;
-    for (int i = 0; i < ASKERS; i++)
-        tasks[i] = support_spawn(asker, (void *)(intptr_t)(i + 1));
-    for (int i = 0; i < ASKERS; i++)
-        CHECK_OK(support_join(tasks[i]));
+    peer_several(asker);
     return 0;
 }
 
 START_TEST(answers_are_complete)
 {
-    FOR_WORKERS(w)
-    CHECK_OK(peer_run(w, askers, NULL));
+    peer_everywhere(askers);
 }
 END_TEST
 
@@ -118,24 +112,19 @@ static int met(void *arg)
 
 static int meeting(void *arg)
 {
-    pirn_task *tasks[ASKERS];
     PGconn *conn = connected();
     (void)arg;
     CHECK(PQsendQuery(conn, "TRUNCATE met"));
     PQclear(next(conn, PGRES_COMMAND_OK));
     no_more(conn);
     PQfinish(conn);
-    for (int i = 0; i < ASKERS; i++)
-        tasks[i] = support_spawn(met, NULL);
-    for (int i = 0; i < ASKERS; i++)
-        CHECK_OK(support_join(tasks[i]));
+    peer_several(met);
     return 0;
 }
 
 START_TEST(queries_run_at_the_same_time)
 {
-    FOR_WORKERS(w)
-    CHECK_OK(peer_run(w, meeting, NULL));
+    peer_everywhere(meeting);
 }
 END_TEST
 
@@ -160,8 +149,7 @@ static int late(void *arg)
 
 START_TEST(a_query_that_takes_too_long_is_stopped)
 {
-    FOR_WORKERS(w)
-    CHECK_OK(peer_run(w, late, NULL));
+    peer_everywhere(late);
 }
 END_TEST
 
@@ -179,30 +167,25 @@ static int sleeper(void *arg)
     return rc;
 }
 
+static long asleep(void *conn)
+{
+    return number(conn, "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND "
+                        "query = 'SELECT pg_sleep(1000)'");
+}
+
 static int cancelling(void *arg)
 {
-    const char *asleep = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND "
-                         "query = 'SELECT pg_sleep(1000)'";
     PGconn *conn = connected();
-    pirn_task *tasks[ASKERS];
     (void)arg;
-    for (int i = 0; i < ASKERS; i++)
-        tasks[i] = support_spawn(sleeper, NULL);
-    while (number(conn, asleep) < ASKERS)
-        CHECK_OK(pirn_sleep(pirn_after_ms(1)));
-    for (int i = 0; i < ASKERS; i++)
-        CHECK_OK(pirn_cancel(tasks[i], NULL));
-    for (int i = 0; i < ASKERS; i++)
-        CHECK_EQ(support_join(tasks[i]), -ECANCELED);
-    CHECK_EQ(number(conn, asleep), 0);
+    peer_cancel_several(sleeper, asleep, conn);
+    CHECK_EQ(asleep(conn), 0);
     PQfinish(conn);
     return 0;
 }
 
 START_TEST(a_cancel_stops_the_query_and_spares_the_connection)
 {
-    FOR_WORKERS(w)
-    CHECK_OK(peer_run(w, cancelling, NULL));
+    peer_everywhere(cancelling);
 }
 END_TEST
 
@@ -244,8 +227,7 @@ static int absent(void *arg)
 START_TEST(servers_that_are_not_there)
 {
     support_census before = support_count();
-    FOR_WORKERS(w)
-    CHECK_OK(peer_run(w, absent, NULL));
+    peer_everywhere(absent);
     support_no_more_than(before);
 }
 END_TEST
@@ -273,8 +255,7 @@ static int terminated(void *arg)
 
 START_TEST(a_connection_that_breaks)
 {
-    FOR_WORKERS(w)
-    CHECK_OK(peer_run(w, terminated, NULL));
+    peer_everywhere(terminated);
 }
 END_TEST
 

@@ -1,6 +1,7 @@
 /*
- * What the checks of other libraries share: peers that do not answer, runs with room on the stacks, and the
- * crowd: many that wait for such a peer are cancelled.
+ * What the checks of other libraries share: peers that do not answer, runs with room on the stacks, several
+ * at a time, those that are cancelled while a server is at work for them, and the crowd: many that wait for a
+ * peer that does not answer are cancelled.
  */
 #ifndef PIRN_TESTS_FOREIGN_PEER_H
 #define PIRN_TESTS_FOREIGN_PEER_H
@@ -9,6 +10,7 @@
 
 enum {
     PEER_STACK = 256 * 1024,
+    SEVERAL = 6,
     CROWD = 24,
     SHORT_MS = 100 /* a deadline that is meant to come */
 };
@@ -52,13 +54,49 @@ static inline int peer_run(int workers, pirn_fn fn, void *arg)
     return support_run_with(&config, fn, arg);
 }
 
+static inline void peer_everywhere(pirn_fn fn)
+{
+    FOR_WORKERS(w)
+    CHECK_OK(peer_run(w, fn, NULL));
+}
+
+/* SEVERAL call fn side by side, each with its number, from 1. In a coroutine, as the next two. */
+static inline void peer_begin_several(pirn_task **tasks, pirn_fn fn)
+{
+    for (int i = 0; i < SEVERAL; i++)
+        tasks[i] = support_spawn(fn, (void *)(intptr_t)(i + 1));
+}
+
+static inline void peer_several(pirn_fn fn)
+{
+    pirn_task *tasks[SEVERAL];
+    peer_begin_several(tasks, fn);
+    for (int i = 0; i < SEVERAL; i++)
+        CHECK_OK(support_join(tasks[i]));
+}
+
+/* They are cancelled once the server is at work for all of them (busy(conn) is for how many), and return
+ * -ECANCELED. */
+static inline void peer_cancel_several(pirn_fn fn, long (*busy)(void *conn), void *conn)
+{
+    pirn_task *tasks[SEVERAL];
+    peer_begin_several(tasks, fn);
+    while (busy(conn) < SEVERAL)
+        CHECK_OK(pirn_sleep(pirn_after_ms(1)));
+    for (int i = 0; i < SEVERAL; i++)
+        CHECK_OK(pirn_cancel(tasks[i], NULL));
+    for (int i = 0; i < SEVERAL; i++)
+        CHECK_EQ(support_join(tasks[i]), -ECANCELED);
+}
+
 /* Many call fn(arg), which waits for ever; when all do so, a ticker beside them ticks in its order; then they
  * are cancelled, and each of them returns -ECANCELED. In a coroutine. */
 static inline void peer_crowd(pirn_fn fn, void *arg)
 {
     pirn_task *tasks[CROWD];
     pirn_ticker ticker;
-    pirn_time begun = pirn_now(), period = {5 * MS};
+    pirn_time begun = pirn_now();
+    pirn_span period = {5 * MS};
     for (int i = 0; i < CROWD; i++)
         tasks[i] = support_spawn(fn, arg);
     for (int i = 0; i < CROWD; i++)

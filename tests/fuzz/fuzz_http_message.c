@@ -24,6 +24,7 @@ static void add_head(struct outcome *o, const struct message *m)
     MUST(m->field_count <= limits.head.headers);
     if (!m->response) {
         MUST(strlen(m->target) > 0 && strlen(m->target) <= limits.head.target);
+        MUST(strchr(m->target, '#') == NULL);
         add(o, m->target, strlen(m->target) + 1);
         add(o, m->method, strlen(m->method) + 1);
     }

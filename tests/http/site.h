@@ -10,8 +10,9 @@ struct site {
     pirn_http_server *server;
     pirn_task *task;
     int port;
-    pirn_time grace;     /* of the stop */
+    pirn_span grace;     /* of the stop */
     int result, stopped; /* of pirn_http_server_serve, and of the stop that follows it */
+    bool cancelled;      /* a stop that has left somebody has left a cancel, too */
     support_report report;
 };
 
@@ -21,9 +22,12 @@ static inline int site_serve(void *arg)
     site->result = pirn_http_server_serve(site->server);
     if (site->result == -ESHUTDOWN) /* it was closed before this task came to it */
         site->result = 0;
-    site->stopped = pirn_http_server_stop(site->server, pirn_after_ns(site->grace.ns));
-    if (site->stopped == -EBUSY)
-        CHECK_OK(pirn_http_server_wait_closed(site->server, PIRN_NEVER));
+    site->stopped = pirn_http_server_stop(site->server, pirn_after(site->grace));
+    if (site->stopped == -EBUSY) {
+        int rc = pirn_http_server_wait_closed(site->server, PIRN_NEVER);
+        site->cancelled = rc == -ECANCELED;
+        CHECK_OK(rc != -ECANCELED ? rc : pirn_http_server_wait_closed(site->server, PIRN_NEVER));
+    }
     return 0;
 }
 
@@ -34,6 +38,7 @@ static inline void site_new(struct site *site, const pirn_http_server_config *co
     pirn_http_server_config own = PIRN_HTTP_SERVER_CONFIG_INIT;
     site->report = empty;
     site->grace = pirn_span_s(1000);
+    site->cancelled = false;
     if (config != NULL)
         own = *config;
     own.report = support_report_line;
@@ -64,7 +69,7 @@ static inline void site_open(struct site *site)
 }
 
 /* Its task stops it, with so much time for running requests. */
-static inline void site_end(struct site *site, pirn_time grace)
+static inline void site_end(struct site *site, pirn_span grace)
 {
     site->grace = grace;
     CHECK_OK(pirn_http_server_close(site->server));
@@ -134,6 +139,64 @@ static inline void site_ask(const struct site *site, const char *request, char *
     site_say(fd, request);
     site_hear(fd, text, size);
     pirn_close(fd);
+}
+
+/* Two requests over one connection; the second one's body, a byte, is sent when the first reply is there. */
+static inline void site_byte_after_reply(pirn_http_handler handler)
+{
+    char text[2048];
+    struct site site;
+    site_new(&site, NULL);
+    site_route(&site, "*", "/", handler, NULL);
+    site_open(&site);
+    int fd = site_dial(&site);
+    site_say(fd, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+                 "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nConnection: close\r\n\r\n");
+    site_hear_words(fd, text, sizeof text, "200 OK", 1);
+    site_say(fd, "x");
+    site_hear(fd, text, sizeof text);
+    CHECK(strstr(text, "200 OK") != NULL);
+    pirn_close(fd);
+    site_close(&site);
+}
+
+/* ---- A connection of the program's own ----------------------------------------------------- */
+
+/* One stream that a site which is not open serves; peer is the client's end. */
+struct site_visit {
+    pirn_http_server *server;
+    pirn_stream *stream;
+    int peer;
+};
+
+/* narrow: not much can wait in it for the client. */
+static inline struct site_visit site_visit_begin(const struct site *site, bool narrow)
+{
+    pirn_stream_config config = PIRN_STREAM_CONFIG_INIT;
+    struct site_visit v = {.server = site->server};
+    int pair[2], room = 1;
+    support_pair(pair);
+    if (narrow) {
+        CHECK_OK(setsockopt(pair[1], SOL_SOCKET, SO_SNDBUF, &room, sizeof room));
+        config.high = 1000;
+    }
+    CHECK_OK(pirn_stream_new(&v.stream, pair[1], &config));
+    v.peer = pair[0];
+    return v;
+}
+
+/* In a task of its own. */
+static inline int site_visit_serve(void *arg)
+{
+    struct site_visit *v = arg;
+    return pirn_http_server_serve_stream(v->server, v->stream);
+}
+
+/* With the server. */
+static inline void site_visit_end(struct site_visit *v)
+{
+    pirn_stream_release(v->stream);
+    pirn_http_server_release(v->server);
 }
 
 #define BEGINS(text, prefix) CHECK(strncmp(text, prefix, strlen(prefix)) == 0)

@@ -181,21 +181,8 @@ static int read_cancelled(pirn_http_request *request, pirn_http_reply *reply, vo
 /* The reply to the first request is still here when the body of the second is read. */
 static int cancelled_body(void *arg)
 {
-    char text[2048];
-    struct site site;
     (void)arg;
-    site_new(&site, NULL);
-    site_route(&site, "*", "/", read_cancelled, NULL);
-    site_open(&site);
-    int fd = site_dial(&site);
-    site_say(fd, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
-                 "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nConnection: close\r\n\r\n");
-    site_hear_words(fd, text, sizeof text, "200 OK", 1);
-    site_say(fd, "x");
-    site_hear(fd, text, sizeof text);
-    CHECK(strstr(text, "200 OK") != NULL);
-    pirn_close(fd);
-    site_close(&site);
+    site_byte_after_reply(read_cancelled);
     return 0;
 }
 
@@ -250,15 +237,9 @@ START_TEST(s171_a_stop_ends_who_skips_a_body)
 }
 END_TEST
 
-struct served {
-    pirn_http_server *server;
-    pirn_stream *stream;
-};
-
 static int serve_and_hear(void *arg)
 {
-    struct served *s = arg;
-    CHECK_OK(pirn_http_server_serve_stream(s->server, s->stream));
+    CHECK_OK(site_visit_serve(arg));
     CHECK_EQ(pirn_cancelling(NULL), 1);
     CHECK_EQ(pirn_yield(), -ECANCELED);
     CHECK_OK(pirn_yield());
@@ -269,21 +250,16 @@ static int serve_and_hear(void *arg)
 static int own_cancel(void *arg)
 {
     struct site site;
-    struct served s;
-    int pair[2];
     (void)arg;
     site_new(&site, NULL);
-    support_pair(pair);
-    CHECK_OK(pirn_stream_new(&s.stream, pair[0], NULL));
-    s.server = site.server;
-    pirn_task *task = support_spawn(serve_and_hear, &s);
+    struct site_visit v = site_visit_begin(&site, false);
+    pirn_task *task = support_spawn(serve_and_hear, &v);
     while (pirn_http_server_connections(site.server) == 0)
         CHECK_OK(pirn_yield());
     CHECK_OK(pirn_cancel(task, "the test"));
     CHECK_OK(support_join(task));
-    CHECK_OK(close(pair[1]));
-    pirn_stream_release(s.stream);
-    pirn_http_server_release(site.server);
+    CHECK_OK(close(v.peer));
+    site_visit_end(&v);
     return 0;
 }
 

@@ -1,6 +1,6 @@
 /* The client: bodies of every kind, its pool, what servers do to it. */
 #include "api/http/server.h"
-#include "tests/http/site.h"
+#include "tests/http/rogue.h"
 
 #include <jansson.h>
 
@@ -208,79 +208,6 @@ END_TEST
 
 /* ---- A server that misbehaves -------------------------------------------------------------- */
 
-struct rogue {
-    int listener, port;
-    const char *reply;
-    int served;  /* replies until it hangs up; then it takes the next connection */
-    bool silent; /* it closes before it replies the one after that */
-    atomic_int connections, requests;
-};
-
-/* One request (it has no body) has come whole; 0: the end. */
-static int rogue_hear(int fd)
-{
-    char buf[2048];
-    size_t n = 0;
-    do {
-        ssize_t got = pirn_recv(fd, buf + n, sizeof buf - 1 - n, 0, PIRN_NEVER);
-        if (got <= 0)
-            return 0;
-        n += (size_t)got;
-        buf[n] = '\0';
-    } while (strstr(buf, "\r\n\r\n") == NULL);
-    return 1;
-}
-
-static int rogue(void *arg)
-{
-    struct rogue *r = arg;
-    for (;;) {
-        int fd = pirn_accept(r->listener, NULL, NULL, 0, PIRN_NEVER);
-        if (fd < 0)
-            return 0;
-        atomic_fetch_add(&r->connections, 1);
-        for (int i = 0; i < r->served && rogue_hear(fd); i++) {
-            atomic_fetch_add(&r->requests, 1);
-            site_say(fd, r->reply);
-        }
-        if (r->silent && rogue_hear(fd))
-            atomic_fetch_add(&r->requests, 1);
-        pirn_close(fd);
-    }
-}
-
-static pirn_task *rogue_open(struct rogue *r)
-{
-    struct sockaddr_in addr;
-    r->listener = support_listen(&addr, 16);
-    r->port = ntohs(addr.sin_port);
-    return support_spawn(rogue, r);
-}
-
-static void rogue_close(struct rogue *r, pirn_task *task)
-{
-    pirn_cancel(task, NULL);
-    CHECK_OK(support_join(task));
-    pirn_close(r->listener);
-}
-
-/* What a GET gives, and what its body. */
-static int ask(pirn_http_client *client, const struct rogue *r, ssize_t *ret_body)
-{
-    struct site site = {.port = r->port};
-    pirn_http_response *response;
-    char *body;
-    int err = pirn_http_get(client, url_of(&site, "/"), &response, PIRN_NEVER);
-    if (err < 0)
-        return err;
-    int status = pirn_http_response_status(response);
-    *ret_body = pirn_http_response_all(response, &body, 1000, PIRN_NEVER);
-    if (*ret_body >= 0)
-        free(body);
-    pirn_http_response_free(response);
-    return status;
-}
-
 static int rogues(void *arg)
 {
     static const struct {
@@ -310,7 +237,7 @@ static int rogues(void *arg)
         ssize_t body = 0;
         pirn_task *task = rogue_open(&r);
         CHECK_OK(pirn_http_client_new(&client, NULL));
-        CHECK_EQ(ask(client, &r, &body), cases[i].result);
+        CHECK_EQ(rogue_ask(client, &r, &body), cases[i].result);
         CHECK_EQ(body, cases[i].body);
         pirn_http_client_free(client);
         rogue_close(&r, task);
@@ -337,10 +264,10 @@ static int reuse(void *arg)
     site.port = r.port;
     CHECK_OK(pirn_http_client_new(&client, NULL));
     for (int i = 0; i < 3; i++)
-        CHECK_EQ(ask(client, &r, &body), 200);
+        CHECK_EQ(rogue_ask(client, &r, &body), 200);
     CHECK_EQ(atomic_load(&r.connections), 2);
     CHECK_EQ(atomic_load(&r.requests), 4);
-    CHECK_EQ(ask(client, &r, &body), 200);
+    CHECK_EQ(rogue_ask(client, &r, &body), 200);
     /* What must not be repeated is not. */
     CHECK_EQ(pirn_http_post(client, url_of(&site, "/"), NULL, "x", 1, &response, PIRN_NEVER),
              -ECONNRESET);
@@ -354,7 +281,7 @@ static int reuse(void *arg)
     task = rogue_open(&once);
     CHECK_OK(pirn_http_client_new(&client, &config));
     for (int i = 0; i < 3; i++) {
-        CHECK_EQ(ask(client, &once, &body), 200);
+        CHECK_EQ(rogue_ask(client, &once, &body), 200);
         CHECK_EQ(body, 2);
     }
     CHECK_EQ(atomic_load(&once.connections), 3);

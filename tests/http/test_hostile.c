@@ -130,7 +130,7 @@ static int too_slow(void *arg)
     struct site site;
     atomic_int result = 0;
     (void)arg;
-    head.head_time = (pirn_time){40 * MS};
+    head.head_time = (pirn_span){40 * MS};
     open_slow(&site, &head, &result);
     int64_t begin = support_now();
     do /* who has said nothing when the time is over (on a busy machine) hears nothing */
@@ -142,14 +142,14 @@ static int too_slow(void *arg)
     CHECK_EQ(text[0], '\0');
     site_close(&site);
 
-    idle.idle_time = (pirn_time){20 * MS};
+    idle.idle_time = (pirn_span){20 * MS};
     open_slow(&site, &idle, &result);
     site_ask(&site, "GET / HTTP/1.1\r\nHost: x\r\n\r\n", text, sizeof text);
     BEGINS(text, "HTTP/1.1 200 OK\r\n");
     CHECK(strstr(text, "close") == NULL);
     site_close(&site);
 
-    body.body_time = (pirn_time){40 * MS};
+    body.body_time = (pirn_span){40 * MS};
     open_slow(&site, &body, &result);
     site_ask(&site, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhell", text,
              sizeof text);
@@ -157,7 +157,7 @@ static int too_slow(void *arg)
     CHECK_EQ(atomic_load(&result), -ETIME);
     site_close(&site);
 
-    unread.write_time = (pirn_time){40 * MS};
+    unread.write_time = (pirn_span){40 * MS};
     atomic_store(&result, 0);
     open_slow(&site, &unread, &result);
     int fd = site_dial(&site);
@@ -340,7 +340,7 @@ static int gone(void *arg)
     struct absence coroutine = {0}, thread = {0};
     char text[4096];
     (void)arg;
-    config.cancel_time = (pirn_time){5 * MS};
+    config.cancel_time = (pirn_span){5 * MS};
     site_new(&site, &config);
     site_route(&site, "GET", "/ever", wait_for_ever, &coroutine);
     site_route_blocking(&site, "GET", "/block", wait_blocking, &thread);

@@ -79,6 +79,64 @@ START_TEST(s171_each_route_has_its_body_limit)
 }
 END_TEST
 
+/* ---- Bodies that stop ----------------------------------------------------------------------------- */
+
+/* A client sends most of a body at once, which by the rate alone gives it hours; and then nothing more, or, if it
+ * drips, the rest byte by byte, one each quarter of idle_time. */
+static void send_most(int64_t idle_time, bool drips, char *text, size_t size)
+{
+    enum {
+        MOST = 10000,
+        REST = 12
+    };
+    pirn_http_server_config config = PIRN_HTTP_SERVER_CONFIG_INIT;
+    static char ask[MOST + 256];
+    struct site site;
+    config.idle_time.ns = idle_time;
+    config.body_rate = 1;
+    site_new(&site, &config);
+    site_route(&site, "POST", "/", count, NULL);
+    site_open(&site);
+    int fd = site_dial(&site);
+    int n = sprintf(ask,
+                    "POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+                    "Content-Length: %d\r\n\r\n",
+                    MOST + REST);
+    memset(ask + n, 'a', MOST);
+    ask[n + MOST] = '\0';
+    site_say(fd, ask);
+    for (int i = 0; drips && i < REST; i++) {
+        CHECK_OK(pirn_sleep(pirn_after_ns(idle_time / 4)));
+        if (pirn_send(fd, "a", 1, 0, PIRN_NEVER) != 1)
+            break; /* it has been sent away */
+    }
+    site_hear(fd, text, size);
+    pirn_close(fd);
+    site_close(&site);
+}
+
+static int stopping(void *arg)
+{
+    int64_t idle_time = 40 * MS;
+    char text[1024];
+    (void)arg;
+    send_most(idle_time, false, text, sizeof(text));
+    BEGINS(text, "HTTP/1.1 408 Request Timeout\r\n");
+    /* A busy machine may keep a client from its drips: then all of it takes longer. */
+    for (;; idle_time *= 2) {
+        send_most(idle_time, true, text, sizeof(text));
+        if (strstr(text, "\r\n\r\n10012") != NULL)
+            return 0;
+        CHECK_LE(idle_time, (int64_t)20000 * MS);
+    }
+}
+
+START_TEST(s171_a_body_that_stops_coming_is_not_waited_for)
+{
+    FOR_WORKERS(w) CHECK_OK(support_run(w, stopping, NULL));
+}
+END_TEST
+
 /* ---- Bodies that nobody reads ------------------------------------------------------------------- */
 
 static int ignore(pirn_http_request *request, pirn_http_reply *reply, void *user)
@@ -156,35 +214,25 @@ END_TEST
 
 enum {
     REPLY = 128 * 1024,
-    SIP = 4 * 1024
+    SIP = 4 * 1024,
+    MUCH = 16 << 20 /* more than sockets hold */
+};
+
+struct bulk {
+    size_t n;
+    int result;
 };
 
 static int give(pirn_http_request *request, pirn_http_reply *reply, void *user)
 {
-    static const char zeros[REPLY];
-    ssize_t n = pirn_http_reply_begin(reply, 200, NULL, REPLY);
+    static const char zeros[MUCH];
+    struct bulk *bulk = user;
+    ssize_t n = pirn_http_reply_begin(reply, 200, NULL, (int64_t)bulk->n);
     (void)request;
     if (n == 0)
-        n = pirn_http_reply_write(reply, zeros, REPLY, PIRN_NEVER);
-    *(int *)user = n < 0 ? (int)n : 0;
-    return *(int *)user;
-}
-
-struct meeting {
-    pirn_http_server *server;
-    int fd;
-};
-
-static int serve_one_end(void *arg)
-{
-    const struct meeting *meeting = arg;
-    pirn_stream_config config = PIRN_STREAM_CONFIG_INIT;
-    pirn_stream *stream;
-    config.high = 1000;
-    CHECK_OK(pirn_stream_new(&stream, meeting->fd, &config));
-    CHECK_OK(pirn_http_server_serve_stream(meeting->server, stream));
-    pirn_stream_release(stream);
-    return 0;
+        n = pirn_http_reply_write(reply, zeros, bulk->n, PIRN_NEVER);
+    bulk->result = n < 0 ? (int)n : 0;
+    return bulk->result;
 }
 
 /* A client that takes a sip of the reply each eighth of write_time, twice that long in all; then nothing more, if
@@ -194,29 +242,27 @@ static int sip(int64_t write_time, bool stalls)
     pirn_http_server_config config = PIRN_HTTP_SERVER_CONFIG_INIT;
     static char text[REPLY + 1024];
     struct site site;
-    int pair[2], room = 1, result = 1;
+    struct bulk bulk = {REPLY, 1};
     config.write_time.ns = write_time;
     site_new(&site, &config);
-    site_route(&site, "GET", "/", give, &result);
-    support_pair(pair);
-    CHECK_OK(setsockopt(pair[1], SOL_SOCKET, SO_SNDBUF, &room, sizeof room));
-    struct meeting meeting = {site.server, pair[1]};
-    pirn_task *task = support_spawn(serve_one_end, &meeting);
-    site_say(pair[0], "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    site_route(&site, "GET", "/", give, &bulk);
+    struct site_visit v = site_visit_begin(&site, true);
+    pirn_task *task = support_spawn(site_visit_serve, &v);
+    site_say(v.peer, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
     for (size_t got = 0; got < (stalls ? REPLY / 2 : REPLY);) {
-        ssize_t n = pirn_recv(pair[0], text, SIP, 0, PIRN_NEVER);
+        ssize_t n = pirn_recv(v.peer, text, SIP, 0, PIRN_NEVER);
         if (n <= 0)
             break;
         got += (size_t)n;
         CHECK_OK(pirn_sleep(pirn_after_ns(write_time / 8)));
     }
     if (!stalls)
-        site_hear(pair[0], text, sizeof text);
+        site_hear(v.peer, text, sizeof text);
     CHECK_OK(support_join(task));
-    pirn_close(pair[0]);
+    pirn_close(v.peer);
     CHECK_OK(pirn_http_server_stop(site.server, PIRN_NEVER));
-    pirn_http_server_release(site.server);
-    return result;
+    site_visit_end(&v);
+    return bulk.result;
 }
 
 /* A busy machine may keep a client from its sips: then all of it takes longer. */
@@ -238,6 +284,47 @@ START_TEST(s171_who_takes_slowly_gets_it_all_who_takes_nothing_is_left)
 }
 END_TEST
 
+/* A client that takes one byte each eighth of write_time, of a reply of so many: until the server has left it. What
+ * became of the handler. */
+static int nibble(size_t n)
+{
+    const int64_t span = 80 * MS;
+    pirn_http_server_config config = PIRN_HTTP_SERVER_CONFIG_INIT;
+    struct bulk bulk = {n, 1};
+    struct site site;
+    char byte;
+    config.write_time.ns = config.idle_time.ns = span;
+    site_new(&site, &config);
+    site_route(&site, "GET", "/", give, &bulk);
+    site_open(&site);
+    int fd = site_dial(&site);
+    site_say(fd, "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    do {
+        CHECK_EQ(pirn_recv(fd, &byte, 1, 0, PIRN_NEVER), 1);
+        CHECK_OK(pirn_sleep(pirn_after_ns(span / 8)));
+    } while (pirn_http_server_connections(site.server) > 0);
+    pirn_close(fd);
+    site_close(&site);
+    return bulk.result;
+}
+
+/* What it takes makes no room that anybody would see. What is all in the kernel's hands is idle_time's affair. */
+static int nibbled(void *arg)
+{
+    (void)arg;
+    CHECK_EQ(nibble(10000), 0);
+    CHECK_EQ(nibble(MUCH), -ETIMEDOUT);
+    return 0;
+}
+
+START_TEST(s171_who_takes_a_byte_at_a_time_is_found_out)
+{
+    FOR_WORKERS(w) CHECK_OK(support_run(w, nibbled, NULL));
+}
+END_TEST
+
 SUPPORT_MAIN("http/limits", s171_each_route_has_its_body_limit,
+             s171_a_body_that_stops_coming_is_not_waited_for,
              s171_a_body_that_is_not_skipped_is_told_of,
-             s171_who_takes_slowly_gets_it_all_who_takes_nothing_is_left)
+             s171_who_takes_slowly_gets_it_all_who_takes_nothing_is_left,
+             s171_who_takes_a_byte_at_a_time_is_found_out)

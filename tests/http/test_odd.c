@@ -1,33 +1,9 @@
 /* Messages that are odd, and some that are meant to do harm. */
-#include "tests/http/site.h"
+#include "tests/http/rogue.h"
 
 #include <jansson.h>
 
 /* ---- Responses ----------------------------------------------------------------------------- */
-
-struct oddity {
-    int listener;
-    const char *reply; /* to each request */
-};
-
-static int answer(void *arg)
-{
-    const struct oddity *o = arg;
-    char request[2048];
-    int fd = pirn_accept(o->listener, NULL, NULL, 0, PIRN_NEVER);
-    CHECK_GE(fd, 0);
-    for (;;) {
-        size_t n = 0;
-        do {
-            ssize_t got = pirn_recv(fd, request + n, sizeof request - 1 - n, 0, PIRN_NEVER);
-            if (got <= 0)
-                return pirn_close(fd);
-            n += (size_t)got;
-            request[n] = '\0';
-        } while (strstr(request, "\r\n\r\n") == NULL);
-        site_say(fd, o->reply);
-    }
-}
 
 /* RFC 9112, 6.3: these have no body, whatever lengths they speak of. */
 static int no_body(void *arg)
@@ -41,23 +17,18 @@ static int no_body(void *arg)
     };
     (void)arg;
     for (size_t i = 0; i < sizeof replies / sizeof replies[0]; i++) {
-        struct sockaddr_in addr;
-        struct oddity o = {support_listen(&addr, 16), replies[i]};
+        struct rogue r = {.reply = replies[i], .served = 2};
         pirn_http_client *client;
-        pirn_task *task = support_spawn(answer, &o);
-        char url[64];
-        snprintf(url, sizeof url, "http://127.0.0.1:%d/", ntohs(addr.sin_port));
+        ssize_t body = -1;
+        pirn_task *task = rogue_open(&r);
         CHECK_OK(pirn_http_client_new(&client, NULL));
-        for (int k = 0; k < 2; k++) { /* over one connection: there is one accept */
-            pirn_http_response *response;
-            char byte;
-            CHECK_OK(pirn_http_get(client, url, &response, PIRN_NEVER));
-            CHECK_EQ(pirn_http_response_read(response, &byte, 1, PIRN_NEVER), 0);
-            pirn_http_response_free(response);
+        for (int k = 0; k < 2; k++) {
+            CHECK_GE(rogue_ask(client, &r, &body), 204);
+            CHECK_EQ(body, 0);
         }
+        CHECK_EQ(atomic_load(&r.connections), 1);
         pirn_http_client_free(client);
-        CHECK_OK(support_join(task));
-        pirn_close(o.listener);
+        rogue_close(&r, task);
     }
     return 0;
 }
@@ -70,21 +41,17 @@ static int hints_for_ever(void *arg)
     };
     static const char hint[] = "HTTP/1.1 103 Early Hints\r\n\r\n";
     static char reply[HINTS * sizeof(hint)];
-    struct sockaddr_in addr;
-    struct oddity o = {support_listen(&addr, 16), reply};
+    struct rogue r = {.reply = reply, .served = 1};
     pirn_http_client *client;
-    pirn_http_response *response;
-    char url[64];
+    ssize_t body;
     (void)arg;
     for (size_t i = 0; i < HINTS; i++)
         memcpy(reply + i * (sizeof(hint) - 1), hint, sizeof(hint));
-    pirn_task *task = support_spawn(answer, &o);
-    snprintf(url, sizeof(url), "http://127.0.0.1:%d/", ntohs(addr.sin_port));
+    pirn_task *task = rogue_open(&r);
     CHECK_OK(pirn_http_client_new(&client, NULL));
-    CHECK_EQ(pirn_http_get(client, url, &response, PIRN_NEVER), -EBADMSG);
+    CHECK_EQ(rogue_ask(client, &r, &body), -EBADMSG);
     pirn_http_client_free(client);
-    CHECK_OK(support_join(task));
-    pirn_close(o.listener);
+    rogue_close(&r, task);
     return 0;
 }
 
@@ -171,17 +138,6 @@ static int impatient(pirn_http_request *request, pirn_http_reply *reply, void *u
     return pirn_http_reply_text(reply, 200, "done");
 }
 
-struct visit {
-    struct site site;
-    pirn_stream *stream;
-};
-
-static int serve_stream(void *arg)
-{
-    struct visit *v = arg;
-    return pirn_http_server_serve_stream(v->site.server, v->stream);
-}
-
 static void count_words(const char *text, const char *word, int times)
 {
     int found = 0;
@@ -194,33 +150,27 @@ static void count_words(const char *text, const char *word, int times)
 static int sent_once(void *arg)
 {
     static char text[100000];
-    struct visit v;
-    pirn_stream_config config = PIRN_STREAM_CONFIG_INIT;
+    struct site site;
     atomic_int late = 0;
-    int pair[2], room = 1;
     (void)arg;
-    site_new(&v.site, NULL);
-    site_route(&v.site, "GET", "/", much, NULL);
-    site_route(&v.site, "POST", "/", impatient, &late);
-    CHECK_OK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair));
-    CHECK_OK(setsockopt(pair[1], SOL_SOCKET, SO_SNDBUF, &room, sizeof room));
-    config.high = 1000;
-    CHECK_OK(pirn_stream_new(&v.stream, pair[1], &config));
-    site_say(pair[0], "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
-                      "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n"
-                      "Expect: 100-continue\r\nConnection: close\r\n\r\n");
-    pirn_task *task = support_spawn(serve_stream, &v);
+    site_new(&site, NULL);
+    site_route(&site, "GET", "/", much, NULL);
+    site_route(&site, "POST", "/", impatient, &late);
+    struct site_visit v = site_visit_begin(&site, true);
+    site_say(v.peer, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+                     "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n"
+                     "Expect: 100-continue\r\nConnection: close\r\n\r\n");
+    pirn_task *task = support_spawn(site_visit_serve, &v);
     support_until(&late, 1);
-    site_hear_words(pair[0], text, sizeof text, "100 Continue", 1);
+    site_hear_words(v.peer, text, sizeof text, "100 Continue", 1);
     count_words(text, "200 OK", 1);
-    site_say(pair[0], "x");
-    site_hear(pair[0], text, sizeof text);
+    site_say(v.peer, "x");
+    site_hear(v.peer, text, sizeof text);
     count_words(text, "200 OK", 1);
     count_words(text, "100 Continue", 0);
-    pirn_close(pair[0]);
+    pirn_close(v.peer);
     CHECK_OK(support_join(task));
-    pirn_stream_release(v.stream);
-    pirn_http_server_release(v.site.server);
+    site_visit_end(&v);
     return 0;
 }
 
@@ -244,7 +194,7 @@ static int until_gone(pirn_http_request *request, pirn_http_reply *reply, void *
 
 static int serve_and_go_on(void *arg)
 {
-    CHECK_OK(serve_stream(arg));
+    CHECK_OK(site_visit_serve(arg));
     CHECK_EQ(pirn_cancelling(NULL), 0);
     return pirn_sleep(PIRN_NOW);
 }
@@ -252,21 +202,18 @@ static int serve_and_go_on(void *arg)
 /* What ends the handler of a client that has gone does not end who called pirn_http_server_serve_stream. */
 static int own_task(void *arg)
 {
-    struct visit v;
+    struct site site;
     atomic_int begun = 0;
-    int pair[2];
     (void)arg;
-    site_new(&v.site, NULL);
-    site_route(&v.site, "GET", "/", until_gone, &begun);
-    CHECK_OK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair));
-    CHECK_OK(pirn_stream_new(&v.stream, pair[1], NULL));
-    site_say(pair[0], "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    site_new(&site, NULL);
+    site_route(&site, "GET", "/", until_gone, &begun);
+    struct site_visit v = site_visit_begin(&site, false);
+    site_say(v.peer, "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
     pirn_task *task = support_spawn(serve_and_go_on, &v);
     support_until(&begun, 1);
-    pirn_close(pair[0]);
+    pirn_close(v.peer);
     CHECK_OK(support_join(task));
-    pirn_stream_release(v.stream);
-    pirn_http_server_release(v.site.server);
+    site_visit_end(&v);
     return 0;
 }
 
@@ -287,21 +234,8 @@ static int read_byte(pirn_http_request *request, pirn_http_reply *reply, void *u
 /* The reply to the first may be what the body of the second hangs on. */
 static int in_turn(void *arg)
 {
-    char text[2048];
-    struct site site;
     (void)arg;
-    site_new(&site, NULL);
-    site_route(&site, "*", "/", read_byte, NULL);
-    site_open(&site);
-    int fd = site_dial(&site);
-    site_say(fd, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
-                 "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nConnection: close\r\n\r\n");
-    site_hear_words(fd, text, sizeof text, "200 OK", 1);
-    site_say(fd, "x");
-    site_hear(fd, text, sizeof text);
-    CHECK(strstr(text, "200 OK") != NULL);
-    pirn_close(fd);
-    site_close(&site);
+    site_byte_after_reply(read_byte);
     return 0;
 }
 

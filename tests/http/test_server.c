@@ -53,6 +53,7 @@ static int pieces(pirn_http_request *request, pirn_http_reply *reply, void *user
 static int failing(pirn_http_request *request, pirn_http_reply *reply, void *user)
 {
     (void)request;
+    CHECK_OK(pirn_http_reply_header(reply, "Date", "Sun, 06 Nov 1994 08:49:37 GMT"));
     if (user != NULL)
         CHECK_OK(pirn_http_reply_begin(reply, 200, NULL, -1));
     return -EIO;
@@ -116,9 +117,14 @@ static int talk(void *arg)
     site_ask(&site, "GET http://x/inspect/z?a=b HTTP/1.0\r\nA: b\r\n\r\n", text, sizeof text);
     CHECK(strstr(text, "\r\n\r\nGET|http://x/inspect/z?a=b|/inspect/z|z|b|-|A:b") != NULL);
 
+    site_ask(&site, "GET http:///inspect/z HTTP/1.0\r\n\r\n", text, sizeof text);
+    BEGINS(text, "HTTP/1.1 400 Bad Request\r\n"); /* of no host */
+    site_ask(&site, "GET /inspect/z#y HTTP/1.0\r\n\r\n", text, sizeof text);
+    BEGINS(text, "HTTP/1.1 400 Bad Request\r\n");
+
     /* Handlers that fail: before they replied, and after. */
     site_ask(&site, "GET /fail HTTP/1.0\r\n\r\n", text, sizeof text);
-    BEGINS(text, "HTTP/1.1 500 Internal Server Error\r\n");
+    BEGINS(text, "HTTP/1.1 500 Internal Server Error\r\nDate: "); /* not the handler's headers */
     site_ask(&site, "GET /break HTTP/1.1\r\nHost: x\r\n\r\n", text, sizeof text);
     CHECK(strstr(text, "0\r\n\r\n") == NULL); /* it does not look complete */
     CHECK_EQ(support_reported(&site.report, "/fail"), 1);

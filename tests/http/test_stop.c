@@ -223,6 +223,7 @@ static int cancel_the_rest(void *arg)
     CHECK_OK(support_join(site.task));
     CHECK_EQ(site.result, twice ? -ECANCELED : 0);
     CHECK_EQ(site.stopped, -EBUSY);
+    CHECK_EQ(site.cancelled, twice);
     pirn_close(soft);
     pirn_http_server_release(site.server);
     return 0;
@@ -278,7 +279,7 @@ static int stop_in_a_crowd(void *arg)
 {
     struct crowd crowd = {0};
     pirn_task *tasks[8];
-    const pirn_time grace = {*(int64_t *)arg};
+    const pirn_span grace = {*(int64_t *)arg};
     site_new(&crowd.site, NULL);
     site_route(&crowd.site, "GET", "/", never_answer, NULL);
     site_open(&crowd.site);

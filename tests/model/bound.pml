@@ -10,6 +10,8 @@
  *   - no wait goes on, nor does a call begin to wait, once one of these is so: a bound's hit tells every
  *     call until the bound is left (level), a request one of them (edge)
  *   - a request is told once, or it is pending; two that come before the first is told may be told as one
+ *   - a call that was cancelled and has happened all the same has told nothing: a request that was among
+ *     what it took is pending again, and nothing else has become one
  *   - outside of bounds nothing is pending but a request, and under shields nothing at all
  *
  * The task's word is changed by one compare-and-swap each, an atomic block here; what a bound holds, and
@@ -29,14 +31,20 @@
  *   LEAVE_PENDING  a bound that is left leaves its cancel behind
  *   LEAVE_ALL      and takes the request with it
  *   BACK_BLIND     a request taken back takes the bounds' cancel with it
+ *   KEEP_BLIND     where a bound is hit, a call that happens takes what it was told for the bound's alone
+ *   KEEP_LAST      an await that passes several on keeps only what came last
+ *   KEEP_ALL       it keeps a bound's cancel as if it were a request
+ *   ASKED_STAYS    a bound's cancel that is told leaves the mark of a request that was told before
  */
 #ifndef STEPS
 #define STEPS 5
 #endif
 #define BOUNDS 2
+#define PASSES 1 /* of one await */
 
 /* the word */
 bool parked = false, cancel = false, requested = false;
+bool mark = false; /* CELL_ASKED */
 byte depth = 0;
 
 /* a bound; that of number i lies in that of number i - 1 */
@@ -46,6 +54,9 @@ byte under[BOUNDS]; /* shields it was entered under */
 byte inside = 0;    /* how many the task is inside of */
 
 bool asked = false; /* and not told, nor taken back */
+bool last = false;  /* among what was told last was one that was asked */
+bool had = false;   /* the same of what the present call has passed on, */
+byte passed = 0;    /* so many */
 bool ended = false;
 
 #define REACHES(i) (i < inside && hit[i] && under[i] >= depth)
@@ -58,6 +69,12 @@ bool ended = false;
 inline told() {
     assert(MAY_BE_TOLD);
     cancel = false;
+#ifdef BUG_ASKED_STAYS
+    mark = mark || (depth == 0 && requested);
+#else
+    mark = depth == 0 && requested;
+#endif
+    last = depth == 0 && asked;
     if
 #ifdef BUG_TOLD_TOO_MUCH
     :: true ->
@@ -130,12 +147,13 @@ done: lock[i] = false
 /* pirn_task_relevel: the depth is its own, the bounds' hits are looked at one by one, from within */
 inline relevel() {
     k = inside;
+    by_bound = false;
     do
     :: k == 0 -> break
     :: k > 0 -> k--;
        if
        :: under[k] < depth -> break
-       :: under[k] >= depth && hit[k] -> cancel = true; break
+       :: under[k] >= depth && hit[k] -> cancel = true; by_bound = true; break
        :: else
        fi
     od;
@@ -167,13 +185,36 @@ inline leave() {
     fi
 }
 
-/* A call that waits for what never comes: it must be told at once, or in the end. */
-inline wait() {
+/* pirn_wait_keep_cancel: the call has happened, and has not told what it took: among that was one that was asked. */
+inline keep(one) {
+    relevel();
+    atomic {
+        if
+#ifdef BUG_KEEP_BLIND
+        :: !by_bound ->
+#else
+        :: !by_bound || mark ->
+#endif
+           cancel = true; requested = true
+        :: else
+#ifdef BUG_KEEP_ALL
+           -> cancel = true; requested = true
+#endif
+        fi;
+        asked = asked || one
+    }
+}
+
+/* A call that waits for what never comes: it must be told at once, or in the end. What it was told it reports, or
+ * keeps, as it has happened; or it passes that on and waits on (an await, join.c), as often as it likes. */
+inline call() {
+    atomic { had = false; marks = false; passed = 0 }
+wait:
     atomic {
         was_told = false;
         if /* pirn_wait_enter, and the park */
         :: cancel -> told(); was_told = true
-        :: !cancel -> assert(!MUST_BE_TOLD);
+        :: !cancel -> assert(passed != 0 || !MUST_BE_TOLD);
            if
            :: goto awake /* what it waited for is there */
            :: parked = true
@@ -184,17 +225,36 @@ end:
     if
     :: was_told
     :: !was_told && !parked -> was_told = true /* by the one who ended it */
-    :: atomic { parked && !MUST_BE_TOLD -> parked = false; goto awake } /* it came */
+    :: atomic { parked && (passed != 0 || !MUST_BE_TOLD) -> parked = false; goto awake } /* it came */
     fi;
+    if
+    :: atomic { passed < PASSES -> passed++; marks = marks || mark; had = had || last; goto wait }
+    :: goto reported
+    :: keep(last) /* in an await: the end was first, nothing is passed on */
+    fi;
+awake:
+    if
+    :: passed != 0 -> /* the end of what it was passed on to, which has heard of it or not */
+#ifndef BUG_KEEP_LAST
+       mark = mark || marks;
+#endif
+       if
+       :: keep(had)
+       :: true
+       fi
+    :: else
+    fi;
+reported:
 #ifndef BUG_TOLD_BLIND
     relevel();
 #endif
-awake: skip
+    last = false;
+    had = false
 }
 
 proctype task() {
     byte n = 0, k = 0, b = 0;
-    bool was_told = false;
+    bool was_told = false, by_bound = false, marks = false;
     do
     :: n == STEPS -> break
     :: n < STEPS -> n++;
@@ -229,7 +289,7 @@ proctype task() {
 #ifndef BUG_BACK_BLIND
           relevel()
 #endif
-       :: wait()
+       :: call()
        fi;
        atomic {
            assert(!(cancel && depth > 0 && inside == 0));
@@ -245,7 +305,7 @@ proctype task() {
 
 /* Once nobody can do anything, it does not sleep over a cancel. */
 active proctype rest() {
-    timeout -> assert(!parked || !MUST_BE_TOLD)
+    timeout -> assert(!parked || passed != 0 || !MUST_BE_TOLD)
 }
 
 init {

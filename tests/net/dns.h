@@ -161,13 +161,15 @@ static inline int dns_serve(void *arg)
         q->packet[2] |= 2;
         q->packet[7] = 0;
     }
+    ssize_t sent;
     uint8_t size[2] = {(uint8_t)(q->len >> 8), (uint8_t)q->len};
     if (tcp && pirn_send(q->conn, size, 2, MSG_MORE, PIRN_NEVER) != 2)
         return 0;
     if (tcp)
-        (void)pirn_send(q->conn, q->packet, q->len, 0, PIRN_NEVER);
+        sent = pirn_send(q->conn, q->packet, q->len, 0, PIRN_NEVER);
     else
-        (void)pirn_sendto(q->server->udp, q->packet, q->len, 0, &q->from, PIRN_NEVER);
+        sent = pirn_sendto(q->server->udp, q->packet, q->len, 0, &q->from, PIRN_NEVER);
+    (void)sent; /* who asked may have gone */
     return 0;
 }
 

@@ -136,7 +136,7 @@ static void answers(void)
     four.family = AF_INET;
     six.family = AF_INET6;
     hasty.tries = 1;
-    hasty.timeout = (pirn_time){30 * MS};
+    hasty.timeout = (pirn_span){30 * MS};
     expect("addr-258.test", "80", &config, 1, "127.1.1.2:80", NULL);
     expect("ADDR-3.Test.", "80", &config, 1, "127.1.0.3:80", NULL);
     expect("both.test", "80", &config, 2, "127.0.0.1:80", "[::1]:80");
@@ -183,7 +183,7 @@ static void second_server(void)
     CHECK_OK(pirn_local_address(mute, &any));
     snprintf(both, sizeof(both), "127.0.0.1:%d,%s", ntohs(any.addr.in.sin_port), server.servers);
     config.servers = both;
-    config.timeout = (pirn_time){30 * MS};
+    config.timeout = (pirn_span){30 * MS};
     expect("addr-5.test", "80", &config, 1, "127.1.0.5:80", NULL);
     char packet[512];
     CHECK_GE(pirn_recvfrom(mute, packet, sizeof(packet), 0, NULL, PIRN_NEVER), 12);
@@ -232,7 +232,7 @@ static int one_of_many(void *arg)
 {
     pirn_resolve_config config = dns_config(&server);
     int i = (int)(intptr_t)arg;
-    config.timeout = (pirn_time){200 * MS}; /* the server's socket may overflow: asked again */
+    config.timeout = (pirn_span){200 * MS}; /* the server's socket may overflow: asked again */
     char host[32], text[32];
     for (int k = i; k < 1000; k += 300) {
         snprintf(host, sizeof(host), "addr-%d.test", k);

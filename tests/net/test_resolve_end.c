@@ -30,7 +30,7 @@ static int beside_a_slow_name(void *arg)
     CHECK_OK(pirn_event_clear(&server.release));
     pirn_task *task = support_spawn(look_up, held);
     support_until(&server.held, seen + 1);
-    CHECK_OK(pirn_ticker_init(&ticker, (pirn_time){MS}, PIRN_MISSED_BURST));
+    CHECK_OK(pirn_ticker_init(&ticker, (pirn_span){MS}, PIRN_MISSED_BURST));
     for (int i = 0; i < 20; i++)
         CHECK_EQ(pirn_ticker_wait(&ticker), 0);
     CHECK(!pirn_done(task));

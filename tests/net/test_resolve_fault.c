@@ -64,7 +64,7 @@ static int look_up(void *arg)
     char two[80];
     snprintf(two, sizeof(two), "127.0.0.1:1,%s", server.servers); /* nobody is at the first */
     config.tries = 2;
-    config.timeout = (pirn_time){20 * MS};
+    config.timeout = (pirn_span){20 * MS};
     for (size_t i = 0; i < 2 * sizeof(names) / sizeof(names[0]); i++) {
         pirn_address *list = NULL;
         config.servers = i % 2 != 0 ? two : server.servers;

@@ -1,73 +1,9 @@
 /*
- * Servers: handlers side by side, what becomes of one that fails, close and stop, where they listen.
+ * Servers: handlers side by side, what becomes of one that fails, where they listen, what they refuse.
  */
-#include "tests/support.h"
+#include "tests/net/server.h"
 
-#include <stdio.h>
-#include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
-
-static pirn_server *new_server(pirn_server_fn fn, void *user, const pirn_server_config *config)
-{
-    pirn_server *server = NULL;
-    CHECK_OK(pirn_server_new(&server, fn, user, config));
-    CHECK_OK(pirn_server_listen(server, "127.0.0.1", "0", NULL, PIRN_NEVER));
-    return server;
-}
-
-static int try_connect(pirn_stream **ret_stream, int port)
-{
-    char service[8];
-    snprintf(service, sizeof(service), "%d", port);
-    return pirn_stream_connect(ret_stream, "127.0.0.1", service, NULL, NULL, PIRN_NEVER);
-}
-
-static pirn_stream *connect_to(pirn_server *server)
-{
-    pirn_stream *stream = NULL;
-    CHECK_OK(try_connect(&stream, pirn_server_port(server)));
-    return stream;
-}
-
-static void hang_up(pirn_stream *stream)
-{
-    CHECK_OK(pirn_stream_close(stream, PIRN_NEVER));
-    pirn_stream_release(stream);
-}
-
-/* A line there and back. */
-static void exchange(pirn_stream *stream, const char *word)
-{
-    const char *line;
-    size_t n = strlen(word);
-    CHECK_EQ(pirn_stream_write(stream, word, n), n);
-    CHECK_EQ(pirn_stream_read_line(stream, &line, PIRN_NEVER), n);
-    CHECK(memcmp(line, word, n) == 0);
-}
-
-static void expect_end(pirn_stream *stream)
-{
-    char c;
-    CHECK_EQ(pirn_stream_read(stream, &c, 1, PIRN_NEVER), 0);
-}
-
-static void stop_and_release(pirn_server *server)
-{
-    CHECK_OK(pirn_server_stop(server, PIRN_NEVER));
-    pirn_server_release(server);
-}
-
-static int echo(pirn_stream *stream, void *user)
-{
-    const char *line;
-    ssize_t n;
-    if (user != NULL)
-        atomic_fetch_add((atomic_int *)user, 1);
-    while ((n = pirn_stream_read_line(stream, &line, PIRN_NEVER)) > 0)
-        pirn_stream_write(stream, line, (size_t)n);
-    return (int)n;
-}
 
 /* ---- S131, S132: handlers side by side ---------------------------------------------------------- */
 
@@ -122,6 +58,12 @@ END_TEST
 
 /* ---- A163, S136: a handler's end ------------------------------------------------------------------ */
 
+static void expect_end(pirn_stream *stream)
+{
+    char c;
+    CHECK_EQ(pirn_stream_read(stream, &c, 1, PIRN_NEVER), 0);
+}
+
 static int last_words(pirn_stream *stream, void *user)
 {
     const char *line;
@@ -160,11 +102,7 @@ static int one_handler(void *arg)
 static int reports_of(const char *what, int w, const char *word)
 {
     support_report report = SUPPORT_REPORT_INIT;
-    pirn_config config = PIRN_CONFIG_INIT;
-    config.workers = w;
-    config.report = support_report_line;
-    config.report_user = &report;
-    CHECK_OK(support_run_with(&config, one_handler, (void *)(uintptr_t)what));
+    run_reported(w, &report, one_handler, (void *)(uintptr_t)what);
     return support_reported(&report, word);
 }
 
@@ -175,290 +113,6 @@ START_TEST(a163_s136_last_words_arrive_and_failures_are_reported_once)
         CHECK_EQ(reports_of("return\n", w, "127.0.0.1"), 0);
         CHECK_EQ(reports_of("fail\n", w, "127.0.0.1"), 2); /* two connections */
         CHECK_EQ(reports_of("cancel\n", w, "127.0.0.1"), 0);
-    }
-}
-END_TEST
-
-/* ---- A164, S133: closing ------------------------------------------------------------------------ */
-
-static int serve(void *arg)
-{
-    return pirn_server_serve(arg);
-}
-
-static int closing(void *arg)
-{
-    bool by_cancel = arg != NULL;
-    pirn_server *server = new_server(echo, NULL, NULL);
-    pirn_stream *stream = connect_to(server), *another = NULL;
-    int port = pirn_server_port(server);
-    pirn_address address;
-    CHECK_OK(pirn_server_address(server, 0, &address));
-    CHECK_EQ(ntohs(address.addr.in.sin_port), port);
-    CHECK_EQ(pirn_server_address(server, 1, &address), -ENOENT);
-    exchange(stream, "before\n");
-    CHECK_EQ(pirn_server_connections(server), 1);
-    pirn_task *serving = support_spawn(serve, server);
-    support_until_waiting(serving);
-    if (by_cancel) {
-        CHECK_OK(pirn_cancel(serving, NULL));
-        CHECK_EQ(support_join(serving), -ECANCELED);
-    } else {
-        CHECK_OK(pirn_server_close(server));
-        CHECK_OK(support_join(serving));
-    }
-    CHECK_EQ(try_connect(&another, port), -ECONNREFUSED);
-    CHECK_EQ(pirn_server_port(server), -ENOENT);
-    exchange(stream, "after\n"); /* what was there goes on */
-    CHECK_EQ(pirn_server_wait_closed(server, pirn_after_ms(1)), -ETIMEDOUT);
-    hang_up(stream);
-    CHECK_OK(pirn_server_wait_closed(server, PIRN_NEVER));
-    CHECK_EQ(pirn_server_connections(server), 0);
-    CHECK_OK(pirn_server_close(server));
-    CHECK_EQ(pirn_server_serve(server), -ESHUTDOWN);
-    CHECK_EQ(pirn_server_listen(server, "127.0.0.1", "0", NULL, PIRN_NEVER), -ESHUTDOWN);
-    CHECK_OK(pirn_server_stop(server, PIRN_NOW));
-    pirn_server_release(server);
-    return 0;
-}
-
-START_TEST(a164_s133_close_leaves_connections_alone)
-{
-    FOR_WORKERS(w)
-    {
-        support_census before = support_count();
-        CHECK_OK(support_run(w, closing, NULL));
-        CHECK_OK(support_run(w, closing, ""));
-        support_no_more_than(before);
-    }
-}
-END_TEST
-
-/* ---- Stopping ------------------------------------------------------------------------------------- */
-
-static atomic_int let_go;
-
-static int stubborn(pirn_stream *stream, void *user)
-{
-    exchange(stream, "stubborn\n");
-    (void)user;
-    while (!atomic_load(&let_go))
-        (void)pirn_sleep(pirn_after_ms(1)); /* whatever it says */
-    return 0;
-}
-
-/* Connections that end by themselves, that have to be cancelled, that go on all the same. */
-static int stopping(void *arg)
-{
-    bool is_stubborn = arg != NULL;
-    pirn_server_config config = PIRN_SERVER_CONFIG_INIT;
-    config.grace = (pirn_time){20 * MS};
-    atomic_store(&let_go, 0);
-    pirn_server *server = new_server(is_stubborn ? stubborn : echo, NULL, &config);
-    pirn_stream *streams[3];
-    for (int i = 0; i < 3; i++) {
-        streams[i] = connect_to(server);
-        exchange(streams[i], "stubborn\n");
-    }
-    CHECK_EQ(pirn_server_stop(server, pirn_after_ms(2)), is_stubborn ? -EBUSY : -ETIMEDOUT);
-    CHECK_EQ(pirn_server_connections(server), is_stubborn ? 3 : 0);
-    atomic_store(&let_go, 1);
-    for (int i = 0; i < 3; i++) {
-        char c;
-        CHECK_LE(pirn_stream_read(streams[i], &c, 1, PIRN_NEVER), 0);
-        pirn_stream_release(streams[i]);
-    }
-    CHECK_OK(pirn_server_wait_closed(server, PIRN_NEVER));
-    pirn_server_release(server);
-    return 0;
-}
-
-START_TEST(stop_cancels_what_is_left_and_names_what_goes_on)
-{
-    FOR_WORKERS(w)
-    {
-        support_census before = support_count();
-        support_report report = SUPPORT_REPORT_INIT;
-        pirn_config config = PIRN_CONFIG_INIT;
-        config.workers = w;
-        config.report = support_report_line;
-        config.report_user = &report;
-        CHECK_OK(support_run_with(&config, stopping, NULL));
-        CHECK_EQ(support_reported(&report, "goes on"), 0);
-        CHECK_OK(support_run_with(&config, stopping, ""));
-        CHECK_EQ(support_reported(&report, "goes on"), 3);
-        support_no_more_than(before);
-    }
-}
-END_TEST
-
-/* The runtime's end with a server, and a released one. */
-static pirn_server *left;
-
-static int leave(void *arg)
-{
-    pirn_server *server = new_server(echo, NULL, NULL);
-    left = server;
-    pirn_stream *stream = connect_to(server);
-    exchange(stream, "leave\n");
-    if (arg != NULL) {
-        int port = pirn_server_port(server);
-        pirn_server_release(server);
-        pirn_stream *another;
-        int rc;
-        while ((rc = try_connect(&another, port)) != -ECONNREFUSED) { /* it is soon closed */
-            CHECK(rc == 0 || rc == -ECONNRESET);                      /* that was in the backlog */
-            if (rc == 0)
-                pirn_stream_release(another);
-            CHECK_OK(pirn_sleep(pirn_after_ms(1)));
-        }
-        exchange(stream, "still there\n");
-        hang_up(stream);
-    } else {
-        pirn_stream_release(stream);
-    }
-    return 0;
-}
-
-static void count_drop(void *user)
-{
-    atomic_fetch_add((atomic_int *)user, 1000);
-}
-
-/* What a handler is given lasts as long as handlers may run, and no longer. */
-static int dropped(void *arg)
-{
-    pirn_server_config config = PIRN_SERVER_CONFIG_INIT;
-    pirn_server *server;
-    atomic_int uses = 0;
-    (void)arg;
-    config.drop = count_drop;
-    config.limit = -1;
-    CHECK_EQ(pirn_server_new(&server, echo, &uses, &config), -EINVAL);
-    CHECK_EQ(atomic_load(&uses), 0);
-    config.limit = 0;
-    server = new_server(echo, &uses, &config);
-    pirn_stream *stream = connect_to(server);
-    exchange(stream, "a\n");
-    pirn_server_release(server);
-    exchange(stream, "b\n");
-    CHECK_EQ(atomic_load(&uses), 1); /* a handler runs */
-    hang_up(stream);
-    support_until(&uses, 1001);
-    server = new_server(echo, &uses, &config);
-    stop_and_release(server);
-    support_until(&uses, 2001);
-    return 0;
-}
-
-START_TEST(drop_comes_after_the_last_handler)
-{
-    FOR_WORKERS(w) CHECK_OK(support_run(w, dropped, NULL));
-}
-END_TEST
-
-START_TEST(released_or_left_to_the_end)
-{
-    FOR_WORKERS(w)
-    {
-        support_census before = support_count();
-        CHECK_OK(support_run(w, leave, ""));
-        CHECK_OK(support_run(w, leave, NULL));
-        CHECK_EQ(pirn_server_connections(left), 0); /* they have ended with the runtime */
-        CHECK_EQ(pirn_server_port(left), -ENOENT);
-        pirn_server_release(left);
-        support_no_more_than(before);
-    }
-}
-END_TEST
-
-/* Clients that come, talk and go while it is stopped. */
-static atomic_int served, turned_away;
-
-static int raced_client(void *arg)
-{
-    const char *line;
-    pirn_stream *stream;
-    int port = *(int *)arg;
-    support_spin(support_between(0, 20) * US);
-    if (try_connect(&stream, port) != 0) {
-        atomic_fetch_add(&turned_away, 1);
-        return 0;
-    }
-    pirn_stream_write(stream, "race\n", 5);
-    ssize_t n = pirn_stream_read_line(stream, &line, PIRN_NEVER);
-    atomic_fetch_add(n == 5 ? &served : &turned_away, 1);
-    pirn_stream_release(stream);
-    return 0;
-}
-
-static int race(void *arg)
-{
-    enum {
-        N = 8
-    };
-    pirn_task *clients[N];
-    (void)arg;
-    pirn_server *server = new_server(echo, NULL, NULL);
-    int port = pirn_server_port(server);
-    for (int i = 0; i < N; i++)
-        clients[i] = support_spawn(raced_client, &port);
-    CHECK_OK(pirn_sleep(pirn_after_us(support_between(0, 500))));
-    int rc = pirn_server_stop(server, pirn_after_us(support_between(-100, 500)));
-    CHECK(rc == 0 || rc == -ETIMEDOUT);
-    CHECK_EQ(pirn_server_connections(server), 0);
-    pirn_server_release(server);
-    for (int i = 0; i < N; i++)
-        CHECK_OK(support_join(clients[i]));
-    return 0;
-}
-
-START_TEST(a164_race_of_stop_and_clients)
-{
-    support_census before = support_count();
-    for (int i = 0; i < support_rounds(200); i++) {
-        FOR_WORKERS(w)
-        CHECK_OK(support_run(w, race, NULL));
-    }
-    support_no_more_than(before);
-    CHECK_GE(atomic_load(&served), 1);
-    CHECK_GE(atomic_load(&turned_away), 1);
-}
-END_TEST
-
-/* ---- A limit ---------------------------------------------------------------------------------------- */
-
-static int limited(void *arg)
-{
-    atomic_int begun = 0;
-    pirn_server_config config = PIRN_SERVER_CONFIG_INIT;
-    (void)arg;
-    config.limit = 2;
-    pirn_server *server = new_server(echo, &begun, &config);
-    pirn_stream *streams[3];
-    for (int i = 0; i < 3; i++)
-        streams[i] = connect_to(server); /* the third one waits in the backlog */
-    exchange(streams[0], "a\n");
-    exchange(streams[1], "b\n");
-    CHECK_EQ(pirn_stream_write(streams[2], "c\n", 2), 2);
-    char buf[2];
-    CHECK_EQ(pirn_stream_read(streams[2], buf, 2, pirn_after_ms(5)), -ETIMEDOUT);
-    CHECK_EQ(atomic_load(&begun), 2);
-    CHECK_EQ(pirn_server_connections(server), 2);
-    hang_up(streams[1]);
-    CHECK_EQ(pirn_stream_read_exactly(streams[2], buf, 2, NULL, PIRN_NEVER), 2);
-    hang_up(streams[0]);
-    hang_up(streams[2]);
-    stop_and_release(server);
-    CHECK_EQ(atomic_load(&begun), 3);
-    return 0;
-}
-
-START_TEST(a_limit_leaves_the_others_in_the_backlog)
-{
-    for (int i = 0; i < support_rounds(10); i++) {
-        FOR_WORKERS(w)
-        CHECK_OK(support_run(w, limited, NULL));
     }
 }
 END_TEST
@@ -550,17 +204,40 @@ static int wrong(void *arg)
     return 0;
 }
 
+/* What no connection could be made with is refused before there are any. */
+static int unsound(void *arg)
+{
+    pirn_server *server;
+    pirn_server_config config = PIRN_SERVER_CONFIG_INIT;
+    pirn_stream_config stream = PIRN_STREAM_CONFIG_INIT;
+    (void)arg;
+    config.stream = &stream;
+    stream.low = 1024 * 1024;
+    CHECK_EQ(pirn_server_new(&server, echo, NULL, &config), -EINVAL);
+    stream.low = 0;
+    stream.flags = PIRN_STREAM_KEEP_FD; /* nobody would ever close them */
+    CHECK_EQ(pirn_server_new(&server, echo, NULL, &config), -EINVAL);
+    stream.flags = 0;
+    stream.size++;
+    CHECK_EQ(pirn_server_new(&server, echo, NULL, &config), -EINVAL);
+    stream.size--;
+    config.stack_size = (size_t)2 << 30;
+    CHECK_EQ(pirn_server_new(&server, echo, NULL, &config), -EINVAL);
+    config.stack_size = 0;
+    CHECK_OK(pirn_server_new(&server, echo, NULL, &config));
+    pirn_server_release(server);
+    return 0;
+}
+
 START_TEST(misuse)
 {
     pirn_server *server;
     CHECK_EQ(pirn_server_new(&server, echo, NULL, NULL), -EPERM);
     CHECK_OK(support_run(1, wrong, NULL));
+    CHECK_OK(support_run(1, unsound, NULL));
 }
 END_TEST
 
 SUPPORT_MAIN("server", s131_a_hundred_clients_at_once,
-             a163_s136_last_words_arrive_and_failures_are_reported_once,
-             a164_s133_close_leaves_connections_alone,
-             stop_cancels_what_is_left_and_names_what_goes_on, released_or_left_to_the_end,
-             drop_comes_after_the_last_handler, a164_race_of_stop_and_clients,
-             a_limit_leaves_the_others_in_the_backlog, a165_ports_and_paths, misuse)
+             a163_s136_last_words_arrive_and_failures_are_reported_once, a165_ports_and_paths,
+             misuse)

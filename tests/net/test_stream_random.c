@@ -230,7 +230,7 @@ struct sink {
     uint64_t random;
     char *data;
     size_t n, fails_at;
-    atomic_int inside;
+    atomic_int inside, refused;
     pirn_stream *stream;
     atomic_int writing;
 };
@@ -261,13 +261,13 @@ static ssize_t sink_write(void *self, const void *buf, size_t n, pirn_time deadl
 {
     struct sink *k = self;
     (void)deadline;
-    switch (sink_random(k, 8)) {
-    case 0:
-        return -ENOMEM; /* its sender gives up for now */
-    case 1:
-        if (pirn_sleep(pirn_after_us(20)) != 0)
-            return -ECANCELED;
+    size_t how = sink_random(k, 80);
+    if (how == 0) { /* its sender gives up for now: not often, as the stream pauses then for 5 ms */
+        atomic_fetch_add(&k->refused, 1);
+        return -ENOMEM;
     }
+    if (how <= 10 && pirn_sleep(pirn_after_us(20)) != 0)
+        return -ECANCELED;
     return sink_take(k, buf, n);
 }
 
@@ -341,7 +341,7 @@ static void check_records(const struct sink *k)
 
 static int write_rounds(void *arg)
 {
-    int failed = 0;
+    int failed = 0, refused = 0;
     (void)arg;
     for (int i = 0; i < support_rounds(40); i++) {
         struct sink k = {.lock = PTHREAD_MUTEX_INITIALIZER, .random = support_random() | 1};
@@ -362,11 +362,13 @@ static int write_rounds(void *arg)
         CHECK_EQ(rc, k.fails_at == SIZE_MAX ? -EOPNOTSUPP : -ECONNRESET);
         CHECK_EQ(pirn_stream_close(k.stream, PIRN_NEVER), k.fails_at == SIZE_MAX ? 0 : -ECONNRESET);
         pirn_stream_release(k.stream);
+        refused += atomic_load(&k.refused);
         if (k.fails_at == SIZE_MAX)
             check_records(&k);
         free(k.data);
     }
     CHECK_GE(failed, 1);
+    CHECK_GE(refused, support_rounds(40)); /* measured: ten times that */
     return 0;
 }
 

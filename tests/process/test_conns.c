@@ -3,24 +3,26 @@
  * 10,000 connections at once from a process of their own. Each client talks, and then leaves at
  * random: by a close, by closing its half and reading to the end, by a reset, or by a reset with
  * the answer unread. The server gives each a coroutine; at the end no descriptor is left, and the
- * connections were spread over the workers within a factor of two.
+ * connections were spread over the workers within a factor of two, where each has a core to itself. With
+ * more workers than cores, who serves is the kernel's choice too: then none of them has been left out.
  */
 #include <netinet/tcp.h>
+#include <sched.h>
 
 #include "tests/process/scenario.h"
 
 enum {
     MANY = 10000,
     FEW = 1000,
-    WORKERS = 2,
     THREADS = 256,
     ROUNDS = 3,
     SPARE_FDS = 200,
-    MESSAGE = 64
+    MESSAGE = 64,
+    CROWDED = 6 /* times; measured with two workers to a core: up to 2 */
 };
 
 typedef struct server {
-    int listener, count;
+    int workers, listener, count;
     pirn_scope *connections;
     atomic_int resets, ends;
     _Atomic pid_t thread[THREADS]; /* who served; a slot is taken by the first to want it */
@@ -200,6 +202,14 @@ static int descending(const void *a, const void *b)
     return *(const int *)b - *(const int *)a;
 }
 
+static int cores(void)
+{
+    cpu_set_t set;
+
+    CHECK_OK(sched_getaffinity(0, sizeof(set), &set));
+    return CPU_COUNT(&set);
+}
+
 static void check_spread(const char *name, atomic_int *counts, bool bounded)
 {
     int n[THREADS], i, sum = 0;
@@ -212,7 +222,7 @@ static void check_spread(const char *name, atomic_int *counts, bool bounded)
     printf("%s message, connections per thread: %d, %d, %d, %d\n", name, n[0], n[1], n[2], n[3]);
     CHECK_EQ(sum, s.count);
     if (bounded && support_timing())
-        CHECK_LE(n[0], 2 * n[WORKERS - 1]);
+        CHECK_LE(n[0], (s.workers <= cores() ? 2 : CROWDED) * n[s.workers - 1]);
 }
 
 /* Nobody computes or blocks for long; one pool thread waits for the client. */
@@ -222,7 +232,7 @@ static void check_threads(void)
 
     CHECK_OK(pirn_stats_get(NULL, &stats));
     printf("%d threads\n", (int)stats.threads);
-    CHECK_LE(stats.threads, WORKERS + 1 + 2 * WORKERS + 3);
+    CHECK_LE(stats.threads, s.workers + 1 + 2 * s.workers + 3);
 }
 
 static int serve_all(void *arg)
@@ -267,7 +277,7 @@ static int many_connections(void *arg)
     struct rlimit limit;
     rlim_t wanted;
 
-    (void)arg;
+    s.workers = *(int *)arg;
     s.count = support_slow() ? FEW : MANY;
     wanted = (rlim_t)s.count + SPARE_FDS;
     CHECK_OK(getrlimit(RLIMIT_NOFILE, &limit));
@@ -276,10 +286,14 @@ static int many_connections(void *arg)
     limit.rlim_cur = wanted > limit.rlim_cur ? wanted : limit.rlim_cur;
     if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
         return SKIPPED;
-    return support_run(WORKERS, serve_all, NULL);
+    return support_run(s.workers, serve_all, NULL);
 }
 
 int main(void)
 {
-    return scenario("many connections", many_connections, NULL, 120);
+    int result = 0;
+
+    for (int w = 2; w <= 4 && result == 0; w *= 2)
+        result = scenario("many connections", many_connections, &w, 120);
+    return result;
 }

@@ -117,6 +117,8 @@ static void talk(int fd, const char *out, const char *expected)
     size_t n = strlen(expected);
 
     CHECK_EQ(send(fd, out, strlen(out), MSG_NOSIGNAL), strlen(out));
+    if (n == 0)
+        return; /* recv would wait for a byte all the same */
     CHECK_EQ(recv(fd, in, n, MSG_WAITALL), n);
     CHECK_OK(memcmp(in, expected, n));
 }
@@ -192,7 +194,8 @@ static void upper_server_and_client(void)
     expect(text, "usage:");
 }
 
-/* What one says the other hears; the third finds no room until one has gone; the end is told. */
+/* What one says the other hears; the third finds no room until one has gone; the end is told, and so is who
+ * is silent. SIGTERM ends it as SIGINT does. */
 static void chat(void)
 {
     program server = {.max_fds = 0};
@@ -216,6 +219,17 @@ static void chat(void)
     close(c);
     CHECK_EQ(RUN(text, "chat", "0", "none"), 2);
     expect(text, "usage:");
+
+    addr = start_server(&server, (char *[]){"chat", "0", "2", "1", NULL});
+    a = connect_plainly(&addr);
+    talk(a, "", "welcome\nyou were silent too long\n");
+    if (!TSAN) {
+        CHECK_OK(kill(server.pid, SIGTERM));
+        CHECK_OK(finish(&server, text, sizeof(text)));
+    } else {
+        interrupt(&server);
+    }
+    close(a);
 }
 
 /* Many at once, a large transfer, and an end in the middle of it all. */
@@ -345,20 +359,36 @@ static void copy(void)
     CHECK_OK(rmdir(dir));
 }
 
-/* A line twice a second, while both workers are stuck; then it ends by itself. */
+/* A line twice a second, while both workers are stuck: the ticker is in time. Then it ends by itself. */
 static void hogs(void)
 {
     char text[8192], *line, *end;
-    int lines = 0, ticks;
+    int lines = 0, all = 0, ticks;
+    long median, p99, worst;
+    support_control control;
 
+    support_control_begin(&control);
     CHECK_OK(RUN(text, "hogs", "--workers", "2", "--spinners", "2", "--blockers", "2", "--seconds",
                  "1.6"));
+    support_control_end(&control);
     for (line = text; (end = strchr(line, '\n')); line = end + 1) {
-        CHECK_EQ(sscanf(line, "%*f s: %d ticks, late by", &ticks), 1);
+        CHECK_EQ(sscanf(line, "%*f s: %d ticks, late by %ld us (median), %ld us (p99), %ld us",
+                        &ticks, &median, &p99, &worst),
+                 4);
         CHECK_GE(ticks, 1);
+        CHECK(0 <= median && median <= p99 && p99 <= worst);
+        if (support_timing()) { /* measured: 0.02, 2 and 10 ms */
+            CHECK_LE(median, 1000);
+            if (ticks >= 400) /* else one of them is the hundredth part */
+                CHECK_LE(p99, 10000);
+            CHECK_LE(worst, 30000 + support_control_worst(&control) / US);
+        }
+        all += ticks;
         lines++;
     }
     CHECK_GE(lines, 2);
+    if (support_timing()) /* of 1600; measured: 1570 */
+        CHECK_GE(all, 1500 - support_control_worst(&control) / MS);
     printf("%s", text);
     CHECK_EQ(RUN(text, "hogs", "--seconds", "0"), 2);
     expect(text, "usage:");
@@ -378,10 +408,37 @@ static void embed(void)
     expect(text, "counter: 5\n");
 }
 
+/* All numbers are looked at, once each; and a pipeline whose last stage has enough leaves nobody behind, nor
+ * hanging: it ends by time, and by SIGINT, long before its numbers do. */
+static void pipeline(void)
+{
+    program endless = {.max_fds = 0};
+    char text[4096], line[64];
+
+    CHECK_OK(RUN(text, "pipeline"));
+    CHECK_OK(strcmp(text, "looking; Ctrl-C ends it\n"
+                          "done: of 100000 numbers 77031 takes 350 steps\n"));
+    CHECK_OK(RUN(text, "pipeline", "1", "3"));
+    expect(text, "done: of 1 numbers 1 takes 0 steps\n");
+    CHECK_OK(RUN(text, "pipeline", "2000000000", "8", "20"));
+    expect(text, "time is up: of ");
+    if (!TSAN) { /* it holds back signals to threads that sleep in the kernel */
+        start(&endless, (char *[]){"pipeline", "2000000000", "2", NULL});
+        CHECK(fgets(line, sizeof(line), endless.output) != NULL);
+        CHECK_OK(strcmp(line, "looking; Ctrl-C ends it\n"));
+        CHECK_OK(kill(endless.pid, SIGINT));
+        CHECK_OK(finish(&endless, text, sizeof(text)));
+        expect(text, "interrupted: of ");
+    }
+    CHECK_EQ(RUN(text, "pipeline", "none"), 2);
+    expect(text, "usage:");
+}
+
 int main(void)
 {
     alarm(280);
     embed();
+    pipeline();
     hello();
     glossary();
     sleepers();

@@ -106,8 +106,7 @@ static void doomed_process(void)
     alarm(60);
     config.flags = shared->flags;
     config.workers = 1;
-    pirn_run_with(&config, doomed_main, NULL, NULL);
-    _exit(0);
+    _exit(pirn_run_with(&config, doomed_main, NULL, NULL) == 0 ? 0 : 1);
 }
 
 static void check_neighbours(pid_t pid)

@@ -13,7 +13,9 @@ enum {
     CROWD = 40,
     CROWD_MS = 150,
     SAMPLES = 1 << 16,
-    LATE_P99_MS = 3 * 10, /* the promise is 10 ms at p99; three times that is asserted */
+    LATE_P99_MS = 10,  /* the promise; measured: 4 */
+    SPAWN_P99_MS = 18, /* until the spawner has heard of the end; measured: 6 */
+    LATE_MAX_MS = 100  /* measured: 33 */
 };
 
 /* Delays in ns. One writer at a time adds; read when it has stopped. */
@@ -35,6 +37,7 @@ typedef struct program {
     atomic_int spawned;           /* tasks spawned from a plain thread that have ended */
     pthread_mutex_t lock;         /* the clients share a series */
     series ticks, echoes, spawns; /* of the present phase */
+    support_control control;      /* in it */
 } program;
 
 static program p;
@@ -56,7 +59,8 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static void series_check(const char *name, series *s, int at_least, bool bounded)
+/* Bounds in ms. */
+static void series_check(const char *name, series *s, int at_least, int p99_ms, int max_ms)
 {
     int n = atomic_load(&s->n);
     int64_t p99 = 0;
@@ -69,9 +73,9 @@ static void series_check(const char *name, series *s, int at_least, bool bounded
                (long long)s->ns[n - 1] / 1000);
     }
     CHECK_GE(n, at_least);
-    if (bounded && support_timing()) {
-        CHECK_LE(p99, LATE_P99_MS * MS);
-        CHECK_LE(s->ns[n - 1], 5 * LATE_P99_MS * MS);
+    if (n > 0 && support_timing()) {
+        CHECK_LE(p99, p99_ms * MS);
+        CHECK_LE(s->ns[n - 1], max_ms * MS + support_control_worst(&p.control));
     }
 }
 
@@ -188,10 +192,10 @@ static void keep_most(atomic_int *most, int n)
     while (n > seen && !atomic_compare_exchange_weak(most, &seen, n)) {}
 }
 
-/* main, the clients, the spawner, this one and the sanitizer's are not the library's. */
+/* main, the clients, the spawner, this one, the control's and the sanitizer's are not the library's. */
 static void *thread_counter(void *arg)
 {
-    int own = 1 + CLIENTS + 1 + 1 + (TSAN ? 1 : 0);
+    int own = 1 + CLIENTS + 1 + 1 + 1 + (TSAN ? 1 : 0);
 
     (void)arg;
     while (!atomic_load(&p.stop)) {
@@ -229,6 +233,7 @@ static int blocker(void *arg)
 
 static void begin_phase(void)
 {
+    support_control_begin(&p.control);
     atomic_store(&p.stuck_most, 0);
     atomic_store(&p.threads, 0);
     atomic_store(&p.ticks.n, 0);
@@ -240,6 +245,7 @@ static void begin_phase(void)
 static void end_phase(const char *name, int blocked)
 {
     atomic_store(&p.timed, false);
+    support_control_end(&p.control);
     support_pause_ms(1); /* a straggler adds its last sample */
     printf("W = %d, %s: %d stuck at once, %d threads\n", p.workers, name,
            atomic_load(&p.stuck_most), atomic_load(&p.threads));
@@ -266,10 +272,12 @@ static void four_stuck(void)
     end_phase("2 spin, 2 blocked", 2);
     most = atomic_load(&p.stuck_most);
     CHECK_EQ(most, 4); /* none waited for another to end */
-    series_check("ticks", &p.ticks, 20, true);
-    series_check("echoes", &p.echoes, 20, true);
-    if (p.workers > 1) /* at W = 1 two spinners are all there may be: what is new queues */
-        series_check("spawns", &p.spawns, 5, true);
+    series_check("ticks", &p.ticks, 20, LATE_P99_MS, LATE_MAX_MS);
+    series_check("echoes", &p.echoes, 20, LATE_P99_MS, LATE_MAX_MS);
+    if (p.workers > 1)
+        series_check("spawns", &p.spawns, 5, SPAWN_P99_MS, LATE_MAX_MS);
+    else /* two spinners are all there may be: what is new queues until one has ended */
+        series_check("spawns", &p.spawns, 0, 3 * STUCK_MS, 3 * STUCK_MS);
 }
 
 static void crowd_stuck(void)
@@ -286,9 +294,11 @@ static void crowd_stuck(void)
     end_phase("40 spin", 0);
     most = atomic_load(&p.stuck_most);
     CHECK_LE(most, 2 * p.workers);
-    series_check("ticks", &p.ticks, 20, true);
-    series_check("echoes", &p.echoes, 20, true);
-    series_check("spawns", &p.spawns, 0, false); /* what was never woken queues with the crowd */
+    series_check("ticks", &p.ticks, 20, LATE_P99_MS, LATE_MAX_MS);
+    series_check("echoes", &p.echoes, 20, LATE_P99_MS, LATE_MAX_MS);
+    /* What was never woken queues with the crowd, of which 2W compute at a time. */
+    int crowd_ms = CROWD * CROWD_MS / (2 * p.workers);
+    series_check("spawns", &p.spawns, 0, 3 * crowd_ms, 3 * crowd_ms);
     spawned = atomic_load(&p.spawned);
     support_until(&p.spawned, spawned + 3); /* and goes on afterwards */
 }

@@ -21,6 +21,8 @@ done
 stubborn=$(sed -n 's/^3: //p' "$work/said")
 kill -0 "$stubborn"
 kill -INT $supervisor
+kill -TERM $supervisor || true # it does not lose patience with who does, unless it has ended by now
+kill -INT $supervisor || true
 wait $supervisor
 
 [ "$(grep -c '^1: one$' "$work/said")" -ge 3 ]

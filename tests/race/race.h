@@ -14,16 +14,17 @@
  *   5  the skew moves against what was seen, in steps that grow while the outcome stays the same:
  *      so it settles where both outcomes are equally likely, whatever the machine
  *
- * A race is a test of that many rounds at W = 1, 2 and 4, for a cancel and for a deadline; both
- * outcomes must be seen in at least one round in a hundred. On a machine that is busy with other
- * things a round may take milliseconds: after 15 s (10 in slow builds, PIRN_RACE_SECONDS) a program's
- * races end as soon as they have seen that; after four times as long, what the rounds done so far
- * (100 at least) have shown must do.
+ * A race is that many rounds at one W (1, 2 or 4), for a cancel or for a deadline; both outcomes must
+ * be seen in at least one round in a hundred. On a machine that is busy with other things a round may
+ * take milliseconds: each race has 3 s for ten thousand rounds (1 s for the thousand of a slow build;
+ * PIRN_RACE_SECONDS says otherwise), and what those before it have left of theirs; then it ends as soon as
+ * it has seen both. Three times its own share later, what the rounds done so far (100 at least) have
+ * shown must do. So no race takes the time of those that follow.
  */
 #ifndef PIRN_TESTS_RACE_H
 #define PIRN_TESTS_RACE_H
 
-#include "tests/support.h"
+#include "tests/race/rounds.h"
 
 #include <time.h>
 
@@ -56,6 +57,7 @@ struct race {
     int64_t instant;                    /* when the call completes, or its deadline */
     atomic_int ready, armed, go, acted; /* the round of which each was said */
     atomic_int over;
+    int64_t late, too_late; /* instants, see race_give_time */
     _Atomic int64_t skew;
     int64_t step;
     int outcome[2], last;
@@ -156,25 +158,24 @@ static inline void race_round(struct race *r, int i)
     race_adapt(r, !stopped);
 }
 
-/* PIRN_RACE_SECONDS=1000 lets every round run: some minutes a program on two quiet cores. */
-static inline int64_t race_patience_ms(void)
+/* The race's share of time, and what is left of those before it. */
+static inline void race_give_time(struct race *r)
 {
-    const char *seconds = getenv("PIRN_RACE_SECONDS");
-    return seconds ? 1000L * atoi(seconds) : support_slow() ? 10000 : 15000;
+    static int64_t end; /* of all that was given so far */
+    const double seconds = support_slow() ? 1 : 3;
+    int64_t now = support_now(), share = rounds_patience(seconds) / 10000 * r->kind->rounds;
+    end = (end > now ? end : now) + share;
+    r->late = end;
+    r->too_late = end + 3 * share;
 }
 
-/* Has this program taken too long, and this race seen enough? Far too long: what it has seen of the
- * rounds it did must do. */
+/* Has it taken too long, and seen enough? Far too long: what it has seen of the rounds it did must do. */
 static inline bool race_is_late(struct race *r, int done)
 {
-    static int64_t began; /* the program's first look */
     int64_t now = support_now();
-    if (began == 0)
-        began = now;
-    if (now - began > 4 * race_patience_ms() * MS && done >= 100 && done < r->rounds)
+    if (now > r->too_late && done >= 100 && done < r->rounds)
         r->rounds = done;
-    return now - began > race_patience_ms() * MS && r->outcome[0] >= r->rounds / 100 &&
-           r->outcome[1] >= r->rounds / 100;
+    return now > r->late && r->outcome[0] >= r->rounds / 100 && r->outcome[1] >= r->rounds / 100;
 }
 
 static inline int race_main(void *arg)
@@ -205,11 +206,14 @@ static inline void race_run(const struct race_kind *kind)
             r->cancels = cancels;
             r->rounds = support_rounds(kind->rounds);
             r->step = US;
+            race_give_time(r);
+            int64_t began = support_now();
             CHECK_OK(support_run(w, race_main, r));
             if (getenv("PIRN_TEST_VERBOSE"))
-                fprintf(stderr, "%s %s W=%d: %d stopped, %d happened, skew %ld us\n", kind->name,
-                        cancels ? "cancel" : "deadline", w, r->outcome[0], r->outcome[1],
-                        (long)(atomic_load(&r->skew) / US));
+                fprintf(stderr, "%s %s W=%d: %d stopped, %d happened, skew %ld us, %ld ms\n",
+                        kind->name, cancels ? "cancel" : "deadline", w, r->outcome[0],
+                        r->outcome[1], (long)(atomic_load(&r->skew) / US),
+                        (long)((support_now() - began) / MS));
             CHECK_GE(r->outcome[0], r->rounds / 100);
             CHECK_GE(r->outcome[1], r->rounds / 100);
             free(r);

@@ -184,11 +184,16 @@ void support_until(atomic_int *value, int at_least)
         pirn_sleep(pirn_after_us(200));
 }
 
-void support_until_waiting(pirn_task *task)
+bool support_is_waiting(pirn_task *task)
 {
     struct pirn_task *t = task_of(task);
-    while ((atomic_load(&t->cell.word) & CELL_PARKED) == 0 && atomic_load(&t->inner) == NULL &&
-           !pirn_done(task))
+    return (atomic_load(&t->cell.word) & CELL_PARKED) != 0 || atomic_load(&t->inner) != NULL ||
+           pirn_done(task);
+}
+
+void support_until_waiting(pirn_task *task)
+{
+    while (!support_is_waiting(task))
         pirn_sleep(pirn_after_us(200));
 }
 

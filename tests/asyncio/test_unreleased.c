@@ -1,0 +1,124 @@
+/* Debug mode: tasks whose handles nobody has released by the end of their runtime. */
+#include "tests/support.h"
+
+#include <stdio.h>
+
+enum {
+    MANY = 25
+};
+
+struct scene {
+    pirn_task *kept[MANY];
+    int n;
+};
+
+static int ends(void *arg)
+{
+    return *(int *)arg;
+}
+
+static int sleeps(void *arg)
+{
+    (void)arg;
+    return pirn_sleep(PIRN_NEVER);
+}
+
+static void until_ended(pirn_task *task)
+{
+    while (!pirn_done(task)) /* and nobody looks at what it said */
+        CHECK_OK(pirn_sleep(pirn_after_us(100)));
+}
+
+static pirn_spawn_config pinned_config(void)
+{
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
+    config.name = "pinned";
+    config.flags = PIRN_PINNED;
+    return config;
+}
+
+static int keeps_a_few(void *arg)
+{
+    static int fails = -EIO, gives = 7;
+    struct scene *s = arg;
+    int status = -1;
+    pirn_spawn_config config = pinned_config();
+    pirn_task *task;
+    s->kept[s->n++] = task = support_spawn_named("unseen", ends, &fails);
+    until_ended(task);
+    s->kept[s->n++] = task = support_spawn_named("seen", ends, &fails);
+    CHECK_OK(pirn_await(task, &status, PIRN_NEVER));
+    CHECK_EQ(status, -EIO);
+    s->kept[s->n++] = support_spawn_named("lost", sleeps, NULL); /* which the end cancels */
+    CHECK_EQ(support_join(support_spawn_named("joined", ends, &gives)), 7);
+    CHECK_OK(pirn_spawn_with(&task, &config, ends, &gives));
+    CHECK_EQ(support_join(task), 7);
+    return 0;
+}
+
+static int keeps_many(void *arg)
+{
+    static int gives = 7;
+    struct scene *s = arg;
+    while (s->n < MANY)
+        s->kept[s->n++] = support_spawn_named("many", ends, &gives);
+    return 0;
+}
+
+static void run(int workers, unsigned flags, pirn_fn fn, support_report *report)
+{
+    struct scene s = {.n = 0};
+    pirn_config config = PIRN_CONFIG_INIT;
+    config.workers = workers;
+    config.flags = flags;
+    config.slow_step.ns = 3600 * 1000 * MS;
+    config.report = support_report_line;
+    config.report_user = report;
+    CHECK_OK(support_run_with(&config, fn, &s));
+    while (s.n > 0) { /* late, and not too late */
+        CHECK(pirn_status(s.kept[--s.n]) != -EINPROGRESS);
+        CHECK_OK(pirn_release(s.kept[s.n]));
+    }
+}
+
+START_TEST(a171_unreleased_tasks_are_named)
+{
+    FOR_WORKERS(w)
+    {
+        support_report report = SUPPORT_REPORT_INIT;
+        run(w, PIRN_DEBUG, keeps_a_few, &report);
+        CHECK_EQ(support_reported(&report, "released"), 3);
+        CHECK_EQ(support_reported(&report, "unseen"), 1);
+        CHECK_EQ(support_reported(&report, "nobody"), 1);
+        CHECK(strstr(report.text, ") ended with -5 (Input/output error), nobody looked, and it was "
+                                  "never released\n") != NULL);
+        CHECK_EQ(support_reported(&report, "seen"), 1);
+        CHECK_EQ(support_reported(&report, "lost"), 2); /* "was left pending" */
+        CHECK_EQ(support_reported(&report, "joined"), 0);
+        CHECK_EQ(support_reported(&report, "pinned"), 0);
+    }
+}
+END_TEST
+
+START_TEST(a171_of_many_twenty_are_named)
+{
+    FOR_WORKERS(w)
+    {
+        support_report report = SUPPORT_REPORT_INIT;
+        run(w, PIRN_DEBUG, keeps_many, &report);
+        CHECK_EQ(support_reported(&report, "released"), 21);
+        CHECK(strstr(report.text, "and 5 more tasks were never released\n") != NULL);
+    }
+}
+END_TEST
+
+START_TEST(a171_without_debug_mode_none_is)
+{
+    support_report report = SUPPORT_REPORT_INIT;
+    run(2, 0, keeps_many, &report);
+    CHECK_EQ(report.used, 0);
+}
+END_TEST
+
+SUPPORT_MAIN("unreleased", a171_unreleased_tasks_are_named, a171_of_many_twenty_are_named,
+             a171_without_debug_mode_none_is)

@@ -1,0 +1,210 @@
+/* The last reply of a connection: what its client hears of the end, and that no end is taken for another. */
+#include "api/http/server.h"
+#include "tests/http/site.h"
+
+enum {
+    MUCH = 128 * 1024 /* more than the client's socket takes, and less than both ends hold */
+};
+
+struct scene {
+    atomic_int begun, go;
+    bool much;  /* the piece is that long */
+    int status; /* the handler's, when it may go on */
+};
+
+/* A piece, and the rest of the reply when the test says so: its head has gone by then. */
+static int in_pieces(pirn_http_request *request, pirn_http_reply *reply, void *user)
+{
+    static const char zeros[MUCH];
+    struct scene *scene = user;
+    ssize_t n = scene->much ? MUCH : 5;
+    (void)request;
+    CHECK_OK(pirn_http_reply_begin(reply, 200, NULL, -1));
+    CHECK_EQ(pirn_http_reply_write(reply, scene->much ? zeros : "piece", (size_t)n, PIRN_NEVER), n);
+    atomic_store(&scene->begun, 1);
+    while (atomic_load(&scene->go) == 0) {
+        int rc = pirn_sleep(pirn_after_ms(1));
+        if (rc < 0)
+            return rc;
+    }
+    return scene->status;
+}
+
+static int whole(pirn_http_request *request, pirn_http_reply *reply, void *user)
+{
+    (void)request;
+    (void)user;
+    return pirn_http_reply_text(reply, 200, "whole");
+}
+
+static void open_scene(struct site *site, struct scene *scene)
+{
+    site_new(site, NULL);
+    site_route(site, "GET", "/pieces", in_pieces, scene);
+    site_route(site, "GET", "/", whole, NULL);
+    site_open(site);
+}
+
+static int ask(const struct site *site, struct scene *scene, const char *request)
+{
+    int fd = site_dial(site);
+    site_say(fd, request);
+    support_until(&scene->begun, 1);
+    return fd;
+}
+
+static void until_stopping(const struct site *site)
+{
+    while (!atomic_load(&site->server->stopping))
+        CHECK_OK(pirn_yield());
+}
+
+static void end_scene(struct site *site)
+{
+    CHECK_OK(support_join(site->task));
+    pirn_http_server_release(site->server);
+}
+
+/* All that comes, and how that ends: 0, or an error. */
+static ssize_t hear(int fd, char *text, size_t size, size_t *ret_n)
+{
+    size_t n = 0;
+    ssize_t got;
+    while ((got = pirn_recv(fd, text + n, size - 1 - n, 0, PIRN_NEVER)) > 0)
+        n += (size_t)got;
+    text[n] = '\0';
+    *ret_n = n;
+    return got;
+}
+
+/* ---- A stop while a reply goes on ---------------------------------------------------------------- */
+
+/* What was asked for before anybody could know is answered, and that is the last. */
+static int answered(void *arg)
+{
+    struct scene scene = {0};
+    struct site site;
+    char text[2048];
+    size_t n;
+    (void)arg;
+    open_scene(&site, &scene);
+    int fd = ask(&site, &scene,
+                 "GET /pieces HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    site_end(&site, pirn_span_s(1000));
+    until_stopping(&site);
+    atomic_store(&scene.go, 1);
+    CHECK_EQ(hear(fd, text, sizeof(text), &n), 0);
+    const char *end = strstr(text, "\r\n\r\n5\r\npiece\r\n0\r\n\r\n");
+    CHECK(end != NULL && strstr(text, "Connection: close") > end);
+    CHECK(strstr(end, "\r\nConnection: close\r\n\r\nwhole") != NULL);
+    pirn_close(fd);
+    end_scene(&site);
+    return 0;
+}
+
+START_TEST(s172_a_request_behind_a_reply_that_goes_on_is_answered)
+{
+    FOR_WORKERS(w) CHECK_OK(support_run(w, answered, NULL));
+}
+END_TEST
+
+static void until_closing(const struct site *site)
+{
+    bool closing = false;
+    while (!closing) {
+        CHECK_OK(pirn_yield());
+        pthread_mutex_lock(&site->server->lock);
+        const struct connection *c = site->server->connections;
+        closing = c == NULL || atomic_load(&c->state) == CONNECTION_CLOSING;
+        pthread_mutex_unlock(&site->server->lock);
+    }
+}
+
+/* A request crosses the end of a reply that nobody has told to be the last: it is not answered, but what the server
+ * did not expect, its end of the connection takes for a moment all the same (RFC 9112, 9.6). Else it would answer
+ * with a reset, and what of the reply is still on its way were lost. */
+static bool crosses_the_end(void)
+{
+    static char text[MUCH + 2048];
+    struct scene scene = {.much = true};
+    struct site site;
+    size_t n;
+    open_scene(&site, &scene);
+    int fd = ask(&site, &scene, "GET /pieces HTTP/1.1\r\nHost: x\r\n\r\n");
+    site_end(&site, pirn_span_s(1000));
+    until_stopping(&site);
+    atomic_store(&scene.go, 1);
+    until_closing(&site);
+    site_say(fd, "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    bool all = hear(fd, text, sizeof(text), &n) == 0 && n > MUCH &&
+               memcmp(text + n - 7, "\r\n0\r\n\r\n", 7) == 0;
+    pirn_close(fd);
+    end_scene(&site);
+    return all;
+}
+
+/* On a busy machine the moment may be over. */
+static int not_reset(void *arg)
+{
+    (void)arg;
+    for (int tries = 1; !crosses_the_end(); tries++)
+        CHECK_LE(tries, 20);
+    return 0;
+}
+
+START_TEST(s172_a_request_that_comes_too_late_is_no_reset)
+{
+    FOR_WORKERS(w) CHECK_OK(support_run(w, not_reset, NULL));
+}
+END_TEST
+
+/* ---- Replies that are cut off --------------------------------------------------------------------- */
+
+/* How the connection of a reply ends whose handler returns that; or is stopped, and cancelled. */
+static ssize_t end_of(const char *version, int status, bool stops, char *text, size_t size)
+{
+    struct scene scene = {.status = status};
+    struct site site;
+    char request[64];
+    open_scene(&site, &scene);
+    snprintf(request, sizeof(request), "GET /pieces %s\r\nHost: x\r\n\r\n", version);
+    int fd = ask(&site, &scene, request);
+    if (stops)
+        site_end(&site, pirn_span_ms(1));
+    else
+        atomic_store(&scene.go, 1);
+    size_t n;
+    ssize_t end = hear(fd, text, size, &n);
+    CHECK(strstr(text, "piece") != NULL);
+    pirn_close(fd);
+    if (!stops)
+        site_end(&site, pirn_span_s(1000));
+    end_scene(&site);
+    return end;
+}
+
+/* Chunks have an end of their own. An old client, for whom it is the connection's, must not take the reply for
+ * complete. */
+static int cut_off(void *arg)
+{
+    char text[2048];
+    (void)arg;
+    for (int stops = 0; stops < 2; stops++) {
+        end_of("HTTP/1.1", -EIO, stops != 0, text, sizeof(text));
+        CHECK(strstr(text, "0\r\n\r\n") == NULL);
+        CHECK_EQ(end_of("HTTP/1.0", -EIO, stops != 0, text, sizeof(text)), -ECONNRESET);
+    }
+    CHECK_EQ(end_of("HTTP/1.0", 0, false, text, sizeof(text)), 0);
+    CHECK(strstr(text, "\r\nConnection: close\r\n\r\npiece") != NULL);
+    return 0;
+}
+
+START_TEST(s171_a_reply_that_is_cut_off_is_not_complete)
+{
+    FOR_WORKERS(w) CHECK_OK(support_run(w, cut_off, NULL));
+}
+END_TEST
+
+SUPPORT_MAIN("http/last", s172_a_request_behind_a_reply_that_goes_on_is_answered,
+             s172_a_request_that_comes_too_late_is_no_reset,
+             s171_a_reply_that_is_cut_off_is_not_complete)
