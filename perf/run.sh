@@ -53,7 +53,7 @@ BUILD_DIR=${BUILD_DIR:-build}
 export BUILD_DIR
 echo "== building pirn in $BUILD_DIR"
 # shellcheck disable=SC2086 # the arguments are meant to be split
-cmake -B "$BUILD_DIR" -G Ninja ${CMAKE_ARGS:-} >/dev/null
+cmake -B "$BUILD_DIR" -G Ninja -DPIRN_PROGRAMS=ON ${CMAKE_ARGS:-} >/dev/null
 cmake --build "$BUILD_DIR" -j "${JOBS:-$(nproc)}" --target perf
 [ $# = 0 ] || exec python3 -B perf/record.py "$@"
 exec python3 -B perf/showcase.py
