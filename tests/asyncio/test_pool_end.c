@@ -282,6 +282,8 @@ struct submits {
     support_barrier *barrier;
     pirn_thread_pool *pool; /* with a reference */
     atomic_int *ran;
+    atomic_bool *closing;
+    int before_close; /* so many submits before somebody closes */
     int accepted;
 };
 
@@ -291,6 +293,11 @@ static void *submits(void *arg)
     pirn_job *job;
     support_meet(s->barrier);
     for (;;) {
+        if (s->accepted == s->before_close) {
+            while (!*s->closing)
+                sched_yield();
+            support_spin(support_between(0, 40 * US));
+        }
         int rc = pirn_thread_pool_submit(s->pool, &job, count_one, s->ran);
         if (rc == -ESHUTDOWN)
             break;
@@ -319,17 +326,22 @@ static void race_with_close(void)
     int64_t began = support_now();
     for (int i = 0; rounds_go_on(began, i, rounds); i++) {
         atomic_int ran = 0;
+        atomic_bool closing = false;
         support_barrier barrier = {.n = 3};
         pirn_thread_pool *pool = new_pool(2);
         struct submits s[2];
         pthread_t threads[2];
+        /* A quarter each begins with the close, and closes after one job of each; half of them are free. */
+        int before_close = i % 4 < 2 ? i % 4 : -1;
         for (int k = 0; k < 2; k++) {
-            s[k] = (struct submits){&barrier, pirn_thread_pool_retain(pool), &ran, 0};
+            s[k] = (struct submits){
+                &barrier, pirn_thread_pool_retain(pool), &ran, &closing, before_close, 0};
             threads[k] = support_thread(submits, &s[k]);
         }
         support_meet(&barrier);
-        while (i % 2 == 0 && ran == 0)
+        while (before_close >= 0 ? ran < 2 * before_close : i % 4 == 2 && ran == 0)
             support_spin(1 * US);
+        closing = true;
         int before = ran;
         CHECK_OK(pirn_thread_pool_close(pool, PIRN_NEVER));
         int seen = ran; /* all that were accepted, and nothing runs any more */

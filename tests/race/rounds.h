@@ -24,6 +24,8 @@ static inline bool rounds_go_on(int64_t began, int done, int rounds)
 /* Of so many rounds an outcome was seen in one of a hundred. */
 static inline void rounds_saw(int one, int rounds)
 {
+    if (getenv("PIRN_TEST_VERBOSE"))
+        fprintf(stderr, "of %d rounds: %d\n", rounds, one);
     if (rounds >= 1000)
         CHECK_GE(one, rounds / 100);
 }
