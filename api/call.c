@@ -1,5 +1,6 @@
 /*
- * Tasks that do not begin when they are made: coroutine objects, and calls to be made soon or later.
+ * Tasks that do not begin when they are made: coroutine objects, and calls to be made soon or
+ * later.
  */
 #include <errno.h>
 #include <pirn.h>

@@ -8,7 +8,8 @@
 #include "runtime/fd_wait.h"
 #include "runtime/registry.h"
 
-/* Ends what is under way on it, of coroutines and of plain threads; true: there was something, look again. */
+/* Ends what is under way on it, of coroutines and of plain threads; true: there was something, look
+ * again. */
 static bool stop_all(int fd)
 {
     bool operations = pirn_registry_stop_fd(fd);

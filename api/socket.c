@@ -1,21 +1,22 @@
 /*
  * Sockets: recv, send, their msg forms, accept, connect.
  *
- * Every accept is a request of its own. One that finds nobody is dear: the kernel makes a socket first, and
- * takes it apart again, 3.8 us, where a poll is 0.25. So who was told by the last accept that nobody else was
- * waiting there polls first (Linux 6.10). What was told is kept in the task's operation, as receives keep
- * theirs (transfer.c). A server's CPU for connections with one message each, which come 64, 8 or 1 at a time,
- * over what it is without; one worker, medians of 5 to 10 pairs, which vary by 5% (8 at a time by 10%):
+ * Every accept is a request of its own. One that finds nobody is dear: the kernel makes a socket
+ * first, and takes it apart again, 3.8 us, where a poll is 0.25. So who was told by the last accept
+ * that nobody else was waiting there polls first (Linux 6.10). What was told is kept in the task's
+ * operation, as receives keep theirs (transfer.c). A server's CPU for connections with one message
+ * each, which come 64, 8 or 1 at a time, over what it is without; one worker, medians of 5 to 10
+ * pairs, which vary by 5% (8 at a time by 10%):
  *
  *                                      bare ring              pirn_server
  *   polls first                        0.91  0.96  0.84       0.97  1.02  0.85
  *   multishot, and a getpeername       0.94  0.94  0.77       0.98  0.99  0.87
  *   accept4, a poll if nobody is there                        1.05  1.14  0.82
  *
- * Rejected: the two others. A multishot accept takes connections that nobody has asked for. A server with a
- * limit leaves those in the backlog, as one does that shares the socket with other processes; in a paused
- * runtime it would go on; and a thread could not end that has submitted one. It does not tell who has come.
- * For that it gives no more than the poll.
+ * Rejected: the two others. A multishot accept takes connections that nobody has asked for. A
+ * server with a limit leaves those in the backlog, as one does that shares the socket with other
+ * processes; in a paused runtime it would go on; and a thread could not end that has submitted one.
+ * It does not tell who has come. For that it gives no more than the poll.
  */
 #include <errno.h>
 #include <poll.h>
@@ -266,9 +267,10 @@ static bool has_path(const struct target *t)
            un->sun_path[0] != '\0';
 }
 
-/* In a coroutine. The ring would look a path up while the worker is inside io_uring_enter, and that may take as
- * long as a disk or a server of files takes: so it is for the pool. That is 14 us beside a connect's 10. (Where
- * there is no thread to be had, or no time to wait for one, it is the ring all the same.) */
+/* In a coroutine. The ring would look a path up while the worker is inside io_uring_enter, and that
+ * may take as long as a disk or a server of files takes: so it is for the pool. That is 14 us
+ * beside a connect's 10. (Where there is no thread to be had, or no time to wait for one, it is the
+ * ring all the same.) */
 static int connect_task(struct wait *w, const struct args *a, struct target *t, pirn_time deadline)
 {
     if (has_path(t) && !is_past(deadline)) {

@@ -32,10 +32,11 @@ int pirn_transfer_submit(struct wait *w, const char *what, const struct args *a,
 }
 
 /*
- * A receive that had to wait the last times will have to wait again: a request is answered before the
- * next one comes. Then the direct attempt is a system call for nothing (half a microsecond of the
- * five that an echoed message costs). How often in a row it was so is kept in the task's operation
- * between two receives on the same descriptor; some other operation in between forgets it.
+ * A receive that had to wait the last times will have to wait again: a request is answered before
+ * the next one comes. Then the direct attempt is a system call for nothing (half a microsecond of
+ * the five that an echoed message costs). How often in a row it was so is kept in the task's
+ * operation between two receives on the same descriptor; some other operation in between forgets
+ * it.
  */
 enum {
     WAITS_ENOUGH = 2, /* then straight to the ring, */
@@ -73,8 +74,9 @@ static ssize_t receive(struct wait *w, const char *what, const struct args *a, d
     return n;
 }
 
-/* What is ready for a byte need not be for all, and Linux (6.10 on) waits inline for a terminal. Not so
- * for a file, whose writes it hands to a thread itself, one that knows of the order of such writes. */
+/* What is ready for a byte need not be for all, and Linux (6.10 on) waits inline for a terminal.
+ * Not so for a file, whose writes it hands to a thread itself, one that knows of the order of such
+ * writes. */
 static bool may_wait_inline(const struct args *a)
 {
     struct stat st;
@@ -82,7 +84,8 @@ static bool may_wait_inline(const struct args *a)
            (sys_fstat(a->fd, &st) != 0 || !S_ISREG(st.st_mode));
 }
 
-/* Through the ring. A write without a position leaves behind where that was (see_to_position, api/file). */
+/* Through the ring. A write without a position leaves behind where that was (see_to_position,
+ * api/file). */
 static ssize_t submit_one(struct wait *w, const char *what, struct args *a, pirn_time deadline)
 {
     bool moves_on = (a->kind == OP_WRITE || a->kind == OP_WRITEV) && a->off == UINT64_MAX;

@@ -1,7 +1,7 @@
 /*
- * A pairing heap of deadlines' nodes, by their names (after Fredman, Sedgewick, Sleator and Tarjan). An
- * insert is one comparison; so is a removal of a node without children; the removal of the root melds
- * its children in pairs, O(log n) in the long run. No memory, no recursion.
+ * A pairing heap of deadlines' nodes, by their names (after Fredman, Sedgewick, Sleator and
+ * Tarjan). An insert is one comparison; so is a removal of a node without children; the removal of
+ * the root melds its children in pairs, O(log n) in the long run. No memory, no recursion.
  */
 #include "io/deadlines.h"
 

@@ -1,6 +1,6 @@
 /*
- * Deadlines; see deadlines.h. A bucket's slots are a round apart, all of them at the horizon or later, and
- * so is its `least`: the horizon does not pass it without a look.
+ * Deadlines; see deadlines.h. A bucket's slots are a round apart, all of them at the horizon or
+ * later, and so is its `least`: the horizon does not pass it without a look.
  */
 #include "io/deadlines.h"
 

@@ -1,32 +1,35 @@
 /*
- * Deadlines of one port. To arm one and to cancel it takes a few steps, whether there are ten others or
- * a million, and what the earliest is, is always known exactly.
+ * Deadlines of one port. To arm one and to cancel it takes a few steps, whether there are ten
+ * others or a million, and what the earliest is, is always known exactly.
  *
- *   near   those before the horizon: a pairing heap. What is armed becomes a child of the root, and has
- *          no children when it is cancelled soon: a link each way.
- *   far    the others, in BUCKETS lists by time: a bucket holds SLOT_BITS' worth of time (4 ms) of each
- *          round (17 s). Nothing is sorted.
- *   pour   When the heap is empty, the earliest slot's deadlines go from their bucket to the heap, and
- *          the horizon goes behind them. So nothing happens at any time in between: an idle port sleeps
- *          until the next deadline, however far. `least` of a bucket is no later than any deadline in it;
- *          it is not looked for when that one is cancelled, but when it is about to be poured. So has each 64
- *          buckets, so that not all have to be looked through for each that turns out to be too early:
- *          with 50,000 deadlines within 12 h cancelled one cancel took 4 ms, now 0.4.
+ *   near   those before the horizon: a pairing heap. What is armed becomes a child of the root, and
+ *          has no children when it is cancelled soon: a link each way.
+ *   far    the others, in BUCKETS lists by time: a bucket holds SLOT_BITS' worth of time (4 ms) of
+ *          each round (17 s). Nothing is sorted.
+ *   pour   When the heap is empty, the earliest slot's deadlines go from their bucket to the heap,
+ *          and the horizon goes behind them. So nothing happens at any time in between: an idle
+ *          port sleeps until the next deadline, however far. `least` of a bucket is no later than
+ *          any deadline in it; it is not looked for when that one is cancelled, but when it is
+ *          about to be poured. So has each 64 buckets, so that not all have to be looked through
+ *          for each that turns out to be too early: with 50,000 deadlines within 12 h cancelled one
+ *          cancel took 4 ms, now 0.4.
  *   draw   A deadline far away may have been the first, and all that come after it are before the
- *          horizon. When the heap has grown to twice what it was, the horizon is drawn back to its first
- *          slot, and the others leave for their buckets.
+ *          horizon. When the heap has grown to twice what it was, the horizon is drawn back to its
+ *          first slot, and the others leave for their buckets.
  *
- * So what the heap sorts, at each pop, is 4 ms of deadlines and a few more; and what a pour does at once is
- * one bucket of 4,096.
+ * So what the heap sorts, at each pop, is 4 ms of deadlines and a few more; and what a pour does at
+ * once is one bucket of 4,096.
  *
- * The links are of nodes, not of operations: with a million of them each neighbour would be a cache miss,
- * and a request's own links are in use already. A node is named by a number that the operation has.
+ * The links are of nodes, not of operations: with a million of them each neighbour would be a cache
+ * miss, and a request's own links are in use already. A node is named by a number that the
+ * operation has.
  *
- * Rejected: an implicit heap of four children to a node, which this has replaced: a cancel moves several
- * others, and their memory doubles by copying (figures in perf/bench/timers.c). A hierarchical timing wheel:
- * as fast to arm and cancel, but the slot of a second, or of a minute, goes down a level all at once: with
- * 100,000 in it timers were 4 to 9 ms late. One kernel timeout to a deadline: 3.6 ms to cancel at 100,000, a
- * list scan. (After Varghese and Lauck's hashed timing wheels, and ladder queues.)
+ * Rejected: an implicit heap of four children to a node, which this has replaced: a cancel moves
+ * several others, and their memory doubles by copying (figures in perf/bench/timers.c). A
+ * hierarchical timing wheel: as fast to arm and cancel, but the slot of a second, or of a minute,
+ * goes down a level all at once: with 100,000 in it timers were 4 to 9 ms late. One kernel timeout
+ * to a deadline: 3.6 ms to cancel at 100,000, a list scan. (After Varghese and Lauck's hashed
+ * timing wheels, and ladder queues.)
  *
  * All under the port's lock.
  */
@@ -106,7 +109,8 @@ static inline struct op *pirn_deadlines_first_op(const struct deadlines *d)
     return deadline_node(d, d->root)->op;
 }
 
-/* deadline_heap.c: the pairing heap of nodes; insert, take out, take apart (into a list by next). */
+/* deadline_heap.c: the pairing heap of nodes; insert, take out, take apart (into a list by
+ * next). */
 void pirn_deadline_heap_insert(struct deadlines *d, uint32_t name);
 void pirn_deadline_heap_remove(struct deadlines *d, uint32_t name);
 uint32_t pirn_deadline_heap_take_all(struct deadlines *d);

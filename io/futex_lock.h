@@ -1,12 +1,13 @@
 /*
- * A port's lock: what it guards may take long, and whoever holds it may lose its core, so who has to wait sleeps.
+ * A port's lock: what it guards may take long, and whoever holds it may lose its core, so who has
+ * to wait sleeps.
  *
- * The word: 0 free, 1 held, 2 held and somebody may sleep (Drepper, "Futexes Are Tricky", mutex 2). Who has slept
- * takes it with 2, as others may sleep still; at worst one wakes nobody.
+ * The word: 0 free, 1 held, 2 held and somebody may sleep (Drepper, "Futexes Are Tricky", mutex 2).
+ * Who has slept takes it with 2, as others may sleep still; at worst one wakes nobody.
  *
- * Before it was pthread's mutex, which has kinds, owners and counts to look after: a timer's cancel 125 instructions
- * instead of 180, 30.5 ns instead of 35.3; to arm one 216 instead of 272, 93.5 ns instead of 97.2 (row timers,
- * n=200000, medians of 9 in turns).
+ * Before it was pthread's mutex, which has kinds, owners and counts to look after: a timer's cancel
+ * 125 instructions instead of 180, 30.5 ns instead of 35.3; to arm one 216 instead of 272, 93.5 ns
+ * instead of 97.2 (row timers, n=200000, medians of 9 in turns).
  */
 #ifndef PIRN_IO_FUTEX_LOCK_H
 #define PIRN_IO_FUTEX_LOCK_H

@@ -2,10 +2,10 @@
  * One operation under way: a request to the kernel with its deadline, or a deadline alone. It lives
  * in whatever waits for it; io/ knows no task.
  *
- * Who may touch what: `port`, `gen` and `fd` are read by any thread that wants to stop the operation;
- * everything else belongs to the waiter while the operation is IDLE, and to holders of the port's
- * lock otherwise. An operation is done exactly once, by whoever took its last completion, its
- * deadline or its stop under that lock.
+ * Who may touch what: `port`, `gen` and `fd` are read by any thread that wants to stop the
+ * operation; everything else belongs to the waiter while the operation is IDLE, and to holders of
+ * the port's lock otherwise. An operation is done exactly once, by whoever took its last
+ * completion, its deadline or its stop under that lock.
  */
 #ifndef PIRN_IO_OP_H
 #define PIRN_IO_OP_H

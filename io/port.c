@@ -228,8 +228,9 @@ static void fill_if_needed(struct port *p)
 }
 
 /*
- * After the filling, before the kernel is entered: the open was counted before it was queued, under the
- * lock. (Should another thread's entering take it along just now, that one hears of it the next time.)
+ * After the filling, before the kernel is entered: the open was counted before it was queued, under
+ * the lock. (Should another thread's entering take it along just now, that one hears of it the next
+ * time.)
  */
 static void allow_helpers(struct port *p, struct submitter *me)
 {
@@ -268,8 +269,8 @@ void pirn_port_wait(struct port *p, struct submitter *me, int64_t until)
 
 void pirn_port_wake(struct port *p)
 {
-    /* A full completion queue overflows safely, so a wake-up can only fail for want of memory in the
-     * kernel. Nobody would send it again: it is tried for some 10 ms. */
+    /* A full completion queue overflows safely, so a wake-up can only fail for want of memory in
+     * the kernel. Nobody would send it again: it is tried for some 10 ms. */
     for (int i = 0; pirn_ring_wake(p->ring) != 0 && i < WAKE_TRIES; i++) {
         struct timespec pause = clock_timespec((int64_t)1000 << (i < 10 ? i : 10));
         clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);

@@ -33,9 +33,10 @@
 
 struct ring;
 
-/* What a thread that flushes ports knows of its kernel threads, which belong to it and not to the ring.
- * Its own. An open that waits (OP_BLOCKS) keeps one of them for as long, so every such thread has one more
- * for each such open of the process: whoever submits it, it keeps nobody from his files. */
+/* What a thread that flushes ports knows of its kernel threads, which belong to it and not to the
+ * ring. Its own. An open that waits (OP_BLOCKS) keeps one of them for as long, so every such thread
+ * has one more for each such open of the process: whoever submits it, it keeps nobody from his
+ * files. */
 struct submitter {
     unsigned helpers; /* what it shall have otherwise */
     unsigned more;    /* for opens; as the kernel was told */
@@ -57,8 +58,9 @@ struct port {
     /* An OP_GUARD's deadline has come: true if its waiter must be told, false if it was too late.
      * Called under the lock. */
     bool (*expire)(struct op *op);
-    /* An OP_CALL's has: an operation that is to be told in its stead; NULL: it is to be tried again a
-     * little later; op itself: it stays armed for ever. Under the lock: nobody looks at op afterwards. */
+    /* An OP_CALL's has: an operation that is to be told in its stead; NULL: it is to be tried again
+     * a little later; op itself: it stays armed for ever. Under the lock: nobody looks at op
+     * afterwards. */
     struct op *(*call)(struct op *op);
     _Atomic int64_t next_deadline;
     _Atomic uint32_t backlog; /* entries in queue and cancels */
@@ -81,8 +83,8 @@ int pirn_port_start(struct port *p, struct op *op, uint32_t gen, int64_t deadlin
 int pirn_port_arm(struct port *p, struct op *op, enum op_state state, uint32_t gen,
                   int64_t deadline);
 
-/* Arms an OP_CALL, or moves it: it is armed here, or nowhere. INT64_MAX: it never comes. 0, 1 if it was
- * armed, or -ENOMEM. */
+/* Arms an OP_CALL, or moves it: it is armed here, or nowhere. INT64_MAX: it never comes. 0, 1 if it
+ * was armed, or -ENOMEM. */
 int pirn_port_call_at(struct port *p, struct op *op, int64_t deadline);
 
 /* The waiter takes back its OP_GUARD; when this returns, nobody touches it any more (but for the
@@ -90,7 +92,8 @@ int pirn_port_call_at(struct port *p, struct op *op, int64_t deadline);
 bool pirn_op_disarm(struct op *op);
 
 /* Stops use `gen` of the operation with error err (negative). True: it is done now and the caller
- * must tell its waiter. Otherwise it will be done in time; *ret_port, if set, has a cancel to flush.
+ * must tell its waiter. Otherwise it will be done in time; *ret_port, if set, has a cancel to
+ * flush.
  */
 bool pirn_op_stop(struct op *op, uint32_t gen, int err, struct port **ret_port);
 
@@ -101,7 +104,8 @@ void pirn_port_collect(struct port *p, int64_t now, struct op_list *done);
  * pirn_worker_serve). */
 bool pirn_port_try_collect(struct port *p, int64_t now, struct op_list *done, bool *ret_wake);
 
-/* Hints, without the lock. Anything another thread could do for the owner: collect, submit, expire? */
+/* Hints, without the lock. Anything another thread could do for the owner: collect, submit,
+ * expire? */
 bool pirn_port_is_due(const struct port *p, int64_t now);
 bool pirn_port_has_completions(const struct port *p);
 /* Nothing under way and no deadlines. */

@@ -55,8 +55,8 @@ static inline void port_finish(struct port *p, struct op *op, int res)
     }
     op->res = res;
     op->state = OP_IDLE;
-    /* A stop that comes too late must not look at a later use of the struct, which may be in another
-     * port: it finds this one gone. relaxed: under the lock, like its second look */
+    /* A stop that comes too late must not look at a later use of the struct, which may be in
+     * another port: it finds this one gone. relaxed: under the lock, like its second look */
     atomic_store_explicit(&op->port, NULL, memory_order_relaxed);
 }
 

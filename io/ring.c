@@ -6,10 +6,10 @@
  * the kernel's head has passed it; the kernel copies entries when it takes them, so an operation's
  * own memory (a timespec) is not read later.
  *
- * Under valgrind (3.19) one thread runs at a time, and who is in a system call lets the others go on only if
- * valgrind knows that the call may wait. It takes io_uring_enter for one that does not: a worker that
- * waited there would stop the whole program for ever. So there it waits in ppoll, for the ring's
- * descriptor, which is readable when there are completions or held-back work.
+ * Under valgrind (3.19) one thread runs at a time, and who is in a system call lets the others go
+ * on only if valgrind knows that the call may wait. It takes io_uring_enter for one that does not:
+ * a worker that waited there would stop the whole program for ever. So there it waits in ppoll, for
+ * the ring's descriptor, which is readable when there are completions or held-back work.
  *
  * Constants that Debian 12's headers lack are given here and probed at run time.
  */
@@ -78,8 +78,8 @@ int pirn_ring_init(struct ring *r, unsigned entries, unsigned completions)
     memset(r, 0, sizeof(*r));
     r->event_fd = -1;
     int rc = setup_with_best_flags(r, entries, completions);
-    /* RLIMIT_MEMLOCK counts rings per user, and the kernel uncounts a closed one a little later: wait
-     * for that, up to 0.1 s in all, and make do with a smaller one. */
+    /* RLIMIT_MEMLOCK counts rings per user, and the kernel uncounts a closed one a little later:
+     * wait for that, up to 0.1 s in all, and make do with a smaller one. */
     for (int i = 0; i < TRIES && rc == -ENOMEM; i++) {
         struct timespec pause = clock_timespec((int64_t)1000000 << i);
         clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
@@ -150,7 +150,8 @@ static uint16_t poll_first(const struct op *op)
     return op->off == OP_POLL_FIRST ? IORING_RECVSEND_POLL_FIRST : 0;
 }
 
-/* Not for the one try that comes with its cancel: that is to find what is there. Nor after a poll. */
+/* Not for the one try that comes with its cancel: that is to find what is there. Nor after a
+ * poll. */
 static uint16_t poll_before_accept(const struct ring *r, const struct op *op)
 {
     bool polls = op->len == OP_POLL_FIRST && op->stop == 0 && op->polling == 0;
@@ -201,9 +202,10 @@ static void prepare_newer(struct io_uring_sqe *sqe, const struct op *op)
 #endif
 }
 
-/* addr and off hold the timespec; the kernel copies it when it takes the entry. The wall clock may be set
- * meanwhile, so the kernel is given the instant. The boot clock may not, and in a time namespace it is ahead
- * of or behind the machine's, by which the kernel would take an instant: so it is given what is left. */
+/* addr and off hold the timespec; the kernel copies it when it takes the entry. The wall clock may
+ * be set meanwhile, so the kernel is given the instant. The boot clock may not, and in a time
+ * namespace it is ahead of or behind the machine's, by which the kernel would take an instant: so
+ * it is given what is left. */
 static void prepare_clock(struct io_uring_sqe *sqe, struct op *op)
 {
     unsigned flags = IORING_TIMEOUT_ABS | IORING_TIMEOUT_REALTIME;

@@ -67,8 +67,8 @@ int pirn_ring_wait(struct ring *r, int64_t until);
 /* Makes a present or future pirn_ring_wait return. Any thread; 0 or -errno. */
 int pirn_ring_wake(struct ring *r);
 
-/* To be called once by each thread that enters rings: so many kernel helper threads for it, at most,
- * for files, and so many for all else. */
+/* To be called once by each thread that enters rings: so many kernel helper threads for it, at
+ * most, for files, and so many for all else. */
 void pirn_ring_limit_helpers(struct ring *r, unsigned helpers);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * System calls about child processes, and what is needed to watch them; by the contract of sys.c, faults
- * included.
+ * System calls about child processes, and what is needed to watch them; by the contract of sys.c,
+ * faults included.
  */
 #include <errno.h>
 #include <sys/epoll.h>

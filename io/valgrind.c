@@ -1,6 +1,7 @@
 /*
- * Memcheck takes memory for written that a system call is known to write. What comes through the ring is
- * written by nobody that it knows, so it is told; by the request, as ring.c gives it to the kernel.
+ * Memcheck takes memory for written that a system call is known to write. What comes through the
+ * ring is written by nobody that it knows, so it is told; by the request, as ring.c gives it to the
+ * kernel.
  */
 #include "io/valgrind.h"
 

@@ -1,6 +1,6 @@
 /*
- * What valgrind has to be told, where its header was there when the library was built. Outside of it
- * each of these is a few instructions without effect.
+ * What valgrind has to be told, where its header was there when the library was built. Outside of
+ * it each of these is a few instructions without effect.
  */
 #ifndef PIRN_IO_VALGRIND_H
 #define PIRN_IO_VALGRIND_H
@@ -19,8 +19,8 @@
 
 struct op;
 
-/* The operation is done, and what the kernel wrote for it through the ring counts as written: memcheck
- * sees system calls only (valgrind.c). */
+/* The operation is done, and what the kernel wrote for it through the ring counts as written:
+ * memcheck sees system calls only (valgrind.c). */
 void pirn_valgrind_op_done(const struct op *op);
 
 #endif

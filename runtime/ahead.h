@@ -2,14 +2,14 @@
  * Looking ahead: what the queue holds next is brought into the cache while the present task runs.
  *
  * With a thousand connections every task that is resumed has a cold stack, a TLB entry to be had
- * first, and a cold descriptor. Of the task third in line the descriptor is fetched, of the next one
- * the frames, whose address is in the descriptor. Echo at 1,000 connections on one worker, messages
- * per CPU second, medians of 15 in turns: 181,000 with, 174,000 without; at 64 and in the rows
- * without I/O the same within the noise.
+ * first, and a cold descriptor. Of the task third in line the descriptor is fetched, of the next
+ * one the frames, whose address is in the descriptor. Echo at 1,000 connections on one worker,
+ * messages per CPU second, medians of 15 in turns: 181,000 with, 174,000 without; at 64 and in the
+ * rows without I/O the same within the noise.
  *
- * Hints only: the entries are read without the queue's lock and may be stale, or about to be stolen;
- * a descriptor is never given back while its runtime lives, and a fetch of a wild address is void. It
- * is a race that nothing depends on, so there is none of it under TSan.
+ * Hints only: the entries are read without the queue's lock and may be stale, or about to be
+ * stolen; a descriptor is never given back while its runtime lives, and a fetch of a wild address
+ * is void. It is a race that nothing depends on, so there is none of it under TSan.
  */
 #ifndef PIRN_RUNTIME_AHEAD_H
 #define PIRN_RUNTIME_AHEAD_H

@@ -1,15 +1,16 @@
 /*
  * Calls that may suspend and mostly need not: how one goes on without a struct wait.
  *
- *   1. wait_at_once       is there nothing that pirn_wait_enter would have to deal with (a cancel, the end
- *                         of the run, a worker's budget, a plain thread)? Then the worker is charged.
- *                         NULL: the long way, pirn_wait_enter
+ *   1. wait_at_once       is there nothing that pirn_wait_enter would have to deal with (a cancel,
+ *                         the end of the run, a worker's budget, a plain thread)? Then the worker
+ *                         is charged. NULL: the long way, pirn_wait_enter
  *   2. the object is asked under its lock; there already? out again
  *   3. wait_begin         fills in the wait; from here on as after pirn_wait_enter
  *
- * Why: a locked instruction waits for the stores before it. A wait that is filled in, and the registers
- * that are saved for whoever suspends, were a quarter of a word's way through a channel: row mpmc at
- * capacity 64 and 1024, medians of 7 in turns, 29 and 28 ns with them, 21 and 21 without.
+ * Why: a locked instruction waits for the stores before it. A wait that is filled in, and the
+ * registers that are saved for whoever suspends, were a quarter of a word's way through a channel:
+ * row mpmc at capacity 64 and 1024, medians of 7 in turns, 29 and 28 ns with them, 21 and 21
+ * without.
  */
 #ifndef PIRN_RUNTIME_AT_ONCE_H
 #define PIRN_RUNTIME_AT_ONCE_H
@@ -19,7 +20,8 @@
 #include "runtime/wait.h"
 #include "runtime/worker.h"
 
-/* What the calling thread is, if a coroutine calls that may go on at once. Good until it suspends. */
+/* What the calling thread is, if a coroutine calls that may go on at once. Good until it
+ * suspends. */
 static inline struct self *wait_at_once(void)
 {
     struct self *self = pirn_self();

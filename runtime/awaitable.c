@@ -116,7 +116,8 @@ int pirn_object_settle_and_unref(struct object *o, int status, void *value,
     lock_take(&o->base.lock);
     bool late = awaitable_has_ended(&o->base);
     if (!late) {
-        /* acq_rel: as in pirn_awaitable_unref; before the end, and the lock keeps it from being freed */
+        /* acq_rel: as in pirn_awaitable_unref; before the end, and the lock keeps it from being
+         * freed */
         last = atomic_fetch_sub_explicit(&o->base.refs, 1, memory_order_acq_rel) == 1;
         end(o, status, value, drop, &wakeups);
     }

@@ -1,6 +1,6 @@
 /*
- * What can be awaited: tasks, futures, jobs of pools, and what combines them. One family: each begins
- * with a struct pirn_awaitable, and a handle of the public header is a pointer to that.
+ * What can be awaited: tasks, futures, jobs of pools, and what combines them. One family: each
+ * begins with a struct pirn_awaitable, and a handle of the public header is a pointer to that.
  *
  * Field             who may touch it
  * joiners           holders of the lock
@@ -9,8 +9,8 @@
  * kind              constant, until the last reference has gone: then debug mode adds KIND_DEAD
  * seen              anybody (relaxed): somebody has looked at the status
  *
- * AWAITABLE_JOINED in refs: there may be joiners (see the head of task.c; objects need no such trick,
- * they are settled under the lock).
+ * AWAITABLE_JOINED in refs: there may be joiners (see the head of task.c; objects need no such
+ * trick, they are settled under the lock).
  */
 #ifndef PIRN_RUNTIME_AWAITABLE_H
 #define PIRN_RUNTIME_AWAITABLE_H
@@ -108,7 +108,8 @@ struct object_ops {
     /* The last reference is gone. value has been dropped. */
     void (*free)(struct object *o);
     bool stays; /* when its only awaiter is cancelled: a future */
-    /* A job's, else NULL: it is no longer queued. A hint that is false at most until it has begun. */
+    /* A job's, else NULL: it is no longer queued. A hint that is false at most until it has
+     * begun. */
     bool (*has_begun)(const struct object *o);
 };
 
@@ -123,8 +124,8 @@ static inline bool awaitable_has_ended(const struct pirn_awaitable *a)
     return atomic_load_explicit(&a->ended, memory_order_acquire) != 0;
 }
 
-/* Debug mode: the caller has a handle that it has given up. Calls look only where no hot path comes along: of
- * what is dead `ended` is set, and it is no task (task_of), nor of any other kind. */
+/* Debug mode: the caller has a handle that it has given up. Calls look only where no hot path comes
+ * along: of what is dead `ended` is set, and it is no task (task_of), nor of any other kind. */
 static inline bool awaitable_is_dead(const struct pirn_awaitable *a)
 {
     return __builtin_expect((a->kind & KIND_DEAD) != 0, 0);
@@ -138,8 +139,9 @@ void pirn_object_init(struct object *o, pirn_kind kind, const struct object_ops 
 int pirn_object_settle(struct object *o, int status, void *value, void (*drop)(void *value));
 int pirn_object_settle_into(struct object *o, int status, void *value, void (*drop)(void *value),
                             struct wakeups *wakeups);
-/* The same for a job, and the caller's reference goes if that is 0: before anybody can find that it has
- * ended. So its value is dropped by who gives up the last handle, and not a moment later here. */
+/* The same for a job, and the caller's reference goes if that is 0: before anybody can find that it
+ * has ended. So its value is dropped by who gives up the last handle, and not a moment later
+ * here. */
 int pirn_object_settle_and_unref(struct object *o, int status, void *value,
                                  void (*drop)(void *value));
 /* It was cancelled, for that reason. */

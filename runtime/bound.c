@@ -1,5 +1,6 @@
 /*
- * Bounds; see bound.h. And shields, which hide cancels: both decide what a task's pending cancel is.
+ * Bounds; see bound.h. And shields, which hide cancels: both decide what a task's pending cancel
+ * is.
  */
 #include "runtime/bound.h"
 

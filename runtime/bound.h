@@ -3,16 +3,19 @@
  *
  * Unlike a request (pirn_cancel), which is delivered once, a bound that has been hit makes every
  * suspending call fail with -ECANCELED until the task has left it (level, as Trio has it, where a
- * request is edge, as asyncio has it). So code that takes no notice of one -ECANCELED gets the next.
+ * request is edge, as asyncio has it). So code that takes no notice of one -ECANCELED gets the
+ * next.
  *
- *   the task   enter: into its list, innermost first. leave: out of it; nobody touches it afterwards
- *   a hitter   under the bound's lock: hit, then the task's cell (pirn_cell_cancel, with the number of
- *              shields the bound was opened under: it gets through to no task that has more)
- *   the task   after each -ECANCELED, and on leaving a shield: CANCEL again if some bound is hit that
- *              gets through (pirn_task_relevel)
+ *   the task   enter: into its list, innermost first. leave: out of it; nobody touches it
+ *              afterwards
+ *   a hitter   under the bound's lock: hit, then the task's cell (pirn_cell_cancel, with the number
+ *              of shields the bound was opened under: it gets through to no task that has more)
+ *   the task   after each -ECANCELED, and on leaving a shield: CANCEL again if some bound is hit
+ *              that gets through (pirn_task_relevel)
  *
- * The hit comes before the swap of the cell. So if the task lowers its depth, or clears CANCEL, after
- * that swap, it finds hit; and if before, the swap finds the cell as it left it. tests/model/bound.pml.
+ * The hit comes before the swap of the cell. So if the task lowers its depth, or clears CANCEL,
+ * after that swap, it finds hit; and if before, the swap finds the cell as it left it.
+ * tests/model/bound.pml.
  */
 #ifndef PIRN_RUNTIME_BOUND_H
 #define PIRN_RUNTIME_BOUND_H

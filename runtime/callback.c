@@ -1,13 +1,14 @@
 /*
- * Done callbacks: functions to be called when an awaitable has ended. They run as one coroutine, the
- * runner, in the order in which they were added: never on the stack of who settles it, or of who adds
- * one too late, and never two of one awaitable at a time.
+ * Done callbacks: functions to be called when an awaitable has ended. They run as one coroutine,
+ * the runner, in the order in which they were added: never on the stack of who settles it, or of
+ * who adds one too late, and never two of one awaitable at a time.
  *
  * The runner is made when the first callback is added, so that settling cannot fail for want of
  * memory: a task that has not begun, its waiter in the awaitable's list like that of anybody who
- * awaits; only once it is there the runner is parked (prepare.c). Settling wakes it. It takes the callbacks from the list one by one, under the
- * awaitable's lock, and closes the list when it finds none; a callback added after that gets a new
- * list and runner. What has been taken runs; what is still listed can be removed.
+ * awaits; only once it is there the runner is parked (prepare.c). Settling wakes it. It takes the
+ * callbacks from the list one by one, under the awaitable's lock, and closes the list when it finds
+ * none; a callback added after that gets a new list and runner. What has been taken runs; what is
+ * still listed can be removed.
  *
  * Each callback sees the task-locals of who added it, as they were then (asyncio's contexts).
  *

@@ -1,7 +1,7 @@
 /*
- * Ending other tasks' waits: a cancel, the runtime's shutdown, the close of a descriptor. What a task
- * waits for is in its cell (cell.h): an object, which a claim ends, or an operation of io/, which has
- * to be stopped there and then ends the wait itself.
+ * Ending other tasks' waits: a cancel, the runtime's shutdown, the close of a descriptor. What a
+ * task waits for is in its cell (cell.h): an object, which a claim ends, or an operation of io/,
+ * which has to be stopped there and then ends the wait itself.
  */
 #include <errno.h>
 

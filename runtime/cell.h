@@ -1,6 +1,7 @@
 /*
  * The wait cell: one word that decides who ends a wait. Every task has one, every plain thread that
- * waits on a pirn object, and every hook (something that is to happen when what it waits for comes).
+ * waits on a pirn object, and every hook (something that is to happen when what it waits for
+ * comes).
  *
  *   63..32  gen      names the wait: the next one has the next number
  *   27..16  depth    how many shields the task is inside
@@ -22,13 +23,16 @@
  *                     PARKED and CANCELLABLE    -> gen g+1, reason WAKE_CANCEL
  *                     else                      -> CANCEL set, and REQUESTED if it is a request;
  *                                                  PASSED cleared: not passed on yet
- *   pirn_cell_shield, _unshield  the owner: depth + 1, CANCEL hidden; depth - 1, CANCEL if REQUESTED
- *   pirn_cell_take_passed  the owner, once what was passed on is answered: CANCEL and PASSED cleared
- *   pirn_cell_pass_cancel  CANCEL               -> CANCEL, PASSED (a canceller, under the child's lock)
+ *   pirn_cell_shield, _unshield  the owner: depth + 1, CANCEL hidden; depth - 1, CANCEL if
+ *                                REQUESTED
+ *   pirn_cell_take_passed  the owner, once what was passed on is answered: CANCEL and PASSED
+ *                          cleared
+ *   pirn_cell_pass_cancel  CANCEL -> CANCEL, PASSED (a canceller, under the child's lock)
  *   pirn_cell_take_cancel  the owner, on entry to a call: CANCEL and PASSED cleared
  *
  * A cancel comes from outside (a request, depth 0) or from a timeout or group the task is inside of
- * (bound.h), opened under so many shields: it gets through to a task that is inside no more of them.
+ * (bound.h), opened under so many shields: it gets through to a task that is inside no more of
+ * them.
  *
  * A waker that holds a waiter of gen g can never end a later wait, however late it comes. A cancel
  * is in this word too, so there is no window between looking for it and parking.
@@ -130,7 +134,8 @@ static inline uint64_t cell_next(uint64_t word, enum wake reason)
            (word & (CELL_CANCEL | CELL_REQUESTED | CELL_ASKED | CELL_DEPTH));
 }
 
-/* The cancel that was pending has been delivered; a request is still to come if a shield hides it. */
+/* The cancel that was pending has been delivered; a request is still to come if a shield hides
+ * it. */
 static inline uint64_t cell_delivered(uint64_t word)
 {
     bool asked = cell_depth(word) == 0 && (word & CELL_REQUESTED) != 0;
@@ -209,7 +214,8 @@ static inline bool pirn_cell_shield(struct cell *c)
 }
 
 /* And leaves it; false: there is none. What a bound has to deliver is for the caller to look up
- * afterwards: who was too early to find the depth lowered has said so before its swap of the word. */
+ * afterwards: who was too early to find the depth lowered has said so before its swap of the
+ * word. */
 static inline bool pirn_cell_unshield(struct cell *c)
 {
     uint64_t word = cell_load(c), next;

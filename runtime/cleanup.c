@@ -6,13 +6,12 @@
  *     as the same task, before its argument is dropped and its end is told to anybody; or
  *   - at the end of a block that the task has marked: those with a number above the mark's.
  * Each is taken off the list before it is called, so it runs once, and may itself register others,
- * which run next. Meanwhile the task is shielded: a request to end, pending or new, waits, and so does
- * a timeout it is inside of. After a shutdown's
- * grace its waits fail like all others.
+ * which run next. Meanwhile the task is shielded: a request to end, pending or new, waits, and so
+ * does a timeout it is inside of. After a shutdown's grace its waits fail like all others.
  *
  * Nothing in pirn leaves a frame but by returning through it, so none can be skipped. A task that
- * never began has registered none. In a fork's child the task is nobody's any more, and its cleanups
- * are its parent's business: there they do not run, as with _exit.
+ * never began has registered none. In a fork's child the task is nobody's any more, and its
+ * cleanups are its parent's business: there they do not run, as with _exit.
  *
  * Numbers, not pointers, as marks: an entry that a mark pointed to might have been taken back.
  */

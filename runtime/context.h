@@ -47,18 +47,18 @@
 
 /*
  * Saves this context's frame on its stack, its stack pointer in *save_sp, and goes on where to_sp
- * was saved: the context_switch that saved it returns arg. *save_sp is complete before anything runs on
- * the other stack, and the old stack is not touched after that.
+ * was saved: the context_switch that saved it returns arg. *save_sp is complete before anything
+ * runs on the other stack, and the old stack is not touched after that.
  *
- * On x86-64 it is part of the function that switches. It keeps rbp alone of the registers that a call must
- * keep, and tells the compiler that all the others are lost, so each is saved once, by the function that
- * uses it, and not a second time here (21 instead of 16 ns for two switches with everything around them).
- * And it resumes with a jmp to the return address of its own making: the return predictor expects the other
- * context's, so a ret is mispredicted every time (2.6 against 7.7 ns a bare switch); and after a call, whose
- * entry in the predictor such a jmp does not take off, so was each return on the way out (32 ns a yield
- * instead of 9). Shared by all who switch, with a jump there: 10.0 ns for row `switch` instead of 9.7. For
- * these instructions, what unwinds by tables has the wrong stack pointer; who is suspended is found by the
- * frame (pirn-gdb.py).
+ * On x86-64 it is part of the function that switches. It keeps rbp alone of the registers that a
+ * call must keep, and tells the compiler that all the others are lost, so each is saved once, by
+ * the function that uses it, and not a second time here (21 instead of 16 ns for two switches with
+ * everything around them). And it resumes with a jmp to the return address of its own making: the
+ * return predictor expects the other context's, so a ret is mispredicted every time (2.6 against
+ * 7.7 ns a bare switch); and after a call, whose entry in the predictor such a jmp does not take
+ * off, so was each return on the way out (32 ns a yield instead of 9). Shared by all who switch,
+ * with a jump there: 10.0 ns for row `switch` instead of 9.7. For these instructions, what unwinds
+ * by tables has the wrong stack pointer; who is suspended is found by the frame (pirn-gdb.py).
  */
 #if defined(__x86_64__)
 

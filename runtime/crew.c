@@ -1,19 +1,20 @@
 /*
  * Crews; see crew.h.
  *
- * Under the mutex: the queue, the counts, stopping, and who waits for the end. Work is done without it.
- * Threads are started when work finds none idle, up to the limit, and end after ten idle seconds. They
- * hear no signals, which are for the program's threads, but those of its own faults.
+ * Under the mutex: the queue, the counts, stopping, and who waits for the end. Work is done without
+ * it. Threads are started when work finds none idle, up to the limit, and end after ten idle
+ * seconds. They hear no signals, which are for the program's threads, but those of its own faults.
  *
- * A thread without work waits for its own word, in the list of the idle: who calls one takes it off. A
- * condition variable was rejected: signalling one may wait until a thread that was called before has come
- * to run (glibc, "quiescence"), and who submits is a worker.
+ * A thread without work waits for its own word, in the list of the idle: who calls one takes it
+ * off. A condition variable was rejected: signalling one may wait until a thread that was called
+ * before has come to run (glibc, "quiescence"), and who submits is a worker.
  *
  * The last thread to leave a stopped crew tells who waits; the crew's memory goes with the last
- * reference, which may be that thread's. Threads are detached: there need not be anybody to join them.
+ * reference, which may be that thread's. Threads are detached: there need not be anybody to join
+ * them.
  *
- * All crews are in one list, for the census of a process that has come to rest (quiet.c): a thread that waits for
- * work does nothing by itself. Its mutex is taken before a crew's.
+ * All crews are in one list, for the census of a process that has come to rest (quiet.c): a thread
+ * that waits for work does nothing by itself. Its mutex is taken before a crew's.
  */
 #include "runtime/crew.h"
 
@@ -150,8 +151,8 @@ static bool take(struct crew *crew, struct work *work)
 
 /* ---- The threads --------------------------------------------------------------------------- */
 
-/* The word to wake a thread by, once the mutex is free; NULL: nobody is idle. The thread may be gone when
- * it is woken: then that wakes nobody, or somebody who looks again. */
+/* The word to wake a thread by, once the mutex is free; NULL: nobody is idle. The thread may be
+ * gone when it is woken: then that wakes nobody, or somebody who looks again. */
 static const void *call_one(struct crew *crew)
 {
     struct idler *idler = crew->idlers;

@@ -1,9 +1,10 @@
 /*
  * A crew: threads that take work from a queue, oldest first. Under thread pools and pirn_blocking.
  *
- * It is counted by reference: its maker's, one of each thread, and whoever else may still ask it for
- * something (a job, for as long as it has not ended). A fork's child has the memory, not the threads:
- * there everything gives -ESHUTDOWN or false, and touches no lock, which may have been held.
+ * It is counted by reference: its maker's, one of each thread, and whoever else may still ask it
+ * for something (a job, for as long as it has not ended). A fork's child has the memory, not the
+ * threads: there everything gives -ESHUTDOWN or false, and touches no lock, which may have been
+ * held.
  */
 #ifndef PIRN_RUNTIME_CREW_H
 #define PIRN_RUNTIME_CREW_H
@@ -11,8 +12,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Something to be done, in a struct of whoever submits it. run is called on one of the threads; it may
- * free the struct. */
+/* Something to be done, in a struct of whoever submits it. run is called on one of the threads; it
+ * may free the struct. */
 struct work {
     void (*run)(struct work *work);
     struct work *next, *prev; /* the crew's, under its mutex, as is: */
@@ -40,8 +41,8 @@ void pirn_crew_stop(struct crew *crew);
 int pirn_crew_wait(struct crew *crew, int64_t deadline);
 
 unsigned pirn_crew_threads(struct crew *crew); /* now */
-/* Of all crews of this process: nothing is queued, and so many threads, all there are, wait for work. *ret_begun
- * grows by each piece of work that is begun. */
+/* Of all crews of this process: nothing is queued, and so many threads, all there are, wait for
+ * work. *ret_begun grows by each piece of work that is begun. */
 bool pirn_crews_are_idle(unsigned *ret_threads, uint64_t *ret_begun);
 void pirn_crews_forget(void); /* in a fork's child */
 

@@ -1,19 +1,20 @@
 /*
  * Debug mode; see debug.h.
  *
- * Slow steps are timed on the switch path, so that each is seen, exactly, by the worker that ran it.
- * With debug mode off that path is as it was: the bit ATTENTION_DEBUG stays set in the attention of a
- * worker of a runtime in debug mode, and who finds attention set goes the long way anyhow
- * (note_conduct in worker.c), which reads the clock then. It also keeps awaited children from running
- * on their awaiter's stack (in_place.c): every task has steps of its own.
+ * Slow steps are timed on the switch path, so that each is seen, exactly, by the worker that ran
+ * it. With debug mode off that path is as it was: the bit ATTENTION_DEBUG stays set in the
+ * attention of a worker of a runtime in debug mode, and who finds attention set goes the long way
+ * anyhow (note_conduct in worker.c), which reads the clock then. It also keeps awaited children
+ * from running on their awaiter's stack (in_place.c): every task has steps of its own.
  *
  * Rejected: the monitor, which sees workers that stand still; its 5 ms are coarse, and it does not
- * know what a worker did in between. But a step that never ends only it can tell of: it does so, once, when it
- * has seen the same one for slow_step and for a second at least. (Not at slow_step alone: every slow step of a
- * bit more than that would have two lines.) When that step does end, it gets its line as any other.
+ * know what a worker did in between. But a step that never ends only it can tell of: it does so,
+ * once, when it has seen the same one for slow_step and for a second at least. (Not at slow_step
+ * alone: every slow step of a bit more than that would have two lines.) When that step does end, it
+ * gets its line as any other.
  *
- * A step is wall-clock time, as in asyncio: who blocks in the kernel is slow, too, and so is who was
- * not given a core. Pinned tasks hold up nobody; they have no steps.
+ * A step is wall-clock time, as in asyncio: who blocks in the kernel is slow, too, and so is who
+ * was not given a core. Pinned tasks hold up nobody; they have no steps.
  */
 #include "runtime/debug.h"
 
@@ -177,9 +178,9 @@ void pirn_debug_left(struct pirn_task *t, void *rt)
     pirn_report(rt, "task %s was left pending: %s", task, doing);
 }
 
-/* ---- Handles that nobody has released ----
- * Tasks alone: their descriptors are the runtime's, so that a leak checker sees nothing of one. What is malloc's
- * (futures, channels, streams) it names, with the place it comes from. */
+/* ---- Handles that nobody has released ---- Tasks alone: their descriptors are the runtime's, so
+ * that a leak checker sees nothing of one. What is malloc's (futures, channels, streams) it names,
+ * with the place it comes from. */
 
 enum {
     HELD_TOLD = 20
@@ -242,9 +243,9 @@ int pirn_misuse_dead(const char *call, const struct pirn_awaitable *a)
     return pirn_misuse(call, -EINVAL, what);
 }
 
-/* ---- What is dead stays a while ----
- * So a late use of its handle is told, and does not hit what has the memory next. Tasks wait in their runtime's
- * free list (task_pool.c), futures here. (Not jobs and combinations, whose ends give other things back.) */
+/* ---- What is dead stays a while ---- So a late use of its handle is told, and does not hit what
+ * has the memory next. Tasks wait in their runtime's free list (task_pool.c), futures here. (Not
+ * jobs and combinations, whose ends give other things back.) */
 
 void pirn_debug_bury(struct object *o)
 {

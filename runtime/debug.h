@@ -1,13 +1,13 @@
 /*
  * Debug mode: what a program gets wrong, one line each, through the runtime's report hook.
  *
- *   slow steps       a coroutine that kept its worker for longer than slow_step; one that has kept it for
- *                    a second, and goes on
+ *   slow steps       a coroutine that kept its worker for longer than slow_step; one that has kept
+ *                    it for a second, and goes on
  *   never awaited    a coroutine object that was released before it had begun
  *   left pending     tasks that main, or a close, found
  *   never released   handles of tasks at the runtime's end
- *   misuse           a call that was refused because it cannot be meant; one with the handle of a task or future
- *                    whose last reference is gone
+ *   misuse           a call that was refused because it cannot be meant; one with the handle of a
+ *                    task or future whose last reference is gone
  *   blocked for ever quiet.h
  *
  * Every line names the task: its name, its number, where it was spawned.
@@ -34,7 +34,8 @@ enum {
     TASK_TEXT = 192
 };
 void pirn_debug_task_text(struct pirn_task *t, char *buf, size_t size);
-/* What it is doing: "future at main+0x1f (for 0.250 s)", "recv fd=5 ...", "running on worker 1 (for 2.100 s)". */
+/* What it is doing: "future at main+0x1f (for 0.250 s)", "recv fd=5 ...", "running on worker 1 (for
+ * 2.100 s)". */
 enum {
     DOING_TEXT = 384
 };
@@ -50,12 +51,13 @@ void pirn_debug_last_step(struct pirn_task *t);
 
 void pirn_debug_never_awaited(struct pirn_task *t);
 void pirn_debug_left(struct pirn_task *t, void *rt); /* for pirn_task_each */
-/* All tasks have ended, and no thread of the runtime is left: names those that somebody still refers to. */
+/* All tasks have ended, and no thread of the runtime is left: names those that somebody still
+ * refers to. */
 void pirn_debug_held(struct pirn_runtime *rt);
 
 /* The public call was refused with rc, for a reason that is a mistake of the caller's: says so, in
- * debug mode. why: what was wrong, and what would be right if that is not plain. Returns rc. On a plain
- * thread the line goes to stderr: it belongs to no runtime. Not under a lock. */
+ * debug mode. why: what was wrong, and what would be right if that is not plain. Returns rc. On a
+ * plain thread the line goes to stderr: it belongs to no runtime. Not under a lock. */
 __attribute__((cold)) void pirn_misuse_tell(const char *call, int rc, const char *why);
 
 /* The call was given a handle that is dead (awaitable_is_dead): says so. -EINVAL. */
@@ -68,8 +70,8 @@ static inline bool pirn_debug_is_on(void)
     return __builtin_expect(atomic_load_explicit(&pirn_debug_runtimes, memory_order_relaxed) != 0,
                             0);
 }
-/* In debug mode, instead of free: the memory of a future whose last reference is gone, which is freed when a
- * thousand others have come after it. */
+/* In debug mode, instead of free: the memory of a future whose last reference is gone, which is
+ * freed when a thousand others have come after it. */
 struct object;
 void pirn_debug_bury(struct object *o);
 
@@ -93,7 +95,8 @@ static inline const char *misuse_of_item(const void *item, size_t elem_size)
                         : "the item is not NULL, but elem_size is 0: none is copied";
 }
 
-/* What is wrong with a config, most often: nobody gave it its first state. otherwise: it was not that. */
+/* What is wrong with a config, most often: nobody gave it its first state. otherwise: it was not
+ * that. */
 static inline const char *misuse_of_config(size_t size, size_t right, const char *otherwise)
 {
     return size == 0       ? "the config's size is 0: it begins with its _INIT"

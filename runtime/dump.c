@@ -1,6 +1,6 @@
 /*
- * What everybody is doing, for people: one line a worker, then one line a task, those that run first. Nobody
- * stands still meanwhile: a line says how it was when it was written.
+ * What everybody is doing, for people: one line a worker, then one line a task, those that run
+ * first. Nobody stands still meanwhile: a line says how it was when it was written.
  */
 #include <errno.h>
 #include <stdio.h>

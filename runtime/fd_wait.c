@@ -29,8 +29,8 @@ struct fd_wait {
 static struct bucket {
     pthread_mutex_t mutex;
     struct fd_wait *first;
-    /* Written under the mutex; relaxed: says only whether to take that. A wait that begins at the same
-     * time is the caller's affair, as with close(2). */
+    /* Written under the mutex; relaxed: says only whether to take that. A wait that begins at the
+     * same time is the caller's affair, as with close(2). */
     _Atomic uint32_t count;
 } buckets[BUCKETS] = {
     [0 ... BUCKETS - 1] = {PTHREAD_MUTEX_INITIALIZER, NULL, 0},

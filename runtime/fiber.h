@@ -6,12 +6,13 @@
  * suspends inside a catch block takes its own along: saved here on its stack, put back when it
  * resumes on whatever thread. Free of cost in C programs: the weak symbol is absent.
  *
- * To ThreadSanitizer a switch orders what was left before what is gone on with: it finds no race between two
- * coroutines that take turns on one worker. Rejected: switches that say nothing of order
- * (__tsan_switch_to_fiber_no_sync), with pirn's own memory not instrumented. What orders two coroutines would
- * have to be told wherever one hands something to the other on one worker: it named strands, the stacks that
- * ended tasks leave to new ones, and the end of a runtime as races, all wrong, and still missed others, as each
- * of pirn's locks that both have taken in passing orders them.
+ * To ThreadSanitizer a switch orders what was left before what is gone on with: it finds no race
+ * between two coroutines that take turns on one worker. Rejected: switches that say nothing of
+ * order (__tsan_switch_to_fiber_no_sync), with pirn's own memory not instrumented. What orders two
+ * coroutines would have to be told wherever one hands something to the other on one worker: it
+ * named strands, the stacks that ended tasks leave to new ones, and the end of a runtime as races,
+ * all wrong, and still missed others, as each of pirn's locks that both have taken in passing
+ * orders them.
  */
 #ifndef PIRN_RUNTIME_FIBER_H
 #define PIRN_RUNTIME_FIBER_H

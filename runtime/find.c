@@ -1,8 +1,8 @@
 /*
  * What a worker does between coroutines: looks at the world, finds the next task, or parks.
  *
- * In order: its own port (completions, deadlines, what is to be submitted), stuck peers' ports,
- * the inject queues, the local queue (if a peer is to have that, straight to the park: pace.c); then
+ * In order: its own port (completions, deadlines, what is to be submitted), stuck peers' ports, the
+ * inject queues, the local queue (if a peer is to have that, straight to the park: pace.c); then
  * stealing; then every port that is due, whoever it belongs to; then the park, inside the ring's
  * wait, so that a completion ends it.
  *
@@ -51,8 +51,8 @@ static unsigned batch_of(struct worker *w, enum lane lane)
 }
 
 /* From each lane something gets in at every look, even if the ring is full (what is in the way then
- * overflows): no lane starves behind tasks that yield for ever. Only the sentinel, whose trial is used up, waits
- * for who is at it; others come again, also before they park (sched/inject.h). */
+ * overflows): no lane starves behind tasks that yield for ever. Only the sentinel, whose trial is
+ * used up, waits for who is at it; others come again, also before they park (sched/inject.h). */
 static void take_injected(struct worker *w, enum lane lane)
 {
     struct inject *from = &w->rt->inject[lane];
@@ -172,8 +172,8 @@ static bool work_in_sight(struct worker *w)
 
 /* The sentinel sleeps aside. Who arms an earlier deadline, or injects something light with nobody
  * else to run it, sees sentinel_until and wakes it: the fence pairs with the one in
- * pirn_idle_wake_begin. And it looks at its role as retire does: one that was retired and recalled as a
- * substitute on its way here is picked by nobody while it sleeps aside. */
+ * pirn_idle_wake_begin. And it looks at its role as retire does: one that was retired and recalled
+ * as a substitute on its way here is picked by nobody while it sleeps aside. */
 static void park_sentinel(struct worker *w)
 {
     struct pirn_runtime *rt = w->rt;
@@ -231,9 +231,9 @@ static bool leave_for_good(struct worker *w)
                                                    memory_order_release, memory_order_relaxed);
 }
 
-/* A spare nobody needs sleeps where no waker picks it. The wake-up of the monitor, which has given it a role again,
- * may have been taken by a peer that looked at its ring (rescue.c) before it said that it sleeps: so it looks at its role
- * after that. True: its thread is to end. */
+/* A spare nobody needs sleeps where no waker picks it. The wake-up of the monitor, which has given
+ * it a role again, may have been taken by a peer that looked at its ring (rescue.c) before it said
+ * that it sleeps: so it looks at its role after that. True: its thread is to end. */
 static bool retire(struct worker *w)
 {
     struct pirn_runtime *rt = w->rt;

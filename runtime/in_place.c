@@ -5,10 +5,10 @@
  * above its awaiter's, which cannot go on before the child ends.
  *
  * So it is done only where the awaiter would not go on earlier anyway: no deadline, no shield, no
- * timeout or group around it (a cancel of the awaiter goes to the child), nobody else known to hold the child. And where
- * nothing else changes: it is the newest in this worker's queue, not pinned, not on the sentinel
- * (which does not start tasks), neither is on a strand (whose others may come first: strand.c), and
- * the stack has room for all that the child was promised.
+ * timeout or group around it (a cancel of the awaiter goes to the child), nobody else known to hold
+ * the child. And where nothing else changes: it is the newest in this worker's queue, not pinned,
+ * not on the sentinel (which does not start tasks), neither is on a strand (whose others may come
+ * first: strand.c), and the stack has room for all that the child was promised.
  * One thing does differ: if another awaiter turns up later, this one cannot leave it alone with the
  * child when it is cancelled; its cancel then waits for the child's end.
  *
@@ -49,8 +49,8 @@ static bool may_run(struct worker *w, const struct pirn_task *me, const struct p
            atomic_load_explicit(&t->base.refs, memory_order_relaxed) == 2;
 }
 
-/* The cancel passed on: the child has ended with it, or has had it, or has not seen it. One that came
- * later, and was not passed on, stays. */
+/* The cancel passed on: the child has ended with it, or has had it, or has not seen it. One that
+ * came later, and was not passed on, stays. */
 static int take_back(struct pirn_task *me, struct pirn_task *t, int status)
 {
     int rc = 0;

@@ -1,15 +1,16 @@
 /*
  * Waiting for the end of a task, or of anything else of the family.
  *
- * Who joins a task links itself under the task's lock, sets AWAITABLE_JOINED in refs, and then looks
- * at ended; the end goes the other way round (task.c).
+ * Who joins a task links itself under the task's lock, sets AWAITABLE_JOINED in refs, and then
+ * looks at ended; the end goes the other way round (task.c).
  *
  * A cancelled awaiter that is the only one passes the cancel on and waits for what comes of it
  * (asyncio's rule): the child ends cancelled, and so does the await; or it takes the cancel for its
  * own and returns a value, and the await gives that; or it ends without having seen it, and then it
  * is pending here again. One of several awaiters just leaves, and so does an awaiter of a future,
- * which belongs to nobody. One that finds the cancel on entry passes it on, too, but leaves at once: it has
- * not begun to wait. And a plain thread inside a run just leaves: for it a stop looks like a cancel.
+ * which belongs to nobody. One that finds the cancel on entry passes it on, too, but leaves at
+ * once: it has not begun to wait. And a plain thread inside a run just leaves: for it a stop looks
+ * like a cancel.
  *
  * What has ended is had at once, and that is no place to be cancelled (asyncio's rule), but for a
  * future: a loop over futures that are set would have no such place.
@@ -81,8 +82,8 @@ static bool link_to(struct wait *w, struct pirn_awaitable *a)
     return linked;
 }
 
-/* Awaits that lead back to the awaiter, in whatever way, would pass a cancel round for ever: after so
- * many in one await it is the awaiter's own. */
+/* Awaits that lead back to the awaiter, in whatever way, would pass a cancel round for ever: after
+ * so many in one await it is the awaiter's own. */
 enum {
     PASSES_MAX = 100
 };
@@ -163,8 +164,8 @@ int pirn_awaitable_await(struct pirn_awaitable *a, int *ret_status, int64_t dead
                            "a task waits for its own end");
     if (t != NULL && (t->flags & TASK_PREPARED) != 0)
         pirn_task_begin_awaited(a);
-    /* To give way before the child has run would leave both in the queue, for a thief to part: it is
-     * done after it. (Who parks instead is charged there.) */
+    /* To give way before the child has run would leave both in the queue, for a thief to part: it
+     * is done after it. (Who parks instead is charged there.) */
     rc = t != NULL && !task_has_started(t) ? pirn_wait_enter_free(&w) : pirn_wait_enter(&w);
     if (rc == -ECANCELED && w.task != NULL)
         pass_on(&w, a); /* and leaves: see the head of the file */

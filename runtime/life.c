@@ -1,5 +1,6 @@
 /*
- * A runtime's threads and memory: made, started, taken down. What happens in between is runtime.c's.
+ * A runtime's threads and memory: made, started, taken down. What happens in between is
+ * runtime.c's.
  */
 #include <errno.h>
 #include <limits.h>
@@ -51,8 +52,8 @@ void pirn_report(struct pirn_runtime *rt, const char *format, ...)
         fprintf(stderr, "pirn: %s\n", line);
         return;
     }
-    /* For the time of the hook this is a plain thread: a report can come from inside a switch, where
-     * nobody may suspend. */
+    /* For the time of the hook this is a plain thread: a report can come from inside a switch,
+     * where nobody may suspend. */
     struct worker *worker = self->worker;
     struct pirn_task *pinned = self->pinned;
     self->worker = NULL;
@@ -98,7 +99,8 @@ static int check(const char *call, const pirn_config *c)
     return 0;
 }
 
-/* config->workers 0: what PIRN_WORKERS in the environment says (as GOMAXPROCS in Go), else the CPUs. */
+/* config->workers 0: what PIRN_WORKERS in the environment says (as GOMAXPROCS in Go), else the
+ * CPUs. */
 static unsigned default_workers(void)
 {
     const char *value = secure_getenv("PIRN_WORKERS");
@@ -227,7 +229,8 @@ static void stop_workers(struct pirn_runtime *rt)
         if (rt_worker(rt, i)->joinable)
             pthread_join(rt_worker(rt, i)->thread, NULL);
     }
-    /* seq_cst, both: pairs with rt_outsider_try_enter; acquire: with the release in rt_outsider_leave */
+    /* seq_cst, both: pairs with rt_outsider_try_enter; acquire: with the release in
+     * rt_outsider_leave */
     atomic_store_explicit(&rt->dismantled, 1, memory_order_seq_cst);
     while (atomic_load_explicit(&rt->outsiders, memory_order_seq_cst) != 0)
         sched_yield();

@@ -15,10 +15,10 @@
  *   - work nobody may run (never started, or known hogs): a substitute, as long as fewer than W
  *     threads are unblocked, or fewer than 2W if all of those spin. So any number of blocked
  *     coroutines up to max_spares, and 2W spinners at once; the rest queue
- *   - where some thread has been at work and well for 50 ms on end, it may have work for ever and never come
- *     to steal: what waits behind one that was stuck all that time goes to the inject queues, of which
- *     everybody takes a share at each look. (Not where all compute: taken again behind another hog and
- *     brought back here, and so on, a task would never run.)
+ *   - where some thread has been at work and well for 50 ms on end, it may have work for ever and
+ *     never come to steal: what waits behind one that was stuck all that time goes to the inject
+ *     queues, of which everybody takes a share at each look. (Not where all compute: taken again
+ *     behind another hog and brought back here, and so on, a task would never run.)
  *   - a spinner whose ring holds back completions (TASKRUN) is made to post them by membarrier
  *
  * A worker that moves from task to task but has not looked at its rings since the last tick (a
@@ -28,9 +28,9 @@
  * (monitor_asleep; the worker's parker state and this flag are each other's Dekker pair: who takes
  * a parker out of its sleep, its owner or its waker, looks at the flag afterwards).
  *
- * It also does what signal handlers must not: cancels main on SIGINT and SIGTERM, dumps on request, spawns what
- * runs for a signal. Before it goes to sleep for long it finds out whether anybody will ever wake it (quiet.c).
- * And in debug mode it tells of steps that do not end.
+ * It also does what signal handlers must not: cancels main on SIGINT and SIGTERM, dumps on request,
+ * spawns what runs for a signal. Before it goes to sleep for long it finds out whether anybody will
+ * ever wake it (quiet.c). And in debug mode it tells of steps that do not end.
  */
 #include <errno.h>
 #include <limits.h>
@@ -238,9 +238,10 @@ static void rescue(struct pirn_runtime *rt, struct look *l)
 }
 
 /*
- * Spares that nobody has needed for a while go to sleep for good. A substitute too many that has work goes as
- * well once nobody has computed or blocked for some time: where there is always work it would never run dry, and W
- * workers, one of which once got no core for a moment, would be W + 1 from then on.
+ * Spares that nobody has needed for a while go to sleep for good. A substitute too many that has
+ * work goes as well once nobody has computed or blocked for some time: where there is always work
+ * it would never run dry, and W workers, one of which once got no core for a moment, would be W + 1
+ * from then on.
  */
 static void retire_spares(struct pirn_runtime *rt, const struct look *l, const struct calm *calm)
 {
@@ -328,7 +329,8 @@ static bool sleep_until_called(struct pirn_runtime *rt, uint32_t word,
     return over;
 }
 
-/* All sleep: until when may the monitor? NULL: until it is called. rested: that is so since the last time. */
+/* All sleep: until when may the monitor? NULL: until it is called. rested: that is so since the
+ * last time. */
 static const struct timespec *until_next_look(struct pirn_runtime *rt, bool rested)
 {
     static const struct timespec nap = {0, QUIET_NAP_NS}, rest = {0, QUIET_REST_NS};

@@ -20,8 +20,8 @@ extern _Atomic(pirn_overflow_fn *) pirn_overflow_describe;
 int pirn_overflow_install(void);
 void pirn_overflow_remove(void);
 
-/* What the first of the next calls does once. Who starts threads calls it before: they would wait for each
- * other. */
+/* What the first of the next calls does once. Who starts threads calls it before: they would wait
+ * for each other. */
 void pirn_overflow_prepare(void);
 
 /* Gives the calling thread a stack for the handler, unless it has one. The thread that called init

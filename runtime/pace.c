@@ -2,50 +2,51 @@
  * A worker's pace: how long its strides are, and when one worker is enough.
  *
  * A second worker costs more than a core: to be woken by each few completions of its own, to sleep
- * again, to pass tasks to and fro. For messages that take a few microseconds each that is most of the
- * work. So:
+ * again, to pass tasks to and fro. For messages that take a few microseconds each that is most of
+ * the work. So:
  *
- *   - A worker is calm if it would be through with its queue and what is injected within 200 us, has
- *     had nothing left to do within the last 10 ms, and has run nothing for long of late. While it is,
- *     what completions and deadlines make ready there wakes nobody; if it turns out at its next look
- *     that it is not, somebody is woken then.
+ *   - A worker is calm if it would be through with its queue and what is injected within 200 us,
+ *     has had nothing left to do within the last 10 ms, and has run nothing for long of late. While
+ *     it is, what completions and deadlines make ready there wakes nobody; if it turns out at its
+ *     next look that it is not, somebody is woken then.
  *   - Who is woken by its own completions, while a peer is awake and would stay calm with these as
  *     well, hands them to that peer through the inject queue and sleeps again. Their next requests
  *     go to the peer's ring, so that soon the first has nothing to wake it: the load gathers where
  *     it can be carried, and spreads when that is too much for one. Thousands of connections are
  *     kept spread all the same: they may all be ready at once one day.
  *
- * What it costs: up to 200 us. And if the peer computes after all, until its next look, or if that does
- * not come until the monitor's, 5 to 10 ms, as for everything in the queue of a worker that turns
- * out stuck; but not while anything has run for long within the last 50 ms.
+ * What it costs: up to 200 us. And if the peer computes after all, until its next look, or if that
+ * does not come until the monitor's, 5 to 10 ms, as for everything in the queue of a worker that
+ * turns out stuck; but not while anything has run for long within the last 50 ms.
  *
  * Echo at 64 connections, 2 workers, medians of 5 in turns: 152,000 messages per CPU second; before
- * 115,000; an epoll loop per core 169,000, Go 149,000. (Parks per message with the first version: 0.12
- * instead of 0.36.)
- * Tried for the 200 us: 20 to 1,000; from 50 on within the noise. For the 10 ms: 2 to 1,000, likewise.
- * For the 50 ms: 20 to 1,000; a worker that is preempted has run for long, too, so that at 1 s hardly
- * anybody is calm.
+ * 115,000; an epoll loop per core 169,000, Go 149,000. (Parks per message with the first version:
+ * 0.12 instead of 0.36.)
+ * Tried for the 200 us: 20 to 1,000; from 50 on within the noise. For the 10 ms: 2 to 1,000,
+ * likewise. For the 50 ms: 20 to 1,000; a worker that is preempted has run for long, too, so that
+ * at 1 s hardly anybody is calm.
  *
- *   - Tasks that wake each other and do little in between (words over a channel) are together on one
- *     worker if that can be had: 60 ns a word where both ends are, 180 and more across two cores, which
- *     then are both busy with the way. A worker is talking if of its last stride's switches a quarter
- *     or more were wake-ups by its own tasks, and a switch came every 150 ns (500 while an eighth or
- *     more of those it woke had been parked by a peer); or if within the last 10 ms an eighth of a
- *     stride went into locks of channels and queues that somebody else had. Thieves leave it alone but
- *     for what has not begun yet, and its wake-ups wake nobody. So of two such workers one runs dry in
- *     the end; if neither does, and locks are in contention, that of the higher number hands over what
- *     it has to the other.
- *     Words over a channel (row mpmc, 2 workers, capacity 0, 1, 64, 1024; medians of 7 pairs, the last two
- *     from two longer runs): 166, 110, 68, 63 ns before, 64, 56, 29 to 37, 27 to 28 now. Tried: the bound
- *     on the steps alone (150 ns for all: two workers that already talk across are never below it).
+ *   - Tasks that wake each other and do little in between (words over a channel) are together on
+ *     one worker if that can be had: 60 ns a word where both ends are, 180 and more across two
+ *     cores, which then are both busy with the way. A worker is talking if of its last stride's
+ *     switches a quarter or more were wake-ups by its own tasks, and a switch came every 150 ns
+ *     (500 while an eighth or more of those it woke had been parked by a peer); or if within the
+ *     last 10 ms an eighth of a stride went into locks of channels and queues that somebody else
+ *     had. Thieves leave it alone but for what has not begun yet, and its wake-ups wake nobody. So
+ *     of two such workers one runs dry in the end; if neither does, and locks are in contention,
+ *     that of the higher number hands over what it has to the other.
+ *     Words over a channel (row mpmc, 2 workers, capacity 0, 1, 64, 1024; medians of 7 pairs, the
+ *     last two from two longer runs): 166, 110, 68, 63 ns before, 64, 56, 29 to 37, 27 to 28 now.
+ *     Tried: the bound on the steps alone (150 ns for all: two workers that already talk across are
+ *     never below it).
  *
  * Protocol: hand_over  1. push to the inject queue
- *           park       2. state := PARKING, full fence  3. a peer still AWAKE (and at work)? then do not
- *                      look at the inject queues
+ *           park       2. state := PARKING, full fence
+ *                      3. a peer still AWAKE (and at work)? then do not look at the inject queues
  * A peer that 3. sees awake has its own 2. still before it, and looks (or relies on another awake
- * one, and so on: of those that park, the last sees nobody awake). tests/model/park.pml checks it, but
- * for two workers, and with a share of what was injected always offered on; what is spared here while
- * calm is made good at the next look, or by the monitor.
+ * one, and so on: of those that park, the last sees nobody awake). tests/model/park.pml checks it,
+ * but for two workers, and with a share of what was injected always offered on; what is spared here
+ * while calm is made good at the next look, or by the monitor.
  */
 #include "io/clock.h"
 #include "runtime/runtime.h"

@@ -6,27 +6,28 @@
  *            3. every worker is asked to look (attention) and woken from its ring
  *            4. it waits until each has written this very word into its `rests`, and until no
  *               pinned task is at work
- *   worker   comes to its scheduler at its next switch, sees the phase, writes `rests`, and sleeps on
- *            the phase's futex. It is not among the parked (PARKER_ASIDE): who queues a task
+ *   worker   comes to its scheduler at its next switch, sees the phase, writes `rests`, and sleeps
+ *            on the phase's futex. It is not among the parked (PARKER_ASIDE): who queues a task
  *            meanwhile wakes nobody
- *   pinned   is counted while at work, and looks at the phase whenever that begins: at its start and
- *            after each wait. Its count and the phase are each other's Dekker pair
- *   stop     does step 1 itself, and asks for attention: what it ends must not depend on how soon the
- *            thread inside the run wakes
+ *   pinned   is counted while at work, and looks at the phase whenever that begins: at its start
+ *            and after each wait. Its count and the phase are each other's Dekker pair
+ *   stop     does step 1 itself, and asks for attention: what it ends must not depend on how soon
+ *            the thread inside the run wakes
  *   resume   phase := RUN; all look at their queues, their deadlines and their rings, as ever
  *
  * So a coroutine that computes holds up the pause until its next suspend point: it has a stack on a
- * worker, and there is no other place where it could be left. The pool's jobs are no coroutines and go
- * on; what they wake waits for the next run, like completions, deadlines and spawns from outside.
+ * worker, and there is no other place where it could be left. The pool's jobs are no coroutines and
+ * go on; what they wake waits for the next run, like completions, deadlines and spawns from
+ * outside.
  *
  * The pass: what was ready when it began runs once. It is taken out of all queues into `pass` while
- * everybody rests; the phase stays PAUSE and becomes another word, at which the workers wake, take from
- * `pass` alone, come back after one step each (attention again), and rest when it is empty. Pinned
- * tasks have no part in it.
+ * everybody rests; the phase stays PAUSE and becomes another word, at which the workers wake, take
+ * from `pass` alone, come back after one step each (attention again), and rest when it is empty.
+ * Pinned tasks have no part in it.
  *
- * Rejected: parking in the rings as usual with nothing to run (a due timer or a completion would wake
- * the worker, again and again, or had to be kept from it); stopping threads and starting new ones
- * (requests end with the thread that submitted them).
+ * Rejected: parking in the rings as usual with nothing to run (a due timer or a completion would
+ * wake the worker, again and again, or had to be kept from it); stopping threads and starting new
+ * ones (requests end with the thread that submitted them).
  */
 #include <limits.h>
 

@@ -5,9 +5,10 @@
  * A pinned thread never enters a ring: requests belong to the thread that submitted them and would
  * fail with it. Its operations go to a worker's port.
  *
- * Its reference to the task goes when it is through, and may be the last: then it reports an error that nobody has
- * looked at, and drops the value. The runtime's end waits for that (pirn_pinned_wait_gone), as it does for what
- * workers have to do: no hook is called after a run has returned.
+ * Its reference to the task goes when it is through, and may be the last: then it reports an error
+ * that nobody has looked at, and drops the value. The runtime's end waits for that
+ * (pirn_pinned_wait_gone), as it does for what workers have to do: no hook is called after a run
+ * has returned.
  */
 #include <errno.h>
 #include <limits.h>
@@ -33,8 +34,8 @@ static void *pinned_main(void *arg)
     pirn_self()->pinned = NULL;
     pirn_overflow_thread_fini();
     pirn_task_unref(t);
-    /* release: pairs with the acquire in pirn_pinned_wait_gone. Then there may be no runtime any more: for a
-     * wake-up the address is enough. */
+    /* release: pairs with the acquire in pirn_pinned_wait_gone. Then there may be no runtime any
+     * more: for a wake-up the address is enough. */
     if (atomic_fetch_sub_explicit(&rt->pinned_not_gone, 1, memory_order_release) == 1)
         sys_futex_wake(&rt->pinned_not_gone, INT_MAX);
     return NULL;

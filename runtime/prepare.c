@@ -1,10 +1,12 @@
 /*
- * Tasks that exist before they begin: coroutine objects, calls to be made later, runners of callbacks.
+ * Tasks that exist before they begin: coroutine objects, calls to be made later, runners of
+ * callbacks.
  *
  * Such a task is parked before it has run: its cell says PARKED and CANCELLABLE, though there is no
- * stack yet. Whoever claims it makes it run: the one that launches it (WAKE_OBJECT), its deadline in a
- * port (WAKE_TIMEOUT), the end of an awaitable in whose list its waiter is; or a cancel, and then it
- * ends without having begun (task_begins). So there is one judge, the same as for every wait.
+ * stack yet. Whoever claims it makes it run: the one that launches it (WAKE_OBJECT), its deadline
+ * in a port (WAKE_TIMEOUT), the end of an awaitable in whose list its waiter is; or a cancel, and
+ * then it ends without having begun (task_begins). So there is one judge, the same as for every
+ * wait.
  *
  *   1. it is spawned: it counts as live, can be found and be cancelled, and nothing begins it
  *   2. what is to wake it is set up: its deadline, its waiter's place in a list
@@ -13,9 +15,9 @@
  * Rejected: to park it when it is spawned. A cancel that found it then could end it while its maker
  * was still at step 2, and the deadline would have gone off in another task's descriptor.
  *
- * A cancelled call ends right where it is cancelled (pirn_task_end_timed): it has neither begun nor a
- * strand to wait for. Sending a million of them through the run queues, only to end, took 260 to 450 ns
- * each, and woke the other workers for nothing.
+ * A cancelled call ends right where it is cancelled (pirn_task_end_timed): it has neither begun nor
+ * a strand to wait for. Sending a million of them through the run queues, only to end, took 260 to
+ * 450 ns each, and woke the other workers for nothing.
  */
 #include <errno.h>
 

@@ -5,26 +5,27 @@
  *                               is woken for a lone slot: in a ping-pong it would be empty again
  *                               before anyone arrived. If the waker computes on instead, the slot
  *                               ages and the monitor has it taken.
- *   woken by the scheduler      (completions, deadlines) at the end of the local ring; nobody is woken
- *                               as long as this worker is soon through with them (pace.c)
- *   spawned                     at the end of the local ring, in order. If it is the only one there,
- *                               whoever spawned it may be about to await it, and a worker woken for
- *                               it would find nothing: after that has happened, a lone spawn wakes
- *                               nobody for 20 us, and for twice as long each time it happens again,
- *                               up to 400 us (see perf/bench/spawn.c); so do up to 8 that completions
- *                               made ready on a worker that is not calm
- *   the brood of a task         (what it spawned in its first run) goes from the end of the ring to the
- *                               top of the worker's broods when it parks: it runs next (runq.h). Nobody
- *                               is woken for that: its spawns have done so. While a worker has broods it
- *                               takes newcomers from outside one by one, at every second age: each
- *                               200 us, or every second look if what it runs takes longer (find.c)
+ *   woken by the scheduler      (completions, deadlines) at the end of the local ring; nobody is
+ *                               woken as long as this worker is soon through with them (pace.c)
+ *   spawned                     at the end of the local ring, in order. If it is the only one
+ *                               there, whoever spawned it may be about to await it, and a worker
+ *                               woken for it would find nothing: after that has happened, a lone
+ *                               spawn wakes nobody for 20 us, and for twice as long each time it
+ *                               happens again, up to 400 us (see perf/bench/spawn.c); so do up to 8
+ *                               that completions made ready on a worker that is not calm
+ *   the brood of a task         (what it spawned in its first run) goes from the end of the ring to
+ *                               the top of the worker's broods when it parks: it runs next
+ *                               (runq.h). Nobody is woken for that: its spawns have done so. While
+ *                               a worker has broods it takes newcomers from outside one by one, at
+ *                               every second age: each 200 us, or every second look if what it runs
+ *                               takes longer (find.c)
  *   from any other thread       into an inject queue, by lane (see enum lane)
  *   a member of a strand        only once the strand is its own (strand.c)
  *   a hog that yields           behind tasks that have not started yet, if any are waiting
  *
  * Local pushes look for parked workers without a fence: missing one that parks at this very moment
- * costs parallelism until the next push, not liveness; this worker runs the task itself. Pushes from
- * outside have no such runner and fence (pirn_idle_wake_begin).
+ * costs parallelism until the next push, not liveness; this worker runs the task itself. Pushes
+ * from outside have no such runner and fence (pirn_idle_wake_begin).
  */
 #include <limits.h>
 
@@ -62,9 +63,9 @@ bool pirn_wake_one(struct pirn_runtime *rt)
     return atomic_load_explicit(&rt->idle.searching, memory_order_relaxed) != 0;
 }
 
-/* Has it been no use of late to wake somebody for a few tasks of this worker's? What a wake-up that is
- * spared costs at worst: a task that then keeps this worker busy delays the few behind it until the
- * monitor looks, 5 to 10 ms. */
+/* Has it been no use of late to wake somebody for a few tasks of this worker's? What a wake-up that
+ * is spared costs at worst: a task that then keeps this worker busy delays the few behind it until
+ * the monitor looks, 5 to 10 ms. */
 static bool is_futile(struct worker *w)
 {
     uint32_t fruitless = atomic_load_explicit(&w->rt->fruitless_wakes, memory_order_relaxed);
@@ -139,7 +140,7 @@ static void push(struct worker *w, struct pirn_task *t)
 
 static inline bool keeps(const struct worker *w, const struct pirn_task *t)
 {
-#ifdef PIRN_HARD /* migrate at every chance; but every other newcomer stays, so that there are broods */
+#ifdef PIRN_HARD /* migrate at every chance; but every other newcomer stays, for there are broods */
     return !task_has_started(t) && t->id % 2 != 0 &&
            (worker_role(w) == ROLE_PRIMARY || worker_role(w) == ROLE_SUBSTITUTE);
 #else

@@ -1,10 +1,10 @@
 /*
- * Blocked for ever: finds out that nothing can happen any more, and says so; in debug mode, or where the run is to
- * end then, names every task that waits.
+ * Blocked for ever: finds out that nothing can happen any more, and says so; in debug mode, or
+ * where the run is to end then, names every task that waits.
  *
- * What can still happen comes from a thread of this process that is not asleep, or that is not pirn's;
- * or else from the kernel: a deadline, an operation under way, a signal that runs a coroutine. So a
- * census looks whether, in all runtimes of the process,
+ * What can still happen comes from a thread of this process that is not asleep, or that is not
+ * pirn's; or else from the kernel: a deadline, an operation under way, a signal that runs a
+ * coroutine. So a census looks whether, in all runtimes of the process,
  *
  *   each worker  sleeps in its ring, and its port has no operation and no deadline
  *   each task    is parked
@@ -19,34 +19,38 @@
  *
  * The census reads one thing after the other, while they may change. So it is taken twice:
  *
- *   1. census; a sum of counters that only grow: every worker's passes, every cell's waits, jobs begun
- *   2. barrier (pirn_remote_fence: on every running thread); the process's threads are counted; barrier
+ *   1. census; a sum of counters that only grow: every worker's passes, every cell's waits, jobs
+ *      begun
+ *   2. barrier (pirn_remote_fence: on every running thread); the process's threads are counted;
+ *      barrier
  *   3. census again: everything asleep as before, and the same sum
  *
- * Each counter grows when its owner wakes, before it does anything else; so who was asleep in 1. and
- * in 3. with the same count slept from one to the other, and there is an instant, in 2., at which all
- * of them slept. From that instant on only the kernel could have woken one, and there was nothing in
- * its hands: operations and deadlines are taken out of a port only by who is awake, and a task that
- * was claimed is not parked. A worker that was just about to wake, or had been sent a wake-up, finds
- * nothing: whatever that was for would have shown. The barriers are what orders the owners' plain
- * stores and these reads, so that their side pays nothing; a kernel without membarrier gets no report.
+ * Each counter grows when its owner wakes, before it does anything else; so who was asleep in 1.
+ * and in 3. with the same count slept from one to the other, and there is an instant, in 2., at
+ * which all of them slept. From that instant on only the kernel could have woken one, and there was
+ * nothing in its hands: operations and deadlines are taken out of a port only by who is awake, and
+ * a task that was claimed is not parked. A worker that was just about to wake, or had been sent a
+ * wake-up, finds nothing: whatever that was for would have shown. The barriers are what orders the
+ * owners' plain stores and these reads, so that their side pays nothing; a kernel without
+ * membarrier gets no report.
  *
- * Other monitors may run their looks meanwhile; these wake threads for work that shows, and start what
- * signals ask for, which has been ruled out. One that is in the program's report hook is seen by its
- * flag; what the hook does to a task or a run shows in the sum.
+ * Other monitors may run their looks meanwhile; these wake threads for work that shows, and start
+ * what signals ask for, which has been ruled out. One that is in the program's report hook is seen
+ * by its flag; what the hook does to a task or a run shows in the sum.
  *
  * A mailbox needs no rule: it moves only if a thread dispatches it, or a coroutine that polls its
  * descriptor, an operation under way.
  *
- * In debug mode, or where the run is to end, the monitor takes it every 50 ms while all sleep, as what is still
- * there may go without anybody telling it: a plain thread, a process. Otherwise once, a quarter of a second after
- * all have come to rest, and only if no port has anything: whoever has work more often pays nothing, a server that
- * waits for connections neither. So it may miss a standstill, and says none that is not; a raw signal handler is
- * no exception, as no call that could wake a coroutine may be made in one. (Go ends the program then: here
- * one that waits for the signal that ends it gets a line too much.)
+ * In debug mode, or where the run is to end, the monitor takes it every 50 ms while all sleep, as
+ * what is still there may go without anybody telling it: a plain thread, a process. Otherwise once,
+ * a quarter of a second after all have come to rest, and only if no port has anything: whoever has
+ * work more often pays nothing, a server that waits for connections neither. So it may miss a
+ * standstill, and says none that is not; a raw signal handler is no exception, as no call that
+ * could wake a coroutine may be made in one. (Go ends the program then: here one that waits for the
+ * signal that ends it gets a line too much.)
  *
- * Rejected: counting what is pending as it comes and goes, in one word (Go counts its running threads):
- * shared writes on every park, for debug mode.
+ * Rejected: counting what is pending as it comes and goes, in one word (Go counts its running
+ * threads): shared writes on every park, for debug mode.
  */
 #include "runtime/quiet.h"
 

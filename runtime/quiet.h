@@ -9,11 +9,13 @@
 struct pirn_runtime;
 
 /* By rt's monitor, when it has found all workers asleep twice: reports, once for each time that
- * everything has come to rest, that it has, and every task that waits for ever; and ends the run if it was asked to.
- * True: it is not so yet, and may become so without anybody telling the monitor. */
+ * everything has come to rest, that it has, and every task that waits for ever; and ends the run if
+ * it was asked to. True: it is not so yet, and may become so without anybody telling the
+ * monitor. */
 bool pirn_quiet_watch(struct pirn_runtime *rt);
 
-/* The same: is it worth a look? Not while the kernel has an operation of rt's, or a deadline is to come. */
+/* The same: is it worth a look? Not while the kernel has an operation of rt's, or a deadline is to
+ * come. */
 bool pirn_quiet_may_be(struct pirn_runtime *rt);
 
 #endif

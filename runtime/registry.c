@@ -68,7 +68,8 @@ void pirn_registry_each(void (*fn)(struct pirn_runtime *rt, void *arg), void *ar
     pthread_mutex_unlock(&mutex);
 }
 
-/* Under the mutex: the first behind `before` (NULL, or it has left: of all) that has operations on fd. */
+/* Under the mutex: the first behind `before` (NULL, or it has left: of all) that has operations on
+ * fd. */
 static struct pirn_runtime *next_on(const struct pirn_runtime *before, int fd)
 {
     struct pirn_runtime *rt = first;

@@ -2,16 +2,16 @@
  * Runs of a runtime, and its end.
  *
  * Who calls a run is no worker: it lets the runtime go (pause.c) and waits, like any plain thread,
- * for a task's end or for a stop. A stop ends that wait as a cancel would end a coroutine's: while it
- * is inside a run the thread is interruptible, and its cell is rt->runner. A stop that finds nobody
- * inside a run is kept for the next one, which is then a pass: what is ready runs once. pirn_run is a
- * runtime with one run, which is not paused after it.
+ * for a task's end or for a stop. A stop ends that wait as a cancel would end a coroutine's: while
+ * it is inside a run the thread is interruptible, and its cell is rt->runner. A stop that finds
+ * nobody inside a run is kept for the next one, which is then a pass: what is ready runs once.
+ * pirn_run is a runtime with one run, which is not paused after it.
  *
  * The end
- *   1. closing: outsiders cannot spawn any more; every task left is cancelled once, and so is whom they
- *      spawn before they hear of it; if the runtime is paused it goes on for this
- *   2. they have the grace to clean up, with calls that work; done callbacks of what ends so run too,
- *      and what still waits to begin when nothing else is left never does
+ *   1. closing: outsiders cannot spawn any more; every task left is cancelled once, and so is whom
+ *      they spawn before they hear of it; if the runtime is paused it goes on for this
+ *   2. they have the grace to clean up, with calls that work; done callbacks of what ends so run
+ *      too, and what still waits to begin when nothing else is left never does
  *   3. failing: every wait fails with -ESHUTDOWN, again and again for a moment
  *   4. tasks that are still there are named; their workers cannot be joined, so everything is left
  *      as it is and the answer is -EBUSY
@@ -92,7 +92,8 @@ static bool wait_for_tasks(struct pirn_runtime *rt, int64_t until)
     }
 }
 
-/* Gives what is left time to end. Who waits to begin waits for it, as long as anybody may make it. */
+/* Gives what is left time to end. Who waits to begin waits for it, as long as anybody may make
+ * it. */
 static bool let_end(struct pirn_runtime *rt, int64_t until)
 {
     for (int64_t slice = 100000;; slice = slice < SLICE_MS * 1000000LL ? 2 * slice : slice) {
@@ -157,8 +158,8 @@ bool pirn_runtime_end(struct pirn_runtime *rt)
 
 /* ---- A run ---- */
 
-/* Sets whom a stop and an end by signal mean, and lets the runtime go. True: a stop has been asked for before,
- * and it stays as it is. */
+/* Sets whom a stop and an end by signal mean, and lets the runtime go. True: a stop has been asked
+ * for before, and it stays as it is. */
 static bool begin_run(struct pirn_runtime *rt, struct pirn_awaitable *a, bool pauses)
 {
     struct self *self = pirn_self();
@@ -176,7 +177,8 @@ static bool begin_run(struct pirn_runtime *rt, struct pirn_awaitable *a, bool pa
     return stopped;
 }
 
-/* True: SIGINT or SIGTERM has ended, or cancelled, what ran. *ret_why: what its end is called if it was stopped. */
+/* True: SIGINT or SIGTERM has ended, or cancelled, what ran. *ret_why: what its end is called if it
+ * was stopped. */
 static bool end_run(struct pirn_runtime *rt, bool pauses, int *ret_why)
 {
     struct self *self = pirn_self();

@@ -159,8 +159,8 @@ static inline enum use rt_use(const struct pirn_runtime *rt)
     return (enum use)atomic_load_explicit(&rt->use, memory_order_acquire);
 }
 
-/* Around what a thread that is no worker does with workers and ports: they are not taken down before
- * it is through. It begins while some task keeps the runtime alive. */
+/* Around what a thread that is no worker does with workers and ports: they are not taken down
+ * before it is through. It begins while some task keeps the runtime alive. */
 static inline void rt_outsider_enter(struct pirn_runtime *rt)
 {
     atomic_fetch_add_explicit(&rt->outsiders, 1, memory_order_relaxed);
@@ -199,13 +199,13 @@ static inline unsigned rt_threads(struct pirn_runtime *rt)
     return atomic_load_explicit(&rt->thread_count, memory_order_acquire);
 }
 
-/* One line to the program's report hook, or stderr. Not under a lock that the hook could want. What a
- * hook makes pirn report goes to stderr. */
+/* One line to the program's report hook, or stderr. Not under a lock that the hook could want. What
+ * a hook makes pirn report goes to stderr. */
 void pirn_report(struct pirn_runtime *rt, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* life.c: makes a runtime, paused, its threads on their way to their rest (call: the public name, for debug
- * mode); ends its threads, when no task is left. */
+/* life.c: makes a runtime, paused, its threads on their way to their rest (call: the public name,
+ * for debug mode); ends its threads, when no task is left. */
 int pirn_runtime_start(const char *call, struct pirn_runtime **ret_rt, const pirn_config *config);
 void pirn_runtime_stop_threads(struct pirn_runtime *rt);
 /* Gives back what is free of its memory; its owner is through with it, and the memory goes when no

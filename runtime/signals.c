@@ -3,18 +3,18 @@
  *
  * A handler only counts the hit in every runtime that asked for that signal, and calls its monitor
  * (a futex wake: async-signal-safe); the monitor does the rest, so this works while every worker is
- * stuck. The first SIGINT or SIGTERM, whichever is asked for, cancels main, or ends a run that has none; at the
- * second, of either kind, the earlier handler is put back and the signal raised again.
+ * stuck. The first SIGINT or SIGTERM, whichever is asked for, cancels main, or ends a run that has
+ * none; at the second, of either kind, the earlier handler is put back and the signal raised again.
  *
  * What a program has added for a signal (struct reaction) runs as a coroutine:
  *   1. the handler sets the signal's bit in rt->signals, and calls the monitor
- *   2. the monitor takes the bits; if the reaction is not at work it spawns a task that calls fn, else
- *      it notes that it is to run again. So one at a time, and once for however many came meanwhile
+ *   2. the monitor takes the bits; if the reaction is not at work it spawns a task that calls fn,
+ *      else notes that it is to run again. So one at a time, and once for all that came meanwhile
  *   3. the task's last act (react_done, its argument's drop) clears busy, and asks for the next one
  * The task holds a reference, and looks whether it has been removed before it calls fn.
  *
- * The list of runtimes changes under a mutex, and is read by handlers through atomics: entries are slots that
- * are never freed. So are handled_by's. What a handler looks at is written before it is installed.
+ * The list of runtimes changes under a mutex, and is read by handlers through atomics: entries are
+ * slots that are never freed, as handled_by's. What a handler looks at is there before it is.
  */
 #include "runtime/signals.h"
 

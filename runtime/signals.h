@@ -1,6 +1,6 @@
 /*
- * The signals a program has asked pirn to take: SIGINT and SIGTERM as cancels of main, a dump signal, and those it
- * has added functions for.
+ * The signals a program has asked pirn to take: SIGINT and SIGTERM as cancels of main, a dump
+ * signal, and those it has added functions for.
  */
 #ifndef PIRN_RUNTIME_SIGNALS_H
 #define PIRN_RUNTIME_SIGNALS_H
@@ -16,8 +16,8 @@ bool pirn_signals_serve(struct pirn_runtime *rt);
 bool pirn_signals_are_awaited(void);
 void pirn_signals_forget(void); /* in a fork's child: those runtimes are gone */
 
-/* fn(arg) as a coroutine of rt for each group of that signal: 0, -EINVAL, -EBUSY (another runtime has
- * it), -ENOMEM, -ESHUTDOWN. And no longer: was there one? */
+/* fn(arg) as a coroutine of rt for each group of that signal: 0, -EINVAL, -EBUSY (another runtime
+ * has it), -ENOMEM, -ESHUTDOWN. And no longer: was there one? */
 int pirn_signals_add(struct pirn_runtime *rt, int sig, pirn_fn fn, void *arg);
 bool pirn_signals_drop(int sig);
 

@@ -1,8 +1,8 @@
 /*
  * Places in the program's code; see site.h.
  *
- * Where a task waits is taken by unwinding its stack when it is about to park, in debug mode alone: a
- * microsecond a frame or so. The walk ends at the task's own function.
+ * Where a task waits is taken by unwinding its stack when it is about to park, in debug mode alone:
+ * a microsecond a frame or so. The walk ends at the task's own function.
  *
  * Rejected
  *   the return address of the call of pirn   every call that can wait would have to hand it down,

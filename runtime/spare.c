@@ -1,8 +1,8 @@
 /*
- * Spares: threads beyond the workers, started by the monitor when workers are stuck. One that is not
- * needed sleeps in its ring (ROLE_RETIRED) and is taken before a new one is started. Requests end
- * with the thread that submitted them, so only a thread that can have none under way ends, after a
- * while; its ring and struct stay for the next (ROLE_GONE).
+ * Spares: threads beyond the workers, started by the monitor when workers are stuck. One that is
+ * not needed sleeps in its ring (ROLE_RETIRED) and is taken before a new one is started. Requests
+ * end with the thread that submitted them, so only a thread that can have none under way ends,
+ * after a while; its ring and struct stay for the next (ROLE_GONE).
  */
 #include <errno.h>
 

@@ -102,8 +102,8 @@ static int stack_guard(struct stack_pool *pool, char *base)
 }
 
 /* A slab is an eighth of what there is already: other mappings of the process come in between and
- * keep neighbours from merging, so many stacks should not mean many slabs (115 mappings at a million
- * stacks with slabs of one size). */
+ * keep neighbours from merging, so many stacks should not mean many slabs (115 mappings at a
+ * million stacks with slabs of one size). */
 static size_t slab_bytes(const struct stack_pool *pool, size_t slot)
 {
     size_t eighth = atomic_load_explicit(&pool->total, memory_order_relaxed) / 8 * slot;

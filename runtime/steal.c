@@ -47,13 +47,13 @@ static bool is_hog(const struct node *n)
     return task_has_started(t) && task_light_runs(t) != 0;
 }
 
-/* A single task of a worker that is getting along may be about to run there: it is left alone
- * until it has been seen twice with nothing having moved; or often in a row, and the ring had moved on:
- * then two take turns there that could run side by side. (Where it has not moved on, but ticks, each is
- * spawned and awaited at once: in_place.c.) While its owner is in the system call that wakes somebody
- * for it, nothing moves and it says nothing: taken then, what is spawned and awaited one by one went to
- * and fro between two workers (perf/bench/spawn.c). Should it lose its core in there, the
- * monitor calls it stuck. */
+/* A single task of a worker that is getting along may be about to run there: it is left alone until
+ * it has been seen twice with nothing having moved; or often in a row, and the ring had moved on:
+ * then two take turns there that could run side by side. (Where it has not moved on, but ticks,
+ * each is spawned and awaited at once: in_place.c.) While its owner is in the system call that
+ * wakes somebody for it, nothing moves and it says nothing: taken then, what is spawned and awaited
+ * one by one went to and fro between two workers (perf/bench/spawn.c). Should it lose its core in
+ * there, the monitor calls it stuck. */
 static bool is_settled(struct worker *v, uint32_t size)
 {
 #ifndef PIRN_HARD

@@ -12,19 +12,22 @@
  * the run queue.
  *
  * A call that would not wait gives way now and then all the same, so that its worker's other tasks
- * get on (pirn_wait_enter). It keeps the strand then: whether an await of what is there already lets
- * the other members in would be chance, and the order of things on a strand is to be relied on. But
- * a member that polls for what another one is to do must not keep it for ever: after PAUSES_MAX in a
- * row, at about 100 us each, it lets go.
+ * get on (pirn_wait_enter). It keeps the strand then: whether an await of what is there already
+ * lets the other members in would be chance, and the order of things on a strand is to be relied
+ * on. But a member that polls for what another one is to do must not keep it for ever: after
+ * PAUSES_MAX in a row, at about 100 us each, it lets go.
  *
- * What it costs tasks without a strand: nothing in a yield (the bit is in the byte that is looked at
- * for hogs), one test of that byte when they become ready, are spawned, end, or are found parked.
+ * What it costs tasks without a strand: nothing in a yield (the bit is in the byte that is looked
+ * at for hogs), one test of that byte when they become ready, are spawned, end, or are found
+ * parked.
  *
  * Rejected
- *   the strand as what is queued, and its members behind it    a second kind of node everywhere, and
+ *   the strand as what is queued, and its members behind it    a second kind of node everywhere,
+ *                                                              and
  *                a member's stride, hog's mark and lane would be the strand's
  *   a mutex      who takes it is a waiter, not a task that is ready: no order among those
- *   running an awaited child in place (in_place.c)    its awaiter would go on before members that were
+ *   running an awaited child in place (in_place.c)    its awaiter would go on before members that
+ *                                                     were
  *                ready first
  */
 #include "runtime/strand.h"

@@ -2,8 +2,8 @@
  * Strands: serial executors. Tasks that belong to one never overlap, wherever they run.
  *
  * Between two suspends a member holds its strand; so does one that is in a run queue, as it has
- * been admitted to it. The others that are ready wait in the strand's own list, first in, first out,
- * where no worker sees them.
+ * been admitted to it. The others that are ready wait in the strand's own list, first in, first
+ * out, where no worker sees them.
  *
  *   becomes ready   pirn_strand_admit: the strand is free? taken, and into a run queue. Else to the
  *                   end of the list

@@ -3,8 +3,8 @@
  *
  * The end (pirn_task_end, on the task's own stack, or by the worker if it never started)
  *   1. status, then ended (release); the runtime's count goes down; the owner hears of it
- *   2. the runtime's reference is given up by a compare-and-swap that fails if AWAITABLE_JOINED is set:
- *      then, under the lock, everybody in joiners is claimed, and woken
+ *   2. the runtime's reference is given up by a compare-and-swap that fails if AWAITABLE_JOINED is
+ *      set: then, under the lock, everybody in joiners is claimed, and woken
  * Who joins links itself and sets AWAITABLE_JOINED under the lock, and then looks at ended. The two
  * read-modify-writes of refs are ordered: either the end sees the flag, or the joiner sees ended.
  * So the end of a task that nobody waits for yet costs one atomic operation (it were four: 112 ns a
@@ -123,8 +123,8 @@ static int check(const struct self *self, const pirn_spawn_config *config, pirn_
 }
 
 /* A worker takes from rt->live more than it needs, and keeps what its ended tasks would give back,
- * so that most spawns and ends touch no shared count. It settles when it finds nothing to do. With a
- * limit on tasks the count has to be exact, and nobody keeps any. */
+ * so that most spawns and ends touch no shared count. It settles when it finds nothing to do. With
+ * a limit on tasks the count has to be exact, and nobody keeps any. */
 static bool count_live(struct pirn_runtime *rt, struct worker *w)
 {
     if (rt->config.max_tasks == 0) {

@@ -17,7 +17,8 @@
  * op                        see io/op.h
  * sp, stack                 the task and the worker that switches to or from it
  * fn, arg, arg_drop, rt, id, site, stack_size, flags   written at spawn, then constant
- * base                      see awaitable.h; its lock also guards extra (pointer), the name in it, fate
+ * base                      see awaitable.h; its lock also guards extra (pointer), the name in it,
+ *                           fate
  * inner                     the task; cancellers read it (join.c)
  * owner                     set before the task is queued
  * next_sibling, prev_sibling  holders of the owner's lock
@@ -195,7 +196,8 @@ enum {
     TASK_CALLBACKS = 1u << 7 /* once launched, not cancelled by shutdown */
 };
 
-/* What pirn_spawn and its kin do; site is who called. ret_task may be NULL (it is detached then), and how. */
+/* What pirn_spawn and its kin do; site is who called. ret_task may be NULL (it is detached then),
+ * and how. */
 struct spawn_how {
     const char *call; /* the public call, for debug mode; NULL: pirn_spawn or pirn_spawn_with */
     struct task_owner *owner;
@@ -207,9 +209,10 @@ struct spawn_how {
 int pirn_task_spawn(struct pirn_awaitable **ret_task, const pirn_spawn_config *config, pirn_fn fn,
                     void *arg, const struct spawn_how *how, void *site);
 
-/* prepare.c: parks a new TASK_PREPARED task (gen: its cell's, before anything could claim it) until it
- * is launched, or its time comes (-ENOMEM: it is not parked); launches it; ends it before it began (both: false
- * if it has begun, or ended); ends one that has not been parked yet, and gives up the caller's reference. */
+/* prepare.c: parks a new TASK_PREPARED task (gen: its cell's, before anything could claim it) until
+ * it is launched, or its time comes (-ENOMEM: it is not parked); launches it; ends it before it
+ * began (both: false if it has begun, or ended); ends one that has not been parked yet, and gives
+ * up the caller's reference. */
 void pirn_task_prepare(struct pirn_task *t, uint32_t gen);
 int pirn_task_prepare_at(struct pirn_task *t, int64_t when);
 bool pirn_task_launch(struct pirn_task *t);
@@ -217,8 +220,8 @@ bool pirn_task_launch(struct pirn_task *t);
 void pirn_task_begin_awaited(struct pirn_awaitable *a);
 bool pirn_task_withdraw(struct pirn_task *t);
 void pirn_task_discard(struct pirn_task *t);
-/* Gives up a reference to a coroutine object that nobody can begin it by. If the last that somebody could has gone
- * meanwhile, leaving it to this one, it ends before it began. */
+/* Gives up a reference to a coroutine object that nobody can begin it by. If the last that somebody
+ * could has gone meanwhile, leaving it to this one, it ends before it began. */
 void pirn_task_leave_unbegun(struct pirn_task *t);
 /* Whose wait to begin the caller has just ended with a cancel: ends here if it is a call to be made
  * later. False: it has to be made to run, to end. */
@@ -226,8 +229,9 @@ bool pirn_task_end_timed(struct pirn_task *t);
 /* What task_begins asks of a prepared task. */
 int pirn_task_prepared_begins(struct pirn_task *t);
 
-/* timer.c: there is no stack for a TASK_DUE task that was about to begin on w: it is launched again a little
- * later, and not the caller's any more. False: the run is at its end, it has to end without its call. */
+/* timer.c: there is no stack for a TASK_DUE task that was about to begin on w: it is launched again
+ * a little later, and not the caller's any more. False: the run is at its end, it has to end
+ * without its call. */
 bool pirn_timer_postpone(struct worker *w, struct pirn_task *t);
 
 /* callback.c: a function to be called in rt when a has ended; takes it back, and says how many. */
@@ -251,19 +255,21 @@ void pirn_task_end(struct pirn_task *t, int status, struct worker *w, unsigned r
 struct wait;
 bool pirn_task_run_in_place(struct wait *wait, struct pirn_task *t, int *ret_status, bool join,
                             int *ret_rc);
-/* A cancel of t has been noted: passes it on to the child that t runs on its stack. Returns the child,
- * with a reference, and what the cancel found there; or NULL: there was none to be told. */
+/* A cancel of t has been noted: passes it on to the child that t runs on its stack. Returns the
+ * child, with a reference, and what the cancel found there; or NULL: there was none to be told. */
 struct pirn_task *pirn_task_pass_cancel(struct pirn_task *t, enum cancel_found *ret_found,
                                         uint32_t *ret_gen);
 
-/* Bounds and shields (bound.c): takes a pending cancel; brings it back if it is a bound's (true); enters and
- * leaves a shield (-EINVAL); takes back one request to end, and returns how many are left. */
+/* Bounds and shields (bound.c): takes a pending cancel; brings it back if it is a bound's (true);
+ * enters and leaves a shield (-EINVAL); takes back one request to end, and returns how many are
+ * left. */
 bool pirn_task_take_cancel_slow(struct pirn_task *t);
 bool pirn_task_relevel(struct pirn_task *t);
 int pirn_task_shield(struct pirn_task *t);
 int pirn_task_unshield(struct pirn_task *t);
 int pirn_task_uncancel(struct pirn_task *t);
-/* A request that was delivered is pending again: the call that took it has something else to report. */
+/* A request that was delivered is pending again: the call that took it has something else to
+ * report. */
 void pirn_task_keep_request(struct pirn_task *t);
 
 static inline bool task_take_cancel(struct pirn_task *t)
@@ -320,9 +326,10 @@ static inline int task_clean_up(struct pirn_task *t, int status)
     return status;
 }
 
-/* Calls fn for every live task of the runtime (that is wanted: asked without a reference, so fn has to ask
- * again). fn gets a reference for the time of the call; it may turn out to be the last, and then what the task leaves
- * behind is dropped by the program's functions: not under a lock that they could want. */
+/* Calls fn for every live task of the runtime (that is wanted: asked without a reference, so fn has
+ * to ask again). fn gets a reference for the time of the call; it may turn out to be the last, and
+ * then what the task leaves behind is dropped by the program's functions: not under a lock that
+ * they could want. */
 void pirn_task_each(struct pirn_runtime *rt, void (*fn)(struct pirn_task *t, void *arg), void *arg);
 void pirn_task_each_that(struct pirn_runtime *rt,
                          bool (*wanted)(const struct pirn_task *t, const void *arg),
@@ -332,8 +339,8 @@ void pirn_task_each_that(struct pirn_runtime *rt,
 void pirn_task_each_ended(struct pirn_runtime *rt, void (*fn)(struct pirn_task *t, void *arg),
                           void *arg);
 
-/* Is every live task parked? And a number that grows whenever any of them, or a new one, has moved. For
- * quiet.c, which knows what it may conclude: nobody is kept from moving meanwhile. */
+/* Is every live task parked? And a number that grows whenever any of them, or a new one, has moved.
+ * For quiet.c, which knows what it may conclude: nobody is kept from moving meanwhile. */
 bool pirn_tasks_are_parked(struct pirn_runtime *rt, uint64_t *ret_moves);
 
 /* Frees all descriptors; none is in use. */
@@ -344,8 +351,8 @@ void pirn_task_free_all(struct pirn_runtime *rt);
 void pirn_task_name(struct pirn_task *t, char *buf, size_t size);
 void pirn_task_name_raw(const struct pirn_task *t, char *buf, size_t size);
 int pirn_task_set_name(struct pirn_task *t, const char *name);
-/* "unstarted", "waiting", "runnable", "running" (dump.c). And the worker on which it runs, and for how long it has
- * been seen to; NULL: on none. A pinned task has none. */
+/* "unstarted", "waiting", "runnable", "running" (dump.c). And the worker on which it runs, and for
+ * how long it has been seen to; NULL: on none. A pinned task has none. */
 const char *pirn_task_state(const struct pirn_task *t);
 const struct worker *pirn_task_worker(const struct pirn_task *t, int64_t now, int64_t *ret_ran);
 

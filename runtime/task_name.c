@@ -1,6 +1,6 @@
 /*
- * Names of tasks: one that was given, copied into what few tasks have; or "task-" and the number, made
- * when somebody asks.
+ * Names of tasks: one that was given, copied into what few tasks have; or "task-" and the number,
+ * made when somebody asks.
  */
 #include <errno.h>
 #include <string.h>

@@ -5,13 +5,13 @@
  * is linked into rt->slabs when it is made and never leaves, so walking them needs the lock only to
  * read the first.
  *
- * In debug mode nothing is free at once: a task that is over goes to the end of the runtime's list, marked as dead
- * (awaitable.h), and comes out when a thousand others have come after it. Until then, and until it is used
- * again, a late use of its handle is told as what it is, by its name: so its extra part stays, too.
- * Workers' lists hold only what may be used.
+ * In debug mode nothing is free at once: a task that is over goes to the end of the runtime's list,
+ * marked as dead (awaitable.h), and comes out when a thousand others have come after it. Until
+ * then, and until it is used again, a late use of its handle is told as what it is, by its name: so
+ * its extra part stays, too. Workers' lists hold only what may be used.
  *
- * Rejected: larger slabs on huge pages. A million descriptors are 73,000 page faults, most of what it
- * costs to make them; but in a virtual machine whose host takes free memory back huge pages cost
+ * Rejected: larger slabs on huge pages. A million descriptors are 73,000 page faults, most of what
+ * it costs to make them; but in a virtual machine whose host takes free memory back huge pages cost
  * more to have: 575 ns a descriptor of the row `timers` instead of 195.
  */
 #include "runtime/task_pool.h"

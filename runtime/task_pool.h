@@ -16,7 +16,8 @@ struct pirn_task *pirn_task_alloc(struct pirn_runtime *rt, struct worker *w);
 /* How many free ones a worker keeps to itself. */
 unsigned pirn_task_cached_max(const struct pirn_runtime *rt);
 
-/* Debug mode: the name that a dead task (awaitable_is_dead) had, or its number if it is about to be another. */
+/* Debug mode: the name that a dead task (awaitable_is_dead) had, or its number if it is about to be
+ * another. */
 void pirn_task_name_dead(struct pirn_task *t, char *buf, size_t size);
 
 /* Gives all of a worker's free descriptors to the runtime's list, when its thread ends. */

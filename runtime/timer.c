@@ -1,17 +1,18 @@
 /*
- * A timer that is due becomes a task: under the port's lock the task is made, and it takes the timer's
- * place on the list of what is done; it is launched from there, without the lock.
+ * A timer that is due becomes a task: under the port's lock the task is made, and it takes the
+ * timer's place on the list of what is done; it is launched from there, without the lock.
  *
- * Who is told that a timer has gone off counts on the call, its memory perhaps: so the task begins also if the
- * end of the run has asked it to end by then, and hears of that in its first wait.
+ * Who is told that a timer has gone off counts on the call, its memory perhaps: so the task begins
+ * also if the end of the run has asked it to end by then, and hears of that in its first wait.
  *
- * Nor is the call lost for want of a stack: the task is put off, by a millisecond each time (its operation,
- * which it has no use for yet, is armed to launch it again), until there is one, or the waits of the run
- * fail: then it ends with -ENOMEM, which is reported. If there is no memory for that deadline either, it goes to
- * the end of the inject queue: the worker is busy then, but nothing is lost.
+ * Nor is the call lost for want of a stack: the task is put off, by a millisecond each time (its
+ * operation, which it has no use for yet, is armed to launch it again), until there is one, or the
+ * waits of the run fail: then it ends with -ENOMEM, which is reported. If there is no memory for
+ * that deadline either, it goes to the end of the inject queue: the worker is busy then, but
+ * nothing is lost.
  *
- * Rejected: to make it after the lock has been dropped. Then the timer would still be in use by someone
- * while its program finds that it has gone off, arms it again, or frees it.
+ * Rejected: to make it after the lock has been dropped. Then the timer would still be in use by
+ * someone while its program finds that it has gone off, arms it again, or frees it.
  */
 #include "runtime/timer.h"
 

@@ -1,10 +1,11 @@
 /*
- * Timers: a function that is run as a task when a time has come, unless that is taken back. What exists
- * until then is one OP_CALL in a port; the task is made when it is due, by whoever serves the port.
+ * Timers: a function that is run as a task when a time has come, unless that is taken back. What
+ * exists until then is one OP_CALL in a port; the task is made when it is due, by whoever serves
+ * the port.
  *
- * All of a timer belongs to the port's lock while it is armed. When it is due, everything that is needed
- * of it is copied under that lock: so whoever has found it not armed any more, under the lock as well, has
- * the struct for himself.
+ * All of a timer belongs to the port's lock while it is armed. When it is due, everything that is
+ * needed of it is copied under that lock: so whoever has found it not armed any more, under the
+ * lock as well, has the struct for himself.
  */
 #ifndef PIRN_RUNTIME_TIMER_H
 #define PIRN_RUNTIME_TIMER_H

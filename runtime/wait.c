@@ -96,8 +96,8 @@ void pirn_wait_keep_cancel(struct wait *w)
     if (w->task == NULL)
         return;
     bool bound = pirn_task_relevel(w->task);
-    /* A request that was told together with a bound's cancel, or just before the bound was hit, does not end
-     * with the bound. */
+    /* A request that was told together with a bound's cancel, or just before the bound was hit,
+     * does not end with the bound. */
     if (!bound || (cell_load(w->cell) & CELL_ASKED) != 0)
         /* relaxed: our own word, for ourselves */
         atomic_fetch_or_explicit(&w->cell->word, CELL_CANCEL | CELL_REQUESTED,

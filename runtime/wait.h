@@ -8,8 +8,9 @@
  *   4. pirn_wait_park        until the object's setter, the deadline or a cancel claims the cell
  *   5. not WAKE_OBJECT? lock the object, pirn_waiter_unlink, unlock
  *
- * A setter: lock the object; pop waiters; pirn_waiter_claim each; collect those to be woken; unlock;
- * pirn_wakeups_run. It must not touch the object after the unlock unless it holds a reference.
+ * A setter: lock the object; pop waiters; pirn_waiter_claim each; collect those to be woken;
+ * unlock; pirn_wakeups_run. It must not touch the object after the unlock unless it holds a
+ * reference.
  *
  * A wait for an operation: pirn_wait_enter, pirn_wait_start_op, pirn_wait_op.
  */
@@ -105,15 +106,15 @@ int pirn_wait_op(struct wait *w, const char *what, int fd, int64_t deadline);
  * whoever closes the descriptor must not wait for that). */
 bool pirn_wait_stop_fd(struct pirn_runtime *rt, int fd);
 
-/* pirn_wait_park, for a loop that deals with cancels itself: a bound's (bound.h) comes once. The caller
- * ends with pirn_task_relevel. */
+/* pirn_wait_park, for a loop that deals with cancels itself: a bound's (bound.h) comes once. The
+ * caller ends with pirn_task_relevel. */
 int pirn_wait_park_edge(struct wait *w, const char *what, int64_t deadline);
 
 /* Waits until a time. */
 int pirn_wait_until(struct wait *w, const char *what, int64_t until);
 
-/* Takes the lock of something that coroutines talk through. That it is contended says that they had better
- * be on one worker (pace.c). */
+/* Takes the lock of something that coroutines talk through. That it is contended says that they had
+ * better be on one worker (pace.c). */
 void pirn_lock_contended(struct lock *l);
 static inline void wait_lock(struct lock *l)
 {
@@ -126,9 +127,10 @@ void pirn_wait_give_way(void);
 
 /* cancel.c: sends a cancel; what pirn_cancel does of a task. 0 or -EALREADY. */
 int pirn_wait_cancel(struct pirn_task *t, const char *reason);
-/* By who ends its runtime, and alone: asks it unless it has been asked, or helps somebody to clean up. And does
- * the calling task clean up? It has heard of the end, or would not hear of it now. Whom it spawns before that is
- * cancelled like itself: else the end would wait for it, as long as it lasts. */
+/* By who ends its runtime, and alone: asks it unless it has been asked, or helps somebody to clean
+ * up. And does the calling task clean up? It has heard of the end, or would not hear of it now.
+ * Whom it spawns before that is cancelled like itself: else the end would wait for it, as long as
+ * it lasts. */
 void pirn_wait_cancel_leftover(struct pirn_task *t);
 bool pirn_wait_cleans_up(struct pirn_task *t);
 /* A cancel is in t's cell: ends the wait it found there. */

@@ -14,8 +14,8 @@
  * The stride: the scheduler looks at the clock, the rings and the inject queues when the stride is
  * used up, and sets the next one so that this happens about every 100 us. Reading the clock at each
  * switch would cost 22 ns a piece. A plain yield uses up 1, everything else TURN, as what runs for
- * longer next time is hardly the task that only yields (a look costs 140 ns; every 64 yields of 4 ns
- * that was a third of them).
+ * longer next time is hardly the task that only yields (a look costs 140 ns; every 64 yields of 4
+ * ns that was a third of them).
  */
 #include "runtime/worker.h"
 
@@ -58,7 +58,7 @@ static void end_unstarted(struct worker *w, struct pirn_task *t, int status)
         pirn_strand_leave(w, strand);
 }
 
-/* Binds a stack to a task that is about to run for the first time. False: it ended instead, or comes later. */
+/* Binds a stack to a task that runs for the first time. False: it ended instead, or comes later. */
 static bool start(struct worker *w, struct pirn_task *t)
 {
     int rc = task_begins(t);

@@ -126,16 +126,16 @@ struct worker {
     unsigned contended;  /* locks of channels and queues not had at once */
     uint32_t random;
 
-    /* Who searches reads these of everybody, and they seldom change: what the owner writes often is on
-     * other lines (perf/simulate/main.c). */
+    /* Who searches reads these of everybody, and they seldom change: what the owner writes often is
+     * on other lines (perf/simulate/main.c). */
     char peers_before[64];
     _Atomic uint32_t role, stuck;
     unsigned index;
     _Atomic bool talks; /* the owner, in pace.c: its tasks had better stay together */
     char parker_before[64];
     struct parker parker;
-    /* The owner is in the system call that wakes somebody (queue.c). Relaxed, as talks: thieves take it for a
-     * hint. */
+    /* The owner is in the system call that wakes somebody (queue.c). Relaxed, as talks: thieves
+     * take it for a hint. */
     _Atomic bool waking;
     char parker_behind[64];
 
@@ -146,10 +146,10 @@ struct worker {
     bool lingered;              /* retired, and has waited long enough */
     bool foreign_requests;      /* has submitted in others' ports: its thread must stay */
     bool joinable;              /* the thread was started; whoever started it, before others look */
-    /* The monitor's: what it last saw (pass UINT64_MAX: nothing yet), since when it has seen that tick and
-     * nothing else (a dump reads the two), which task it has seen there; the tick of the last step it has told of
-     * (debug mode). The thread's CPU time at that look, and looks in a row that found it parked; stuck; at
-     * work and well. */
+    /* The monitor's: what it last saw (pass UINT64_MAX: nothing yet), since when it has seen that
+     * tick and nothing else (a dump reads the two), which task it has seen there; the tick of the
+     * last step it has told of (debug mode). The thread's CPU time at that look, and looks in a row
+     * that found it parked; stuck; at work and well. */
     _Atomic uint64_t monitor_tick;
     _Atomic int64_t monitor_since;
     uint64_t monitor_pass, monitor_told;
@@ -185,7 +185,8 @@ static inline bool pirn_worker_charge(struct worker *w)
 int pirn_worker_yield_current(void);
 /* The current task gives way / parks until its cell is claimed / is over. */
 void pirn_worker_yield(struct worker *w);
-/* The current task gives way to this worker's others, but keeps its strand for a while (strand.c). */
+/* The current task gives way to this worker's others, but keeps its strand for a while
+ * (strand.c). */
 void pirn_worker_pause(struct worker *w);
 void pirn_worker_park(struct worker *w, struct pirn_task *t, uint32_t gen, unsigned how);
 _Noreturn void pirn_worker_end(struct worker *w, struct stack *stack, void *fiber);
@@ -207,8 +208,9 @@ int pirn_worker_start_foreign(struct pirn_runtime *rt, struct op *op, uint32_t g
                               int64_t deadline);
 /* Arms an OP_GUARD for a thread that has no port. */
 int pirn_worker_arm_foreign(struct pirn_runtime *rt, struct op *op, uint32_t gen, int64_t deadline);
-/* Arms an OP_CALL in a port of the runtime, or moves it there: 0, 1 if it was armed, -ENOMEM, -ESHUTDOWN; and
- * takes one back, for a thread that is no worker of the runtime's: was it armed? Both while it ends, too. */
+/* Arms an OP_CALL in a port of the runtime, or moves it there: 0, 1 if it was armed, -ENOMEM,
+ * -ESHUTDOWN; and takes one back, for a thread that is no worker of the runtime's: was it armed?
+ * Both while it ends, too. */
 int pirn_worker_call_at(struct pirn_runtime *rt, struct op *op, int64_t deadline);
 bool pirn_worker_call_off(struct pirn_runtime *rt, struct op *op);
 /* Somebody's port has a cancel to submit: does it here if this thread may, or has it done. */
@@ -225,17 +227,18 @@ unsigned pirn_worker_helpers(const struct pirn_runtime *rt);
 int pirn_worker_init(struct worker *w, struct pirn_runtime *rt, unsigned index, enum role role);
 void pirn_worker_destroy(struct worker *w);
 
-/* Takes from a peer (steal.c), slots as well if told to: true if something may be in w's queue now. Has v
- * something that w might take? */
+/* Takes from a peer (steal.c), slots as well if told to: true if something may be in w's queue now.
+ * Has v something that w might take? */
 bool pirn_worker_steal(struct worker *w, bool take_slots);
 bool pirn_worker_is_prey(struct worker *v, const struct worker *w);
 
 /* Next task to run, or NULL at the end of the runtime (find.c). */
 struct pirn_task *pirn_worker_find(struct worker *w);
 
-/* Pace (pace.c): begins a stride; will w be through with what it has in no time? Does a peer that will
- * take over w's queue? Is there a peer that is at work and has not said that it parks? Do w's
- * tasks talk to each other and are better left together? Is v to be left alone for that, by a thief? */
+/* Pace (pace.c): begins a stride; will w be through with what it has in no time? Does a peer that
+ * will take over w's queue? Is there a peer that is at work and has not said that it parks? Do w's
+ * tasks talk to each other and are better left together? Is v to be left alone for that, by a
+ * thief? */
 void pirn_worker_begin_stride(struct worker *w);
 bool pirn_worker_is_calm(const struct worker *w, int64_t now);
 bool pirn_worker_hand_over(struct worker *w);

@@ -16,7 +16,8 @@
  *           SHARED, or its step 1 is visible to us.            3. owner_in is 0: in.
  *           The owner may have been descheduled inside: after a bounded wait the thief gives up.
  *           The mode stays SHARED, so the next thief pays no fence.
- *   owner   goes back to BIASED (holding `lock`) after REBIAS_AFTER entries that no thief disturbed.
+ *   owner   goes back to BIASED (holding `lock`) after REBIAS_AFTER entries that no thief
+ *           disturbed.
  *
  * Without membarrier (pirn_remote_fence == NULL) the mode is SHARED for ever.
  *

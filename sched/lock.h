@@ -43,8 +43,9 @@ static inline bool lock_try_free(struct lock *l)
     return !ck_spinlock_fas_locked(&l->fas) && lock_try(l);
 }
 
-/* Waits by reading: a try takes the line away from the holder, who has what it guards in there, too. Simulated
- * (perf/simulate), 64 workers at one inject queue are 500 times better off; two see no difference. */
+/* Waits by reading: a try takes the line away from the holder, who has what it guards in there,
+ * too. Simulated (perf/simulate), 64 workers at one inject queue are 500 times better off; two see
+ * no difference. */
 static inline void lock_take(struct lock *l)
 {
     unsigned looks = 0;
@@ -53,7 +54,7 @@ static inline void lock_take(struct lock *l)
             if (++looks < 128)
                 ck_pr_stall();
             else
-                sched_yield(); /* the holder has lost its core: spinning on would only keep it away */
+                sched_yield(); /* the holder has lost its core: spinning would only keep it away */
         } while (ck_spinlock_fas_locked(&l->fas));
     }
 }

@@ -1,5 +1,6 @@
 /*
- * What the scheduler queues. A runtime embeds one in whatever it wants to run; sched/ knows no more.
+ * What the scheduler queues. A runtime embeds one in whatever it wants to run; sched/ knows no
+ * more.
  */
 #ifndef PIRN_SCHED_NODE_H
 #define PIRN_SCHED_NODE_H

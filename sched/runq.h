@@ -2,14 +2,15 @@
  * A worker's run queue: a bounded first-in-first-out ring and a slot for the newest node, which
  * runs before the ring (it was just woken, its data is in this core's cache).
  *
- * Broods: what a task has spawned in its first run, when it parks, is taken out of the ring and put on
- * top of a stack, which goes before the ring: a tree of tasks is walked depth first, and few of it are
- * alive at once (row `skynet`, one worker: 178 ns a leaf instead of 575). Only what has not
- * begun is ever in there. What has been in the ring for one to two ages (find.c: 100 us, or from look to
- * look if what runs takes longer) goes before the broods, and at every second age the oldest of them
- * goes to the end of the ring: nobody starves, however many newcomers bring newcomers. Bounds: a place in
- * the ring is waited for as if there were no broods, and two ages more; the oldest of a full stack of 256
- * is in the ring after two ages, the newest, if more come on top of it for ever, after 512 (51 ms).
+ * Broods: what a task has spawned in its first run, when it parks, is taken out of the ring and put
+ * on top of a stack, which goes before the ring: a tree of tasks is walked depth first, and few of
+ * it are alive at once (row `skynet`, one worker: 178 ns a leaf instead of 575). Only what has not
+ * begun is ever in there. What has been in the ring for one to two ages (find.c: 100 us, or from
+ * look to look if what runs takes longer) goes before the broods, and at every second age the
+ * oldest of them goes to the end of the ring: nobody starves, however many newcomers bring
+ * newcomers. Bounds: a place in the ring is waited for as if there were no broods, and two ages
+ * more; the oldest of a full stack of 256 is in the ring after two ages, the newest, if more come
+ * on top of it for ever, after 512 (51 ms).
  *
  * Plain data under a biased lock: the owner pushes and pops for a few plain stores, thieves take
  * half of the ring at once. The slot is left to its owner until it has aged: a thief takes it only
@@ -84,16 +85,17 @@ static inline uint32_t pirn_runq_size(const struct runq *q)
     return pirn_runq_ring_size(q) + pirn_runq_brood_size(q);
 }
 
-/* Owner only: what is in the ring from position `from` on becomes the newest of the broods, the first
- * of it on top; if all of that is there, there is room, and want says yes to each. */
+/* Owner only: what is in the ring from position `from` on becomes the newest of the broods, the
+ * first of it on top; if all of that is there, there is room, and want says yes to each. */
 void pirn_runq_bring_up(struct runq *q, uint32_t from, bool (*want)(const struct node *n));
 
-/* Owner only, now and then: what was in the ring the time before is due. The oldest of the broods, if
- * asked for, is taken out: it is to go to the end of the ring, and if that is full, others are to leave. */
+/* Owner only, now and then: what was in the ring the time before is due. The oldest of the broods,
+ * if asked for, is taken out: it is to go to the end of the ring, and if that is full, others are
+ * to leave. */
 struct node *pirn_runq_age(struct runq *q, bool oldest);
 
-/* Any other thread: takes the older half of the broods (at most max), oldest first. Owner only: puts one
- * on top of the broods; false when they are full. */
+/* Any other thread: takes the older half of the broods (at most max), oldest first. Owner only:
+ * puts one on top of the broods; false when they are full. */
 unsigned pirn_runq_steal_brood(struct runq *q, struct node **ret_nodes, unsigned max);
 bool pirn_runq_adopt(struct runq *q, struct node *n);
 

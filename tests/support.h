@@ -59,7 +59,8 @@ int support_main(const char *name, const TTest *const *tests, size_t n);
 bool support_timing(void);
 bool support_slow(void); /* hard mode or a sanitizer */
 bool support_asan(void); /* AddressSanitizer */
-/* In a fork's child: a hang ends it by SIGALRM, of which Check's handler would end the whole process group. */
+/* In a fork's child: a hang ends it by SIGALRM, of which Check's handler would end the whole
+ * process group. */
 void support_alarm(unsigned seconds);
 bool support_tsan(void); /* ThreadSanitizer: signals wait for a call it intercepts */
 /* n in a plain build, a tenth of it in a slow one, at least 1. */
@@ -105,9 +106,9 @@ support_census support_count(void);
 void support_no_more_than(support_census before);
 long support_resident(void); /* bytes of memory in use by this process */
 
-/* Between the two this thread may block although it is a worker: a traced run (tests/trace) does not mind.
- * No coroutine may suspend in between. support_pause_ms, joining threads and the plain calls
- * below do this by themselves. */
+/* Between the two this thread may block although it is a worker: a traced run (tests/trace) does
+ * not mind. No coroutine may suspend in between. support_pause_ms, joining threads and the plain
+ * calls below do this by themselves. */
 void support_blocking_begin(void);
 void support_blocking_end(void);
 
@@ -130,14 +131,15 @@ typedef struct support_barrier {
 void support_meet(support_barrier *barrier);
 
 /*
- * How late the machine itself is, beside what is measured: whatever a control has seen is added to an
- * upper bound. A thread of its own sleeps 1 ms at a time, and comes late when the machine is busy; and
- * threads of this process wait for a core. On a machine with a core to spare both are next to nothing.
+ * How late the machine itself is, beside what is measured: whatever a control has seen is added to
+ * an upper bound. A thread of its own sleeps 1 ms at a time, and comes late when the machine is
+ * busy; and threads of this process wait for a core. On a machine with a core to spare both are
+ * next to nothing.
  *
- * What bounds a span of time adds support_control_late: all that the control's thread came late by (beyond
- * 1 ms at a time), and what one thread waited for a core, the one that did so longest (not all of them
- * together: they wait at the same time). What bounds how late something is at a time adds
- * support_control_worst, the most by which the control's thread was.
+ * What bounds a span of time adds support_control_late: all that the control's thread came late by
+ * (beyond 1 ms at a time), and what one thread waited for a core, the one that did so longest (not
+ * all of them together: they wait at the same time). What bounds how late something is at a time
+ * adds support_control_worst, the most by which the control's thread was.
  */
 enum {
     SUPPORT_CONTROL_THREADS = 64

@@ -1,12 +1,12 @@
 /*
  * Broadcast: a ring of the last items, and for each subscription how far it has come.
  *
- * Items are numbered from 0; number i lies in slot i % capacity until number i + capacity overwrites
- * it. All is under the broadcast's lock. A subscription waits only when it has seen everything, so an
- * item that is sent is the next one of every waiting subscription: the sender copies it to each
- * waiter's place and moves its subscription on. Of several waiters of one subscription the first gets
- * it, the others wait on. A waiter whose claim is lost (it was cancelled) has not moved its
- * subscription: the item is still to be had from the ring.
+ * Items are numbered from 0; number i lies in slot i % capacity until number i + capacity
+ * overwrites it. All is under the broadcast's lock. A subscription waits only when it has seen
+ * everything, so an item that is sent is the next one of every waiting subscription: the sender
+ * copies it to each waiter's place and moves its subscription on. Of several waiters of one
+ * subscription the first gets it, the others wait on. A waiter whose claim is lost (it was
+ * cancelled) has not moved its subscription: the item is still to be had from the ring.
  */
 #include <errno.h>
 #include <limits.h>

@@ -1,11 +1,12 @@
 /*
  * Channels and their handles: made, copied, closed, freed.
  *
- * Closing a side of a handle, under the lock: who waits through it is claimed with -EPIPE. If it was
- * the last of its side, so is everybody on the other: senders with -EPIPE, receivers with the end
- * (they wait, so there is nothing left to receive). Items that nobody can receive any more are
- * dropped by the closer once the lock is free: no callback runs under a spin lock. The items are the
- * closer's then, because count is 0 and nobody can put more: with no receivers every send fails.
+ * Closing a side of a handle, under the lock: who waits through it is claimed with -EPIPE. If it
+ * was the last of its side, so is everybody on the other: senders with -EPIPE, receivers with the
+ * end (they wait, so there is nothing left to receive). Items that nobody can receive any more are
+ * dropped by the closer once the lock is free: no callback runs under a spin lock. The items are
+ * the closer's then, because count is 0 and nobody can put more: with no receivers every send
+ * fails.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -15,8 +15,8 @@
  *   5'. Not claimed by the object: the owner unlinks it under the lock.
  *
  * So nothing is copied unless it really changes hands (outputs are written on success only), there
- * is no second lock on the owner's way, and who finishes after dropping the lock is through with the
- * object before the owner can free it.
+ * is no second lock on the owner's way, and who finishes after dropping the lock is through with
+ * the object before the owner can free it.
  * Rejected: copying before the claim (writes to who has timed out), a second lock for the waking
  * side (half of what a hop costs).
  */
@@ -84,9 +84,9 @@ static inline struct party *party_claim(struct waiter **list, struct wakeups *wa
     return NULL;
 }
 
-/* Under the lock, of a list that is not empty: the first, if it is a coroutine's and its wait is not over
- * otherwise. What party_claim does, for who wakes a single coroutine: *ret_task, or NULL if that had not
- * parked. NULL: ask party_claim. */
+/* Under the lock, of a list that is not empty: the first, if it is a coroutine's and its wait is
+ * not over otherwise. What party_claim does, for who wakes a single coroutine: *ret_task, or NULL
+ * if that had not parked. NULL: ask party_claim. */
 static inline struct party *party_claim_coroutine(struct waiter **list, struct pirn_task **ret_task)
 {
     struct party *p = party_of(*list);
@@ -174,7 +174,8 @@ static inline void copy_item(void *to, const void *from, size_t size)
         memcpy(to, from, size);
 }
 
-/* After the lock: an item from or to a coroutine that party_claim_coroutine has claimed, parked or not. */
+/* After the lock: an item from or to a coroutine that party_claim_coroutine has claimed, parked or
+ * not. */
 static inline void party_pass(struct party *peer, struct pirn_task *parked, void *to,
                               const void *from, size_t size, int result, struct worker *worker)
 {
@@ -184,7 +185,8 @@ static inline void party_pass(struct party *peer, struct pirn_task *parked, void
         pirn_worker_ready_here(worker, parked);
 }
 
-/* What is left to do when the lock has been dropped: a copy from one party's place to the other's. */
+/* What is left to do when the lock has been dropped: a copy from one party's place to the
+ * other's. */
 struct handover {
     struct wakeups wakeups;
     struct party *peer; /* claimed; NULL: there is nothing to copy, and the rest is unset */

@@ -15,9 +15,10 @@
  * What finds room, or an item and nobody who waits to send, is through after one lock and one copy
  * (runtime/at_once.h); the rest is out of line.
  * A send or receive that meets a waiting peer costs one lock, one claim and one copy; the peer goes
- * into the worker's slot and runs next. If both are coroutines and the peer is the first in line, there is
- * no list of wakeups to keep (meet), and who finds nobody and no room stands in line without asking
- * further: 14% off a round trip of row pingpong, a quarter off row mpmc at capacity 0.
+ * into the worker's slot and runs next. If both are coroutines and the peer is the first in line,
+ * there is no list of wakeups to keep (meet), and who finds nobody and no room stands in line
+ * without asking further: 14% off a round trip of row pingpong, a quarter off row mpmc at capacity
+ * 0.
  */
 #include <errno.h>
 
@@ -98,8 +99,9 @@ static inline const char *fault(const pirn_channel *ch, const void *item)
     return ch == NULL ? MISUSE_NULL : misuse_of_item(item, ch->core->elem_size);
 }
 
-/* With the lock held, which it drops: the item goes from this coroutine to one that waits for it (give), or
- * the other way round. -EAGAIN, the lock still held: nobody is to be had in this simple way. */
+/* With the lock held, which it drops: the item goes from this coroutine to one that waits for it
+ * (give), or the other way round. -EAGAIN, the lock still held: nobody is to be had in this simple
+ * way. */
 static inline int meet(struct core *c, struct waiter **list, void *item, bool give,
                        struct self *self)
 {
@@ -123,8 +125,8 @@ static inline int stand_in_line(pirn_channel *channel, struct waiter **list, voi
     return party_stand_in_line(&me, w, &channel->core->lock, list, what, deadline);
 }
 
-/* The rest of a send: what is not simply room in the ring. self: NULL, or the channel is locked and the
- * wait is to begin. */
+/* The rest of a send: what is not simply room in the ring. self: NULL, or the channel is locked and
+ * the wait is to begin. */
 static __attribute__((noinline)) int send_else(pirn_channel *channel, const void *item,
                                                pirn_time deadline, struct self *self)
 {

@@ -1,33 +1,35 @@
 /*
  * Select: exactly one of several cases.
  *
- *   1. The cases of channels are brought into the order of their locks' addresses, and all locks are
- *      taken in that order (one that several cases share, once). Every select does so, everybody else
- *      takes one channel's lock at a time, and under them no other lock is taken: so there is no
- *      circle of who waits for whom.
+ *   1. The cases of channels are brought into the order of their locks' addresses, and all locks
+ *      are taken in that order (one that several cases share, once). Every select does so,
+ *      everybody else takes one channel's lock at a time, and under them no other lock is taken: so
+ *      there is no circle of who waits for whom.
  *   2. All cases are looked at, from a random one onwards. The first that can go goes, as a send or
- *      receive of its own would, and no other is touched. At this time no party of this select is in
- *      any list, so nobody can claim it: that this case goes needs no agreement with others but the
- *      claim of the peer.
- *   3. None can go: a party for each channel's case is linked, all with the same cell and generation.
- *      Then all locks are dropped. Whoever comes to one of these channels afterwards finds a party;
- *      whoever came before has been seen in step 2. Since every lock is held from the first look to
- *      the last link there is nothing in between: two selects that face each other, on any channels in
- *      any order, are one before the other, and the later finds the earlier's parties.
- *   4. Awaitables are linked one by one under their own locks. If one is found to have ended by now,
- *      select claims its own cell for it; if that fails a channel was first.
- *   5. It parks. The first to claim the cell decides, be it through any of the parties, the deadline
- *      or a cancel; the parties' other finders lose their claims and pass on to the next in the list,
- *      with their items untouched.
+ *      receive of its own would, and no other is touched. At this time no party of this select is
+ *      in any list, so nobody can claim it: that this case goes needs no agreement with others but
+ *      the claim of the peer.
+ *   3. None can go: a party for each channel's case is linked, all with the same cell and
+ *      generation. Then all locks are dropped. Whoever comes to one of these channels afterwards
+ *      finds a party; whoever came before has been seen in step 2. Since every lock is held from
+ *      the first look to the last link there is nothing in between: two selects that face each
+ *      other, on any channels in any order, are one before the other, and the later finds the
+ *      earlier's parties.
+ *   4. Awaitables are linked one by one under their own locks. If one is found to have ended by
+ *      now, select claims its own cell for it; if that fails a channel was first.
+ *   5. It parks. The first to claim the cell decides, be it through any of the parties, the
+ *      deadline or a cancel; the parties' other finders lose their claims and pass on to the next
+ *      in the list, with their items untouched.
  *   6. Awake, each party is unlinked under its own lock. The one that was claimed is marked as such
  *      (the claimer marks it under the lock, so it is seen by now); select waits until its item has
  *      changed hands (party.h) and returns its index. None was: then an awaitable ended the wait,
  *      and has ended.
  *
- * tests/model/select.pml checks steps 1 to 3, 5 and 6, beside plain sends and receives and a cancel.
+ * tests/model/select.pml checks steps 1 to 3, 5 and 6, beside plain sends and receives and a
+ * cancel.
  *
- * Steps 1 and 2 are all there is to pirn_select_try: there was a moment when no case could go.
- * The random start is drawn from a word in the first channel, whose lock is held anyway. Ready cases
+ * Steps 1 and 2 are all there is to pirn_select_try: there was a moment when no case could go. The
+ * random start is drawn from a word in the first channel, whose lock is held anyway. Ready cases
  * that follow never-ready ones are picked more often, but every ready one has its turn.
  *
  * Rejected: trying case by case with one lock at a time and linking as it goes (two selects that

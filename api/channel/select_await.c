@@ -1,9 +1,10 @@
 /*
  * Awaitables as cases of select: all that select knows of them.
  *
- * What has ended stays so. Hence they need not be locked together with the channels, and who ends one
- * only claims a plain waiter and knows nothing of parties. Select looks on, as a done callback does: a
- * select that is cancelled passes no cancel on, and one that waits is not counted among the awaiters.
+ * What has ended stays so. Hence they need not be locked together with the channels, and who ends
+ * one only claims a plain waiter and knows nothing of parties. Select looks on, as a done callback
+ * does: a select that is cancelled passes no cancel on, and one that waits is not counted among the
+ * awaiters.
  */
 #include "api/channel/select.h"
 #include "runtime/awaitable.h"

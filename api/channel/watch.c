@@ -1,7 +1,7 @@
 /*
- * Watch: a value with a version. Who waits for another version is woken by the setter and then reads
- * the value itself, under the lock, so it gets the latest, which may be newer than the one it was
- * woken for.
+ * Watch: a value with a version. Who waits for another version is woken by the setter and then
+ * reads the value itself, under the lock, so it gets the latest, which may be newer than the one it
+ * was woken for.
  */
 #include <errno.h>
 #include <pirn.h>

@@ -1,16 +1,17 @@
 /*
  * gather and shield: awaitables made of others.
  *
- * Either is an object with a watch over its parts. The watch holds a reference to the object as long
- * as a hook may fire, so a handle that is dropped early does not end what it watches. Once the object
- * has ended the hooks that are left are taken back: what is given up, or fails, again and again beside
- * a part that stays must leave nothing there. (Not while they are being set: then who sets them does it.)
+ * Either is an object with a watch over its parts. The watch holds a reference to the object as
+ * long as a hook may fire, so a handle that is dropped early does not end what it watches. Once the
+ * object has ended the hooks that are left are taken back: what is given up, or fails, again and
+ * again beside a part that stays must leave nothing there. (Not while they are being set: then who
+ * sets them does it.)
  *
  * Parts end on several threads, so the second may be told before the first is: what it ends with is
  * looked up in the order of their ends, by whoever comes.
  *
- * They nest, to any depth, on small stacks: a cancel that goes down, and the last reference, take the
- * gathers they come to from a list, not one inside the other.
+ * They nest, to any depth, on small stacks: a cancel that goes down, and the last reference, take
+ * the gathers they come to from a list, not one inside the other.
  *
  * Field          who may touch it
  * cancelled      under the watch's lock; after the last part's end constant
@@ -65,7 +66,8 @@ static void gone(struct watch *w)
     pirn_awaitable_unref(&gather_of_watch(w)->object.base);
 }
 
-/* Gives up a reference to what was made here, which pirn_awaitable_unref would free in its own frame. */
+/* Gives up a reference to what was made here, which pirn_awaitable_unref would free in its own
+ * frame. */
 static bool is_last(pirn_awaitable *a)
 {
     /* acq_rel: as in pirn_awaitable_unref */
@@ -184,8 +186,8 @@ static int by_address(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-/* Each part once, by place, however often it was given: a task would count the cancels. Without memory
- * for that they may be told more than once. */
+/* Each part once, by place, however often it was given: a task would count the cancels. Without
+ * memory for that they may be told more than once. */
 static void tell_parts(struct gather *g, const char *reason, struct told *todo)
 {
     size_t n = g->watch.n, m = 0;

@@ -1,9 +1,10 @@
 /*
  * race and map: many coroutines for one call, which ends when they have.
  *
- * race takes its tasks in the order in which they end. map has at most `limit` runners, each of which
- * takes the next number: a task per runner, not one per number, which is cleaned up after each. Either, when its caller is cancelled
- * or out of time, cancels what it has started and waits for the ends behind a shield.
+ * race takes its tasks in the order in which they end. map has at most `limit` runners, each of
+ * which takes the next number: a task per runner, not one per number, which is cleaned up after
+ * each. Either, when its caller is cancelled or out of time, cancels what it has started and waits
+ * for the ends behind a shield.
  */
 #include <errno.h>
 #include <pirn.h>
@@ -15,8 +16,8 @@
 #include "runtime/task.h"
 #include "runtime/wait.h"
 
-/* Cancels the tasks and waits until they have ended, whatever happens. Not for ever if that fails: only
- * a shutdown past its grace makes it, and then the tasks fail too. */
+/* Cancels the tasks and waits until they have ended, whatever happens. Not for ever if that fails:
+ * only a shutdown past its grace makes it, and then the tasks fail too. */
 static void end_all(pirn_task **tasks, size_t n, const char *reason)
 {
     struct pirn_task *me = pirn_current_task();

@@ -1,9 +1,10 @@
 /*
- * Timeouts: a bound around a stretch of a task (bound.h), which an alarm hits when the time has come.
+ * Timeouts: a bound around a stretch of a task (bound.h), which an alarm hits when the time has
+ * come.
  *
- * The public struct lies on the task's stack and may be gone when the alarm fires, so what the alarm
- * needs is on the heap, counted: one reference is the entered timeout's, one the alarm's as long as it
- * is armed (who disarms it takes that one over), and whoever reschedules takes one.
+ * The public struct lies on the task's stack and may be gone when the alarm fires, so what the
+ * alarm needs is on the heap, counted: one reference is the entered timeout's, one the alarm's as
+ * long as it is armed (who disarms it takes that one over), and whoever reschedules takes one.
  *
  *   fire         under the mutex: fired; then it hits the bound
  *   reschedule   under the mutex: disarms; if that fails it is firing, -EINVAL
@@ -12,8 +13,8 @@
  *
  * Field                          who may touch it
  * struct timeout: lock           guards state, inside
- * struct inside: mutex           guards fired, left, deadline, and the alarm's being armed (a mutex: to
- *                                arm may wake a worker)
+ * struct inside: mutex           guards fired, left, deadline, and the alarm's being armed (a
+ *                                mutex: to arm may wake a worker)
  * bound                          see bound.h
  */
 #include <errno.h>

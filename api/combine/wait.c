@@ -1,9 +1,9 @@
 /*
- * wait, and the iterator over what ends next: both are a watch that lives as long as the call, or the
- * iterator. A hook may fire while it is being taken back, so the watch is on the heap.
+ * wait, and the iterator over what ends next: both are a watch that lives as long as the call, or
+ * the iterator. A hook may fire while it is being taken back, so the watch is on the heap.
  *
- * Whoever waits for all of a thousand is woken once, not a thousand times: what is enough is decided
- * where the items end (watch.h: wakes).
+ * Whoever waits for all of a thousand is woken once, not a thousand times: what is enough is
+ * decided where the items end (watch.h: wakes).
  */
 #include <errno.h>
 #include <stdlib.h>

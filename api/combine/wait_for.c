@@ -10,8 +10,8 @@
 #include "runtime/task.h"
 #include "runtime/wait.h"
 
-/* Waits for the end, whatever happens: what the awaitable does may use the caller's frame. If waiting
- * fails (in a shutdown past its grace) it lets others run. */
+/* Waits for the end, whatever happens: what the awaitable does may use the caller's frame. If
+ * waiting fails (in a shutdown past its grace) it lets others run. */
 static int outlast(pirn_awaitable *a, int *ret_status)
 {
     struct pirn_task *me = pirn_current_task();

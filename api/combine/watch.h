@@ -2,16 +2,16 @@
  * A watch: somebody who wants to hear of the end of several awaitables, one by one.
  *
  * Each item has a hook in its awaitable's list. When the awaitable ends, the hook notes the item in
- * the watch's order of completion, wakes whoever waits on the watch, and calls on_each. A hook holds a
- * reference to the watch until it has fired or been taken back; the last one calls `gone`.
+ * the watch's order of completion, wakes whoever waits on the watch, and calls on_each. A hook
+ * holds a reference to the watch until it has fired or been taken back; the last one calls `gone`.
  *
  * Field          who may touch it
  * n, items[i].a  constant
  * done           under the lock; what is in items[0..done).completed stays
  * waiters        under the lock
  *
- * An item itself is looked at only while somebody waits on the watch (who keeps the items there, and
- * cannot leave without the lock), or if the watch has references of its own.
+ * An item itself is looked at only while somebody waits on the watch (who keeps the items there,
+ * and cannot leave without the lock), or if the watch has references of its own.
  */
 #ifndef PIRN_API_COMBINE_WATCH_H
 #define PIRN_API_COMBINE_WATCH_H
@@ -35,7 +35,8 @@ struct watch {
     _Atomic uint32_t refs;
     size_t n, done;
     struct waiter *waiters;
-    /* Under the lock, with a waiter there: may it be woken? One of them is, or all after the last item. */
+    /* Under the lock, with a waiter there: may it be woken? One of them is, or all after the last
+     * item. */
     bool (*wakes)(struct watch *w);
     /* Item i has ended, as the done-th. Without a lock; may be NULL. */
     void (*on_each)(struct watch *w, size_t i, size_t done, struct wakeups *wakeups);

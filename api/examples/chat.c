@@ -1,10 +1,10 @@
 /*
- * A chat: chat [PORT [CLIENTS [IDLE_S]]] on 127.0.0.1; 7000, 100, 300 if nothing is said. A line that
- * one client sends goes to all others. One too many is told so, who is silent too long leaves, and who
- * does not read is dropped. SIGINT or SIGTERM ends it: everybody is told.
+ * A chat: chat [PORT [CLIENTS [IDLE_S]]] on 127.0.0.1; 7000, 100, 300 if nothing is said. A line
+ * that one client sends goes to all others. One too many is told so, who is silent too long leaves,
+ * and who does not read is dropped. SIGINT or SIGTERM ends it: everybody is told.
  *
- * pirn_server accepts, and runs client() for each connection. A broadcast never waits for a slow client:
- * pirn_stream_write takes all, and what is not sent yet is looked at instead of drained.
+ * pirn_server accepts, and runs client() for each connection. A broadcast never waits for a slow
+ * client: pirn_stream_write takes all, and what is not sent yet is looked at instead of drained.
  */
 #include <errno.h>
 #include <pirn.h>

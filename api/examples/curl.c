@@ -1,10 +1,11 @@
 /*
- * Transfers by libcurl: curl [-w WORKERS] [-c AT_ONCE] [-t SECONDS] [-o FOLDER] URL... fetches every URL,
- * so many (10) at a time, each within so many seconds (30), and says of each, as it comes, its status and
- * its length; -o also saves them as 1, 2, ... SIGINT gives up what is under way.
+ * Transfers by libcurl: curl [-w WORKERS] [-c AT_ONCE] [-t SECONDS] [-o FOLDER] URL... fetches
+ * every URL, so many (10) at a time, each within so many seconds (30), and says of each, as it
+ * comes, its status and its length; -o also saves them as 1, 2, ... SIGINT gives up what is under
+ * way.
  *
- * with_curl.h has the glue. The coroutines that fetch take the next URL from a counter; each keeps its
- * connections.
+ * with_curl.h has the glue. The coroutines that fetch take the next URL from a counter; each keeps
+ * its connections.
  */
 #include <getopt.h>
 #include <stdatomic.h>

@@ -3,10 +3,11 @@
  *
  *   embed [n]
  *
- * The main thread runs a plain epoll loop, as GLib, libuv or a game would, and owns a counter that no
- * other thread touches. A second thread runs the coroutines: n of them (8 by default) each sleep a
- * little, have the loop's thread add to the counter and hear what it is by then (pirn_mailbox_call),
- * and post a line for it to print (pirn_mailbox_post). When all have ended the loop is told so.
+ * The main thread runs a plain epoll loop, as GLib, libuv or a game would, and owns a counter that
+ * no other thread touches. A second thread runs the coroutines: n of them (8 by default) each sleep
+ * a little, have the loop's thread add to the counter and hear what it is by then
+ * (pirn_mailbox_call), and post a line for it to print (pirn_mailbox_post). When all have ended the
+ * loop is told so.
  */
 #include <errno.h>
 #include <pirn.h>

@@ -1,6 +1,7 @@
 /*
- * Fetches URLs at the same time: fetch [-d DIR] URL... For each a line, as it comes: its status, how many
- * bytes, and the URL; with -d the bodies go to DIR/1, DIR/2, ... The exit status says whether all came.
+ * Fetches URLs at the same time: fetch [-d DIR] URL... For each a line, as it comes: its status,
+ * how many bytes, and the URL; with -d the bodies go to DIR/1, DIR/2, ... The exit status says
+ * whether all came.
  */
 #include <errno.h>
 #include <fcntl.h>

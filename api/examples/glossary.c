@@ -149,7 +149,8 @@ static int all(void *arg)
     return rc;
 }
 
-/* The loop: made, run until something has ended, run again, freed. It has a thread for each core. */
+/* The loop: made, run until something has ended, run again, freed. It has a thread for each
+ * core. */
 static int loop(void)
 {
     pirn_runtime *runtime;

@@ -1,6 +1,7 @@
 /*
- * A small HTTP server on 127.0.0.1: http_hello [--port N] [--workers W]. GET / says hello to the world, GET
- * /NAME to that one. Also what the benchmarks load. SIGINT or SIGTERM ends it, gracefully.
+ * A small HTTP server on 127.0.0.1: http_hello [--port N] [--workers W]. GET / says hello to the
+ * world, GET /NAME to that one. Also what the benchmarks load. SIGINT or SIGTERM ends it,
+ * gracefully.
  */
 #include <errno.h>
 #include <getopt.h>

@@ -1,12 +1,13 @@
 /*
- * JSON in, JSON out, and uploads of any size, on 127.0.0.1: http_upload [PORT], 8000 if nothing is said.
+ * JSON in, JSON out, and uploads of any size, on 127.0.0.1: http_upload [PORT], 8000 if nothing is
+ * said.
  *
  *     curl -d '{"numbers": [1, 2.5, 3]}' localhost:8000/sum       {"count": 3, "sum": 6.5}
  *     curl -T some.iso localhost:8000/upload                      {"bytes": ..., "lines": ...}
  *
- * /sum takes a small document, whole. /upload takes what it is given piece by piece, so that a hundred of them
- * need a hundred small buffers; it alone has no limit on its size. SIGINT or SIGTERM ends the program: what runs may
- * finish within ten seconds.
+ * /sum takes a small document, whole. /upload takes what it is given piece by piece, so that a
+ * hundred of them need a hundred small buffers; it alone has no limit on its size. SIGINT or
+ * SIGTERM ends the program: what runs may finish within ten seconds.
  */
 #include <errno.h>
 #include <jansson.h>

@@ -1,6 +1,6 @@
 /*
- * What a name means: lookup [-4 | -6] [-s SERVER[:PORT],...] NAME... prints the addresses of each name, all
- * looked up at once, in the order asked for. It gives up after ten seconds.
+ * What a name means: lookup [-4 | -6] [-s SERVER[:PORT],...] NAME... prints the addresses of each
+ * name, all looked up at once, in the order asked for. It gives up after ten seconds.
  */
 #include <errno.h>
 #include <pirn.h>

@@ -1,13 +1,13 @@
 /*
- * Queries by libmariadb: mariadb [-w WORKERS] [-t SECONDS] [-b] [-u USER] [-d DATABASE] HOST[:PORT] QUERY...
- * asks all queries at once, each over a connection of its own and within so many seconds (30), and prints
- * the rows of each as they come, with its number before them. HOST may be the path of a Unix socket. The
- * password is in the environment: MYSQL_PWD. A query that takes too long, or SIGINT, is stopped at the
- * server, too.
+ * Queries by libmariadb: mariadb [-w WORKERS] [-t SECONDS] [-b] [-u USER] [-d DATABASE] HOST[:PORT]
+ * QUERY... asks all queries at once, each over a connection of its own and within so many seconds
+ * (30), and prints the rows of each as they come, with its number before them. HOST may be the path
+ * of a Unix socket. The password is in the environment: MYSQL_PWD. A query that takes too long, or
+ * SIGINT, is stopped at the server, too.
  *
- * with_mariadb.h has the glue. -b does it as one would with a library that can only block: its calls are
- * made on the threads of the default pool, and the coroutine waits for those. That limits how many run at
- * once, and what has begun cannot be given up: the library's own timeouts must do.
+ * with_mariadb.h has the glue. -b does it as one would with a library that can only block: its
+ * calls are made on the threads of the default pool, and the coroutine waits for those. That limits
+ * how many run at once, and what has begun cannot be given up: the library's own timeouts must do.
  */
 #include <getopt.h>
 #include <stdatomic.h>

@@ -3,12 +3,14 @@
  *
  *     count --numbers--> work, work, ... --found--> collect
  *
- * pipeline [NUMBERS [WORKERS [MS]]] looks for the number, of 1 to NUMBERS, that takes the most steps down to
- * 1, if what is even is halved, and anything else tripled and made one more; 100000, 4, 0 if nothing is said.
- * When MS milliseconds are over (0: never), or Ctrl-C comes, it says what it has found by then.
+ * pipeline [NUMBERS [WORKERS [MS]]] looks for the number, of 1 to NUMBERS, that takes the most
+ * steps down to 1, if what is even is halved, and anything else tripled and made one more; 100000,
+ * 4, 0 if nothing is said. When MS milliseconds are over (0: never), or Ctrl-C comes, it says what
+ * it has found by then.
  *
- * A stage that is through closes the channel that it sends to, and so the next one comes to its end. The last
- * may have enough before that: it is the body of the scope whose children the others are, and cancels it.
+ * A stage that is through closes the channel that it sends to, and so the next one comes to its
+ * end. The last may have enough before that: it is the body of the scope whose children the others
+ * are, and cancels it.
  */
 #include <errno.h>
 #include <pirn.h>

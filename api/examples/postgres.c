@@ -1,7 +1,8 @@
 /*
- * Queries by libpq: postgres [-w WORKERS] [-t SECONDS] CONNINFO QUERY... asks all queries at once, each over a
- * connection of its own and within so many seconds (30), and prints the rows of each as they come, with its
- * number before them. A query that takes too long is stopped at the server, too; so does SIGINT.
+ * Queries by libpq: postgres [-w WORKERS] [-t SECONDS] CONNINFO QUERY... asks all queries at once,
+ * each over a connection of its own and within so many seconds (30), and prints the rows of each as
+ * they come, with its number before them. A query that takes too long is stopped at the server,
+ * too; so does SIGINT.
  *
  * with_postgres.h has the glue.
  */

@@ -1,7 +1,8 @@
 /*
- * A supervisor: supervise COMMAND... runs each command by the shell, passes its lines on with its number
- * before them, and starts it again when it has ended: at once the first time, later and later after
- * that, soon again once it has stayed up. SIGINT or SIGTERM ends them all, kindly first.
+ * A supervisor: supervise COMMAND... runs each command by the shell, passes its lines on with its
+ * number before them, and starts it again when it has ended: at once the first time, later and
+ * later after that, soon again once it has stayed up. SIGINT or SIGTERM ends them all, kindly
+ * first.
  *
  * A scope holds a coroutine for each command; for each run of it, a scope holds the two that read.
  */
@@ -49,8 +50,8 @@ static int pass_on(void *arg)
     return 0;
 }
 
-/* Ends the process; what it has started is told, too. The shield is there as the caller is cancelled, and may
- * be again. */
+/* Ends the process; what it has started is told, too. The shield is there as the caller is
+ * cancelled, and may be again. */
 static void stop(pirn_process *process)
 {
     pirn_shield_enter();
@@ -82,7 +83,8 @@ static int attend(pirn_process *process, const command *c, int *ret_status)
         stop(process);
         pirn_scope_fail(scope, rc);
     }
-    /* The readers are at the end of their pipes by now, but for one that something else has open. */
+    /* The readers are at the end of their pipes by now, but for one that something else has
+     * open. */
     int closed = pirn_scope_close(scope, pirn_after_ms(STOP_MS));
     return rc == 0 && closed != -ETIMEDOUT ? closed : rc;
 }
@@ -138,7 +140,8 @@ static int start(void *arg)
 {
     command *c = arg;
     pirn_scope *scope;
-    /* Not PIRN_SIGINT_CANCELS and its like: a second signal would end the supervisor, and leave the commands. */
+    /* Not PIRN_SIGINT_CANCELS and its like: a second signal would end the supervisor, and leave the
+     * commands. */
     int rc = pirn_signal_add(SIGINT, terminate, pirn_current(), NULL);
 
     if (rc == 0)

@@ -1,6 +1,6 @@
 /*
- * libcurl in coroutines: copy this file. curl_easy_perform with a deadline and a cancel, in which only the
- * coroutine waits.
+ * libcurl in coroutines: copy this file. curl_easy_perform with a deadline and a cancel, in which
+ * only the coroutine waits.
  *
  *     with_curl http;
  *     if (with_curl_open(&http) == 0) {
@@ -9,20 +9,21 @@
  *         with_curl_close(&http);
  *     }
  *
- * Each coroutine has a multi handle of its own, so transfers run on all workers at once and nothing has to
- * be locked; the connections that a coroutine has open are kept from one transfer to the next. libcurl
- * tells which sockets it wants watched, at times several (a name has two addresses, say): they go into an
- * epoll set, which is a descriptor that pirn_poll can wait for. Its one timer is a deadline.
+ * Each coroutine has a multi handle of its own, so transfers run on all workers at once and nothing
+ * has to be locked; the connections that a coroutine has open are kept from one transfer to the
+ * next. libcurl tells which sockets it wants watched, at times several (a name has two addresses,
+ * say): they go into an epoll set, which is a descriptor that pirn_poll can wait for. Its one timer
+ * is a deadline.
  *
- * Rejected: one multi handle for all coroutines, on a strand. Its connections are shared then, but one
- * transfer at a time is deciphered and unpacked. What coroutines should share (names, cookies, TLS
- * sessions) goes into a CURLSH with pthread mutexes: libcurl holds none over a wait.
+ * Rejected: one multi handle for all coroutines, on a strand. Its connections are shared then, but
+ * one transfer at a time is deciphered and unpacked. What coroutines should share (names, cookies,
+ * TLS sessions) goes into a CURLSH with pthread mutexes: libcurl holds none over a wait.
  *
  *   - The program calls curl_global_init before the first pirn_run, and sets CURLOPT_NOSIGNAL.
  *   - The coroutine gets a stack of WITH_CURL_STACK: TLS needs more than the default.
  *   - Callbacks are called inside; they may suspend, but not call libcurl on that handle.
- *   - libcurl looks names up on a thread of its own, and a transfer that is given up waits for that one,
- *     blocking. Where this matters, look up with pirn_resolve and hand on by CURLOPT_RESOLVE.
+ *   - libcurl looks names up on a thread of its own, and a transfer that is given up waits for that
+ *     one, blocking. Where this matters, look up with pirn_resolve and hand on by CURLOPT_RESOLVE.
  */
 #ifndef WITH_CURL_H
 #define WITH_CURL_H
@@ -119,8 +120,9 @@ static inline int with_curl_step(with_curl *w, pirn_time deadline)
 }
 
 /*
- * Makes the transfer that easy describes. 0: it is over, and *ret_code says how it went. -ETIMEDOUT,
- * -ECANCELED, -ESHUTDOWN: it was given up, its connection closed. -EIO, -ENOMEM. easy stays the caller's.
+ * Makes the transfer that easy describes. 0: it is over, and *ret_code says how it went.
+ * -ETIMEDOUT, -ECANCELED, -ESHUTDOWN: it was given up, its connection closed. -EIO, -ENOMEM. easy
+ * stays the caller's.
  */
 static inline int with_curl_perform(with_curl *w, CURL *easy, CURLcode *ret_code,
                                     pirn_time deadline)

@@ -1,10 +1,11 @@
 /*
- * libmariadb in coroutines: copy this file. Its non-blocking calls, with pirn_poll where they would wait.
+ * libmariadb in coroutines: copy this file. Its non-blocking calls, with pirn_poll where they would
+ * wait.
  *
  *     MYSQL *mysql = mysql_init(NULL);
  *     MYSQL_RES *result;
- *     int rc = with_mariadb_connect(mysql, "db.example", 3306, "me", "secret", "test", pirn_after_s(5));
- *     if (rc == 0)
+ *     int rc = with_mariadb_connect(mysql, "db.example", 3306, "me", "secret", "test",
+ *     pirn_after_s(5)); if (rc == 0)
  *         rc = with_mariadb_query(mysql, "SELECT 1", pirn_after_s(5));
  *     if (rc == 0)
  *         rc = with_mariadb_result(mysql, &result, pirn_after_s(5));
@@ -13,10 +14,10 @@
  *         puts(mysql_error(mysql));
  *     with_mariadb_close(mysql, pirn_after_s(1));
  *
- * What all calls return: 0; -EREMOTEIO, mysql_error says what it was; or how the waiting ended, -ETIMEDOUT,
- * -ECANCELED, -ESHUTDOWN. After one of these the connection is of no more use (close it): libmariadb was in
- * the middle of something, and was told that it has run out of time, so that it clears up after itself.
- * The server may go on with the query: with_mariadb_kill.
+ * What all calls return: 0; -EREMOTEIO, mysql_error says what it was; or how the waiting ended,
+ * -ETIMEDOUT, -ECANCELED, -ESHUTDOWN. After one of these the connection is of no more use (close
+ * it): libmariadb was in the middle of something, and was told that it has run out of time, so that
+ * it clears up after itself. The server may go on with the query: with_mariadb_kill.
  *
  * A connection belongs to one coroutine at a time. The program calls mysql_library_init before the
  * first pirn_run. The coroutine gets a stack of WITH_MARIADB_STACK. (libmariadb runs each call on a
@@ -43,8 +44,8 @@ typedef struct with_mariadb {
     int stopped; /* why the waiting has ended, 0 */
 } with_mariadb;
 
-/* Waits for what one of libmariadb's calls asks for; what came is for its _cont function. Once the waiting
- * has ended everything has run out of time, at once. */
+/* Waits for what one of libmariadb's calls asks for; what came is for its _cont function. Once the
+ * waiting has ended everything has run out of time, at once. */
 static inline int with_mariadb_wait(with_mariadb *w, int wants)
 {
     pirn_time until = w->deadline;
@@ -78,8 +79,8 @@ static inline int with_mariadb_outcome(const with_mariadb *w, bool good)
     return w->stopped != 0 ? w->stopped : -EREMOTEIO;
 }
 
-/* Connects; once for each mysql_init. host: a name, an address, or the path of a Unix socket. A name is
- * looked up here, for libmariadb would do that blocking; its first address is taken. */
+/* Connects; once for each mysql_init. host: a name, an address, or the path of a Unix socket. A
+ * name is looked up here, for libmariadb would do that blocking; its first address is taken. */
 static inline int with_mariadb_connect(MYSQL *mysql, const char *host, unsigned port,
                                        const char *user, const char *password, const char *database,
                                        pirn_time deadline)
@@ -131,8 +132,8 @@ static inline int with_mariadb_result(MYSQL *mysql, MYSQL_RES **ret_result, pirn
     return 0;
 }
 
-/* A procedure has several results, the last of them empty: 1, there is another for with_mariadb_result;
- * 0, there is none. */
+/* A procedure has several results, the last of them empty: 1, there is another for
+ * with_mariadb_result; 0, there is none. */
 static inline int with_mariadb_next(MYSQL *mysql, pirn_time deadline)
 {
     with_mariadb w = {mysql, deadline, 0};
@@ -152,8 +153,8 @@ static inline void with_mariadb_close(MYSQL *mysql, pirn_time deadline)
         wants = mysql_close_cont(mysql, with_mariadb_wait(&w, wants));
 }
 
-/* Has the server end the connection of that number (mysql_thread_id, asked for while it was good), and what it
- * does for that, over this other one. */
+/* Has the server end the connection of that number (mysql_thread_id, asked for while it was good),
+ * and what it does for that, over this other one. */
 static inline int with_mariadb_kill(MYSQL *other, unsigned long number, pirn_time deadline)
 {
     char query[40];

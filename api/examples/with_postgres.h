@@ -1,5 +1,6 @@
 /*
- * libpq in coroutines: copy this file. Its non-blocking calls, with pirn_poll where they would wait.
+ * libpq in coroutines: copy this file. Its non-blocking calls, with pirn_poll where they would
+ * wait.
  *
  *     PGconn *conn;
  *     PGresult *result;
@@ -7,7 +8,8 @@
  *     if (rc < 0)
  *         return rc;
  *     if (PQstatus(conn) == CONNECTION_OK && PQsendQuery(conn, "SELECT 1")) {
- *         while ((rc = with_postgres_result(conn, &result, pirn_after_s(5))) == 0 && result != NULL) {
+ *         while ((rc = with_postgres_result(conn, &result, pirn_after_s(5))) == 0 && result !=
+ *         NULL) {
  *             ...
  *             PQclear(result);
  *         }
@@ -16,8 +18,8 @@
  *     }
  *     PQfinish(conn);
  *
- * A connection belongs to one coroutine at a time, as libpq asks of threads. Any PQsend function can
- * take PQsendQuery's place. The coroutine gets a stack of WITH_POSTGRES_STACK.
+ * A connection belongs to one coroutine at a time, as libpq asks of threads. Any PQsend function
+ * can take PQsendQuery's place. The coroutine gets a stack of WITH_POSTGRES_STACK.
  */
 #ifndef WITH_POSTGRES_H
 #define WITH_POSTGRES_H
@@ -60,7 +62,8 @@ static inline int with_postgres_attempt(PGconn **ret_conn, const char *conninfo,
     return 0;
 }
 
-/* The host's name, if libpq would have to look that up, which it does blocking; NULL. Caller frees. */
+/* The host's name, if libpq would have to look that up, which it does blocking; NULL. Caller
+ * frees. */
 static inline char *with_postgres_name(const char *conninfo)
 {
     PQconninfoOption *options = PQconninfoParse(conninfo, NULL);
@@ -81,7 +84,8 @@ static inline char *with_postgres_name(const char *conninfo)
 }
 
 /*
- * Connects. 0: libpq is through, and PQstatus(*ret_conn) says how it went; the caller's, for PQfinish.
+ * Connects. 0: libpq is through, and PQstatus(*ret_conn) says how it went; the caller's, for
+ * PQfinish.
  * -ETIMEDOUT, -ECANCELED, ...; -ENOENT and what else pirn_resolve returns.
  */
 static inline int with_postgres_connect(PGconn **ret_conn, const char *conninfo, pirn_time deadline)
@@ -115,9 +119,9 @@ static inline int with_postgres_connect(PGconn **ret_conn, const char *conninfo,
 }
 
 /*
- * The next result of what was sent: *ret_result, for PQclear, or NULL after the last. 0, or -ETIMEDOUT,
- * -ECANCELED, ...: the server is still at it; come again, or stop it. That the connection has broken is a
- * result, too.
+ * The next result of what was sent: *ret_result, for PQclear, or NULL after the last. 0, or
+ * -ETIMEDOUT, -ECANCELED, ...: the server is still at it; come again, or stop it. That the
+ * connection has broken is a result, too.
  */
 static inline int with_postgres_result(PGconn *conn, PGresult **ret_result, pirn_time deadline)
 {
@@ -153,10 +157,10 @@ static inline void with_postgres_free_cancel(void *cancel)
 }
 
 /*
- * Has the server stop what it does for this connection, and takes what is left of its answer. 0: the
- * connection can be used again. Else PQfinish it: the server could not be told in time. Also in a
- * coroutine that is cancelled, hence the shield. (PQcancel blocks, so it is a job of the pool. Since
- * PostgreSQL 17 there is PQcancelStart.)
+ * Has the server stop what it does for this connection, and takes what is left of its answer. 0:
+ * the connection can be used again. Else PQfinish it: the server could not be told in time. Also in
+ * a coroutine that is cancelled, hence the shield. (PQcancel blocks, so it is a job of the pool.
+ * Since PostgreSQL 17 there is PQcancelStart.)
  */
 static inline int with_postgres_stop(PGconn *conn, pirn_time deadline)
 {

@@ -10,8 +10,8 @@
  * How a job gets to its worker: over a Unix stream socket of the worker's own, one job at a time.
  * The request is a struct process_request and in_len bytes; the worker reads all of it, calls, and
  * writes a struct process_reply and out_len bytes. So neither side writes while the other does, and
- * nothing is too big. A job that its caller has given up on stays with its worker: it is carried to its
- * end like any other, and freed instead of told. There is nothing to discard by a next one.
+ * nothing is too big. A job that its caller has given up on stays with its worker: it is carried to
+ * its end like any other, and freed instead of told. There is nothing to discard by a next one.
  */
 #ifndef PIRN_API_EXECUTOR_PROCESS_H
 #define PIRN_API_EXECUTOR_PROCESS_H

@@ -2,13 +2,14 @@
  * The helper process, seen from the program.
  *
  * Worker processes cannot be forked from a program whose threads run: locks would be copied in
- * whatever state they are in, and rings with them. So they come from a helper, forked while there was
- * one thread only, and single-threaded itself (as in Python's fork server, but without an exec, so
- * that functions have the same addresses everywhere).
+ * whatever state they are in, and rings with them. So they come from a helper, forked while there
+ * was one thread only, and single-threaded itself (as in Python's fork server, but without an exec,
+ * so that functions have the same addresses everywhere).
  *
- * It is forked twice, so that it is not this process's child: a wait() for any child must neither find
- * it nor wait for it. It ends when its socket is closed, which the end of this process does, or when
- * the pidfd it has of this process says so (a fork of this program might keep the socket open).
+ * It is forked twice, so that it is not this process's child: a wait() for any child must neither
+ * find it nor wait for it. It ends when its socket is closed, which the end of this process does,
+ * or when the pidfd it has of this process says so (a fork of this program might keep the socket
+ * open).
  *
  * Questions and answers alternate, under a mutex; the helper answers at once.
  */
@@ -78,7 +79,7 @@ static int fork_twice(int socket, int pidfd)
         return pid;
     while (waitpid(pid, &status, 0) < 0) {
         if (errno != EINTR)
-            return 0; /* SIGCHLD is ignored: it is gone, and if there is no helper, we shall notice */
+            return 0; /* SIGCHLD is ignored: it is gone; if there is no helper, we shall notice */
     }
     return WIFEXITED(status) ? -WEXITSTATUS(status) : -ECHILD;
 }

@@ -1,13 +1,13 @@
 /*
  * A job of a process pool: what it takes along and brings back, and how it is carried.
  *
- * It is on the heap, with a copy of its input and room for its output, so that a caller that gives up
- * can leave at once, whatever the worker is doing. One word decides whether a job begins or has been
- * given up before; whether its answer or a cancel was first is decided like every settling.
+ * It is on the heap, with a copy of its input and room for its output, so that a caller that gives
+ * up can leave at once, whatever the worker is doing. One word decides whether a job begins or has
+ * been given up before; whether its answer or a cancel was first is decided like every settling.
  *
  * Rejected: that the calling coroutine writes and reads the worker's socket itself. One that is
- * cancelled would leave half a request behind, or an answer that nobody reads, and somebody would have
- * to go on for it before the worker can be used again; on a plain thread there is nobody.
+ * cancelled would leave half a request behind, or an answer that nobody reads, and somebody would
+ * have to go on for it before the worker can be used again; on a plain thread there is nobody.
  */
 #include <errno.h>
 #include <limits.h>

@@ -4,18 +4,19 @@
  *
  * The carrier, round by round
  *   1. gives idle workers the oldest jobs that have not been given up
- *   2. waits for whatever comes: a call (an eventfd), a worker's socket, a worker's death (its pidfd;
- *      the socket alone would not do, for a process that the job has forked may hold it open)
+ *   2. waits for whatever comes: a call (an eventfd), a worker's socket, a worker's death (its
+ *      pidfd; the socket alone would not do, for a process that the job has forked may hold it
+ *      open)
  *   3. moves what can be moved, never waiting for one worker; tells the ends of jobs
  *
  * When a worker dies, its job and all queued ones end with -EPIPE and the pool takes no more; jobs
- * that run elsewhere come to their end. A new worker would be easy to have, but what the job has done
- * to the world before it died is not known, and the next one may die of the same: that is for the
- * program to judge, with a new pool.
+ * that run elsewhere come to their end. A new worker would be easy to have, but what the job has
+ * done to the world before it died is not known, and the next one may die of the same: that is for
+ * the program to judge, with a new pool.
  *
- * The mutex guards the queue and the flags. It is held while the eventfd is written, so that whoever
- * has the queue's last word is through with the pool before a close can free it. The workers are the
- * carrier's alone.
+ * The mutex guards the queue and the flags. It is held while the eventfd is written, so that
+ * whoever has the queue's last word is through with the pool before a close can free it. The
+ * workers are the carrier's alone.
  */
 #include <errno.h>
 #include <poll.h>

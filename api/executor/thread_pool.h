@@ -1,6 +1,6 @@
 /*
- * A thread pool: a crew (runtime/crew.h) with handles. When the last handle goes nobody can submit any
- * more, and the crew is stopped; its memory goes with the last thread or job.
+ * A thread pool: a crew (runtime/crew.h) with handles. When the last handle goes nobody can submit
+ * any more, and the crew is stopped; its memory goes with the last thread or job.
  *
  *   thread_pool.c   made, shared, closed; the default one
  *   thread_call.c   jobs: submitted, called and waited for, mapped over

@@ -1,7 +1,7 @@
 /*
- * Reading directories. io_uring has no request for it, so the pool fetches a batch of entries, and what is
- * left of one is handed out without anybody's help. A cancel while a batch is fetched leaves nothing
- * lost: the batch is kept, and the cancel stays pending.
+ * Reading directories. io_uring has no request for it, so the pool fetches a batch of entries, and
+ * what is left of one is handed out without anybody's help. A cancel while a batch is fetched
+ * leaves nothing lost: the batch is kept, and the cancel stays pending.
  */
 #include <dirent.h>
 #include <errno.h>

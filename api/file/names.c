@@ -8,8 +8,9 @@
 #include "io/sys.h"
 
 /*
- * A FIFO's open waits for the other end. Whether it is one is looked up without waiting for a disk: what the
- * kernel has not in its caches, or cannot look up in this way (before Linux 5.12), is taken for one.
+ * A FIFO's open waits for the other end. Whether it is one is looked up without waiting for a disk:
+ * what the kernel has not in its caches, or cannot look up in this way (before Linux 5.12), is
+ * taken for one.
  */
 static bool may_block_in_open(int dir_fd, const char *path, int flags)
 {

@@ -1,9 +1,10 @@
 /*
- * Printing: whole texts to standard output, by turns. The turn is a mutex of pirn's, so who waits for a
- * slow reader, or for who does, is parked and not blocked. Once the first byte may be out the text is
- * written to its end, whatever cancels come.
+ * Printing: whole texts to standard output, by turns. The turn is a mutex of pirn's, so who waits
+ * for a slow reader, or for who does, is parked and not blocked. Once the first byte may be out the
+ * text is written to its end, whatever cancels come.
  *
- * A fork's child has a turn of its own: its parent's may be taken, by somebody who did not come along.
+ * A fork's child has a turn of its own: its parent's may be taken, by somebody who did not come
+ * along.
  */
 #include <errno.h>
 #include <pthread.h>

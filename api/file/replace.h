@@ -1,13 +1,14 @@
 /*
- * Replacing a file as a whole: a new one is written beside it, and takes its name when it is complete.
+ * Replacing a file as a whole: a new one is written beside it, and takes its name when it is
+ * complete.
  *
- *   1. pirn_replacement_begin   opens the directory, so that it stays the same one whatever is renamed
- *                               meanwhile, and makes the new file there
+ *   1. pirn_replacement_begin   opens the directory, so that it stays the same one whatever is
+ *                               renamed meanwhile, and makes the new file there
  *   2. the caller writes to fd
  *   3. pirn_replacement_commit  syncs if asked to, renames; or pirn_replacement_abort removes it
  *
- * Up to the rename nothing has happened, and a cancel or the deadline ends it. What comes after, the sync
- * of the directory, is not stopped any more. Removing the new file is not either.
+ * Up to the rename nothing has happened, and a cancel or the deadline ends it. What comes after,
+ * the sync of the directory, is not stopped any more. Removing the new file is not either.
  *
  * Rejected: O_TMPFILE, which cannot take a name that is in use.
  */

@@ -1,14 +1,15 @@
 /*
- * A call about a file that either waits or has no way to say that it would: by io_uring in a coroutine,
- * by the system call itself on a plain thread, and by that on a thread of the runtime's blocking pool
- * if the ring does not know the request, or there is none.
+ * A call about a file that either waits or has no way to say that it would: by io_uring in a
+ * coroutine, by the system call itself on a plain thread, and by that on a thread of the runtime's
+ * blocking pool if the ring does not know the request, or there is none.
  *
- *   1. The ring is asked. It refuses what it does not know with -EINVAL, before it has done anything.
+ *   1. The ring is asked. It refuses what it does not know with -EINVAL, before it has done
+ *      anything.
  *   2. So that is asked again of the system call, on the pool: it knows, or says -EINVAL for good.
  *   3. If it knew, the ring is not asked for this kind again.
  *
- * Rejected: probing the ring for what it knows when it is made. Some kernels know a request and not all of
- * its flags, and a filter may forbid one and not the other.
+ * Rejected: probing the ring for what it knows when it is made. Some kernels know a request and not
+ * all of its flags, and a filter may forbid one and not the other.
  */
 #ifndef PIRN_API_FILE_REQUEST_H
 #define PIRN_API_FILE_REQUEST_H

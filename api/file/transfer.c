@@ -1,13 +1,15 @@
 /*
  * Reading and writing of files, pipes, terminals; one buffer, or several in a row.
  *
- *   1. What needs no waiting is done in place: RWF_NOWAIT. Where a file does not know that, or says that
- *      it would wait, or is read and written without the cache, the ring is asked.
- *   2. A short write goes on with the rest; so does a short read of a regular file, for what RWF_NOWAIT
- *      gives is the cached part, until it ends. A rest that begins inside a buffer is moved alone.
- *   3. More than LENGTHY bytes of a regular file are not moved in place, nor when the ring is entered, for
- *      that would hold the worker as long as the copying takes: a thread of the kernel's does it. In one
- *      request still, so that a write(2) is one to others who write at the file's end.
+ *   1. What needs no waiting is done in place: RWF_NOWAIT. Where a file does not know that, or says
+ *      that it would wait, or is read and written without the cache, the ring is asked.
+ *   2. A short write goes on with the rest; so does a short read of a regular file, for what
+ *      RWF_NOWAIT gives is the cached part, until it ends. A rest that begins inside a buffer is
+ *      moved alone.
+ *   3. More than LENGTHY bytes of a regular file are not moved in place, nor when the ring is
+ *      entered, for that would hold the worker as long as the copying takes: a thread of the
+ *      kernel's does it. In one request still, so that a write(2) is one to others who write at the
+ *      file's end.
  */
 #include <errno.h>
 #include <limits.h>
@@ -173,9 +175,10 @@ static ssize_t move_on_thread(int fd, bool reads, struct rest r, uint64_t off, s
 /* ---- In a coroutine ------------------------------------------------------------------------- */
 
 /*
- * Of a file opened with O_DIRECT, RWF_NOWAIT waits for the device all the same, and the worker with it. To
- * ask costs as much as half a cached read, so that it was not is kept in the task's operation until the next
- * request. (If the number has become another file's meanwhile, that one's first transfers wait in place.)
+ * Of a file opened with O_DIRECT, RWF_NOWAIT waits for the device all the same, and the worker with
+ * it. To ask costs as much as half a cached read, so that it was not is kept in the task's
+ * operation until the next request. (If the number has become another file's meanwhile, that one's
+ * first transfers wait in place.)
  */
 static bool is_unbuffered(struct wait *w, const struct args *a)
 {
@@ -215,8 +218,9 @@ static bool has_more(int fd, uint64_t off)
 }
 
 /*
- * A ring's write that came back short. Linux has tried the rest already, and if that failed (no space left) it
- * leaves the file's position where it was before the part it reports: the next write would go over that.
+ * A ring's write that came back short. Linux has tried the rest already, and if that failed (no
+ * space left) it leaves the file's position where it was before the part it reports: the next write
+ * would go over that.
  */
 static void see_to_position(int fd, off_t before, size_t got)
 {

@@ -1,9 +1,9 @@
 /*
  * Whole files: load, save, copy.
  *
- * A copy goes on the blocking pool, in chunks (copy_file_range), so that a cancel or the deadline finds a
- * gap. Where the kernel cannot do it between two files, and of files that do not know their size (as in
- * /proc), a buffer is read and written.
+ * A copy goes on the blocking pool, in chunks (copy_file_range), so that a cancel or the deadline
+ * finds a gap. Where the kernel cannot do it between two files, and of files that do not know their
+ * size (as in /proc), a buffer is read and written.
  */
 #include <errno.h>
 #include <limits.h>

@@ -1,8 +1,8 @@
 /*
  * Cleanups as programs register them; what runs them is runtime/cleanup.c.
  *
- * A mark is how many the task had registered when it was made, so marks nest like blocks, and ending
- * an outer one also ends those inside it that were left open.
+ * A mark is how many the task had registered when it was made, so marks nest like blocks, and
+ * ending an outer one also ends those inside it that were left open.
  */
 #include <errno.h>
 #include <pirn.h>

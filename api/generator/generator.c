@@ -2,8 +2,8 @@
  * Generators: a task for the body, and a hand-over of one value at a time.
  *
  * A pull
- *   1. takes the value that a pull before it gave up waiting for, if there is one; else, if the body
- *      has ended, says so
+ *   1. takes the value that a pull before it gave up waiting for, if there is one; else, if the
+ *      body has ended, says so
  *   2. else links itself to `consumer`, and lets the body run: starts it, or claims it at its yield
  *   3. is claimed by the body's next yield, which then, still under the lock, copies the value to
  *      where the pull wants it; or by the body's end
@@ -17,13 +17,13 @@
  * and not passed by address, because at shutdown the body's stack may go while the consumer still
  * looks at the value.
  *
- * A close sends the body a cancel, and only then, under the lock, sets `closing` and claims it at its
- * yield. So a yield that finds `closing` finds the cancel too, if it is still pending, and takes it:
- * it is delivered once, and the body's cleanup can wait as it likes.
+ * A close sends the body a cancel, and only then, under the lock, sets `closing` and claims it at
+ * its yield. So a yield that finds `closing` finds the cancel too, if it is still pending, and
+ * takes it: it is delivered once, and the body's cleanup can wait as it likes.
  *
- * The end is told by the task's owner hook, which also comes if the body was cancelled, or there was
- * no stack for it, before it began. The handle does not keep the task's descriptor: one that is never
- * closed does not keep a runtime's memory.
+ * The end is told by the task's owner hook, which also comes if the body was cancelled, or there
+ * was no stack for it, before it began. The handle does not keep the task's descriptor: one that is
+ * never closed does not keep a runtime's memory.
  *
  * All fields are under the lock, but for what is constant after pirn_generator_new.
  */
@@ -199,8 +199,8 @@ static bool give(pirn_generator *g, const void *value, struct wakeups *wakeups)
     return true;
 }
 
-/* The generator is being closed: the request that said so has been delivered by this, also to a body
- * that is shielded. */
+/* The generator is being closed: the request that said so has been delivered by this, also to a
+ * body that is shielded. */
 static int told_to_close(struct wait *w)
 {
     uint64_t word = cell_load(w->cell);

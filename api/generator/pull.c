@@ -104,7 +104,8 @@ int pirn_generator_status(const pirn_generator *generator)
     return status;
 }
 
-/* True: the body has ended. Else waits for it, or until a shutdown past its grace fails the wait. */
+/* True: the body has ended. Else waits for it, or until a shutdown past its grace fails the
+ * wait. */
 static bool wait_end(pirn_generator *g)
 {
     struct wait w;

@@ -1,12 +1,12 @@
 /*
  * A client's calls: a request out, a response's head in.
  *
- * A kept connection may have been closed by its server just when it is used again. That shows as an error
- * of the send, or as an end before the response's first byte; a request that may be repeated is then sent
- * once more, over a new connection.
+ * A kept connection may have been closed by its server just when it is used again. That shows as an
+ * error of the send, or as an end before the response's first byte; a request that may be repeated
+ * is then sent once more, over a new connection.
  *
- * A server may reply and close before it has read all of a body (413, say). So when a send fails the
- * response is looked for all the same.
+ * A server may reply and close before it has read all of a body (413, say). So when a send fails
+ * the response is looked for all the same.
  */
 #include "api/http/client.h"
 

@@ -7,7 +7,8 @@
 
 #include <pthread.h>
 
-/* One scheme, host and port. There while somebody uses it: a call, a response, a kept connection. */
+/* One scheme, host and port. There while somebody uses it: a call, a response, a kept
+ * connection. */
 struct host {
     struct host *next;
     bool secure;
@@ -45,8 +46,8 @@ struct pirn_http_response {
     struct message head; /* then */
 };
 
-/* pool.c. A connection to the place: a kept one that still stands, if kept is true, or a new one. Waits
- * while too many are in use. What connecting returns, -ETIMEDOUT, -ECANCELED, -ENOMEM, ... */
+/* pool.c. A connection to the place: a kept one that still stands, if kept is true, or a new one.
+ * Waits while too many are in use. What connecting returns, -ETIMEDOUT, -ECANCELED, -ENOMEM, ... */
 int pirn_http_pool_take(pirn_http_client *client, const struct url *url, bool kept,
                         struct link **ret_link, pirn_time deadline);
 /* Gives it back, to be kept; or (reusable false, or there are enough) closes it. */

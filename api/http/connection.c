@@ -3,21 +3,24 @@
  *
  *   1. wait for a head, parse it; what is wrong with it is replied, and the connection closed
  *   2. run the handler; complete its reply
- *   3. skip what it has left of the body, if that is little; go on with 1, or close. Of a chunked body nobody
- *      knows how much that is: what has not come by now is too much. The reply says that it is the last
+ *   3. skip what it has left of the body, if that is little; go on with 1, or close. Of a chunked
+ *      body nobody knows how much that is: what has not come by now is too much. The reply says
+ *      that it is the last
  *
- * A client that is still sending when the connection is closed would get a reset, and might lose the
- * reply with it. So a reply that says it is the last is followed by the end of our side, and what comes
- * is thrown away for a moment (linger); and so is one that could not say it, as its head had gone when the server
- * began to stop. A reset is what a client gets on purpose whose reply's end was to be the connection's, and which
- * does not come to that: it would take what it has for all.
+ * A client that is still sending when the connection is closed would get a reset, and might lose
+ * the reply with it. So a reply that says it is the last is followed by the end of our side, and
+ * what comes is thrown away for a moment (linger); and so is one that could not say it, as its head
+ * had gone when the server began to stop. A reset is what a client gets on purpose whose reply's
+ * end was to be the connection's, and which does not come to that: it would take what it has for
+ * all.
  *
- * Between requests a connection is idle, and a server that stops cancels it; from the first byte of one
- * until its reply has been handed to the stream it is busy, and goes on to that point. Who changes the
- * state by compare-and-swap decides which. Nor has an idle one any buffers but its stream's, and of ten
- * thousand that is what counts: two allocations for each request that has been waited for are some 300 of the
- * 6,700 instructions that it takes. (Rejected: to have them beside the stack's frames. It has 2 KiB on the page
- * that it takes anyway, and the frames need most of it.)
+ * Between requests a connection is idle, and a server that stops cancels it; from the first byte of
+ * one until its reply has been handed to the stream it is busy, and goes on to that point. Who
+ * changes the state by compare-and-swap decides which. Nor has an idle one any buffers but its
+ * stream's, and of ten thousand that is what counts: two allocations for each request that has been
+ * waited for are some 300 of the 6,700 instructions that it takes. (Rejected: to have them beside
+ * the stack's frames. It has 2 KiB on the page that it takes anyway, and the frames need most of
+ * it.)
  */
 #include "api/http/server.h"
 
@@ -30,13 +33,13 @@ enum {
 
 static bool change(struct connection *c, int from, int to)
 {
-    /* seq_cst, with `stopping` in pirn_http_server_ends (serve.c) and the change there: who is idle and does not
-     * see that the server stops is seen to be idle by who stops it */
+    /* seq_cst, with `stopping` in pirn_http_server_ends (serve.c) and the change there: who is idle
+     * and does not see that the server stops is seen to be idle by who stops it */
     return atomic_compare_exchange_strong(&c->state, &from, to);
 }
 
-/* Who stops the server has found the connection idle, and cancels its task: the cancel is taken here, so
- * that it ends nothing else. */
+/* Who stops the server has found the connection idle, and cancels its task: the cancel is taken
+ * here, so that it ends nothing else. */
 static int take_cancel(void)
 {
     while (pirn_sleep(PIRN_NEVER) == 0)
@@ -92,8 +95,8 @@ static int skip_body(struct connection *c)
     return n == -ECANCELED ? -ECANCELED : c->wire.in.stage == MESSAGE_DONE;
 }
 
-/* The same of what has come by now, and the reply stays here meanwhile. Waits for nothing, so a cancel that comes
- * is left to who sends the reply. */
+/* The same of what has come by now, and the reply stays here meanwhile. Waits for nothing, so a
+ * cancel that comes is left to who sends the reply. */
 static bool skip_what_is_here(struct connection *c)
 {
     char scrap[8192];
@@ -114,7 +117,8 @@ static bool skip_what_is_here(struct connection *c)
     return c->wire.in.stage == MESSAGE_DONE;
 }
 
-/* Makes way for the next request: 1. 0: there will be none; -ECANCELED: nor is this one's end waited for. */
+/* Makes way for the next request: 1. 0: there will be none; -ECANCELED: nor is this one's end
+ * waited for. */
 static int skip(struct connection *c)
 {
     if (!c->wire.in.chunked || c->wire.in.stage != MESSAGE_BODY || !pirn_http_reply_is_here(c))
@@ -249,8 +253,9 @@ static void leave(struct connection *c)
     if (--s->count == 0)
         pirn_event_set(&s->empty);
     pthread_mutex_unlock(&s->lock);
-    /* Nobody cancels it any more; and a task of the program's (pirn_http_server_serve_stream) goes on. What somebody
-     * else has asked of that has ended the connection, and the task has not been told. */
+    /* Nobody cancels it any more; and a task of the program's (pirn_http_server_serve_stream) goes
+     * on. What somebody else has asked of that has ended the connection, and the task has not been
+     * told. */
     for (; c->cancels > 0; c->cancels--)
         pirn_uncancel();
     if (pirn_cancelling(NULL) > c->before) {

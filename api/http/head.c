@@ -1,12 +1,12 @@
 /*
  * The lines of a head, checked before the parser library sees any of them.
  *
- * As RFC 9112 has them, and no more. What is refused here is what others may read in another way, which
- * is how requests are smuggled past a proxy: a line that ends with LF alone, a CR elsewhere, a space
- * before the colon, a line that goes on in the next (obs-fold), control characters.
+ * As RFC 9112 has them, and no more. What is refused here is what others may read in another way,
+ * which is how requests are smuggled past a proxy: a line that ends with LF alone, a CR elsewhere,
+ * a space before the colon, a line that goes on in the next (obs-fold), control characters.
  *
- * A head is looked at as it comes, each line once. Only when all of it is there is it parsed: in one
- * piece, so the parser library gives each name and value in one piece as well.
+ * A head is looked at as it comes, each line once. Only when all of it is there is it parsed: in
+ * one piece, so the parser library gives each name and value in one piece as well.
  */
 #include "api/http/head.h"
 
@@ -98,7 +98,8 @@ static int check_request_line(struct head_scan *scan, const char *line, size_t n
     scan->target = (uint32_t)(version - target);
     if (scan->target > max_target)
         return 414;
-    /* A fragment is no part of a target, and what others take for the path of one with it differs. */
+    /* A fragment is no part of a target, and what others take for the path of one with it
+     * differs. */
     if (!is_visible(target, scan->target) || memchr(target, '#', scan->target) != NULL)
         return 400;
     version++;

@@ -21,9 +21,9 @@ struct head_limits {
 };
 
 /*
- * data: the head as far as it has come, n bytes of it; each time from its beginning. The length of the
- * head, its empty line included, when it is all there; 0: more is needed; or, negative, the HTTP status
- * that tells what is wrong.
+ * data: the head as far as it has come, n bytes of it; each time from its beginning. The length of
+ * the head, its empty line included, when it is all there; 0: more is needed; or, negative, the
+ * HTTP status that tells what is wrong.
  */
 ssize_t pirn_http_head_scan(struct head_scan *scan, bool response, const struct head_limits *limits,
                             const char *data, size_t n);

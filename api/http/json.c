@@ -1,12 +1,13 @@
 /*
  * JSON by jansson, as deep as a coroutine's stack carries.
  *
- * jansson recurses: a level takes 80 bytes of stack where it is parsed or freed, 300 where it is printed. It
- * parses 2048 levels, so half a KiB of "[" from a client would run over a stack of 64 KiB. What comes may
- * have LEVELS_IN levels: freed later in the same coroutine, or sent back inside a few more, it still fits.
+ * jansson recurses: a level takes 80 bytes of stack where it is parsed or freed, 300 where it is
+ * printed. It parses 2048 levels, so half a KiB of "[" from a client would run over a stack of 64
+ * KiB. What comes may have LEVELS_IN levels: freed later in the same coroutine, or sent back inside
+ * a few more, it still fits.
  *
- * Rejected: doing it on the blocking pool, where stacks are large. The program frees, and walks through, what
- * it got in its coroutine.
+ * Rejected: doing it on the blocking pool, where stacks are large. The program frees, and walks
+ * through, what it got in its coroutine.
  */
 #include "api/http/wire.h"
 
@@ -18,8 +19,8 @@ enum {
     LEVELS_OUT = 100,
 };
 
-/* Brackets, but for those in strings. What is no JSON may be counted wrong: it is refused anyway, or
- * jansson stops before it is deeper. */
+/* Brackets, but for those in strings. What is no JSON may be counted wrong: it is refused anyway,
+ * or jansson stops before it is deeper. */
 static bool is_shallow(const char *text, size_t n)
 {
     int depth = 0;

@@ -1,14 +1,15 @@
 /*
- * Messages: what the parser library says, made into a table and a body, and what it lets pass, refused.
+ * Messages: what the parser library says, made into a table and a body, and what it lets pass,
+ * refused.
  *
- *   1. pirn_http_message_head: head.c has looked at every line; when the last is there the library parses
- *      the head, in one piece. Its callbacks make a table of names and values (table.c)
+ *   1. pirn_http_message_head: head.c has looked at every line; when the last is there the library
+ *      parses the head, in one piece. Its callbacks make a table of names and values (table.c)
  *   2. check_request, check_length: what the library leaves open. No message with two lengths is
  *      accepted, or with another coding than chunked; one Host; no obs-fold
- *   3. pirn_http_message_body: the library decodes. Its bytes of body are what on_body is told of, and
- *      all else was framing: that is looked at here (check_framing), as the library may not be strict.
- *      It is limited, too: a chunk for every byte, with an extension of kilobytes, would cost a lot and
- *      never come to a body's limit
+ *   3. pirn_http_message_body: the library decodes. Its bytes of body are what on_body is told of,
+ *      and all else was framing: that is looked at here (check_framing), as the library may not be
+ *      strict. It is limited, too: a chunk for every byte, with an extension of kilobytes, would
+ *      cost a lot and never come to a body's limit
  *   4. The library stops behind the message's last byte; what follows is the next message's
  */
 #include "api/http/message.h"

@@ -69,8 +69,8 @@ struct message {
 
     int64_t length; /* of the body; -1: not known */
     int64_t received;
-    int64_t
-        body_limit; /* limits->body, until somebody who has seen the head says otherwise; -1: none */
+    /* limits->body, until somebody who has seen the head says otherwise; -1: none */
+    int64_t body_limit;
 
     /* while a piece of body is decoded */
     char *out;
@@ -88,20 +88,20 @@ void pirn_http_message_free(struct message *m);
 /* Another begins. bodiless: as m->bodiless. */
 void pirn_http_message_next(struct message *m, bool bodiless);
 
-/* The head, as far as it has come, from its beginning: its length, once all of it is there and parsed; 0:
- * more is needed; -EBADMSG, and m->refused is set; -ENOMEM. */
+/* The head, as far as it has come, from its beginning: its length, once all of it is there and
+ * parsed; 0: more is needed; -EBADMSG, and m->refused is set; -ENOMEM. */
 ssize_t pirn_http_message_head(struct message *m, const char *data, size_t n);
 
-/* Decodes up to n bytes of what follows the head into out, which has room for n. *ret_used of them were
- * the message's, *ret_got bytes of body they gave. 0, or -EBADMSG, and m->refused is set. */
+/* Decodes up to n bytes of what follows the head into out, which has room for n. *ret_used of them
+ * were the message's, *ret_got bytes of body they gave. 0, or -EBADMSG, and m->refused is set. */
 int pirn_http_message_body(struct message *m, const char *data, size_t n, char *out,
                            size_t *ret_used, size_t *ret_got);
 
 /* The peer has ended: 0, that was the body's end; or -ECONNRESET. */
 int pirn_http_message_ended(struct message *m);
 
-/* table.c: an empty table for a head of n bytes that head.c has looked at, and what the library calls while it parses
- * them. 0, -ENOMEM. */
+/* table.c: an empty table for a head of n bytes that head.c has looked at, and what the library
+ * calls while it parses them. 0, -ENOMEM. */
 int pirn_http_table_begin(struct message *m, const char *data, size_t n);
 int pirn_http_table_target(grammar *g, const char *at, size_t n);
 int pirn_http_table_name(grammar *g, const char *at, size_t n);

@@ -1,12 +1,13 @@
 /*
  * A client's connections: how many to a host, which are kept, and for how long.
  *
- *   take   a place at the host (a semaphore's permit; waits). The connection kept last goes first: it is
- *          the least likely to have been closed by the server. One that has ended meanwhile, or has said
- *          something unasked, is closed, and the next is looked at; else a new one is made
+ *   take   a place at the host (a semaphore's permit; waits). The connection kept last goes first:
+ *          it is the least likely to have been closed by the server. One that has ended meanwhile,
+ *          or has said something unasked, is closed, and the next is looked at; else a new one is
+ *          made
  *   give   kept at the end of the list, or closed; the place is free
- *   sweep  at each take and give: the list is in the order of their age, so those that are too old are
- *          at its beginning
+ *   sweep  at each take and give: the list is in the order of their age, so those that are too old
+ *          are at its beginning
  *
  * A host's record goes with its last user, so a client may visit any number of hosts.
  */

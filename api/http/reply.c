@@ -2,10 +2,12 @@
  * What a handler replies: whole, or piece by piece.
  *
  * A whole reply is written into the wire's out, head and body, and stays there until the connection
- * would wait for the next request; so pipelined requests are answered with one write. Pieces go at once.
+ * would wait for the next request; so pipelined requests are answered with one write. Pieces go at
+ * once.
  *
- * Nothing that a handler gives becomes a line of a head but by pirn_http_text_field, which refuses line
- * ends. What frames the message (Content-Length, Transfer-Encoding, Connection) is written here alone.
+ * Nothing that a handler gives becomes a line of a head but by pirn_http_text_field, which refuses
+ * line ends. What frames the message (Content-Length, Transfer-Encoding, Connection) is written
+ * here alone.
  */
 #include "api/http/head.h"
 #include "api/http/server.h"
@@ -59,8 +61,9 @@ static void two_digits(char *at, int number)
     at[1] = (char)('0' + number % 10);
 }
 
-/* Year, month from 0 and day of the month of the n-th day since 1970, in the Gregorian calendar (Howard
- * Hinnant's civil_from_days: years that begin in March, so that a leap day is the last of its). */
+/* Year, month from 0 and day of the month of the n-th day since 1970, in the Gregorian calendar
+ * (Howard Hinnant's civil_from_days: years that begin in March, so that a leap day is the last of
+ * its). */
 static void civil(int64_t n, int *ret_year, int *ret_month, int *ret_day)
 {
     n += 719468; /* from the first of March of the year 0 */
@@ -73,8 +76,8 @@ static void civil(int64_t n, int *ret_year, int *ret_month, int *ret_day)
     *ret_year = (int)(year + era * 400) + (*ret_month < 2);
 }
 
-/* Each connection formats it once a second; without snprintf, which needs a second page of its stack, and
- * gmtime, which takes a lock and reads the time zone's file. */
+/* Each connection formats it once a second; without snprintf, which needs a second page of its
+ * stack, and gmtime, which takes a lock and reads the time zone's file. */
 static const char *date(struct connection *c)
 {
     struct timespec now;
@@ -137,9 +140,10 @@ static char *put_framing(struct connection *c, char *at, int status, int64_t len
     return at;
 }
 
-/* All of it, with room for `more` bytes behind it, or nothing: -EINVAL, -ENOMEM. The room is made at once, and
- * what it is for written without looking: with that, numbers divided by a constant, and the router's paths
- * decoded only if they are coded, a request of sixteen in a row takes 3,790 instructions and not 4,150. */
+/* All of it, with room for `more` bytes behind it, or nothing: -EINVAL, -ENOMEM. The room is made
+ * at once, and what it is for written without looking: with that, numbers divided by a constant,
+ * and the router's paths decoded only if they are coded, a request of sixteen in a row takes 3,790
+ * instructions and not 4,150. */
 static int add_head(struct connection *c, int status, const char *type, int64_t length, size_t more)
 {
     struct text *out = &c->wire.out;

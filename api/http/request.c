@@ -6,8 +6,8 @@
 #include <string.h>
 #include <strings.h>
 
-/* The path of the target: all up to '?'. An absolute one ("http://host/path") has its host first; not a path if that
- * is empty. */
+/* The path of the target: all up to '?'. An absolute one ("http://host/path") has its host first;
+ * not a path if that is empty. */
 static const char *find_path(const char *target, size_t *ret_len)
 {
     const char *path = target;
@@ -171,9 +171,10 @@ static int say_continue(struct connection *c, pirn_time deadline)
 }
 
 /*
- * When a client has been waited for long enough: after body_time, and a second for every body_rate bytes
- * that have come; or when nothing has come for idle_time, however much came before: a mebibyte sent at once would
- * let a client say nothing for an hour. Only waiting counts, not what the handler does between two reads.
+ * When a client has been waited for long enough: after body_time, and a second for every body_rate
+ * bytes that have come; or when nothing has come for idle_time, however much came before: a
+ * mebibyte sent at once would let a client say nothing for an hour. Only waiting counts, not what
+ * the handler does between two reads.
  */
 static pirn_time pace(const struct connection *c)
 {

@@ -1,4 +1,5 @@
-/* A response: its head, its body as it comes, and its connection, which is given back at the end. */
+/* A response: its head, its body as it comes, and its connection, which is given back at the
+ * end. */
 #include "api/http/client.h"
 
 #include <errno.h>

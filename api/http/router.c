@@ -2,11 +2,12 @@
  * Which handler answers a request: patterns of segments, the most special first.
  *
  * Two patterns are compared segment by segment: a literal goes before a {name}, that before a
- * {name...}. Routes are kept in that order, so the first that matches is the one. A request's path is
- * cut at its slashes first and decoded then, so that an escaped slash is a character of a segment.
+ * {name...}. Routes are kept in that order, so the first that matches is the one. A request's path
+ * is cut at its slashes first and decoded then, so that an escaped slash is a character of a
+ * segment.
  *
- * A tree would look at fewer routes; a server has some dozens, and comparing two first segments takes
- * nanoseconds.
+ * A tree would look at fewer routes; a server has some dozens, and comparing two first segments
+ * takes nanoseconds.
  */
 #include "api/http/router.h"
 
@@ -184,7 +185,8 @@ static bool serves(const struct route *route, const char *method)
            (strcmp(method, "HEAD") == 0 && strcmp(route->method, "GET") == 0);
 }
 
-/* Segments are decoded where they are, so each gets shorter: a tail is joined again, from the left. */
+/* Segments are decoded where they are, so each gets shorter: a tail is joined again, from the
+ * left. */
 static void join(const char *const *segments, size_t from, size_t count)
 {
     char *end = (char *)segments[from] + strlen(segments[from]);

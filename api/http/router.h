@@ -37,14 +37,15 @@ int pirn_http_router_add(struct router *router, const char *method, const char *
                          pirn_http_handler handler, void *user, unsigned flags, int64_t max_body);
 void pirn_http_router_free(struct router *router);
 
-/* path is cut up, and decoded in place: values of parameters lie in it. 0, or -EINVAL: badly coded. */
+/* path is cut up, and decoded in place: values of parameters lie in it. 0, or -EINVAL: badly
+ * coded. */
 int pirn_http_router_find(const struct router *router, const char *method, char *path,
                           struct match *ret_match);
 /* What stands in that path for {name}; NULL: there is no such thing. */
 const char *pirn_http_router_param(const struct match *match, const char *path, const char *name);
 
-/* "GET, HEAD, POST": what there is for the path that was looked for last, written into list; path as
- * pirn_http_router_find has left it is not needed: it is a fresh copy. */
+/* "GET, HEAD, POST": what there is for the path that was looked for last, written into list; path
+ * as pirn_http_router_find has left it is not needed: it is a fresh copy. */
 void pirn_http_router_methods(const struct router *router, char *path, char *ret_list, size_t size);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * HTTPS: the hooks of a server and of a client that put TLS under their connections. Here and nowhere else
- * libpirn-http knows of libpirn-tls.
+ * HTTPS: the hooks of a server and of a client that put TLS under their connections. Here and
+ * nowhere else libpirn-http knows of libpirn-tls.
  */
 #include <errno.h>
 #include <pirn/http.h>

@@ -2,17 +2,18 @@
  * A server at work: connections are a pirn_server's, the graceful end is HTTP's.
  *
  *   1. a pirn_server takes connections, each with a task, as many as there may be at a time
- *   2. a stop closes that; idle connections are cancelled, busy ones learn from `stopping` that their next
- *      reply is the last
- *   3. at the stop's deadline, or when its caller is cancelled, all that are left are cancelled: every handler
- *      gets -ECANCELED. Who comes into the list later than that (its task had not begun) leaves at once
+ *   2. a stop closes that; idle connections are cancelled, busy ones learn from `stopping` that
+ *      their next reply is the last
+ *   3. at the stop's deadline, or when its caller is cancelled, all that are left are cancelled:
+ *      every handler gets -ECANCELED. Who comes into the list later than that (its task had not
+ *      begun) leaves at once
  *   4. who is there when the grace is over, too, is reported by name, and left
  *
- * An idle connection that gets a request's first byte just then is either busy first, and may finish, or
- * closed, and its client repeats it elsewhere, as with any connection closed while idle.
+ * An idle connection that gets a request's first byte just then is either busy first, and may
+ * finish, or closed, and its client repeats it elsewhere, as with any connection closed while idle.
  *
- * The list is HTTP's own: a pirn_server's stop would cancel idle connections no sooner than busy ones, knows
- * nothing of those of pirn_http_server_serve_stream, and names a peer, not a request.
+ * The list is HTTP's own: a pirn_server's stop would cancel idle connections no sooner than busy
+ * ones, knows nothing of those of pirn_http_server_serve_stream, and names a peer, not a request.
  */
 #include "api/http/server.h"
 
@@ -81,9 +82,10 @@ static int wait_empty(struct pirn_http_server *server, pirn_time deadline)
     return err == 0 ? pirn_server_wait_closed(server->accepts, deadline) : err;
 }
 
-/* The request to end that has been told here is pending again, for who calls. If there is none it was a
- * timeout's or a scope's, which goes on by itself. (One that was told long ago and never taken back is told
- * once more if it was a timeout's all the same: nothing in <pirn.h> tells them apart.) */
+/* The request to end that has been told here is pending again, for who calls. If there is none it
+ * was a timeout's or a scope's, which goes on by itself. (One that was told long ago and never
+ * taken back is told once more if it was a timeout's all the same: nothing in <pirn.h> tells them
+ * apart.) */
 static void keep_cancel(const char *reason)
 {
     if (pirn_cancelling(NULL) == 0)

@@ -79,7 +79,8 @@ struct pirn_http_request {
 
 /* Field            who may touch it
  * timer, armed, usable   the connection
- * number, over, task   the connection while it is not armed; over and task under the server's lock else
+ * number, over, task   the connection while it is not armed; over and task under the server's lock
+ *                      else
  * ended            set by the watch, as its last access */
 struct watch {
     pirn_timer timer;
@@ -90,7 +91,8 @@ struct watch {
 };
 
 /* Field            who may touch it
- * next, prev, cancels   under the server's lock; cancels also by the connection, once it has left the list
+ * next, prev, cancels   under the server's lock; cancels also by the connection, once it has left
+ *                       the list
  * task, before     constant; valid while it is in the list
  * state            the connection, and who stops the server, by compare-and-swap
  * handler          the connection; the watch marks it by compare-and-swap (watch.c)
@@ -141,7 +143,8 @@ int pirn_http_handle(struct connection *c);
 /* connection.c. Under the server's lock, of one that is in the list. */
 void pirn_http_connection_cancel(struct connection *c, const char *reason);
 
-/* watch.c. Around each handler; and when the connection is going to wait for a request, or to end. */
+/* watch.c. Around each handler; and when the connection is going to wait for a request, or to
+ * end. */
 void pirn_http_watch_init(struct connection *c);
 void pirn_http_watch_handler(struct connection *c);
 void pirn_http_watch_handled(struct connection *c);
@@ -154,8 +157,8 @@ void pirn_http_report(struct pirn_http_server *server, const char *format, ...)
 /* serve.c: begins to stop: idle connections are cancelled, busy ones serve no other request. */
 void pirn_http_server_ends(struct pirn_http_server *server);
 
-/* connection.c: serves it until its end. The stream stays the caller's, and is closed; opens: by way of
- * config->open. -ENOMEM: it has not been touched. */
+/* connection.c: serves it until its end. The stream stays the caller's, and is closed; opens: by
+ * way of config->open. -ENOMEM: it has not been touched. */
 int pirn_http_connection_run(struct pirn_http_server *server, pirn_stream *stream, bool opens);
 
 #endif

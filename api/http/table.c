@@ -2,12 +2,14 @@
  * A head's table: what the parser library finds in a head, with NULs behind it.
  *
  *   1. pirn_http_table_begin: room for the table, and for a copy of the head
- *   2. the library parses the head where it came, and calls for the target, each name and each value; they are noted
- *      where they are in the copy, and ended there. (In what it parses nothing may be changed meanwhile.)
+ *   2. the library parses the head where it came, and calls for the target, each name and each
+ *      value; they are noted where they are in the copy, and ended there. (In what it parses
+ *      nothing may be changed meanwhile.)
  *   3. what is looked up in each message (its length, its host) is noted on the way
  *
- * A head is parsed in one piece, so all of these are given in one piece; if not, the head is refused. And no target
- * or table may be larger than head.c has found it, for that is what there is room for.
+ * A head is parsed in one piece, so all of these are given in one piece; if not, the head is
+ * refused. And no target or table may be larger than head.c has found it, for that is what there is
+ * room for.
  */
 #include "api/http/message.h"
 

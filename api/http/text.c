@@ -1,8 +1,8 @@
 /*
  * Bytes that grow, and the heads that are written into them.
  *
- * A failed append is remembered, so that a row of them is asked once, at its end. Whatever comes from
- * outside the library goes through pirn_http_text_field, which lets no line end pass.
+ * A failed append is remembered, so that a row of them is asked once, at its end. Whatever comes
+ * from outside the library goes through pirn_http_text_field, which lets no line end pass.
  */
 #include "api/http/text.h"
 

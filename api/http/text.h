@@ -36,7 +36,8 @@ static inline void pirn_http_text_puts(struct text *t, const char *string)
 
 void pirn_http_text_number(struct text *t, uint64_t number);
 
-/* "name: value\r\n". -EINVAL: what is no name or no value (a CR or LF would begin another header). */
+/* "name: value\r\n". -EINVAL: what is no name or no value (a CR or LF would begin another
+ * header). */
 int pirn_http_text_field(struct text *t, const char *name, const char *value);
 
 /* The size line of a chunk of n bytes. */
@@ -64,7 +65,8 @@ enum {
 char *pirn_http_put_number(char *at, uint64_t number);
 char *pirn_http_put_status(char *at, int status); /* 100 to 999 */
 
-/* Decodes %XX (and '+' as a space, if it is plus) in place. False: it is badly coded, or holds a NUL. */
+/* Decodes %XX (and '+' as a space, if it is plus) in place. False: it is badly coded, or holds a
+ * NUL. */
 bool pirn_http_decode(char *string, bool plus);
 
 #endif

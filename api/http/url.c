@@ -1,6 +1,6 @@
 /*
- * URLs, as the client takes them: absolute, http or https, as they go over the wire. Nothing is escaped
- * or normalised here; what has to be escaped (spaces, what is not ASCII) is refused.
+ * URLs, as the client takes them: absolute, http or https, as they go over the wire. Nothing is
+ * escaped or normalised here; what has to be escaped (spaces, what is not ASCII) is refused.
  *
  * Not by the parser library: http_parser has a function for it, llhttp none any more.
  */

@@ -2,23 +2,25 @@
  * Watching for the end of a client while a handler runs.
  *
  * Handlers that take less than cancel_time are most, so that time costs them next to nothing:
- *   1. The first handler after its connection has waited arms a timer; it stays armed while requests
- *      that have come already are answered, and is taken back when the connection is going to wait again.
- *   2. `handler` has a number for each handler, and is odd while it runs. The timer's call looks whether
- *      it is still the number that it was armed for; if not it gives the handler of now as long again.
- *   3. A handler that is late is marked as watched, by compare-and-swap: it does not end then before the
- *      watch has, so that the watch may read its request, and cancels nothing else. The watch waits for
- *      the client's end (poll(2), POLLRDHUP), and cancels the connection's task.
+ *   1. The first handler after its connection has waited arms a timer; it stays armed while
+ *      requests that have come already are answered, and is taken back when the connection is going
+ *      to wait again.
+ *   2. `handler` has a number for each handler, and is odd while it runs. The timer's call looks
+ *      whether it is still the number that it was armed for; if not it gives the handler of now as
+ *      long again.
+ *   3. A handler that is late is marked as watched, by compare-and-swap: it does not end then
+ *      before the watch has, so that the watch may read its request, and cancels nothing else. The
+ *      watch waits for the client's end (poll(2), POLLRDHUP), and cancels the connection's task.
  *   4. Whoever wants the watch to end cancels its task, and waits until that has set `ended`.
  *
- * An end that has bytes before it is not looked at until they have been read: pipelined requests, or a body
- * that the handler is at. A client that only ends its own side, and still reads, looks the same as one that
- * has gone and is treated the same (as by Go's server).
+ * An end that has bytes before it is not looked at until they have been read: pipelined requests,
+ * or a body that the handler is at. A client that only ends its own side, and still reads, looks
+ * the same as one that has gone and is treated the same (as by Go's server).
  *
- * Rejected: a reader beside each handler, which would have to hand over what it read. A pirn_call_at for
- * each request: a task made, and taken back, is a third of what a pipelined request costs. To leave the timer
- * armed while a busy connection waits, as arming it is what a request that comes alone pays for: it would go off
- * all the time.
+ * Rejected: a reader beside each handler, which would have to hand over what it read. A
+ * pirn_call_at for each request: a task made, and taken back, is a third of what a pipelined
+ * request costs. To leave the timer armed while a busy connection waits, as arming it is what a
+ * request that comes alone pays for: it would go off all the time.
  */
 #include "api/http/server.h"
 

@@ -1,14 +1,15 @@
 /*
  * One end of a connection: messages out of a stream, and bytes into it.
  *
- * Heads are parsed where the stream has buffered them, and so is a body that came with its head. A body
- * of known length is otherwise received in the caller's memory and decoded in place (the parser library
- * has nothing to do but to count). A chunked one always goes through the buffer, as nobody knows where
- * it ends, and the next message must stay there.
+ * Heads are parsed where the stream has buffered them, and so is a body that came with its head. A
+ * body of known length is otherwise received in the caller's memory and decoded in place (the
+ * parser library has nothing to do but to count). A chunked one always goes through the buffer, as
+ * nobody knows where it ends, and the next message must stay there.
  *
- * Requests that have come in a row are taken out of one view of the stream's buffer, and consumed together:
- * to ask the stream for each, and to tell it of each, is 300 of 3,800 instructions for one of sixteen. After some
- * of them it is asked all the same, for that is where a cancel is seen, and where the worker's budget is charged.
+ * Requests that have come in a row are taken out of one view of the stream's buffer, and consumed
+ * together: to ask the stream for each, and to tell it of each, is 300 of 3,800 instructions for
+ * one of sixteen. After some of them it is asked all the same, for that is where a cancel is seen,
+ * and where the worker's budget is charged.
  */
 #include "api/http/wire.h"
 
@@ -35,7 +36,8 @@ enum {
     STALL_LOOKS = 4
 };
 
-/* The bytes from at on, first those of out, then the others: at most so many, in up to two pieces. */
+/* The bytes from at on, first those of out, then the others: at most so many, in up to two
+ * pieces. */
 static int cut_slice(const struct wire *w, const char *bytes, size_t n, size_t at, size_t most,
                      struct iovec iov[2])
 {
@@ -53,7 +55,8 @@ static int cut_slice(const struct wire *w, const char *bytes, size_t n, size_t a
     return count;
 }
 
-/* The stream has taken the first bytes of out: they are sent once, whatever the wait for them comes to. */
+/* The stream has taken the first bytes of out: they are sent once, whatever the wait for them comes
+ * to. */
 static void drop(struct wire *w, size_t taken, int err)
 {
     bool again = err == -ETIMEDOUT || err == -ECANCELED || err == -ESHUTDOWN || err == -ENOMEM;
@@ -68,9 +71,10 @@ static void drop(struct wire *w, size_t taken, int err)
 }
 
 /*
- * Waits until the stream has less (wait is drain), or nothing (flush), for as long as the peer keeps taking some
- * of it. That is looked at several times in the span, so who takes nothing is dropped after the span and a quarter
- * at the latest. What the peer takes is what the transport takes: the kernel's buffer hides smaller steps.
+ * Waits until the stream has less (wait is drain), or nothing (flush), for as long as the peer
+ * keeps taking some of it. That is looked at several times in the span, so who takes nothing is
+ * dropped after the span and a quarter at the latest. What the peer takes is what the transport
+ * takes: the kernel's buffer hides smaller steps.
  */
 static int wait_taken(struct wire *w, int (*wait)(pirn_stream *stream, pirn_time deadline),
                       pirn_time deadline)
@@ -157,8 +161,8 @@ static ssize_t look(struct wire *w, const char **ret_data)
     return all ? 0 : pirn_stream_peek(w->stream, ret_data, 0, PIRN_NOW);
 }
 
-/* A head of that length has been taken from the n bytes at data. What follows in the view is another head, or no
- * view is kept. */
+/* A head of that length has been taken from the n bytes at data. What follows in the view is
+ * another head, or no view is kept. */
 static int take_head(struct wire *w, const char *data, size_t n, size_t length)
 {
     if (w->view == NULL) {

@@ -34,21 +34,22 @@ void pirn_http_wire_free(struct wire *w); /* not the stream */
 /* Consumes what is taken: before anybody else looks at the stream. 0, or an error of the stream. */
 int pirn_http_wire_settle(struct wire *w);
 
-/* A look at what the stream has now: how many bytes, -ETIMEDOUT if less than that, or an error. For questions that a
- * cancel is no answer to: it stays pending, for a call that says so. */
+/* A look at what the stream has now: how many bytes, -ETIMEDOUT if less than that, or an error. For
+ * questions that a cancel is no answer to: it stays pending, for a call that says so. */
 ssize_t pirn_http_glance(pirn_stream *stream, const char **ret_data, size_t least);
 
-/* Called before the first byte of a head is waited for (begun false; all that was in out has been handed to
- * the stream), and when that has come. The deadline for what follows (NULL: nothing, all of
- * it is here); < 0: give up, with that. */
+/* Called before the first byte of a head is waited for (begun false; all that was in out has been
+ * handed to the stream), and when that has come. The deadline for what follows (NULL: nothing, all
+ * of it is here); < 0: give up, with that. */
 typedef int (*wire_wait)(void *user, bool begun, pirn_time *ret_deadline);
 
-/* The next head, parsed. What is in out is sent before it waits. 0; -ENODATA: the peer has ended instead;
- * -EBADMSG, see in.refused; -ECONNRESET, -ENOMEM, -ETIMEDOUT, -ECANCELED and errors of the stream. */
+/* The next head, parsed. What is in out is sent before it waits. 0; -ENODATA: the peer has ended
+ * instead; -EBADMSG, see in.refused; -ECONNRESET, -ENOMEM, -ETIMEDOUT, -ECANCELED and errors of the
+ * stream. */
 int pirn_http_wire_head(struct wire *w, wire_wait wait, void *user);
 
-/* 1 to n bytes of the body, 0 at its end. What is in out is sent before it waits: the peer may be waiting for
- * that. Beyond errors of the stream: -EBADMSG, -EMSGSIZE, -ECONNRESET, which stay. */
+/* 1 to n bytes of the body, 0 at its end. What is in out is sent before it waits: the peer may be
+ * waiting for that. Beyond errors of the stream: -EBADMSG, -EMSGSIZE, -ECONNRESET, which stay. */
 ssize_t pirn_http_wire_body(struct wire *w, void *buf, size_t n, pirn_time deadline);
 
 /* All that is left, up to max bytes, with read(user, ...): malloc, and a NUL. */
@@ -60,13 +61,13 @@ ssize_t pirn_http_read_all(wire_read read, void *user, int64_t length, char **re
 int pirn_http_parse_json(const char *text, size_t n, struct json_t **ret_json);
 int pirn_http_print_json(const struct json_t *json, char **ret_text); /* malloc */
 
-/* Sends out, and bytes behind it (NULL: none); waits until the peer has taken most of it. After an error
- * nobody knows what has been sent; but what is left of out after -ETIMEDOUT, -ECANCELED or -ENOMEM is what the
- * stream has not got, so without bytes it goes on with the next call. */
+/* Sends out, and bytes behind it (NULL: none); waits until the peer has taken most of it. After an
+ * error nobody knows what has been sent; but what is left of out after -ETIMEDOUT, -ECANCELED or
+ * -ENOMEM is what the stream has not got, so without bytes it goes on with the next call. */
 int pirn_http_wire_send(struct wire *w, const void *bytes, size_t n, pirn_time deadline);
 
-/* Waits until the peer has taken all that the stream has. 0, or an error of the stream; -ETIMEDOUT: it has
- * taken nothing for as long as stall. */
+/* Waits until the peer has taken all that the stream has. 0, or an error of the stream; -ETIMEDOUT:
+ * it has taken nothing for as long as stall. */
 int pirn_http_wire_flush(struct wire *w);
 
 static inline pirn_time wire_sooner(pirn_time a, pirn_time b)

@@ -2,13 +2,13 @@
  * pirn: Go's concurrency for C. Ordinary functions run as coroutines, in parallel on all cores,
  * over io_uring; a coroutine that computes or blocks does not hold up the others.
  *
- * Link with pkg-config pirn, or CMake's pirn::pirn. Programs include this header alone; HTTP and TLS are
- * libraries of their own, with <pirn/http.h> and <pirn/tls.h>.
+ * Link with pkg-config pirn, or CMake's pirn::pirn. Programs include this header alone; HTTP and
+ * TLS are libraries of their own, with <pirn/http.h> and <pirn/tls.h>.
  *
  * Conventions that hold for every call
  *
- *   Errors     0 or a value on success, a negative errno on failure; errno itself says nothing after
- *              a call. (Do not read errno across a suspending call: the coroutine may go on
+ *   Errors     0 or a value on success, a negative errno on failure; errno itself says nothing
+ *              after a call. (Do not read errno across a suspending call: the coroutine may go on
  *              on another thread while the compiler keeps the old thread's errno address.)
  *   Deadlines  the last argument of nearly every call that can wait (not of pirn_close,
  *              pirn_parallel_for, pirn_ticker_wait): an absolute time on the monotonic clock.
@@ -24,12 +24,13 @@
  *              every call that would wait returns -ESHUTDOWN.
  *   Outputs    ret_x parameters come before the deadline and are written only on success. Those
  *              of results (ret_status, ret_value, ret_addr) may be NULL when not wanted.
- *   Order      what a task did before its end is seen by who awaits it, what was done before a spawn
- *              by the child, and what was done before pirn_future_set by who finds it set.
+ *   Order      what a task did before its end is seen by who awaits it, what was done before a
+ *              spawn by the child, and what was done before pirn_future_set by who finds it set.
  *   Where      [coroutine]  only inside a coroutine, else -EPERM
  *              [anywhere]   coroutines of any runtime and plain threads; a call that waits
  *                           suspends the coroutine, or blocks the plain thread
- *   [suspends] the coroutine may go on on another thread afterwards (unless it is pinned). The rounding
+ *   [suspends] the coroutine may go on on another thread afterwards (unless it is pinned). The
+ *   rounding
  *              mode and other floating-point controls are the thread's, like its signal mask and
  *              its thread-locals: who changes one puts it back before such a call.
  */
@@ -52,20 +53,22 @@ extern "C" {
 #define PIRN_VERSION_PATCH 0
 
 #define PIRN_API __attribute__((visibility("default")))
-/* The compiler warns of who does not look at the result. On every call without whose result there is no
- * going on: it says whether there is what the call was to make, read, write, take or wait for, and what
- * became of it. Not on those that are ignored on purpose: what ends, undoes or gives back (close, stop,
- * cancel, release: nothing is left to be done when it fails), what tells others (set, notify), what is told
- * of once more (pirn_stream_write, by the drain), pauses (sleep, yield), questions (status, size), and what
- * fails by a mistake of the caller's alone, which debug mode names. */
+/* The compiler warns of who does not look at the result. On every call without whose result there
+ * is no going on: it says whether there is what the call was to make, read, write, take or wait
+ * for, and what became of it. Not on those that are ignored on purpose: what ends, undoes or gives
+ * back (close, stop, cancel, release: nothing is left to be done when it fails), what tells others
+ * (set, notify), what is told of once more (pirn_stream_write, by the drain), pauses (sleep,
+ * yield), questions (status, size), and what fails by a mistake of the caller's alone, which debug
+ * mode names. */
 #define PIRN_MUST_USE __attribute__((warn_unused_result))
 
 /* ---- Time ------------------------------------------------------------------------------- */
 
 /*
- * A point on a clock: a deadline is one, pirn_after_s(5). A length of time: config->grace, a ticker's period,
- * pirn_span_s(5). Both in nanoseconds; a struct each, so that neither the one for the other compiles nor a
- * bare 1000 (Go and Rust tell them apart in the same way: Time and Duration, Instant and Duration).
+ * A point on a clock: a deadline is one, pirn_after_s(5). A length of time: config->grace, a
+ * ticker's period, pirn_span_s(5). Both in nanoseconds; a struct each, so that neither the one for
+ * the other compiles nor a bare 1000 (Go and Rust tell them apart in the same way: Time and
+ * Duration, Instant and Duration).
  */
 typedef struct pirn_time {
     int64_t ns;
@@ -100,8 +103,9 @@ PIRN_API pirn_time pirn_clock_now(pirn_clock clock); /* [anywhere] */
 
 typedef struct pirn_runtime pirn_runtime; /* one set of workers */
 
-/* What can be awaited, counted by reference. One type for all of the family, so that every handle can
- * be given wherever one is awaited, cancelled, released; what it is shows in the name it goes by. */
+/* What can be awaited, counted by reference. One type for all of the family, so that every handle
+ * can be given wherever one is awaited, cancelled, released; what it is shows in the name it goes
+ * by. */
 typedef struct pirn_awaitable pirn_awaitable;
 typedef pirn_awaitable pirn_task;   /* one coroutine */
 typedef pirn_awaitable pirn_future; /* a value to come */
@@ -131,9 +135,9 @@ typedef struct pirn_config {
     pirn_span grace;   /* for leftovers at shutdown; 0: 5 s; PIRN_FOREVER: no end */
     void (*report)(void *user, const char *line); /* hears warnings; NULL: stderr (pirn/look.h) */
     void *report_user;
-    /* Memory of the runtime itself, its tasks, rings, deadlines, scopes; NULL: malloc. What may outlive it
-     * (futures, jobs, gathers, channels, streams, what is returned to be freed) is malloc's; stacks are
-     * mapped. */
+    /* Memory of the runtime itself, its tasks, rings, deadlines, scopes; NULL: malloc. What may
+     * outlive it (futures, jobs, gathers, channels, streams, what is returned to be freed) is
+     * malloc's; stacks are mapped. */
     void *(*alloc)(void *user, size_t bytes);
     void (*free)(void *user, void *ptr);
     void *alloc_user;
@@ -155,10 +159,10 @@ typedef struct pirn_config {
  */
 PIRN_API PIRN_MUST_USE int pirn_run(pirn_fn fn, void *arg);
 
-/* The same with a config; main's status goes to *ret_status and the return value is 0 if it ran. A main that
- * ends with -ECANCELED because of SIGINT or SIGTERM (PIRN_SIGINT_CANCELS, PIRN_SIGTERM_CANCELS;
- * pirn_cancel_reason says "SIGINT" or "SIGTERM"), and nobody else asked it to end, has the status -EINTR;
- * one that makes something else of the cancel, 0 say, has that. */
+/* The same with a config; main's status goes to *ret_status and the return value is 0 if it ran. A
+ * main that ends with -ECANCELED because of SIGINT or SIGTERM (PIRN_SIGINT_CANCELS,
+ * PIRN_SIGTERM_CANCELS; pirn_cancel_reason says "SIGINT" or "SIGTERM"), and nobody else asked it to
+ * end, has the status -EINTR; one that makes something else of the cancel, 0 say, has that. */
 PIRN_API PIRN_MUST_USE int pirn_run_with(const pirn_config *config, pirn_fn fn, void *arg,
                                          int *ret_status);
 
@@ -194,10 +198,11 @@ typedef struct pirn_spawn_config {
     }
 
 /*
- * Starts fn(arg) as a new task, which may begin at once on another worker: arg must be complete
- * and outlive it. *ret_task is a reference the caller owns (await and release it, join it, or
- * detach it); NULL: nobody waits for it (Go's go statement), and an error it ends with is reported with its
- * name. config may be NULL. [anywhere, with config->runtime on a plain thread; does not suspend]
+ * Starts fn(arg) as a new task, which may begin at once on another worker: arg must be complete and
+ * outlive it. *ret_task is a reference the caller owns (await and release it, join it, or detach
+ * it); NULL: nobody waits for it (Go's go statement), and an error it ends with is reported with
+ * its name. config may be NULL. [anywhere, with config->runtime on a plain thread; does not
+ * suspend]
  * -EINVAL, -EPERM (no runtime), -ENOMEM, -EAGAIN (max_tasks, or threads for a pinned task),
  * -ESHUTDOWN.
  */
@@ -206,34 +211,36 @@ PIRN_API PIRN_MUST_USE int pirn_spawn_with(pirn_task **ret_task, const pirn_spaw
                                            pirn_fn fn, void *arg);
 
 /*
- * A coroutine that does not run yet: pirn_start begins it, and so does the first await (as a coroutine
- * object of asyncio's). Released or detached without either it never runs, and its arg_drop is called. As
- * pirn_spawn_with otherwise; but it is not pinned (-EINVAL), and ret_task is not NULL (-EINVAL: nobody
- * could begin it). pirn_start: -EALREADY, -EINVAL.
+ * A coroutine that does not run yet: pirn_start begins it, and so does the first await (as a
+ * coroutine object of asyncio's). Released or detached without either it never runs, and its
+ * arg_drop is called. As pirn_spawn_with otherwise; but it is not pinned (-EINVAL), and ret_task is
+ * not NULL (-EINVAL: nobody could begin it). pirn_start: -EALREADY, -EINVAL.
  */
 PIRN_API PIRN_MUST_USE int pirn_coroutine_new(pirn_task **ret_task, const pirn_spawn_config *config,
                                               pirn_fn fn, void *arg);
 PIRN_API int pirn_start(pirn_task *task); /* [anywhere] */
 
 /* Lets the task run on unowned; the caller's reference is given up. An error it ends with is
- * reported with its name. A coroutine that has not begun, and whose last reference this is, never will: nobody
- * could begin it any more (start it first).
- * [anywhere] -EINVAL; -EPERM: nobody has a reference to it, so neither has the caller.
- * (What pirn_current returns is borrowed: a task that is to let go of itself needs a handle it was given. If
- * others have references, one of theirs would be given up unnoticed.) */
+ * reported with its name. A coroutine that has not begun, and whose last reference this is, never
+ * will: nobody could begin it any more (start it first).
+ * [anywhere] -EINVAL; -EPERM: nobody has a reference to it, so neither has the caller. (What
+ * pirn_current returns is borrowed: a task that is to let go of itself needs a handle it was given.
+ * If others have references, one of theirs would be given up unnoticed.) */
 PIRN_API int pirn_detach(pirn_task *task);
 
 /* Why the current task was last cancelled: that string, or NULL. [coroutine] */
 PIRN_API const char *pirn_cancel_reason(void);
 
-/* How often the task (NULL: the current one) has been asked to end, less what it has taken back: one
- * that was delivered still counts. And the current task takes one back: what is left; at 0 a request
- * that has not been delivered is forgotten (asyncio's cancelling and uncancel). [coroutine] */
+/* How often the task (NULL: the current one) has been asked to end, less what it has taken back:
+ * one that was delivered still counts. And the current task takes one back: what is left; at 0 a
+ * request that has not been delivered is forgotten (asyncio's cancelling and uncancel).
+ * [coroutine] */
 PIRN_API int pirn_cancelling(const pirn_task *task); /* [anywhere] of another task */
 PIRN_API int pirn_uncancel(void);
 
 /* Between these two no request to end is delivered; it waits until the last leave. They nest, 255
- * deep (-EINVAL; also for a leave without an enter). A timeout or scope opened inside works as ever. */
+ * deep (-EINVAL; also for a leave without an enter). A timeout or scope opened inside works as
+ * ever. */
 PIRN_API int pirn_shield_enter(void); /* [coroutine] */
 PIRN_API int pirn_shield_leave(void);
 
@@ -254,12 +261,14 @@ PIRN_API uint64_t pirn_id(const pirn_task *task);
 PIRN_API int pirn_name(const pirn_task *task, char *ret_name, size_t size); /* copies; 0 */
 PIRN_API int pirn_set_name(pirn_task *task, const char *name);              /* copied; -ENOMEM */
 
-/* A pointer the current task, or job of a thread pool, leaves for its awaiters (pirn_value); drop(value),
- * if given, is called when the last reference goes. [coroutine, job] -EPERM, -ENOMEM */
+/* A pointer the current task, or job of a thread pool, leaves for its awaiters (pirn_value);
+ * drop(value), if given, is called when the last reference goes. [coroutine, job] -EPERM,
+ * -ENOMEM */
 PIRN_API PIRN_MUST_USE int pirn_set_value(void *value, void (*drop)(void *value));
 
 /* Task-locals: pointers by key, copied (the pointer, not what it points to) at spawn; when a job is
- * submitted to a thread pool, which then has locals of its own; and when a done callback is added. */
+ * submitted to a thread pool, which then has locals of its own; and when a done callback is
+ * added. */
 typedef struct pirn_local {
     unsigned index;
 } pirn_local;
@@ -279,11 +288,11 @@ typedef enum pirn_kind {
 PIRN_API pirn_kind pirn_kind_of(const pirn_awaitable *awaitable); /* [anywhere] not of NULL */
 
 /*
- * Waits until it has ended. [anywhere; suspends] Returns the wait's own fate: 0, -ETIMEDOUT (it goes
- * on), -ECANCELED, -EDEADLK (a task awaits itself), -EINVAL. What it said goes to *ret_status: the
- * value of a task, what a future was set to; -ECANCELED if it was cancelled. Any number of awaiters
- * get the same answer. Of one that has ended it is had at once, cancelled or not (but for a future: a
- * cancelled task does not get even one that is set).
+ * Waits until it has ended. [anywhere; suspends] Returns the wait's own fate: 0, -ETIMEDOUT (it
+ * goes on), -ECANCELED, -EDEADLK (a task awaits itself), -EINVAL. What it said goes to *ret_status:
+ * the value of a task, what a future was set to; -ECANCELED if it was cancelled. Any number of
+ * awaiters get the same answer. Of one that has ended it is had at once, cancelled or not (but for
+ * a future: a cancelled task does not get even one that is set).
  * Cancelling the only awaiter passes the cancel on and waits on for the end: -ECANCELED if it ended
  * with that, else 0 and what it said (as asyncio does it). One of several awaiters just leaves, and
  * so does an awaiter of a future. A task that has not started yet may be run on its only awaiter's
@@ -314,19 +323,20 @@ PIRN_API int pirn_cancel(pirn_awaitable *awaitable, const char *reason);
 
 PIRN_API bool pirn_done(const pirn_awaitable *awaitable);  /* it has ended; [anywhere] */
 PIRN_API int pirn_status(const pirn_awaitable *awaitable); /* -EINPROGRESS until then; [anywhere] */
-/* What a task left (pirn_set_value), a future was set to: its own until the last reference goes. NULL
- * until it has ended. [anywhere] */
+/* What a task left (pirn_set_value), a future was set to: its own until the last reference goes.
+ * NULL until it has ended. [anywhere] */
 PIRN_API void *pirn_value(const pirn_awaitable *awaitable);
 /* Why it was last cancelled, or NULL. [anywhere] */
 PIRN_API const char *pirn_reason(const pirn_awaitable *awaitable);
 
 /*
- * fn(awaitable, user) is called once it has ended: in a coroutine of the runtime (NULL: the caller's,
- * or on a plain thread the task's; that of the callback added first), in the order added, no two of one
- * awaitable at the same time, never on the stack of who settled it. Each registration counts, also of the
- * same fn twice. One that is added after the end runs soon. What is due runs before pirn_run returns.
- * [anywhere, with a runtime on a plain thread] -EINVAL, -ENOMEM, and what pirn_spawn returns.
- * Removing: how many registrations of fn with user will not run now; they are not running either.
+ * fn(awaitable, user) is called once it has ended: in a coroutine of the runtime (NULL: the
+ * caller's, or on a plain thread the task's; that of the callback added first), in the order added,
+ * no two of one awaitable at the same time, never on the stack of who settled it. Each registration
+ * counts, also of the same fn twice. One that is added after the end runs soon. What is due runs
+ * before pirn_run returns. [anywhere, with a runtime on a plain thread] -EINVAL, -ENOMEM, and what
+ * pirn_spawn returns. Removing: how many registrations of fn with user will not run now; they are
+ * not running either.
  */
 typedef void (*pirn_done_fn)(pirn_awaitable *awaitable, void *user);
 PIRN_API PIRN_MUST_USE int pirn_add_done_callback(pirn_awaitable *awaitable, pirn_runtime *runtime,
@@ -335,8 +345,8 @@ PIRN_API int pirn_remove_done_callback(pirn_awaitable *awaitable, pirn_done_fn f
 
 /* ---- Futures ---------------------------------------------------------------------------- */
 
-/* A value that will be set once, by anyone who has a reference. An error nobody has looked at is reported
- * when the last reference goes. [all anywhere] */
+/* A value that will be set once, by anyone who has a reference. An error nobody has looked at is
+ * reported when the last reference goes. [all anywhere] */
 PIRN_API PIRN_MUST_USE int pirn_future_new(pirn_future **ret_future);
 /* -EALREADY: it has been set or cancelled, value is still the caller's. -EINVAL: status is
  * -EINPROGRESS. -EPERM: a task, or what else ends by itself. */

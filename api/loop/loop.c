@@ -2,8 +2,8 @@
  * The runtime as an object: who may do what to it, and when. What happens then is
  * runtime/runtime.c's and runtime/pause.c's.
  *
- * One word, rt->use, decides: NONE -> RUN -> NONE by who runs it, NONE -> CLOSE -> CLOSED (or STUCK) by
- * who closes it, each by compare-and-swap, so that of two exactly one gets in.
+ * One word, rt->use, decides: NONE -> RUN -> NONE by who runs it, NONE -> CLOSE -> CLOSED (or
+ * STUCK) by who closes it, each by compare-and-swap, so that of two exactly one gets in.
  */
 #include <errno.h>
 #include <pirn.h>

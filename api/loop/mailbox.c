@@ -1,18 +1,19 @@
 /*
  * Mailboxes: letters for a thread that runs a loop of its own, and an eventfd that it watches.
  *
- * All of it under one lock: the queue of letters, and whether the eventfd has been written (signalled),
- * which is read back by a dispatch. A letter that comes while it is signalled costs no system call.
+ * All of it under one lock: the queue of letters, and whether the eventfd has been written
+ * (signalled), which is read back by a dispatch. A letter that comes while it is signalled costs no
+ * system call.
  *
- * A post's letter is allocated. A call's lies in its caller's frame, and goes QUEUED -> RUNNING -> DONE;
- * or out of the queue again, if its caller gives up before a dispatch has taken it, or the mailbox is
- * closed (-> DONE with -ESHUTDOWN). A caller that gives up later waits all the same: fn is using its
- * argument. Claimed, it may be gone, and the letter with it; the mailbox stays by the dispatcher's own
- * reference.
+ * A post's letter is allocated. A call's lies in its caller's frame, and goes QUEUED -> RUNNING ->
+ * DONE; or out of the queue again, if its caller gives up before a dispatch has taken it, or the
+ * mailbox is closed (-> DONE with -ESHUTDOWN). A caller that gives up later waits all the same: fn
+ * is using its argument. Claimed, it may be gone, and the letter with it; the mailbox stays by the
+ * dispatcher's own reference.
  *
- * The eventfd is written and read under the lock, which is a mutex therefore. Rejected: a pipe (a byte
- * for each letter, and it can be full); writing after the unlock (the descriptor may have been closed
- * by then with the last reference, and be another's).
+ * The eventfd is written and read under the lock, which is a mutex therefore. Rejected: a pipe (a
+ * byte for each letter, and it can be full); writing after the unlock (the descriptor may have been
+ * closed by then with the last reference, and be another's).
  */
 #include <errno.h>
 #include <pirn.h>
@@ -134,7 +135,8 @@ static void take_out(pirn_mailbox *mb, struct letter *l)
     mb->queued--;
 }
 
-/* A call is over. Its caller alone waits for it; claimed, it may be gone, and the letter with it. */
+/* A call is over. Its caller alone waits for it; claimed, it may be gone, and the letter with
+ * it. */
 static void finish(struct letter *l, int rc, struct wakeups *wakeups)
 {
     l->rc = rc;

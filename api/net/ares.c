@@ -1,25 +1,26 @@
 /*
  * Names by c-ares, driven by pirn's readiness wait.
  *
- *   1  a channel is made for the call, with resolv.conf, nsswitch.conf and the environment as they are
- *      now, and asked; what /etc/hosts answers is there at once. These are files, and may be long ones: in a
- *      coroutine all this is done on a thread of the runtime's blocking pool
- *   2  the channel says which sockets it has, and for what they are waited for (watch); the caller waits
- *      for one of them, or for the channel's next timeout, and lets it go on: on the pool once more if that
- *      may come to /etc/hosts (nsswitch.conf says "dns files")
+ *   1  a channel is made for the call, with resolv.conf, nsswitch.conf and the environment as they
+ *      are now, and asked; what /etc/hosts answers is there at once. These are files, and may be
+ *      long ones: in a coroutine all this is done on a thread of the runtime's blocking pool
+ *   2  the channel says which sockets it has, and for what they are waited for (watch); the caller
+ *      waits for one of them, or for the channel's next timeout, and lets it go on: on the pool
+ *      once more if that may come to /etc/hosts (nsswitch.conf says "dns files")
  *   3  answered, stopped by the deadline or by a cancel: the channel goes, with its sockets
  *
- * A channel must not be used by two threads at a time. This one belongs to one call, whose coroutine is
- * on one thread at a time, and waits while the pool has it; nothing suspends while c-ares is on the stack. So
- * it needs no lock and no strand, a cancel leaves nothing behind, a runtime can end while names are being
- * looked up, and a plain thread works the same way. (Rejected: one channel for all. Its queries cannot be
- * cancelled one by one, so they outlive their callers; somebody has to drive it, in some runtime; and it
- * keeps the servers of the day when it was made. What it saves is reading three small files, and a socket.
- * To read the files by pirn's own calls: c-ares 1.18 takes no text, so what they mean would be told here.)
+ * A channel must not be used by two threads at a time. This one belongs to one call, whose
+ * coroutine is on one thread at a time, and waits while the pool has it; nothing suspends while
+ * c-ares is on the stack. So it needs no lock and no strand, a cancel leaves nothing behind, a
+ * runtime can end while names are being looked up, and a plain thread works the same way.
+ * (Rejected: one channel for all. Its queries cannot be cancelled one by one, so they outlive their
+ * callers; somebody has to drive it, in some runtime; and it keeps the servers of the day when it
+ * was made. What it saves is reading three small files, and a socket. To read the files by pirn's
+ * own calls: c-ares 1.18 takes no text, so what they mean would be told here.)
  *
- * The sockets are made here, not by c-ares: close-on-exec from the start, SIGPIPE is never raised by a
- * server that hangs up, and why one cannot be had is not lost (EMFILE). (ares_library_init does nothing on
- * Linux, and is left to programs that use c-ares themselves.)
+ * The sockets are made here, not by c-ares: close-on-exec from the start, SIGPIPE is never raised
+ * by a server that hangs up, and why one cannot be had is not lost (EMFILE). (ares_library_init
+ * does nothing on Linux, and is left to programs that use c-ares themselves.)
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -77,7 +78,7 @@ static void watch(void *data, ares_socket_t fd, int readable, int writable)
     q->fds[i].events = (short)((readable ? POLLIN : 0) | (writable ? POLLOUT : 0));
 }
 
-/* ---- Its sockets: errno is what c-ares looks at ------------------------------------------------ */
+/* ---- Its sockets: errno is what c-ares looks at ---------------------------------------------- */
 
 static ssize_t say(ssize_t rc)
 {
@@ -123,10 +124,10 @@ static ares_ssize_t socket_send(ares_socket_t fd, const struct iovec *iov, int n
     return say(sys_sendmsg(fd, &msg, MSG_NOSIGNAL));
 }
 
-/* ---- Answers ----------------------------------------------------------------------------------- */
+/* ---- Answers --------------------------------------------------------------------------------- */
 
-/* Without a socket a question has not been asked: that there is no answer means nothing then. (c-ares asks for both
- * families at once, and says what the other one came to.) */
+/* Without a socket a question has not been asked: that there is no answer means nothing then.
+ * (c-ares asks for both families at once, and says what the other one came to.) */
 static int error_of(const struct query *q, int status)
 {
     bool unanswered =
@@ -184,9 +185,10 @@ static void take_name(void *arg, int status, int timeouts, char *name, char *ser
         q->status = name != NULL ? -ENOMEM : -ENOENT;
 }
 
-/* ---- The call ---------------------------------------------------------------------------------- */
+/* ---- The call -------------------------------------------------------------------------------- */
 
-/* Are there files to be asked once servers have been? lookups: "fb", "bf", as nsswitch.conf says. */
+/* Are there files to be asked once servers have been? lookups: "fb", "bf", as nsswitch.conf
+ * says. */
 static bool has_files_later(ares_channel channel)
 {
 #ifdef PIRN_HARD

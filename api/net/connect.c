@@ -2,14 +2,15 @@
  * Connecting to the first of several addresses that answers (RFC 8305).
  *
  *   1  the addresses are put in order: families alternate, beginning with the first one's
- *   2  an attempt is begun: a non-blocking connect. The next one is begun when the newest has had its
- *      head start, or as soon as one fails
- *   3  the first that is connected wins; the others are closed, and so are all when the call is stopped
+ *   2  an attempt is begun: a non-blocking connect. The next one is begun when the newest has had
+ *      its head start, or as soon as one fails
+ *   3  the first that is connected wins; the others are closed, and so are all when the call is
+ *      stopped
  *
- * All attempts are one wait (pirn_net_wait_any()): there are no tasks to be cancelled, no request is in the
- * kernel when a socket is closed, and a plain thread does the same. (Rejected: a task and a ring's
- * connect for each attempt. A connect that is stopped has to be settled and undone, and the race
- * between the winner and the cancels of the others was most of the code.)
+ * All attempts are one wait (pirn_net_wait_any()): there are no tasks to be cancelled, no request
+ * is in the kernel when a socket is closed, and a plain thread does the same. (Rejected: a task and
+ * a ring's connect for each attempt. A connect that is stopped has to be settled and undone, and
+ * the race between the winner and the cancels of the others was most of the code.)
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -68,8 +69,8 @@ static void note_failure(struct contest *c, size_t index, int status)
         c->told_error = status;
 }
 
-/* Two free ports of one machine may meet: a connect to a port nobody listens on, which the socket was
- * given itself. */
+/* Two free ports of one machine may meet: a connect to a port nobody listens on, which the socket
+ * was given itself. */
 static bool is_to_itself(int fd)
 {
     pirn_address here, there;

@@ -1,8 +1,8 @@
 /*
  * Datagrams, and descriptors over Unix sockets.
  *
- * Descriptors are received into room for as many as can be sent at once, whatever the caller wants: so
- * it is known how many came, and none is left to the kernel to drop or to the caller unasked.
+ * Descriptors are received into room for as many as can be sent at once, whatever the caller wants:
+ * so it is known how many came, and none is left to the kernel to drop or to the caller unasked.
  */
 #include <errno.h>
 #include <string.h>

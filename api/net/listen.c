@@ -1,16 +1,16 @@
 /*
  * Sockets that listen, and UDP sockets.
  *
- * A Unix socket's path outlives who listened on it, and bind refuses one that is there. So if it is in
- * use it is asked, by the connect of a datagram socket: refused, nobody has that socket any more, and it is
- * taken away; else it is somebody's, who hears nothing of it, for the types do not match. Whoever did the
- * same meanwhile has put another file there, which the look right before the unlink sees; that leaves some
- * microseconds in which two that start at once may take each other's away. (Rejected: a lock file, which
- * stays. To bind at another path and link it: peers would be told that path. asyncio takes any socket
- * away, unasked.)
+ * A Unix socket's path outlives who listened on it, and bind refuses one that is there. So if it is
+ * in use it is asked, by the connect of a datagram socket: refused, nobody has that socket any
+ * more, and it is taken away; else it is somebody's, who hears nothing of it, for the types do not
+ * match. Whoever did the same meanwhile has put another file there, which the look right before the
+ * unlink sees; that leaves some microseconds in which two that start at once may take each other's
+ * away. (Rejected: a lock file, which stays. To bind at another path and link it: peers would be
+ * told that path. asyncio takes any socket away, unasked.)
  *
- * Paths may be on a disk, or far away, and io_uring knows no bind (before Linux 6.11): a coroutine has all that
- * is done with one done by a thread of the runtime's blocking pool.
+ * Paths may be on a disk, or far away, and io_uring knows no bind (before Linux 6.11): a coroutine
+ * has all that is done with one done by a thread of the runtime's blocking pool.
  */
 #include <errno.h>
 #include <sys/stat.h>

@@ -1,6 +1,6 @@
 /*
- * What the files of api/net/ share: lists of addresses, the wait for one of several descriptors, and the
- * two ways to ask for a name.
+ * What the files of api/net/ share: lists of addresses, the wait for one of several descriptors,
+ * and the two ways to ask for a name.
  */
 #ifndef PIRN_API_NET_NET_H
 #define PIRN_API_NET_NET_H
@@ -14,11 +14,12 @@ struct address_list {
     size_t n, room;
 };
 
-/* Appends a copy; port, in the network's order, is put in. 0; -ENOMEM; others than IP are left out. */
+/* Appends a copy; port, in the network's order, is put in. 0; -ENOMEM; others than IP are left
+ * out. */
 int pirn_addresses_add(struct address_list *list, const struct sockaddr *addr, uint16_t port);
 
-/* Waits until one of n descriptors is ready (events, revents as poll(2)'s): how many are. -ETIMEDOUT, and
- * what pirn_poll returns. n 0: until the deadline. [anywhere; suspends] */
+/* Waits until one of n descriptors is ready (events, revents as poll(2)'s): how many are.
+ * -ETIMEDOUT, and what pirn_poll returns. n 0: until the deadline. [anywhere; suspends] */
 int pirn_net_wait_any(struct pollfd *fds, size_t n, pirn_time deadline);
 
 /* Blocking or not, as asked; 0 or -errno. */
@@ -58,8 +59,8 @@ struct answer {
     char *name;
 };
 
-/* By c-ares (ares.c), by the libc on a thread (thread.c). 0, or what pirn_resolve returns; -ENOSYS: there
- * is no c-ares in this build. */
+/* By c-ares (ares.c), by the libc on a thread (thread.c). 0, or what pirn_resolve returns; -ENOSYS:
+ * there is no c-ares in this build. */
 int pirn_net_ask_ares(const struct question *question, const pirn_resolve_config *config,
                       struct answer *ret_answer, pirn_time deadline);
 int pirn_net_ask_thread(const struct question *question, struct answer *ret_answer,

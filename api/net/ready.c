@@ -1,11 +1,11 @@
 /*
  * Waiting for one of several descriptors.
  *
- * One descriptor is a poll. Several are put into an epoll set for the length of the wait, and that is
- * polled: it is a descriptor like any other. So a wait is one operation, ended by one cancel, in a
- * coroutine as on a plain thread, and leaves nothing behind. (Rejected: a task for each descriptor, which
- * needs a runtime and a scope, and costs two switches each. A set that stays: two system calls saved where
- * there are several, which is rare, for a descriptor more per lookup.)
+ * One descriptor is a poll. Several are put into an epoll set for the length of the wait, and that
+ * is polled: it is a descriptor like any other. So a wait is one operation, ended by one cancel, in
+ * a coroutine as on a plain thread, and leaves nothing behind. (Rejected: a task for each
+ * descriptor, which needs a runtime and a scope, and costs two switches each. A set that stays: two
+ * system calls saved where there are several, which is rare, for a descriptor more per lookup.)
  */
 #include <errno.h>
 

@@ -1,12 +1,13 @@
 /*
  * Names to addresses, and back.
  *
- *   1  the service becomes a port: a number here, a name by /etc/services, on a thread, for the libc
- *      may ask the network
+ *   1  the service becomes a port: a number here, a name by /etc/services, on a thread, for the
+ *      libc may ask the network
  *   2  no host, or a number, is answered here: no thread, no file, no packet
  *   3  a name goes to c-ares (ares.c), or to getaddrinfo on a thread (thread.c)
  *
- * (inet_aton and not inet_pton, so that "127.1" is what getaddrinfo takes it for, whoever is asked.)
+ * (inet_aton and not inet_pton, so that "127.1" is what getaddrinfo takes it for, whoever is
+ * asked.)
  */
 #include <arpa/inet.h>
 #include <errno.h>

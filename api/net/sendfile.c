@@ -6,12 +6,12 @@
  *      sendfile(2), which moves pages and copies nothing; when out is full, a poll
  *   2  else through a buffer: pirn_pread(), which has the ring wait for the disk, and pirn_write()
  *
- * sendfile took 60, 15 and 8% less of the sender's time than the buffer in three runs (loopback, 256 MiB;
- * a buffer of 64 KiB would take half as much again). But
- * it has no way not to wait: not for a full socket that is in blocking mode, and not for the disk. That is
- * why it is only used where neither can be. What is still on its way from the disk counts as in memory:
- * such a wait is short, and the monitor is there for it. (Rejected: the ring's splice. It always takes a
- * kernel helper thread, of which there are four: as many slow receivers would hold up all. To make out
+ * sendfile took 60, 15 and 8% less of the sender's time than the buffer in three runs (loopback,
+ * 256 MiB; a buffer of 64 KiB would take half as much again). But it has no way not to wait: not
+ * for a full socket that is in blocking mode, and not for the disk. That is why it is only used
+ * where neither can be. What is still on its way from the disk counts as in memory: such a wait is
+ * short, and the monitor is there for it. (Rejected: the ring's splice. It always takes a kernel
+ * helper thread, of which there are four: as many slow receivers would hold up all. To make out
  * non-blocking meanwhile: that is a flag of everybody's who has it.)
  *
  * A plain thread uses the buffer: there is nobody to hold up, and sendfile raises SIGPIPE.

@@ -1,10 +1,10 @@
 /*
  * Names by the libc: getaddrinfo and getnameinfo in a job of the default thread pool.
  *
- * The libc cannot be stopped. So question and answer are on the heap, the job's own, and who gives up
- * cancels the job and goes: one that has not begun never will, one that runs drops its answer when it is
- * through. (Not the runtime's pool of pirn_blocking(): that waits for what has begun, also at the end of
- * the runtime.)
+ * The libc cannot be stopped. So question and answer are on the heap, the job's own, and who gives
+ * up cancels the job and goes: one that has not begun never will, one that runs drops its answer
+ * when it is through. (Not the runtime's pool of pirn_blocking(): that waits for what has begun,
+ * also at the end of the runtime.)
  */
 #include <errno.h>
 #include <netdb.h>

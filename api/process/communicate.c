@@ -2,13 +2,13 @@
  * Input and output of a child all at once.
  *
  *   1. All of the input is given to the stream, which keeps what the pipe does not take
- *   2. Three things go on side by side, in a scope: the input's end (once it has been sent), the errors, and
- *      the output, which the caller reads itself
+ *   2. Three things go on side by side, in a scope: the input's end (once it has been sent), the
+ *      errors, and the output, which the caller reads itself
  *   3. The child's end is waited for
  *
- * What one of them has come to when another fails, or the caller is stopped, is kept with the handle
- * (struct talk): another call goes on from there. A stream that is read to its end keeps what it has until
- * then.
+ * What one of them has come to when another fails, or the caller is stopped, is kept with the
+ * handle (struct talk): another call goes on from there. A stream that is read to its end keeps
+ * what it has until then.
  */
 #include <errno.h>
 #include <stdint.h>

@@ -1,15 +1,17 @@
 /*
  * Children whose handles have gone before they have ended: reaped here, and their memory freed.
  *
- * One thread for all of them waits for their pidfds (epoll). It is started when there is a first one, and
- * ends with the last, so that a program without such children has neither thread nor descriptor for them.
- * It is the one thread of a crew that is stopped as soon as it has its work (runtime/crew.h): signals
- * blocked, detached. One that cannot be watched (no descriptor, no memory, no thread) is kept in a list,
- * and tried again when the next one comes or a child is spawned. Those that are watched are in a list as
- * well: epoll's copy of the pointer alone would be none to a search for leaks.
+ * One thread for all of them waits for their pidfds (epoll). It is started when there is a first
+ * one, and ends with the last, so that a program without such children has neither thread nor
+ * descriptor for them. It is the one thread of a crew that is stopped as soon as it has its work
+ * (runtime/crew.h): signals blocked, detached. One that cannot be watched (no descriptor, no
+ * memory, no thread) is kept in a list, and tried again when the next one comes or a child is
+ * spawned. Those that are watched are in a list as well: epoll's copy of the pointer alone would be
+ * none to a search for leaks.
  *
- * Rejected: a task of the runtime that polls. The last reference may go on a plain thread, or in the last
- * moments of a run. And SIGCHLD: that is the program's, and takes a wait for everybody's children.
+ * Rejected: a task of the runtime that polls. The last reference may go on a plain thread, or in
+ * the last moments of a run. And SIGCHLD: that is the program's, and takes a wait for everybody's
+ * children.
  */
 #include <errno.h>
 #include <pthread.h>

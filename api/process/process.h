@@ -7,11 +7,12 @@
  *   communicate.c  input and output all at once, and the end
  *
  * Who reaps: whoever looks first. A waiter polls the pidfd, which any number may do, and then looks
- * (pirn_process_look): under the lock waitid(P_PIDFD), which does not wait, and the status is kept. So there
- * is no watcher, no SIGCHLD handler, and no wait for a number: a child stays a zombie until somebody
- * looks or its handle goes. A signal looks first, and is sent under the lock. A group's number is the group's as
- * long as its leader has not been reaped: so of a leader the look takes the status alone (WNOWAIT), and the zombie
- * stays until the handle goes. (Rejected: PIDFD_SIGNAL_PROCESS_GROUP, which needs no zombie, but Linux 6.9.)
+ * (pirn_process_look): under the lock waitid(P_PIDFD), which does not wait, and the status is kept.
+ * So there is no watcher, no SIGCHLD handler, and no wait for a number: a child stays a zombie
+ * until somebody looks or its handle goes. A signal looks first, and is sent under the lock. A
+ * group's number is the group's as long as its leader has not been reaped: so of a leader the look
+ * takes the status alone (WNOWAIT), and the zombie stays until the handle goes. (Rejected:
+ * PIDFD_SIGNAL_PROCESS_GROUP, which needs no zombie, but Linux 6.9.)
  *
  * Field               who may touch it
  * refs                anybody, atomically; the last one releases
@@ -56,8 +57,8 @@ struct pirn_process {
     struct talk talk;
 };
 
-/* Under the lock: reaps it if it has ended, but for the leader of a group, whom pirn_process_free reaps. 0,
- * -ECHILD (lost), -EINPROGRESS, or why waitid could not say. */
+/* Under the lock: reaps it if it has ended, but for the leader of a group, whom pirn_process_free
+ * reaps. 0, -ECHILD (lost), -EINPROGRESS, or why waitid could not say. */
 int pirn_process_look(pirn_process *p);
 
 /* Takes over one whose last reference is gone, and frees it once it has been reaped. */

@@ -1,21 +1,24 @@
 /*
  * How a child is started.
  *
- *   1. The handle is made. A coroutine then has the rest done on the pool of its runtime's blocking calls,
- *      for it blocks until the program has been found and read; a plain thread does it itself
- *   2. Pipes and /dev/null are opened (close-on-exec, as everything here). What the child is to have is
- *      moved to numbers that no other descriptor of its will get; so it does not matter which is which
- *   3. posix_spawn: a child that shares the memory until it executes, and runs nothing but libc's own few
- *      calls: no lock of this program is ever copied in whatever state it is in. It puts the descriptors
- *      into their places, and closes all others
- *   4. A pidfd is opened. The number is still the child's: nobody has reaped it, unless the program waits for
- *      any child, or ignores SIGCHLD. Then waitid says that it is no child of ours (-ECHILD), and it counts as
- *      lost; so it is asked
- *   5. Who has been cancelled meanwhile, or is late, gets that, and the child is killed and reaped. The
- *      job is waited for in any case: what it works with is the caller's
+ *   1. The handle is made. A coroutine then has the rest done on the pool of its runtime's blocking
+ *      calls, for it blocks until the program has been found and read; a plain thread does it
+ *      itself
+ *   2. Pipes and /dev/null are opened (close-on-exec, as everything here). What the child is to
+ *      have is moved to numbers that no other descriptor of its will get; so it does not matter
+ *      which is which
+ *   3. posix_spawn: a child that shares the memory until it executes, and runs nothing but libc's
+ *      own few calls: no lock of this program is ever copied in whatever state it is in. It puts
+ *      the descriptors into their places, and closes all others
+ *   4. A pidfd is opened. The number is still the child's: nobody has reaped it, unless the program
+ *      waits for any child, or ignores SIGCHLD. Then waitid says that it is no child of ours
+ *      (-ECHILD), and it counts as lost; so it is asked
+ *   5. Who has been cancelled meanwhile, or is late, gets that, and the child is killed and reaped.
+ *      The job is waited for in any case: what it works with is the caller's
  *
- * Rejected: fork and exec, because of the locks, and of the time that copying a large program's page
- * tables takes. clone with CLONE_PIDFD, which would make 4. exact: a bare clone is libc's to make.
+ * Rejected: fork and exec, because of the locks, and of the time that copying a large program's
+ * page tables takes. clone with CLONE_PIDFD, which would make 4. exact: a bare clone is libc's to
+ * make.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -126,8 +129,8 @@ static int fill_actions(const struct launch *l, posix_spawn_file_actions_t *acti
     return -rc;
 }
 
-/* The threads of the pool have all signals blocked. What is ignored stays ignored (a nohup's SIGHUP), but
- * for what programs like this one ignore for their own good. */
+/* The threads of the pool have all signals blocked. What is ignored stays ignored (a nohup's
+ * SIGHUP), but for what programs like this one ignore for their own good. */
 static void fill_attr(const pirn_process_config *c, posix_spawnattr_t *attr)
 {
     short flags = POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF;

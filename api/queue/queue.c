@@ -1,8 +1,9 @@
 /*
  * Queues as a whole: made and freed, counted and joined, shut down. transfer.c puts and gets.
  *
- * A join waits until no item is unfinished and no shutdown is still dropping items: so a joiner finds
- * them dropped. Drops are called without the lock, on items that nobody else can reach any more.
+ * A join waits until no item is unfinished and no shutdown is still dropping items: so a joiner
+ * finds them dropped. Drops are called without the lock, on items that nobody else can reach any
+ * more.
  */
 #include "api/queue/queue.h"
 

@@ -14,13 +14,14 @@
  * The store's nodes come from a few spare ones, else from malloc, which is called without the lock:
  * then everything is looked at anew, node in hand.
  *
- * As in channel/pass.c, what is there at once is through after one lock and one copy, and no wait is
- * filled in for it (runtime/at_once.h); the rest is out of line. Who meets a coroutine that waits keeps no
- * list of wakeups (meet_getter, meet_putter), and who has to wait stands in line without asking further.
- * All other cases (plain threads, a cancel, no node at hand, waits that are over) go through put and get.
- * Instructions for a put and a get of 8 bytes, a producer and a consumer on one worker: no limit 439 -> 224,
- * a limit of 1 643 -> 455, of 64 445 -> 233; there and back over two queues, for a hop 730 -> 553. Time,
- * medians of 9 in turns: 33 -> 22, 49 -> 38, 33 -> 22 and 60 -> 46 ns.
+ * As in channel/pass.c, what is there at once is through after one lock and one copy, and no wait
+ * is filled in for it (runtime/at_once.h); the rest is out of line. Who meets a coroutine that
+ * waits keeps no list of wakeups (meet_getter, meet_putter), and who has to wait stands in line
+ * without asking further. All other cases (plain threads, a cancel, no node at hand, waits that are
+ * over) go through put and get. Instructions for a put and a get of 8 bytes, a producer and a
+ * consumer on one worker: no limit 439 -> 224, a limit of 1 643 -> 455, of 64 445 -> 233; there and
+ * back over two queues, for a hop 730 -> 553. Time, medians of 9 in turns: 33 -> 22, 49 -> 38, 33
+ * -> 22 and 60 -> 46 ns.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -84,8 +85,8 @@ static int offer(pirn_queue *q, const void *item, int64_t key, struct item **nod
     return 0;
 }
 
-/* With the lock held, which it drops. w: the wait that has been entered, to put oneself into line with
- * `me` when the queue is full; or NULL. */
+/* With the lock held, which it drops. w: the wait that has been entered, to put oneself into line
+ * with `me` when the queue is full; or NULL. */
 static int put(pirn_queue *q, const void *item, struct putter *me, struct wait *w)
 {
     struct handover h;
@@ -107,8 +108,8 @@ static int put(pirn_queue *q, const void *item, struct putter *me, struct wait *
     return rc;
 }
 
-/* With the lock held, which it drops: to a coroutine that waits for an item. False, the lock still held: there
- * is none to be had in this simple way. */
+/* With the lock held, which it drops: to a coroutine that waits for an item. False, the lock still
+ * held: there is none to be had in this simple way. */
 static inline bool meet_getter(pirn_queue *q, const void *item, struct self *self)
 {
     struct pirn_task *parked;
@@ -122,8 +123,8 @@ static inline bool meet_getter(pirn_queue *q, const void *item, struct self *sel
     return true;
 }
 
-/* The rest of a put: what is not simply room and a node at hand. self: NULL, or the queue is locked and the
- * wait is to begin. */
+/* The rest of a put: what is not simply room and a node at hand. self: NULL, or the queue is locked
+ * and the wait is to begin. */
 static __attribute__((noinline)) int put_else(pirn_queue *q, const void *item, int64_t key,
                                               pirn_time deadline, struct self *self)
 {
@@ -185,8 +186,8 @@ int pirn_queue_try_put(pirn_queue *queue, const void *item)
     return put(queue, item, &me, NULL);
 }
 
-/* Under the lock, of a queue that is not empty: the first item. putter: who has been claimed, and whose item
- * has room now; or NULL. Returns a node to be freed, or NULL. */
+/* Under the lock, of a queue that is not empty: the first item. putter: who has been claimed, and
+ * whose item has room now; or NULL. Returns a node to be freed, or NULL. */
 static inline struct item *take_first(pirn_queue *q, void *ret_item, struct party *putter)
 {
     struct item *node = pirn_store_take(&q->store);
@@ -223,8 +224,9 @@ static int get(pirn_queue *q, void *ret_item, struct party *me, struct wait *w)
     return rc;
 }
 
-/* With the lock held, of a queue that is not empty, which it drops: the first item, and that of a coroutine
- * that waits to put one comes in. False, the lock still held: there is none to be had in this simple way. */
+/* With the lock held, of a queue that is not empty, which it drops: the first item, and that of a
+ * coroutine that waits to put one comes in. False, the lock still held: there is none to be had in
+ * this simple way. */
 static inline bool meet_putter(pirn_queue *q, void *ret_item, struct self *self)
 {
     struct pirn_task *parked;

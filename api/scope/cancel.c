@@ -1,6 +1,6 @@
 /*
- * How a scope is cancelled: by a child's failure, by its body's, or by anybody. And the list of what
- * failed. The whole is in scope.h.
+ * How a scope is cancelled: by a child's failure, by its body's, or by anybody. And the list of
+ * what failed. The whole is in scope.h.
  */
 #include <errno.h>
 

@@ -3,24 +3,26 @@
  * scope.h.
  *
  * A spawn: takes a place (counts itself in `running`, or waits until it may); makes the task, which
- * is adopted before it can run: into the list, or, if the scope's cancel has begun meanwhile, cancelled
- * at once. So whoever cancels finds a child in the list, or the child finds the scope cancelled.
+ * is adopted before it can run: into the list, or, if the scope's cancel has begun meanwhile,
+ * cancelled at once. So whoever cancels finds a child in the list, or the child finds the scope
+ * cancelled.
  *
  * Places under a limit
- *   1. a spawn finds fewer running than the limit: the place is its, counted. Else it goes to the end of
- *      the line, under the lock, and parks
- *   2. who leaves gives the place away, under the lock: to the first in the line whose wait it can end.
- *      `running` stays as it is; who has been claimed has the place, also if a cancel, or its deadline,
- *      comes next. Whose wait had ended otherwise is passed over, and has no place to lose
- *   3. nobody to take it: `running` goes down. So while the scope goes on, and anybody waits who can be
- *      claimed, there is no free place, and nobody overtakes
- *   4. a spawn that cannot use the place after all (no memory, a shutdown, the scope cancelled before it
- *      came to run) leaves, as in 2
- *   5. once the scope is cancelled no place is given away any more, and nobody gets into the line: the
- *      next to leave, who cancels if nobody else, sends all home. They find no place, or a scope that is
- *      cancelled: -ECANCELED
- *   6. who is in the line counts itself in `inside` until it has looked at the scope for the last time: it
- *      need not be a child, and the opener does not go before
+ *   1. a spawn finds fewer running than the limit: the place is its, counted. Else it goes to the
+ *      end of the line, under the lock, and parks
+ *   2. who leaves gives the place away, under the lock: to the first in the line whose wait it can
+ *      end. `running` stays as it is; who has been claimed has the place, also if a cancel, or its
+ *      deadline, comes next. Whose wait had ended otherwise is passed over, and has no place to
+ *      lose
+ *   3. nobody to take it: `running` goes down. So while the scope goes on, and anybody waits who
+ *      can be claimed, there is no free place, and nobody overtakes
+ *   4. a spawn that cannot use the place after all (no memory, a shutdown, the scope cancelled
+ *      before it came to run) leaves, as in 2
+ *   5. once the scope is cancelled no place is given away any more, and nobody gets into the line:
+ *      the next to leave, who cancels if nobody else, sends all home. They find no place, or a
+ *      scope that is cancelled: -ECANCELED
+ *   6. who is in the line counts itself in `inside` until it has looked at the scope for the last
+ *      time: it need not be a child, and the opener does not go before
  * tests/model/scope.pml checks it.
  * Each end wakes one. To wake all, who look again, was n * n / 2 wake-ups for n that wait.
  */

@@ -1,6 +1,6 @@
 /*
- * pirn_parallel_for: a scope with a child for each worker. They take the range in chunks, large ones
- * of a large range, and give way after each.
+ * pirn_parallel_for: a scope with a child for each worker. They take the range in chunks, large
+ * ones of a large range, and give way after each.
  */
 #include <errno.h>
 #include <pirn.h>

@@ -4,13 +4,13 @@
  *
  * The wait
  *   1. leaves the bound: a cancel that is the scope's own is forgotten
- *   2. waits until nobody runs; if a cancel (from outside), the deadline or a shutdown ends that, it
- *      cancels the children and waits again, shielded
+ *   2. waits until nobody runs; if a cancel (from outside), the deadline or a shutdown ends that,
+ *      it cancels the children and waits again, shielded
  *   3. says what it came to (result_of): failures first, then a cancel, then the deadline
  *
- * A failure that is reported although the opener was asked to end does not swallow that: the request
- * is pending afterwards (asyncio's rule). Whether a body that was cancelled was so by the scope alone
- * is told by its bound, and by the count of requests since the scope was opened.
+ * A failure that is reported although the opener was asked to end does not swallow that: the
+ * request is pending afterwards (asyncio's rule). Whether a body that was cancelled was so by the
+ * scope alone is told by its bound, and by the count of requests since the scope was opened.
  */
 #include "api/scope/scope.h"
 

@@ -1,13 +1,14 @@
 /*
- * What the files of this folder share: a scope, the children it owns, the bound on its opener's body.
+ * What the files of this folder share: a scope, the children it owns, the bound on its opener's
+ * body.
  *
  *   scope.c     open, wait, close: what a scope comes to
  *   children.c  spawning into one, and the children's ends
  *   cancel.c    how it is cancelled, failures
  *   parallel.c  pirn_parallel_for, on top
  *
- * A child is in one of three lists: `children`, or, once it has been sent the scope's cancel, `told`;
- * its end takes it out, but if it failed it stays in `failed` with a reference, for
+ * A child is in one of three lists: `children`, or, once it has been sent the scope's cancel,
+ * `told`; its end takes it out, but if it failed it stays in `failed` with a reference, for
  * pirn_scope_errors: the record of a failure is the failed task itself, so that keeping one can not
  * fail for want of memory. Other children leave nothing behind.
  *
@@ -18,17 +19,19 @@
  * the end, though its opener goes to close it as soon as the bound is hit.
  *
  * The opener's bound (runtime/bound.h) is between pirn_scope_open and the wait for the children: it
- * makes the body's calls fail once the scope is cancelled, and leaves no trace in the task's count of
- * requests. The wait is outside of it, so what cancels a wait comes from outside the scope.
+ * makes the body's calls fail once the scope is cancelled, and leaves no trace in the task's count
+ * of requests. The wait is outside of it, so what cancels a wait comes from outside the scope.
  *
- * The opener sets `over` under the lock in which it finds that nobody is running, nor in the line for a place
- * (a task that is no child may stand there, and have to look at the scope once more when it is woken); from
- * then on nobody gets in. The last to leave has dropped the lock by then and does not touch the scope again.
+ * The opener sets `over` under the lock in which it finds that nobody is running, nor in the line
+ * for a place (a task that is no child may stand there, and have to look at the scope once more
+ * when it is woken); from then on nobody gets in. The last to leave has dropped the lock by then
+ * and does not touch the scope again.
  *
  * Rejected
  *   a bound in every child (so that a cancelled scope were level for them, too)   every spawn would
  *           allocate the task's extra part; a request, sent once, is asyncio's way
- *   leaving bounds in any order    a wait would then be inside a scope opened later, and cancelled by
+ *   leaving bounds in any order    a wait would then be inside a scope opened later, and cancelled
+ *                                  by
  *           its failures: whose -ECANCELED that is nobody could say
  */
 #ifndef PIRN_API_SCOPE_SCOPE_H

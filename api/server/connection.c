@@ -1,11 +1,12 @@
 /*
  * A connection: one task, which calls the handler.
  *
- * The connection is put into the server's list, its task made, and then started. Whoever cancels all
- * connections has waited until nothing is accepted any more, and finds their handles. What a task leaves is
- * put in order by its arg_drop, which is called whether it ever ran or not: the stream released (what is
- * left to send goes on), out of the list, the slot given back, whoever waits told. A task may be cancelled,
- * and gone, before it has been started, when all of a runtime's are: so who makes it has a hold, too.
+ * The connection is put into the server's list, its task made, and then started. Whoever cancels
+ * all connections has waited until nothing is accepted any more, and finds their handles. What a
+ * task leaves is put in order by its arg_drop, which is called whether it ever ran or not: the
+ * stream released (what is left to send goes on), out of the list, the slot given back, whoever
+ * waits told. A task may be cancelled, and gone, before it has been started, when all of a
+ * runtime's are: so who makes it has a hold, too.
  */
 #include <errno.h>
 #include <stdlib.h>

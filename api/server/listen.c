@@ -1,9 +1,10 @@
 /*
  * Where a server listens, as programs say it.
  *
- * All addresses of a name are bound first, with one port, and accepted at then, or none of them. A port that the
- * system has found free at the first may be taken at another: then it is asked for another one, so often that only
- * a machine without ports says no. (asyncio leaves each address a port of its own.)
+ * All addresses of a name are bound first, with one port, and accepted at then, or none of them. A
+ * port that the system has found free at the first may be taken at another: then it is asked for
+ * another one, so often that only a machine without ports says no. (asyncio leaves each address a
+ * port of its own.)
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -196,7 +197,7 @@ int pirn_server_listen(pirn_server *server, const char *host, const char *servic
     return rc;
 }
 
-/* ---- Where it listens ------------------------------------------------------------------------------ */
+/* ---- Where it listens ------------------------------------------------------------------------ */
 
 int pirn_server_address(pirn_server *server, size_t i, pirn_address *ret_address)
 {

@@ -1,17 +1,19 @@
 /*
  * A server's listeners.
  *
- * A listener is a descriptor and a task that accepts. Its end, by whatever way, closes the descriptor and
- * takes the path away, if what is there is still what was bound: for that it becomes a job of the runtime's
- * blocking pool, as its task may end where nothing can be waited for. What is to listen together is made first,
- * then listed, then started: so if one cannot be made, none has ever accepted.
+ * A listener is a descriptor and a task that accepts. Its end, by whatever way, closes the
+ * descriptor and takes the path away, if what is there is still what was bound: for that it becomes
+ * a job of the runtime's blocking pool, as its task may end where nothing can be waited for. What
+ * is to listen together is made first, then listed, then started: so if one cannot be made, none
+ * has ever accepted.
  *
- * If slots are limited the task waits for a connection, then for a slot, and then accepts: so whoever is too
- * many stays in the backlog. (Rejected: to wait for a connection with the slot in hand. A listener where
- * nobody comes would keep it from the others.) If those are to be refused it accepts, and then looks for a slot.
+ * If slots are limited the task waits for a connection, then for a slot, and then accepts: so
+ * whoever is too many stays in the backlog. (Rejected: to wait for a connection with the slot in
+ * hand. A listener where nobody comes would keep it from the others.) If those are to be refused it
+ * accepts, and then looks for a slot.
  *
- * When there is nothing to accept with (EMFILE and kin, no memory) it says so once and tries again after a
- * pause, for a connection that waits makes accept(2) return at once, for ever.
+ * When there is nothing to accept with (EMFILE and kin, no memory) it says so once and tries again
+ * after a pause, for a connection that waits makes accept(2) return at once, for ever.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -211,8 +213,8 @@ static int make(struct listener **ret_listener, pirn_task **ret_task, pirn_serve
     return rc;
 }
 
-/* Each gets its descriptor, and a place in the list. False: the server is closed, or the runtime ends, and
- * none has. */
+/* Each gets its descriptor, and a place in the list. False: the server is closed, or the runtime
+ * ends, and none has. */
 static bool enlist(pirn_server *server, struct listener **made, pirn_task **tasks, const int *fds,
                    size_t n)
 {

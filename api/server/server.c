@@ -1,8 +1,8 @@
 /*
  * A server's life; see server.h.
  *
- * Closed is a state that anybody can bring about without waiting, by cancelling the tasks that accept: so
- * the last release can do it. What waits for the consequences waits for an event.
+ * Closed is a state that anybody can bring about without waiting, by cancelling the tasks that
+ * accept: so the last release can do it. What waits for the consequences waits for an event.
  */
 #include "api/server/server.h"
 
@@ -187,7 +187,8 @@ int pirn_server_wait_closed(pirn_server *server, pirn_time deadline)
                           : pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
 }
 
-/* The wait that has just ended with -ECANCELED was ended by a request, not by a bound alone, which goes on. */
+/* The wait that has just ended with -ECANCELED was ended by a request, not by a bound alone, which
+ * goes on. */
 static bool was_asked(struct pirn_task *t)
 {
     return !pirn_task_relevel(t) || (cell_load(&t->cell) & CELL_ASKED) != 0;

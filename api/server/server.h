@@ -6,14 +6,15 @@
  *   listener.c    the tasks that accept, from their start to their end
  *   connection.c  a connection's task, from its accept to its end
  *
- * References to the memory: one of all handles together, one of each listener, one of each connection.
+ * References to the memory: one of all handles together, one of each listener, one of each
+ * connection.
  *
  * Field                     who may touch it
  * handles, refs             anybody, atomically
- * closed, listeners, last, accepting, failed, failure, connections, cancelled, named, live   holders of the
- *                           lock; failure is constant once unheard is set
- * slots, unheard, quiet     see their types; unheard is set once it is closed and no longer accepts, quiet
- *                           once there are no connections either: both at most once
+ * closed, listeners, last, accepting, failed, failure, connections, cancelled, named, live
+ *                           holders of the lock; failure is constant once unheard is set
+ * slots, unheard, quiet     see their types; unheard is set once it is closed and no longer
+ *                           accepts, quiet once there are no connections either: both at most once
  * the others                constant
  */
 #ifndef PIRN_API_SERVER_SERVER_H
@@ -77,13 +78,14 @@ void pirn_server_look(pirn_server *server);
 /* Marks it closed and ends its accepts; true: just now. Does not wait. */
 bool pirn_server_shut(pirn_server *server);
 
-/* Begins to accept at all of n descriptors, which are the server's from now on; or at none, and they are
- * still the caller's. path (or NULL) is what they are bound to, file what has come to be there. */
+/* Begins to accept at all of n descriptors, which are the server's from now on; or at none, and
+ * they are still the caller's. path (or NULL) is what they are bound to, file what has come to be
+ * there. */
 int pirn_listeners_add(pirn_server *server, const int *fds, size_t n, const char *path,
                        struct socket_file file);
 
-/* A connection from `from`, which has taken one of the slots; fd is closed and the slot given back if this
- * fails. */
+/* A connection from `from`, which has taken one of the slots; fd is closed and the slot given back
+ * if this fails. */
 int pirn_connection_begin(pirn_server *server, int fd, const pirn_address *from);
 
 /* Cancels all connections there are now, also those that another stop has cancelled or named. */

@@ -1,8 +1,8 @@
 /*
  * A descriptor as a stream's transport.
  *
- * The number may be another file's as soon as it is closed, so no call may begin after that, or be about
- * to: each counts itself in and out. A close
+ * The number may be another file's as soon as it is closed, so no call may begin after that, or be
+ * about to: each counts itself in and out. A close
  *   1. sets CLOSED: whoever comes later is sent away
  *   2. ends the operations that are under way, again and again until everybody is out: one that was
  *      counted in before may begin its operation only now

@@ -1,27 +1,28 @@
 /*
  * Waiting for what was written, and the end of a stream.
  *
- * Who waits is in one list, for less to be pending, for the right to send to be let go, or for the close:
- * all of it is seldom, so everybody is woken and looks for himself. A wait that finds bytes pending and
- * nobody sending (writer.c says when) sends them.
+ * Who waits is in one list, for less to be pending, for the right to send to be let go, or for the
+ * close: all of it is seldom, so everybody is woken and looks for himself. A wait that finds bytes
+ * pending and nobody sending (writer.c says when) sends them.
  *
  * A close
  *   1. sets STREAM_CLOSING: no call begins any more
  *   2. waits until all is sent, as far as it is let, and then for the transport's finish
- *   3. fails the writing half, so that nobody waits for more, and has the transport close, which ends
- *      what is under way
+ *   3. fails the writing half, so that nobody waits for more, and has the transport close, which
+ *      ends what is under way
  *   4. says that it is closed, for others who close.
- * An abort is the same without the second step; and where a close is at that step, the abort takes the third:
- * the wait that it has to end may be inside of the transport, for a peer that takes nothing, and nothing but the
- * transport's close ends that. Who comes first to the third step (taken_down) calls it, once, and the other waits
- * until that is done.
+ * An abort is the same without the second step; and where a close is at that step, the abort takes
+ * the third: the wait that it has to end may be inside of the transport, for a peer that takes
+ * nothing, and nothing but the transport's close ends that. Who comes first to the third step
+ * (taken_down) calls it, once, and the other waits until that is done.
  */
 #include <errno.h>
 
 #include "api/stream/stream.h"
 #include "runtime/debug.h"
 
-/* all: until nothing is pending, else until drains need not wait; but what is left to nobody is sent. */
+/* all: until nothing is pending, else until drains need not wait; but what is left to nobody is
+ * sent. */
 static int wait_sent(pirn_stream *s, struct wait *w, bool all, pirn_time deadline)
 {
     for (;;) {
@@ -142,7 +143,8 @@ int pirn_stream_end(pirn_stream *stream, pirn_time deadline)
     return rc;
 }
 
-/* Sets STREAM_CLOSING; false: it was set. Under the lock, so that a write that is inside is seen. */
+/* Sets STREAM_CLOSING; false: it was set. Under the lock, so that a write that is inside is
+ * seen. */
 static bool begin_close(pirn_stream *s)
 {
     lock_take(&s->lock);
@@ -151,7 +153,8 @@ static bool begin_close(pirn_stream *s)
     return (old & STREAM_CLOSING) == 0;
 }
 
-/* Whoever else it is that has the transport close: it waits for no peer, and so this is not to be stopped. */
+/* Whoever else it is that has the transport close: it waits for no peer, and so this is not to be
+ * stopped. */
 static void outlast_close(pirn_stream *s)
 {
     struct pirn_task *t = pirn_current_task();

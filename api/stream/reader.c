@@ -1,30 +1,31 @@
 /*
  * Reading what comes: into a buffer that is there only while it is of use.
  *
- *   1. Who waits for a quiet descriptor has `first` bytes of buffer, or the caller's own memory if that is
- *      large enough. Most messages fit, and then one operation has fetched them. It is FIRST, or WIDE if
- *      the stream's last messages were larger than that.
+ *   1. Who waits for a quiet descriptor has `first` bytes of buffer, or the caller's own memory if
+ *      that is large enough. Most messages fit, and then one operation has fetched them. It is
+ *      FIRST, or WIDE if the stream's last messages were larger than that.
  *   2. A read that filled what it was given is followed by one of four times the size, up to CHUNK.
- *   3. Before such a large read waits, it is tried. If it gets less than it asked for, there is no more
- *      now: the size, and an empty buffer, go back to `first`. So an idle stream has little, whatever it
- *      had before. (A transport that cannot be tried goes back in steps.)
+ *   3. Before such a large read waits, it is tried. If it gets less than it asked for, there is no
+ *      more now: the size, and an empty buffer, go back to `first`. So an idle stream has little,
+ *      whatever it had before. (A transport that cannot be tried goes back in steps.)
  *
- * The config's idle is a deadline of its own for each read of the transport: so it counts from the last byte,
- * or from when the program began to wait, and costs a quiet stream nothing but the deadline. (Rejected: a
- * timer for the stream's life. It would have to be put off by each byte, and would run while nobody reads.)
+ * The config's idle is a deadline of its own for each read of the transport: so it counts from the
+ * last byte, or from when the program began to wait, and costs a quiet stream nothing but the
+ * deadline. (Rejected: a timer for the stream's life. It would have to be put off by each byte, and
+ * would run while nobody reads.)
  *
- * A transport's read either takes bytes or reports an error, never both. Bytes in the buffer stay there
- * until a call succeeds; read_exactly, which receives a large block in the caller's memory, puts back
- * what had come when it is stopped, and so has room for that before it takes any. (The room is not touched
- * unless it is needed.)
+ * A transport's read either takes bytes or reports an error, never both. Bytes in the buffer stay
+ * there until a call succeeds; read_exactly, which receives a large block in the caller's memory,
+ * puts back what had come when it is stopped, and so has room for that before it takes any. (The
+ * room is not touched unless it is needed.)
  *
- * Rejected: waiting for readiness without any buffer, and receiving after that. It saves half a KiB and
- * makes three steps of each message's one. And buffers of the ring (IOSQE_BUFFER_SELECT), which the kernel
- * takes when there is something to put there. They save the same, 540 of an idle HTTP connection's 6,020
- * bytes, of which the stack's page is most. In a bare loop a message then costs 1.05 of the CPU
- * (64 connections; 1.04 with 1,000: perf/peers/echo_uring.c), without what pirn would need besides: the copy
- * into the stream, a lock to put the buffer back, as any worker may have collected it, and the way on when
- * there are no more.
+ * Rejected: waiting for readiness without any buffer, and receiving after that. It saves half a KiB
+ * and makes three steps of each message's one. And buffers of the ring (IOSQE_BUFFER_SELECT), which
+ * the kernel takes when there is something to put there. They save the same, 540 of an idle HTTP
+ * connection's 6,020 bytes, of which the stack's page is most. In a bare loop a message then costs
+ * 1.05 of the CPU (64 connections; 1.04 with 1,000: perf/peers/echo_uring.c), without what pirn
+ * would need besides: the copy into the stream, a lock to put the buffer back, as any worker may
+ * have collected it, and the way on when there are no more.
  */
 #include <errno.h>
 #include <limits.h>

@@ -1,8 +1,8 @@
 /*
  * Reading what has an end in it: lines, records, all there is.
  *
- * The record is in the buffer as a whole before any of it is taken, so a call that is stopped has taken
- * nothing. A view is of the buffer, which is left alone until the next call that reads.
+ * The record is in the buffer as a whole before any of it is taken, so a call that is stopped has
+ * taken nothing. A view is of the buffer, which is left alone until the next call that reads.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /*
- * Streams as a whole: made, counted, looked at, freed. reader.c and record.c read, writer.c and drain.c
- * write and close.
+ * Streams as a whole: made, counted, looked at, freed. reader.c and record.c read, writer.c and
+ * drain.c write and close.
  */
 #include "api/stream/stream.h"
 
@@ -100,7 +100,8 @@ pirn_stream *pirn_stream_retain(pirn_stream *stream)
 
 void pirn_stream_unref(pirn_stream *s, uint32_t flags)
 {
-    /* acq_rel: the next reader has what this one left; everybody's last use comes before the free */
+    /* acq_rel: the next reader has what this one left; everybody's last use comes before the
+     * free */
     uint32_t old = atomic_fetch_sub_explicit(&s->state, STREAM_REF + flags, memory_order_acq_rel);
     if (old - flags >= 2 * STREAM_REF)
         return;

@@ -5,15 +5,15 @@
  * state            anybody, atomically: who reads, whether it is closing, references
  * ops, self, limit, high, low, idle   constant
  * in               who has STREAM_READING; idled is read by anybody
- * out              holders of the lock; but the bytes of the first chunk are read without it by who has
- *                  out.sending, and only that one takes a chunk out
+ * out              holders of the lock; but the bytes of the first chunk are read without it by who
+ *                  has out.sending, and only that one takes a chunk out
  * own              descriptor.c
  *
  * References: the program's, one for each call under way, and one for the task that sends in the
  * background. So whatever is closed and released meanwhile, a call's memory is there.
  *
- * Rejected: one lock for everything. A reader would hold it while it copies, or need a mark of its own
- * anyway; and the two sides of a connection run on different workers.
+ * Rejected: one lock for everything. A reader would hold it while it copies, or need a mark of its
+ * own anyway; and the two sides of a connection run on different workers.
  */
 #ifndef PIRN_API_STREAM_STREAM_H
 #define PIRN_API_STREAM_STREAM_H
@@ -112,12 +112,12 @@ static inline size_t stream_buffered(const pirn_stream *s)
     return s->in.end - s->in.start;
 }
 
-/* writer.c. Under the lock, by who has out.sending: lets it go, to a task in the background if something
- * is pending; drops the lock. */
+/* writer.c. Under the lock, by who has out.sending: lets it go, to a task in the background if
+ * something is pending; drops the lock. */
 void pirn_writer_pass_on(pirn_stream *s);
-/* By who has out.sending: sends until nothing is pending, or (unless all) drains need not wait any more.
- * 0 and the right is let go, or an error and it was let go too. background: by the task that has no
- * other work. */
+/* By who has out.sending: sends until nothing is pending, or (unless all) drains need not wait any
+ * more. 0 and the right is let go, or an error and it was let go too. background: by the task that
+ * has no other work. */
 int pirn_writer_send(pirn_stream *s, bool all, bool background, pirn_time deadline);
 /* It has failed for good, for this reason: waiters hear of it, and what is pending is dropped. */
 void pirn_writer_fail(pirn_stream *s, int error);

@@ -4,18 +4,21 @@
  * The right to send (out.sending) is with one at a time:
  *   1. a write that finds nothing pending and nobody sending takes it, and tries to send its bytes
  *      itself, without waiting and without the lock;
- *   2. what is left becomes a chunk at the head of what is pending (others may have written meanwhile:
- *      theirs is behind it), and the right goes to a task that sends until nothing is pending;
- *   3. any other write appends its bytes: to the last chunk if they are few and fit, else as a chunk of
- *      their own, filled before the lock is taken.
- * The task holds a reference. If memory is short it tries again. When it is cancelled, as all tasks are when main ends, or cannot be made
- * (no memory, too many tasks), the right is let go with bytes pending: the next write tries to make one
- * again, and drain, end and close send in their caller's own time (drain also if it is so little that it
- * would not wait for a task: nobody else would send it). So nothing is sent any more in the
- * background once the runtime ends, and a close in a coroutine's cleanup still works.
+ *   2. what is left becomes a chunk at the head of what is pending (others may have written
+ *      meanwhile: theirs is behind it), and the right goes to a task that sends until nothing is
+ *      pending;
+ *   3. any other write appends its bytes: to the last chunk if they are few and fit, else as a
+ *      chunk of their own, filled before the lock is taken.
+ * The task holds a reference. If memory is short it tries again. When it is cancelled, as all tasks
+ * are when main ends, or cannot be made (no memory, too many tasks), the right is let go with bytes
+ * pending: the next write tries to make one again, and drain, end and close send in their caller's
+ * own time (drain also if it is so little that it would not wait for a task: nobody else would send
+ * it). So nothing is sent any more in the background once the runtime ends, and a close in a
+ * coroutine's cleanup still works.
  *
  * Rejected: a task for each stream that lives as long as it: 4 KiB and a descriptor for each idle
- * connection. And sending by an operation that is nobody's wait: the ring's operations live in tasks.
+ * connection. And sending by an operation that is nobody's wait: the ring's operations live in
+ * tasks.
  */
 #include <errno.h>
 #include <limits.h>
@@ -140,7 +143,8 @@ void pirn_writer_pass_on(pirn_stream *s)
     let_go(s);
 }
 
-/* Under the lock, by who has out.sending: n bytes of the first chunk are sent. What is to be freed. */
+/* Under the lock, by who has out.sending: n bytes of the first chunk are sent. What is to be
+ * freed. */
 static struct chunk *sent(pirn_stream *s, size_t n, struct wakeups *wakeups)
 {
     struct chunk *first = s->out.first;
@@ -245,8 +249,8 @@ static void add(pirn_stream *s, struct chunk *chunk, bool in_front)
         s->out.last = chunk;
 }
 
-/* Under the lock, which it drops: the bytes behind the first `skip` are pending. mine: the right to send
- * is the caller's; they come first. */
+/* Under the lock, which it drops: the bytes behind the first `skip` are pending. mine: the right to
+ * send is the caller's; they come first. */
 static int append(pirn_stream *s, const struct iovec *iov, int count, size_t skip, size_t n,
                   bool mine)
 {

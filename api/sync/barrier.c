@@ -2,10 +2,10 @@
  * Barriers. The state is the number of those who wait, and BROKEN.
  *
  * The last to arrive ends the round at once: under BUSY it writes to each waiter's own record what
- * its call returns, then claims it, and the count is 0 again. Nobody has to drain before the next round
- * begins (asyncio's barrier makes new arrivals wait for that). The record decides, not the claim: all
- * of a round leave, or none, so who was cancelled or timed out at that moment has arrived all the same
- * if its record says so; a cancel is made pending again.
+ * its call returns, then claims it, and the count is 0 again. Nobody has to drain before the next
+ * round begins (asyncio's barrier makes new arrivals wait for that). The record decides, not the
+ * claim: all of a round leave, or none, so who was cancelled or timed out at that moment has
+ * arrived all the same if its record says so; a cancel is made pending again.
  */
 #include "api/sync/sync.h"
 

@@ -2,17 +2,18 @@
  * Conditions: waiting, under a mutex, for something to change.
  *
  *   wait    1. into the condition's list; 2. the mutex handed over; 3. asleep
- *   notify  moves waiters from the condition's list to the end of the mutex's, asleep as they are: the
- *           mutex is held, so waking them now would only make them wait again
- *   wake-up the mutex's unlock claims the waiter like any other that waits for it: notified and owner
+ *   notify  moves waiters from the condition's list to the end of the mutex's, asleep as they are:
+ *           the mutex is held, so waking them now would only make them wait again
+ *   wake-up the mutex's unlock claims the waiter like any other that waits for it: notified and
+ *   owner
  *
- * Notified or not is decided under the condition's word. A deadline or a cancel that ends the wait of a
- * waiter that has been moved finds it notified: the wait happened and returns 0, a cancel is made
- * pending again, and the waiter keeps its place for the mutex. So no notification is lost. Every wait
- * has the mutex again when it returns, for which it is shielded (asyncio's rule).
+ * Notified or not is decided under the condition's word. A deadline or a cancel that ends the wait
+ * of a waiter that has been moved finds it notified: the wait happened and returns 0, a cancel is
+ * made pending again, and the waiter keeps its place for the mutex. So no notification is lost.
+ * Every wait has the mutex again when it returns, for which it is shielded (asyncio's rule).
  *
- * The words are taken in the order condition, mutex. The notifier owns the mutex, so it is through with
- * the condition before a notified waiter can return.
+ * The words are taken in the order condition, mutex. The notifier owns the mutex, so it is through
+ * with the condition before a notified waiter can return.
  */
 #include "api/sync/mutex.h"
 

@@ -3,8 +3,8 @@
  * clear that follows at once does not hold anybody back (asyncio's rule). A set that comes first is
  * seen under BUSY by whoever is about to sleep, so none is lost.
  *
- * A set takes the word even if the flag is there already: what was done before it must be seen by who
- * finds the flag.
+ * A set takes the word even if the flag is there already: what was done before it must be seen by
+ * who finds the flag.
  */
 #include "api/sync/sync.h"
 

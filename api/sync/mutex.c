@@ -2,25 +2,25 @@
  * The mutex: fair, owned, for coroutines and plain threads.
  *
  *   lock    free -> the caller's cell, one compare-and-swap; else to the end of the list and asleep
- *   unlock  the caller's cell -> free, one compare-and-swap; else, as somebody waits, the first waiter
- *           whose wait still lasts is claimed and made the owner, all under BUSY (sync.h)
+ *   unlock  the caller's cell -> free, one compare-and-swap; else, as somebody waits, the first
+ *           waiter whose wait still lasts is claimed and made the owner, all under BUSY (sync.h)
  *
- * A waiter that is woken owns the mutex: it never has to fight for it again, and a cancel or a deadline
- * that comes after the claim does not matter to it. The mutex is never free while somebody waits, so
- * nobody overtakes, and try_lock is the first step alone.
+ * A waiter that is woken owns the mutex: it never has to fight for it again, and a cancel or a
+ * deadline that comes after the claim does not matter to it. The mutex is never free while somebody
+ * waits, so nobody overtakes, and try_lock is the first step alone.
  *
- * What that costs under contention: the mutex goes with each unlock to a coroutine that does not run
- * yet. The unlocker puts it into its own worker's slot (runtime/queue.c), where it runs as soon as the
- * unlocker leaves: when it comes back for the mutex, as a rule, or waits for something else. So many
- * coroutines that contend gather on one worker and take turns there, a switch and two short list
- * operations an acquisition, and the mutex's cache line stays where it is; a wake-up of another worker
- * would cost hundreds of times as much. If the unlocker computes on instead, the new owner ages in the
- * slot until an idle worker takes it.
+ * What that costs under contention: the mutex goes with each unlock to a coroutine that does not
+ * run yet. The unlocker puts it into its own worker's slot (runtime/queue.c), where it runs as soon
+ * as the unlocker leaves: when it comes back for the mutex, as a rule, or waits for something else.
+ * So many coroutines that contend gather on one worker and take turns there, a switch and two short
+ * list operations an acquisition, and the mutex's cache line stays where it is; a wake-up of
+ * another worker would cost hundreds of times as much. If the unlocker computes on instead, the new
+ * owner ages in the slot until an idle worker takes it.
  *
- * Rejected: letting newcomers take a mutex that was just unlocked while waiters wake up (Go's normal
- * mode). It is faster when sections are shorter than a switch, but the order is what is promised here,
- * and it needs a second mode against starving. And spinning before waiting: the owner may well be a
- * coroutine that is not running, behind the one that spins.
+ * Rejected: letting newcomers take a mutex that was just unlocked while waiters wake up (Go's
+ * normal mode). It is faster when sections are shorter than a switch, but the order is what is
+ * promised here, and it needs a second mode against starving. And spinning before waiting: the
+ * owner may well be a coroutine that is not running, behind the one that spins.
  */
 #include "api/sync/mutex.h"
 

@@ -1,11 +1,11 @@
 /*
  * Once: the first caller runs the function, others wait for its result.
  *
- * State: 0, the running caller's cell, or DONE. A run that fails is not remembered: the failure is its
- * caller's, and the waiter that has been there longest is claimed and made the one who runs, with its
- * own function. So a caller that was cancelled inside the function does not spoil it for the others, and
- * a function that always fails is tried once by each. Remembering the failure was rejected for that
- * reason; who wants it returns 0 and keeps the error beside the value.
+ * State: 0, the running caller's cell, or DONE. A run that fails is not remembered: the failure is
+ * its caller's, and the waiter that has been there longest is claimed and made the one who runs,
+ * with its own function. So a caller that was cancelled inside the function does not spoil it for
+ * the others, and a function that always fails is tried once by each. Remembering the failure was
+ * rejected for that reason; who wants it returns 0 and keeps the error beside the value.
  */
 #include "api/sync/sync.h"
 

@@ -1,10 +1,10 @@
 /*
  * The reader-writer lock: fair, so a reader does not pass a writer that waits.
  *
- * State: 0 free; the writer's cell; or READERS and how many there are. Readers and writers wait in one
- * list. Whoever makes the state allow it (an unlock, or a writer at the head of the list that gives up
- * waiting) grants, under BUSY: a writer alone, or all readers up to the next writer. Without waiters
- * every operation is one compare-and-swap.
+ * State: 0 free; the writer's cell; or READERS and how many there are. Readers and writers wait in
+ * one list. Whoever makes the state allow it (an unlock, or a writer at the head of the list that
+ * gives up waiting) grants, under BUSY: a writer alone, or all readers up to the next writer.
+ * Without waiters every operation is one compare-and-swap.
  */
 #include "api/sync/sync.h"
 

@@ -1,7 +1,7 @@
 /*
- * Semaphores. The state is the number of free permits. It is 0 while somebody waits: a release hands
- * its permits to waiters first, in their order, by claiming them; who has been claimed has the permit,
- * also if a cancel comes next. What no waiter takes is added to the count.
+ * Semaphores. The state is the number of free permits. It is 0 while somebody waits: a release
+ * hands its permits to waiters first, in their order, by claiming them; who has been claimed has
+ * the permit, also if a cancel comes next. What no waiter takes is added to the count.
  */
 #include "api/sync/sync.h"
 

@@ -7,17 +7,17 @@
  *   others  the object's state
  *
  *   1. Without waiters an operation is one compare-and-swap from a word without these two bits.
- *   2. Otherwise sync_take sets BUSY; the holder changes list and state, claims waiters, and publishes
- *      all of it with sync_drop, a plain store with release. Both its steps pair with the acquire of
- *      the next take, and of the next compare-and-swap.
- *   3. A waiter that has been claimed calls sync_settle before it returns: whoever claimed it is then
- *      past its sync_drop, its last access to the object. So is whoever made a state that was seen
- *      without waiting, since a state appears with the drop (or is a single compare-and-swap). That is
- *      why an object may be freed, or be on the stack of a caller that returns, as soon as the call
- *      that waited has returned.
+ *   2. Otherwise sync_take sets BUSY; the holder changes list and state, claims waiters, and
+ *      publishes all of it with sync_drop, a plain store with release. Both its steps pair with the
+ *      acquire of the next take, and of the next compare-and-swap.
+ *   3. A waiter that has been claimed calls sync_settle before it returns: whoever claimed it is
+ *      then past its sync_drop, its last access to the object. So is whoever made a state that was
+ *      seen without waiting, since a state appears with the drop (or is a single compare-and-swap).
+ *      That is why an object may be freed, or be on the stack of a caller that returns, as soon as
+ *      the call that waited has returned.
  *
- * A waiter whose wait ended otherwise (deadline, cancel) takes the word to leave the list, so whoever
- * popped it and lost the claim is done with it before its memory goes.
+ * A waiter whose wait ended otherwise (deadline, cancel) takes the word to leave the list, so
+ * whoever popped it and lost the claim is done with it before its memory goes.
  *
  * Rejected: the spin lock of sched/lock.h beside an atomic state. It is two more atomic operations
  * where somebody waits, and letting it go is an access that comes after the state is seen.

@@ -1,7 +1,7 @@
 /*
  * Wait groups: a count to become zero (Go's). The state is the count. The change that makes it zero
- * claims everybody who waits, under BUSY, so an add that follows at once does not hold them back; every
- * other change is one compare-and-swap.
+ * claims everybody who waits, under BUSY, so an add that follows at once does not hold them back;
+ * every other change is one compare-and-swap.
  */
 #include "api/sync/sync.h"
 

@@ -1,8 +1,8 @@
 /*
  * Bytes in memory, and a BIO over them.
  *
- * OpenSSL's own memory BIO keeps the room it once had: 16 KiB and more in each direction of each idle
- * connection. This one gives it back as soon as it is empty.
+ * OpenSSL's own memory BIO keeps the room it once had: 16 KiB and more in each direction of each
+ * idle connection. This one gives it back as soon as it is empty.
  */
 #include <errno.h>
 #include <openssl/bio.h>

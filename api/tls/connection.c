@@ -124,7 +124,8 @@ const char *pirn_tls_alpn(const pirn_stream *stream)
     return t == NULL ? NULL : t->alpn != NULL ? t->alpn : "";
 }
 
-/* The strings are OpenSSL's own, and constant; but where they are found changes, with a ticket for one. */
+/* The strings are OpenSSL's own, and constant; but where they are found changes, with a ticket for
+ * one. */
 static const char *ask(const pirn_stream *stream, const char *(*question)(const SSL *ssl))
 {
     struct tls *t = pirn_stream_self(stream, &pirn_tls_ops);

@@ -35,7 +35,8 @@ static int choose_protocol(SSL *ssl, const unsigned char **ret, unsigned char *r
     return SSL_TLSEXT_ERR_OK;
 }
 
-/* Any name will do, and is kept with the session: without this a resumed one of TLS 1.2 has none. */
+/* Any name will do, and is kept with the session: without this a resumed one of TLS 1.2 has
+ * none. */
 static int take_name(SSL *ssl, int *alert, void *user)
 {
     (void)ssl, (void)alert, (void)user;

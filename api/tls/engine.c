@@ -2,25 +2,26 @@
  * One connection: OpenSSL in the middle, memory on both sides, the stream below.
  *
  * A call (handshake, read, write, end)
- *   1. takes the lock, lets OpenSSL work, which takes ciphertext from t->in and puts some into t->out,
- *      gives that to the stream below, drops the lock. Writing below does not suspend: what the kernel
- *      does not take is that stream's to send. So ciphertext goes out in the order in which OpenSSL made
- *      it, whoever made it, and none of it hangs on a caller that is cancelled
- *   2. if OpenSSL has to see more from the peer, takes the right to feed, waits for bytes below, puts
- *      them into t->in, and begins again. Who finds the right taken waits until something was fed, or
- *      nobody feeds any more; what was fed may be what was missing, and OpenSSL is asked again first.
+ *   1. takes the lock, lets OpenSSL work, which takes ciphertext from t->in and puts some into
+ *      t->out, gives that to the stream below, drops the lock. Writing below does not suspend: what
+ *      the kernel does not take is that stream's to send. So ciphertext goes out in the order in
+ *      which OpenSSL made it, whoever made it, and none of it hangs on a caller that is cancelled
+ *   2. if OpenSSL has to see more from the peer, takes the right to feed, waits for bytes below,
+ *      puts them into t->in, and begins again. Who finds the right taken waits until something was
+ *      fed, or nobody feeds any more; what was fed may be what was missing, and OpenSSL is asked
+ *      again first.
  *
- * A write has to see something seldom: when a message of TLS 1.3 after the handshake (a ticket, a new key)
- * has come in part. Usually a reader is there, and feeds both. A cancel or a deadline comes in where a
- * call waits to feed, and a write waits until the stream below has room before it encrypts: then
- * nothing has happened.
+ * A write has to see something seldom: when a message of TLS 1.3 after the handshake (a ticket, a
+ * new key) has come in part. Usually a reader is there, and feeds both. A cancel or a deadline
+ * comes in where a call waits to feed, and a write waits until the stream below has room before it
+ * encrypts: then nothing has happened.
  *
- * Rejected: a task for each connection that reads ahead: a stack for each, and memory without bound or a
- * second flow control. Encrypting first and waiting for room after that: a write that was cancelled would
- * have been sent. And handing on the ciphertext outside the lock: what it saves, the wait of a reader
- * for a send, costs a second right with waiters of its own, for an end has to come after everything else.
- * And a pirn_mutex as the right to feed: who has found it taken and is on its way to wait does not see
- * that it was let go and taken again meanwhile.
+ * Rejected: a task for each connection that reads ahead: a stack for each, and memory without bound
+ * or a second flow control. Encrypting first and waiting for room after that: a write that was
+ * cancelled would have been sent. And handing on the ciphertext outside the lock: what it saves,
+ * the wait of a reader for a send, costs a second right with waiters of its own, for an end has to
+ * come after everything else. And a pirn_mutex as the right to feed: who has found it taken and is
+ * on its way to wait does not see that it was let go and taken again meanwhile.
  */
 #include <errno.h>
 #include <openssl/err.h>
@@ -39,7 +40,8 @@ enum {
 
 /* ---- Under the lock ---- */
 
-/* What OpenSSL has made goes below: 0, or -ENOMEM and the rest stays, or what it has met for good. */
+/* What OpenSSL has made goes below: 0, or -ENOMEM and the rest stays, or what it has met for
+ * good. */
 static int send_out(struct tls *t)
 {
     size_t n = bytes_n(&t->out);
@@ -58,8 +60,8 @@ static int send_out(struct tls *t)
     return t->broken != 0 ? t->broken : bytes_n(&t->out) != 0 ? -ENOMEM : 0;
 }
 
-/* After a call on t->ssl that returned so much: 0, -EAGAIN if it must see more, -ENODATA if the peer has
- * ended, or an error for good. */
+/* After a call on t->ssl that returned so much: 0, -EAGAIN if it must see more, -ENODATA if the
+ * peer has ended, or an error for good. */
 static int outcome(struct tls *t, int returned)
 {
     if (returned > 0)
@@ -80,15 +82,16 @@ static int outcome(struct tls *t, int returned)
 
 /* ---- From below ---- */
 
-/* Waits until something has been fed. On its coroutine's stack; next and waits are under the lock. */
+/* Waits until something has been fed. On its coroutine's stack; next and waits are under the
+ * lock. */
 struct tls_hungry {
     struct tls_hungry *next;
     pirn_event fed;
     bool waits; /* in the list */
 };
 
-/* Under the lock: the right to feed goes to whoever takes it first. The events are set before the lock is
- * dropped, as who waited takes the lock before it returns. */
+/* Under the lock: the right to feed goes to whoever takes it first. The events are set before the
+ * lock is dropped, as who waited takes the lock before it returns. */
 static void stop_feeding(struct tls *t)
 {
     t->feeding = false;
@@ -140,9 +143,9 @@ static int take_from_below(struct tls *t, pirn_time deadline)
     return rc;
 }
 
-/* OpenSSL had to see more when it had been fed so often. That this is asked and the wait begun under one
- * hold of the lock is what counts: else somebody feeds in between, takes the right again, and waits for a
- * peer that waits for this call. */
+/* OpenSSL had to see more when it had been fed so often. That this is asked and the wait begun
+ * under one hold of the lock is what counts: else somebody feeds in between, takes the right again,
+ * and waits for a peer that waits for this call. */
 static int feed(struct tls *t, uint64_t fed, pirn_time deadline)
 {
     int rc = 0;
@@ -167,7 +170,8 @@ static int try_shake(struct tls *t, uint64_t *ret_fed)
     int sent = send_out(t); /* an alert too */
     *ret_fed = t->fed;
     pthread_mutex_unlock(&t->lock);
-    /* A peer that has left may have said why, or all that it had to say: that is still to be read. */
+    /* A peer that has left may have said why, or all that it had to say: that is still to be
+     * read. */
     return rc == -EAGAIN && sent == -ENOMEM ? -ENOMEM : rc;
 }
 
@@ -229,7 +233,8 @@ static ssize_t encrypt(struct tls *t, const void *buf, size_t n, size_t *put)
     return rc;
 }
 
-/* How many bytes of the pieces it has taken: each is a record or more, and all go below together. */
+/* How many bytes of the pieces it has taken: each is a record or more, and all go below
+ * together. */
 static ssize_t try_write(struct tls *t, const struct iovec *iov, int count, uint64_t *ret_fed)
 {
     size_t put = 0;

@@ -1,8 +1,8 @@
 /*
  * What OpenSSL says, in errno values and words.
  *
- * Its queue of errors is the thread's, oldest first. The first entry is the cause as a rule; the later
- * ones tell who passed it on.
+ * Its queue of errors is the thread's, oldest first. The first entry is the cause as a rule; the
+ * later ones tell who passed it on.
  */
 #include <errno.h>
 #include <openssl/err.h>

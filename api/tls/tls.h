@@ -10,10 +10,11 @@
  *
  * This is a library of its own: of pirn it may use what <pirn.h> declares, and nothing else.
  *
- * Nothing suspends in OpenSSL, nor while the lock is held. So the lock is a plain mutex: who finds it
- * taken waits for the encryption of 64 KiB at most, and a send of them that does not wait, which is less
- * than being woken up costs; and it is no place where a cancel could come in. And OpenSSL's queue of
- * errors, which is the thread's, is cleared before and read after each call of OpenSSL on the same thread.
+ * Nothing suspends in OpenSSL, nor while the lock is held. So the lock is a plain mutex: who finds
+ * it taken waits for the encryption of 64 KiB at most, and a send of them that does not wait, which
+ * is less than being woken up costs; and it is no place where a cancel could come in. And OpenSSL's
+ * queue of errors, which is the thread's, is cleared before and read after each call of OpenSSL on
+ * the same thread.
  *
  * Field                       who may touch it
  * ssl, in, out, fed, wrote, error, broken, why, feeding, hungry   holders of the lock
@@ -86,7 +87,8 @@ int pirn_tls_bio_init(void); /* once, before the first: 0 or -ENOMEM */
 void pirn_tls_say(char *ret_text, size_t size, const char *words);
 /* From OpenSSL's queue, which is empty afterwards: a file that cannot be had, or other. */
 int pirn_tls_file_error(char *ret_text, size_t size, const char *what);
-/* The same after a call on ssl has failed: an errno value, *ret_why in words (to be freed, or NULL). */
+/* The same after a call on ssl has failed: an errno value, *ret_why in words (to be freed, or
+ * NULL). */
 int pirn_tls_failure(const SSL *ssl, char **ret_why);
 
 /* ---- engine.c ---- */
@@ -94,7 +96,8 @@ int pirn_tls_failure(const SSL *ssl, char **ret_why);
 struct tls *pirn_tls_new(pirn_tls_context *context, pirn_stream *below);
 void pirn_tls_free(struct tls *t); /* leaves below alone */
 
-/* Each: 0 and more if it is done, or an error. All [coroutine; suspend], but try: -EAGAIN instead. */
+/* Each: 0 and more if it is done, or an error. All [coroutine; suspend], but try: -EAGAIN
+ * instead. */
 int pirn_tls_shake(struct tls *t, pirn_time deadline);
 ssize_t pirn_tls_read(struct tls *t, void *buf, size_t n, pirn_time deadline);
 ssize_t pirn_tls_write(struct tls *t, const void *buf, size_t n, pirn_time deadline);

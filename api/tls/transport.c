@@ -51,8 +51,8 @@ static bool wrote(struct tls *t)
     return yes;
 }
 
-/* That the peer has left before it was told of the end, or got a ticket, is no loss. One that is in the middle
- * of a message is not waited for. */
+/* That the peer has left before it was told of the end, or got a ticket, is no loss. One that is in
+ * the middle of a message is not waited for. */
 static int tls_finish(void *self, pirn_time deadline)
 {
     struct tls *t = self;

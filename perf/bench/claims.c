@@ -1,6 +1,7 @@
 /*
- * Row claims: programs of five asyncio tutorials, with the times that the tutorials print (in seconds), done
- * with pirn. What it shows is what a runtime adds to the time that its programs sleep.
+ * Row claims: programs of five asyncio tutorials, with the times that the tutorials print (in
+ * seconds), done with pirn. What it shows is what a runtime adds to the time that its programs
+ * sleep.
  *
  *   took_s183_ten_sleeps   ten sleeps of 1 s, gathered                               1.039
  *   took_s184_in_line      five sleeps of 1 s, one after the other                   5.004
@@ -8,20 +9,23 @@
  *   took_s185_longest      three tasks of 1, 2 and 3 s, awaited together             3.002
  *   took_s186_stored       five runs of two tasks of 1 s, both started first         5.005
  *   took_s186_at_once      the same, each awaited where it is started                10.010
- *   took_s187_worst_block  2 s waited for in six ways, the slowest: a task, two, a gather of four, a gather
- *                          of gathers, a done callback, a chain of awaits            2.0006 to 2.0029
+ *   took_s187_worst_block  2 s waited for in six ways, the slowest: a task, two, a gather of four,
+ *                          a gather
+ *                          of gathers, a done callback, a chain of awaits            2.0006 to
+ *                                                                                    2.0029
  *   took_s188_pool         ten pages by blocking calls in a pool of two threads      0.091
  *   took_s188_in_line      the same in line, and _ratio of the two                   0.570
  *   took_s189_streams      twenty pages over streams, at once                        0.097 to 0.101
  *
- * The pages come from a process of its own which takes 50 ms for each. Each claim is a process of its own too,
- * and they run at once: all but the last three only sleep. A time includes the start and the end of its
- * runtimes. A claim that took less than its sleeps has failed.
- * On 2 noisy cores, one run, in the order above, pirn and (asyncio): 1.006 (1.008), 5.002 (5.008), 0.011 (0.002),
- * 3.004 (3.005), 5.005 (5.006), 10.005 (10.015), 2.003 (2.005), 0.255 (0.260) and 0.505 (0.506), 0.055 (0.056).
- * A runtime takes 2 ms to start and end, threads and rings, where a loop takes 0.3: that is all of the third.
- * The echo load of S14 and S175, 64 connections, medians of 3 in turns, messages per CPU second: one thread:
- * asyncio 37,000, uvloop 168,000, Go 153,000, pirn 173,000; two: Go 131,000, pirn 125,000.
+ * The pages come from a process of its own which takes 50 ms for each. Each claim is a process of
+ * its own too, and they run at once: all but the last three only sleep. A time includes the start
+ * and the end of its runtimes. A claim that took less than its sleeps has failed.
+ * On 2 noisy cores, one run, in the order above, pirn and (asyncio): 1.006 (1.008), 5.002 (5.008),
+ * 0.011 (0.002), 3.004 (3.005), 5.005 (5.006), 10.005 (10.015), 2.003 (2.005), 0.255 (0.260) and
+ * 0.505 (0.506), 0.055 (0.056). A runtime takes 2 ms to start and end, threads and rings, where a
+ * loop takes 0.3: that is all of the third. The echo load of S14 and S175, 64 connections, medians
+ * of 3 in turns, messages per CPU second: one thread: asyncio 37,000, uvloop 168,000, Go 153,000,
+ * pirn 173,000; two: Go 131,000, pirn 125,000.
  *
  *   second_ms=1000 (how long the tutorials' second is) workers=2
  *   claim=ten_sleeps|in_line|...  that one alone

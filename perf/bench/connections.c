@@ -1,13 +1,14 @@
 /*
- * Row idle, variant=connections: what connections that are kept open cost a server in a process of its own.
+ * Row idle, variant=connections: what connections that are kept open cost a server in a process of
+ * its own.
  *
  *   1. start the server, read its resident memory; connect `conns` times, from this process
  *   2. each connection has one request answered, so whatever a connection allocates is there
- *   3. when all have been quiet for settle_ms: the server's resident memory less what it was, by connection.
- *      The sockets are the kernel's, and not in it.
+ *   3. when all have been quiet for settle_ms: the server's resident memory less what it was, by
+ *      connection. The sockets are the kernel's, and not in it.
  *
- * A connection of http_hello has 6,010 bytes, of which 4 KiB or less are its stack; hyper's 12,936, Go's
- * 21,821 (10,127 before heads and dates were made without snprintf and buffers began small).
+ * A connection of http_hello has 6,010 bytes, of which 4 KiB or less are its stack; hyper's 12,936,
+ * Go's 21,821 (10,127 before heads and dates were made without snprintf and buffers began small).
  *
  *   conns=10000 settle_ms=500 workers=2 server=COMMAND (default: http_hello, beside this program)
  *   say=http       what a request is: GET /; or say=echo: 64 bytes, for server="echo --port 0"

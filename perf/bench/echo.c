@@ -7,15 +7,17 @@
  *             heavy=0 further connections send requests of heavy_us=20000; pace_us=0 and
  *             heavy_pace_us=0 hold a connection to one request in that time (0: back to back)
  *
- * Where the server's time goes: in the kernel. A message costs 533 instructions outside of it where the next one
- * is there by the time that it is looked for, and 1,330 where the receive has to wait (callgrind, one worker):
- * some 0.1 and 0.35 us, beside 5 to 6 us of system calls and network.
- * With 1,000 connections, medians of 11 in turns, messages per CPU second over the epoll loop's: a bare ring, the floor,
- * 0.92 with one worker and 0.91 with two; this 0.86 and 0.81 (0.73 to 0.93 in other series, with 0.79 to 1.05). So the
- * gate of 0.95 lies above the floor there. Outside of the kernel: 6 to 8% of the time, of the bare ring 0 to 2. With two
- * workers 5% of the tasks are stolen, and 2% of the time goes into looking for work; without any stealing it is 0.95 of
- * what it is. Tried, no gain: requests given to the kernel only when the queue is short (as it is, 6 at a time; a bare
- * ring gives 58), a run queue of 1,024, and the functions of this way side by side in the program (1.00 to 1.04).
+ * Where the server's time goes: in the kernel. A message costs 533 instructions outside of it where
+ * the next one is there by the time that it is looked for, and 1,330 where the receive has to wait
+ * (callgrind, one worker): some 0.1 and 0.35 us, beside 5 to 6 us of system calls and network.
+ * With 1,000 connections, medians of 11 in turns, messages per CPU second over the epoll loop's: a
+ * bare ring, the floor, 0.92 with one worker and 0.91 with two; this 0.86 and 0.81 (0.73 to 0.93 in
+ * other series, with 0.79 to 1.05). So the gate of 0.95 lies above the floor there. Outside of the
+ * kernel: 6 to 8% of the time, of the bare ring 0 to 2. With two workers 5% of the tasks are
+ * stolen, and 2% of the time goes into looking for work; without any stealing it is 0.95 of what it
+ * is. Tried, no gain: requests given to the kernel only when the queue is short (as it is, 6 at a
+ * time; a bare ring gives 58), a run queue of 1,024, and the functions of this way side by side in
+ * the program (1.00 to 1.04).
  *
  * heavy_cores is how many cores the heavy work that was answered would keep busy.
  * msgs_per_cpu_s is messages over CPU time of the server alone, in the kernel and out of it.

@@ -4,10 +4,11 @@
  *
  *   n=30 workers=2
  *
- * ns a node on 2 noisy cores, medians of 5 in turns: 83 (161 of CPU), oneTBB 52 (95), Tokio 382 (599), Go 484
- * (849), asyncio 4,740. A task here has a handle, a status and a cell that others may wait on and cancel; a task
- * of oneTBB has a counter, and lies on its parent's stack. Instructions for a call, of which every second is
- * spawned: 408; to make a task, queue it and free it 230, to run it on its awaiter's stack 120, the program 25.
+ * ns a node on 2 noisy cores, medians of 5 in turns: 83 (161 of CPU), oneTBB 52 (95), Tokio 382
+ * (599), Go 484 (849), asyncio 4,740. A task here has a handle, a status and a cell that others may
+ * wait on and cancel; a task of oneTBB has a counter, and lies on its parent's stack. Instructions
+ * for a call, of which every second is spawned: 408; to make a task, queue it and free it 230, to
+ * run it on its awaiter's stack 120, the program 25.
  */
 #include "perf/bench/bench.h"
 #include "perf/bench/rows.h"

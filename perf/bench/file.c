@@ -1,16 +1,16 @@
 /*
- * Row file: random reads of 4 KiB, at aligned places, from a file of its own, with so many under way at a
- * time; each task has a buffer and a generator of its own, and reads its share.
+ * Row file: random reads of 4 KiB, at aligned places, from a file of its own, with so many under
+ * way at a time; each task has a buffer and a generator of its own, and reads its share.
  *
  *   tasks=128 reads=400000 (together) mib=256 dir=/var/tmp workers=2
  *   variant=direct: the file is opened with O_DIRECT, reads=60000
  *
- * Hot, medians of nine turns on a quiet machine: 524 ns a read (1,024 of CPU, nine tenths of it the kernel's), Go 522
- * (983). Beside other load 1,012 and Go 823 (medians of five).
+ * Hot, medians of nine turns on a quiet machine: 524 ns a read (1,024 of CPU, nine tenths of it the
+ * kernel's), Go 522 (983). Beside other load 1,012 and Go 823 (medians of five).
  * O_DIRECT: 14.2 us a read, fio 14.1, Go 26.9; CPU 4.7, 5.5 and 17 us: the device.
  *
- * Hot, the file is in the cache: it has just been written. Every byte range that is read begins with its
- * own number, so that what was read is looked at.
+ * Hot, the file is in the cache: it has just been written. Every byte range that is read begins
+ * with its own number, so that what was read is looked at.
  */
 #include "perf/bench/bench.h"
 #include "perf/bench/rows.h"

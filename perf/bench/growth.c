@@ -1,21 +1,22 @@
 /*
- * Row growth: what a spawn (with its join), a yield, a timer armed and cancelled, and a wake-up cost beside more
- * and more coroutines that are alive and parked, in a sleep that ends in an hour.
+ * Row growth: what a spawn (with its join), a yield, a timer armed and cancelled, and a wake-up
+ * cost beside more and more coroutines that are alive and parked, in a sleep that ends in an hour.
  *
- *   alive=1000000 (at most; the sizes are 1,000, 100,000 and this) rounds=5 workers=1; only=N: that size alone,
- *   as NAME_ns
+ *   alive=1000000 (at most; the sizes are 1,000, 100,000 and this) rounds=5 workers=1; only=N: that
+ *   size alone, as NAME_ns
  *   1. spawn sleepers until so many are parked
  *   2. rounds times: each operation many times over; the best round counts
- *   3. when all sizes are through: NAME_growth, the dearest size over the cheapest. It should be below 2,
- *      cache misses apart
+ *   3. when all sizes are through: NAME_growth, the dearest size over the cheapest. It should be
+ *      below 2, cache misses apart
  *   4. cancel and join the sleepers: end_ns for each, cold memory all of it
  *
- * A wake-up is half of a round trip over two channels. The two that yield are in the same loop; from two
- * different ones a yield takes 16 ns instead of 5, as the processor guesses the wrong return.
- * tests/guard/test_growth.sh has the same in instructions, where no cache takes part.
+ * A wake-up is half of a round trip over two channels. The two that yield are in the same loop;
+ * from two different ones a yield takes 16 ns instead of 5, as the processor guesses the wrong
+ * return. tests/guard/test_growth.sh has the same in instructions, where no cache takes part.
  *
- * On 2 otherwise idle cores, 21 November 2026, ns beside 1,000, 100,000 and 1M: spawn 46, 45, 44; arm 21, 32, 21;
- * cancel 18, 23, 34; wake 52, 52, 51. A cancel unlinks from neighbours that are seldom in the cache.
+ * On 2 otherwise idle cores, 21 November 2026, ns beside 1,000, 100,000 and 1M: spawn 46, 45, 44;
+ * arm 21, 32, 21; cancel 18, 23, 34; wake 52, 52, 51. A cancel unlinks from neighbours that are
+ * seldom in the cache.
  */
 #include "perf/bench/bench.h"
 #include "perf/bench/rows.h"

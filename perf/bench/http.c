@@ -4,25 +4,29 @@
  *   conns=64 depth=1 seconds=2 workers=2 threads=1 (wrk's); server=COMMAND measures another server
  *   (default: http_hello, beside this one), which prints 127.0.0.1:PORT
  *
- * Every connection has `depth` requests under way, sent in one piece; when all are answered come the next.
- * Medians of five turns of a second, requests per CPU second, depth 1 and 16: pirn 134,000 and 1,396,000; hyper
- * 143,000 and 1,509,000; in each of the turns 0.95 and 0.98 times as many. The turns were apart by up to a fifth.
- * The day before: Go 69,000 and 95,000; an epoll loop that neither parses nor formats (echo_epoll http), the floor,
- * 151,000 and 2,024,000, beside pirn's 124,000 and 1,405,000. (uvicorn, another day: 47,000 and 25,000.)
+ * Every connection has `depth` requests under way, sent in one piece; when all are answered come
+ * the next. Medians of five turns of a second, requests per CPU second, depth 1 and 16: pirn
+ * 134,000 and 1,396,000; hyper 143,000 and 1,509,000; in each of the turns 0.95 and 0.98 times as
+ * many. The turns were apart by up to a fifth. The day before: Go 69,000 and 95,000; an epoll loop
+ * that neither parses nor formats (echo_epoll http), the floor, 151,000 and 2,024,000, beside
+ * pirn's 124,000 and 1,405,000. (uvicorn, another day: 47,000 and 25,000.)
  *
- * Where it goes. Instructions in the process, for a request, by callgrind with 8 connections and one worker:
- * 6,620 at depth 1 and 3,400 at depth 16 (a per cent more or less each time). Of those 3,400, with all that is
- * called: 2,145 for the head, of which 1,206 are http_parser's own (30 for each byte), 430 head.c's look at the
- * lines, the rest the table and what is checked in it; 305 to find the route; 430 for the handler and its reply;
- * some 220 are a sixteenth of what a row of sixteen costs (a receive, a send, a wait, its timer, two pieces of
- * memory); and what is left, a tenth, lies in a dozen functions. With llhttp they are 3,130. No lock, no memory and no
- * timer is a single request's.
- * They were 8,350 and 4,890 when heads were looked at byte by byte and cut up after they had been parsed
- * (api/http/head.c, table.c), a reply was written piece by piece (reply.c), and the stream was asked for each head
- * (wire.c). Beside the server of then, in the same turns: 0.99 and 1.23 times as many. So at depth 1 it is the kernel
- * that counts, and what is gained outside of it is less than the noise.
- * Rejected, as it was within the noise: a route's method compared by a flag, the end of a header's value looked at
- * eight bytes at a time, and out to grow to 4 KiB at its second reply (12 instructions less).
+ * Where it goes. Instructions in the process, for a request, by callgrind with 8 connections and
+ * one worker: 6,620 at depth 1 and 3,400 at depth 16 (a per cent more or less each time). Of those
+ * 3,400, with all that is called: 2,145 for the head, of which 1,206 are http_parser's own (30 for
+ * each byte), 430 head.c's look at the lines, the rest the table and what is checked in it; 305 to
+ * find the route; 430 for the handler and its reply; some 220 are a sixteenth of what a row of
+ * sixteen costs (a receive, a send, a wait, its timer, two pieces of memory); and what is left, a
+ * tenth, lies in a dozen functions. With llhttp they are 3,130. No lock, no memory and no timer is
+ * a single request's.
+ * They were 8,350 and 4,890 when heads were looked at byte by byte and cut up after they had been
+ * parsed (api/http/head.c, table.c), a reply was written piece by piece (reply.c), and the stream
+ * was asked for each head (wire.c). Beside the server of then, in the same turns: 0.99 and 1.23
+ * times as many. So at depth 1 it is the kernel that counts, and what is gained outside of it is
+ * less than the noise.
+ * Rejected, as it was within the noise: a route's method compared by a flag, the end of a header's
+ * value looked at eight bytes at a time, and out to grow to 4 KiB at its second reply (12
+ * instructions less).
  *
  * per_cpu_s is requests over CPU time of the server alone, in the kernel and out of it, from before
  * the first connection to after the last.

@@ -17,12 +17,14 @@
  *
  * The row fails if the moment came before all were waiting: a larger hold= helps.
  *
- * Where it goes: of 4,409 bytes 4,096 are the one page of its stack that is touched, 296 the task (all that one costs
- * that has not begun); the rest is stacks' books and the deadline. Page tables, not among them: 321. To spawn and
- * park one takes 7.8 us here; 0.2 if it does not begin: the rest is the page fault, most likely.
+ * Where it goes: of 4,409 bytes 4,096 are the one page of its stack that is touched, 296 the task
+ * (all that one costs that has not begun); the rest is stacks' books and the deadline. Page tables,
+ * not among them: 321. To spawn and park one takes 7.8 us here; 0.2 if it does not begin: the rest
+ * is the page fault, most likely.
  *
- * In recv all deadlines come at the same moment here, and each is a cancel that the kernel has to look up: with 1M
- * the last came 143 s late (last_lateness_ms; one run, beside other work), in sleep with 200,000 0.6 s.
+ * In recv all deadlines come at the same moment here, and each is a cancel that the kernel has to
+ * look up: with 1M the last came 143 s late (last_lateness_ms; one run, beside other work), in
+ * sleep with 200,000 0.6 s.
  */
 #include "perf/bench/bench.h"
 #include "perf/bench/rows.h"

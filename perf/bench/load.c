@@ -11,11 +11,11 @@
  *      waits would be missing otherwise; the server ends
  *
  * A paced connection that misses a beat waits for the next one, so that a server which falls behind
- * has no backlog that grows without end. What would have been sent at a beat missed for it is counted
- * among the latencies as if it had been answered together with the late one: without that the
- * slow would answer fewer of the bad moments' requests, and look better than they are. The loop
- * asks for a short scheduler slice, so that beside a busy server it measures the server's delay
- * and not its own. wrk and its like were rejected: they speak HTTP, and have to be installed.
+ * has no backlog that grows without end. What would have been sent at a beat missed for it is
+ * counted among the latencies as if it had been answered together with the late one: without that
+ * the slow would answer fewer of the bad moments' requests, and look better than they are. The loop
+ * asks for a short scheduler slice, so that beside a busy server it measures the server's delay and
+ * not its own. wrk and its like were rejected: they speak HTTP, and have to be installed.
  */
 #include "perf/bench/bench.h"
 
@@ -141,8 +141,8 @@ static void begin_all(struct state *s)
     }
 }
 
-/* An answer is complete: on to the connection's next beat, past those it missed. Those from before it was
- * sent are the load's own lateness. */
+/* An answer is complete: on to the connection's next beat, past those it missed. Those from before
+ * it was sent are the load's own lateness. */
 static void next_beat(struct state *s, struct conn *c, int64_t now)
 {
     for (c->beat += c->pace; c->beat <= now; c->beat += c->pace)

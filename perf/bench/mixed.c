@@ -9,16 +9,17 @@
  *   workers=2 hogs=2*workers burst_ms=20 stretches=4 stretch_ms=2000
  *   peer=COMMAND runs another program with echo=PORT burst_iters=N and these keys
  *
- * Where the time goes (Linux 6.18, 2 cores, tick of 4 ms; sched_switch and sched_waking traced): whoever is due is
- * served by a thread that hogs do not hold up. Woken, it has a core after 10 us (p50), 11 (p90); then comes the
- * coroutine: p50 17 us. Late by more than 1 ms were 43 of 1,700. In the four of them that were looked at, that thread
- * was runnable and a hog ran until the kernel's next tick: twice the client that it had just sent to, on the same core,
- * had taken the core from it, and the hog came next; twice it was woken and the hog ran on. So the scheduler (EEVDF) took
- * it for not eligible, or a hog's deadline for earlier, and does not look again before a tick. Hence, most likely, a p99
- * of half a tick and a little.
- * Tried: slices of 3, 10, 30 and 100 ms for threads that compute: wake-ups of that thread that take more than 1 ms
- * fell from 1.7% to 0.5%; the row's p99 stayed (2.3 to 2.7 ms). Not tried: a second such thread that wakes a little
- * later, to find the first at work mostly.
+ * Where the time goes (Linux 6.18, 2 cores, tick of 4 ms; sched_switch and sched_waking traced):
+ * whoever is due is served by a thread that hogs do not hold up. Woken, it has a core after 10 us
+ * (p50), 11 (p90); then comes the coroutine: p50 17 us. Late by more than 1 ms were 43 of 1,700. In
+ * the four of them that were looked at, that thread was runnable and a hog ran until the kernel's
+ * next tick: twice the client that it had just sent to, on the same core, had taken the core from
+ * it, and the hog came next; twice it was woken and the hog ran on. So the scheduler (EEVDF) took
+ * it for not eligible, or a hog's deadline for earlier, and does not look again before a tick.
+ * Hence, most likely, a p99 of half a tick and a little.
+ * Tried: slices of 3, 10, 30 and 100 ms for threads that compute: wake-ups of that thread that take
+ * more than 1 ms fell from 1.7% to 0.5%; the row's p99 stayed (2.3 to 2.7 ms). Not tried: a second
+ * such thread that wakes a little later, to find the first at work mostly.
  */
 #include "perf/bench/bench.h"
 #include "perf/bench/probe.h"

@@ -4,12 +4,12 @@
  *
  *   words=1000000 capacity=0 senders=4 receivers=4 workers=2
  *
- * ns a word, a million words, capacity 0, 1, 64, 1024, medians of 5 in turns: 58, 46, 22, 21. Before what is
- * there at once went without a struct wait (runtime/at_once.h), 300,000 words, in turns with the peers: 61, 50,
- * 30, 26; Go 175, 117, 43, 40; Tokio (flume) 381, 233, 34, 118, and 43 at 1024 in another minute; asyncio
- * 5,100 to 540. The best of it is what one worker takes with the other asleep: the tasks are gathered, see
- * runtime/pace.c. While they were spread it was 166, 110, 68, 63 and the CPU of both cores: the channel's
- * cache lines travelled with every word.
+ * ns a word, a million words, capacity 0, 1, 64, 1024, medians of 5 in turns: 58, 46, 22, 21.
+ * Before what is there at once went without a struct wait (runtime/at_once.h), 300,000 words, in
+ * turns with the peers: 61, 50, 30, 26; Go 175, 117, 43, 40; Tokio (flume) 381, 233, 34, 118, and
+ * 43 at 1024 in another minute; asyncio 5,100 to 540. The best of it is what one worker takes with
+ * the other asleep: the tasks are gathered, see runtime/pace.c. While they were spread it was 166,
+ * 110, 68, 63 and the CPU of both cores: the channel's cache lines travelled with every word.
  */
 #include "perf/bench/bench.h"
 #include "perf/bench/rows.h"

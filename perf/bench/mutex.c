@@ -5,11 +5,11 @@
  *   tasks=64 rounds=20000 (each) inside=32 outside=32 (iterations) workers=2
  *   variant=pthread  a pthread mutex, which blocks the worker while another one holds it
  *
- * ns a round (of CPU), medians of 5 in turns: 113 (112), Go 107 (203), Tokio 220 (289), asyncio 849. With a mutex
- * that blocks the thread: pthread 174 (337), Tokio's tasks with Rust's 101 (201), which spins first.
- * The tasks gather on one worker and take turns there: 113 to 133 ns a round, of which the work is 100;
- * Go 99 to 144 on both cores, with twice the CPU; where there is
- * but one core it is ahead, 97 ns of CPU against 145. Two cores cannot do better than the 50 ns inside and
+ * ns a round (of CPU), medians of 5 in turns: 113 (112), Go 107 (203), Tokio 220 (289), asyncio
+ * 849. With a mutex that blocks the thread: pthread 174 (337), Tokio's tasks with Rust's 101 (201),
+ * which spins first. The tasks gather on one worker and take turns there: 113 to 133 ns a round, of
+ * which the work is 100; Go 99 to 144 on both cores, with twice the CPU; where there is but one
+ * core it is ahead, 97 ns of CPU against 145. Two cores cannot do better than the 50 ns inside and
  * the mutex's way from one to the other, 70 ns, unless many pass it on without leaving a core.
  */
 #include "perf/bench/bench.h"

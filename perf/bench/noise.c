@@ -7,7 +7,8 @@
  *   3. a piece that took longer than the best was interrupted, or its CPU was slowed down: by
  *      others on this machine, or by the host's other guests, which /proc/stat shows only in part
  *
- *   ms=500 piece_iters=N (default: measured; give it back, and the pieces of later runs are the same)
+ *   ms=500 piece_iters=N (default: measured; give it back, and the pieces of later runs are the
+ *   same)
  *
  * best_us is the best piece of all, mean_us the mean of a piece, mean_most_us that of the CPU where
  * it is highest, longest_us the longest piece.

@@ -1,6 +1,6 @@
 /*
- * The site that the claims S188 and S189 fetch pages from, and these two: a pool of threads that block, and
- * streams. As claims.c tells.
+ * The site that the claims S188 and S189 fetch pages from, and these two: a pool of threads that
+ * block, and streams. As claims.c tells.
  */
 #include "perf/bench/bench.h"
 #include "perf/bench/claims.h"

@@ -4,15 +4,15 @@
  *
  *   trips=1000000 workers=1
  *
- * ns a trip, medians of 9 in turns: 126, and 147 before who meets a peer, or has to wait, took a way of
- * its own in a channel (api/channel/pass.c: 1,158 instructions a trip instead of 1,401), on a slow day of the
- * machine. Later, medians of 5 in turns with the peers: 94, Tokio 237 (its channels have a place each), Go 296,
- * asyncio 5,603.
- * Where the rest goes, instructions a trip: parking 180, the queue's push and pop 140, resuming 85, the
- * switches 55, the channel 500; among them are 8 locked ones (4 locks, 2 claims, 2 parks), some 50 ns.
- * Tried before: fewer steps in a park, and a wait that is filled in only once it is known that one has to
- * wait, 101 to 97; wakeups begun without clearing an array, and no field read as part of a vector right
- * after it was written alone, 135 to 105.
+ * ns a trip, medians of 9 in turns: 126, and 147 before who meets a peer, or has to wait, took a
+ * way of its own in a channel (api/channel/pass.c: 1,158 instructions a trip instead of 1,401), on
+ * a slow day of the machine. Later, medians of 5 in turns with the peers: 94, Tokio 237 (its
+ * channels have a place each), Go 296, asyncio 5,603.
+ * Where the rest goes, instructions a trip: parking 180, the queue's push and pop 140, resuming 85,
+ * the switches 55, the channel 500; among them are 8 locked ones (4 locks, 2 claims, 2 parks), some
+ * 50 ns. Tried before: fewer steps in a park, and a wait that is filled in only once it is known
+ * that one has to wait, 101 to 97; wakeups begun without clearing an array, and no field read as
+ * part of a vector right after it was written alone, 135 to 105.
  */
 #include "perf/bench/bench.h"
 #include "perf/bench/rows.h"

@@ -1,17 +1,18 @@
 /*
- * Row pingpong-cross: as pingpong, but the ends are pinned (PIRN_PINNED), each to a thread of its own: a ball
- * that comes has to wake the other thread. A trip is there and back.
+ * Row pingpong-cross: as pingpong, but the ends are pinned (PIRN_PINNED), each to a thread of its
+ * own: a ball that comes has to wake the other thread. A trip is there and back.
  *
  *   trips=100000
  *   variant=channels  two pinned coroutines, two channels without capacity
- *           futex     two plain threads, a word each way, asleep in a futex until it changes: the floor for
- *                     ends that sleep
+ *           futex     two plain threads, a word each way, asleep in a futex until it changes: the
+ *                     floor for ends that sleep
  *           spin      the same without ever sleeping: the floor for ends that burn their cores
  *
- * us a trip (and of CPU), 2 noisy cores of a virtual machine, medians of 5 in turns: 30 (22), Go with two locked
- * threads 72 (58), Tokio with two threads 44 (31), futex 33 (23), spin 0.17 (0.28). So the time is that of the
- * two futexes, and ten times Go's pace is below the floor of ends that sleep. Runs lie between 7 and 44, all
- * contenders', as the kernel has both threads on one core or on two.
+ * us a trip (and of CPU), 2 noisy cores of a virtual machine, medians of 5 in turns: 30 (22), Go
+ * with two locked threads 72 (58), Tokio with two threads 44 (31), futex 33 (23), spin 0.17 (0.28).
+ * So the time is that of the two futexes, and ten times Go's pace is below the floor of ends that
+ * sleep. Runs lie between 7 and 44, all contenders', as the kernel has both threads on one core or
+ * on two.
  */
 #include "perf/bench/bench.h"
 #include "perf/bench/rows.h"

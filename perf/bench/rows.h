@@ -1,4 +1,5 @@
-/* The rows; each lives in the file of its name, pingpong-cross in pingpong_cross.c, requests in echo.c. */
+/* The rows; each lives in the file of its name, pingpong-cross in pingpong_cross.c, requests in
+ * echo.c. */
 #ifndef PIRN_PERF_ROWS_H
 #define PIRN_PERF_ROWS_H
 

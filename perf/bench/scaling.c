@@ -6,8 +6,9 @@
  *   conns=16 work_us=500 rounds=3 ms=1000, one worker and two in turns; medians
  *   server=COMMAND measures another server; it gets workers=N (default: the helper serve)
  *
- * 1.98 times as much with two workers, plain threads 2.00. A request takes 526 us on one worker, of which 500 are the
- * work; with two the load's part, some 5 us of each, comes out of the same two cores.
+ * 1.98 times as much with two workers, plain threads 2.00. A request takes 526 us on one worker, of
+ * which 500 are the work; with two the load's part, some 5 us of each, comes out of the same two
+ * cores.
  */
 #include "perf/bench/bench.h"
 #include "perf/bench/rows.h"

@@ -1,16 +1,16 @@
 /*
- * Row skynet: a tree of coroutines, ten children to a node; each leaf sends its number to its parent
- * over a channel, each node the sum of what its children sent.
+ * Row skynet: a tree of coroutines, ten children to a node; each leaf sends its number to its
+ * parent over a channel, each node the sum of what its children sent.
  *
  *   leaves=1000000 (a power of ten) capacity=0 (of the channels) workers=2
  *
- * ns a leaf (medians of 5 in turns): 2 workers 105, before 449, Go 1,005; 1 worker 178, before 575, Go 896.
- * On a noisier day, 2 workers: 192 (135 to 203), Go 922, Tokio 994, asyncio 15,400.
- * Before, the tree was walked breadth first, so that a hundred thousand nodes waited at once, in no cache
- * any more; now a node's children come next when it parks (broods: sched/runq.h).
- * Later, medians of 5 in turns: 93, Go 717, Tokio 795, asyncio 12,480. Instructions a leaf on one worker: 1,794;
- * making, beginning and ending tasks 440, parking, queueing and resuming them 530, the channel 280, stacks 115,
- * the program 70.
+ * ns a leaf (medians of 5 in turns): 2 workers 105, before 449, Go 1,005; 1 worker 178, before 575,
+ * Go 896. On a noisier day, 2 workers: 192 (135 to 203), Go 922, Tokio 994, asyncio 15,400.
+ * Before, the tree was walked breadth first, so that a hundred thousand nodes waited at once, in no
+ * cache any more; now a node's children come next when it parks (broods: sched/runq.h).
+ * Later, medians of 5 in turns: 93, Go 717, Tokio 795, asyncio 12,480. Instructions a leaf on one
+ * worker: 1,794; making, beginning and ending tasks 440, parking, queueing and resuming them 530,
+ * the channel 280, stacks 115, the program 70.
  */
 #include "perf/bench/bench.h"
 #include "perf/bench/rows.h"

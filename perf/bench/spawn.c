@@ -9,11 +9,11 @@
  *    41,  95, 150  run in the awaiter's place, one of them, live tasks counted per worker
  *    41,  60,  70  and nobody is woken for a child that is awaited at once (runtime/queue.c)
  *    46,  63       and spawn and await have what few of them need out of line (49, 74 beside it)
- *    45,  47       and a lone task is nobody's while its owner wakes somebody for it, nor is it in the queue
+ *    45,  47       and a lone task is nobody's while its owner wakes somebody, nor is it queued
  *                  when the awaiter gives way (60 to 130 on 2 workers beside it, in turns)
- * The last line is about the steals, some 1,500 in a million, up to 8,000 in some minutes: whoever was
- * woken for the child found it standing still, as its parent was in the system call that woke him; then
- * parent and child went to and fro, and the run queue's lock was never biased.
+ * The last line is about the steals, some 1,500 in a million, up to 8,000 in some minutes: whoever
+ * was woken for the child found it standing still, as its parent was in the system call that woke
+ * him; then parent and child went to and fro, and the run queue's lock was never biased.
  * In turns with the peers, on a slower day: 88 against Tokio 285 and Go 382.
  * Batches are bound by cache misses on 3 MB of descriptors: 194 against Go 446 and Tokio 501.
  * Prefetching the next free descriptor gave nothing.

@@ -10,8 +10,9 @@
  *   (the second figure of the goals: spinners=40 blocked=0 spin_ms=300)
  *   peer=COMMAND runs another program with echo=PORT and these keys
  *
- * Where the time goes: p50 17 us, as in row mixed; p99, 1.6 to 2.5 ms, is what row mixed says of the kernel's tick. The
- * worst, 6 to 12 ms, is most likely the beginning: the monitor has to see twice, 5 ms apart, that all stand still.
+ * Where the time goes: p50 17 us, as in row mixed; p99, 1.6 to 2.5 ms, is what row mixed says of
+ * the kernel's tick. The worst, 6 to 12 ms, is most likely the beginning: the monitor has to see
+ * twice, 5 ms apart, that all stand still.
  */
 #include "perf/bench/bench.h"
 #include "perf/bench/probe.h"

@@ -4,13 +4,15 @@
  *
  *   pairs=10000000
  *
- * ns a pair, medians of 25 in turns, twice: 9.9 and 10.4, boost 10.1 and 10.6; 10.2 and 10.7 while all switched
- * by way of one function (runtime/context.h). Before who has left, and why, were one word, the way without C++
- * kept nothing of C++, and a task that has never run was known by its stack pointer, 5% more. Instructions: 202
- * for the pair, of which 18 in the switch itself; boost's jump has no queue, no stride and no tick behind it.
- * At times it is 14.6 to 16.8 for a while, and boost 11 to 11.9: all five turns of a run on 22 November, and six in
- * ten while the other CPU computes (else one in ten). Likely a neighbour on the same core: 4.5 instructions a cycle
- * leave nothing to share, where boost's few wait for each other. Quiet, on that day: 10.2 to 10.5, boost 10.6 to 11.0.
+ * ns a pair, medians of 25 in turns, twice: 9.9 and 10.4, boost 10.1 and 10.6; 10.2 and 10.7 while
+ * all switched by way of one function (runtime/context.h). Before who has left, and why, were one
+ * word, the way without C++ kept nothing of C++, and a task that has never run was known by its
+ * stack pointer, 5% more. Instructions: 202 for the pair, of which 18 in the switch itself; boost's
+ * jump has no queue, no stride and no tick behind it. At times it is 14.6 to 16.8 for a while, and
+ * boost 11 to 11.9: all five turns of a run on 22 November, and six in ten while the other CPU
+ * computes (else one in ten). Likely a neighbour on the same core: 4.5 instructions a cycle leave
+ * nothing to share, where boost's few wait for each other. Quiet, on that day: 10.2 to 10.5, boost
+ * 10.6 to 11.0.
  */
 #include "perf/bench/bench.h"
 #include "perf/bench/rows.h"

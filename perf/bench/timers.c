@@ -6,17 +6,18 @@
  *   variant=embedded  the structs in an array      malloc  each from malloc, freed when cancelled
  *           call_at   pirn_call_at instead: a task with a handle, joined when it is cancelled
  *
- * With n=200000 seconds=1, medians of 3 in turns, ns to arm and to cancel: 89 and 34; libuv 105 and 189; Go 361 and
- * 49; Tokio's tasks 623 and 424, its DelayQueue 70 and 32. Late at p99: 56 us; Go, Tokio and libuv count in
- * milliseconds, 1.1 to 2.8 ms. DelayQueue has no lock, as one task owns it; what the port's costs, and the fresh
- * pages, stands below.
+ * With n=200000 seconds=1, medians of 3 in turns, ns to arm and to cancel: 89 and 34; libuv 105 and
+ * 189; Go 361 and 49; Tokio's tasks 623 and 424, its DelayQueue 70 and 32. Late at p99: 56 us; Go,
+ * Tokio and libuv count in milliseconds, 1.1 to 2.8 ms. DelayQueue has no lock, as one task owns
+ * it; what the port's costs, and the fresh pages, stands below.
  * With seconds=1, in turns on a busy machine, few runs: ns to arm 80 to 86, and to cancel 23 to 25;
- * malloc 158 to 211, and 36 to 39; call_at 178 to 353, and 67 to 80 (with an implicit heap of deadlines
- * 186 to 223, and 93 to 105); Go 362 to 439, and 33 to 67 (one of 105). The floors there: 1,500 ns for a page,
- * which is 57 ns for all that a timer has (152 bytes); 17 ns for a free();
- * 11 ns for the port's lock, a time (two plain stores instead, about what a lock biased to the port's owner
- * would cost it: 20 ns to cancel beside 31, Go 51; not done, the gate of three times is not reached so).
- * Since the lock is part of its callers (io/futex_lock.h): 93.5 and 30.5 beside 97.2 and 35.3, medians of 9 pairs.
+ * malloc 158 to 211, and 36 to 39; call_at 178 to 353, and 67 to 80 (with an implicit heap of
+ * deadlines 186 to 223, and 93 to 105); Go 362 to 439, and 33 to 67 (one of 105). The floors there:
+ * 1,500 ns for a page, which is 57 ns for all that a timer has (152 bytes); 17 ns for a free();
+ * 11 ns for the port's lock, a time (two plain stores instead, about what a lock biased to the
+ * port's owner would cost it: 20 ns to cancel beside 31, Go 51; not done, the gate of three times
+ * is not reached so). Since the lock is part of its callers (io/futex_lock.h): 93.5 and 30.5 beside
+ * 97.2 and 35.3, medians of 9 pairs.
  */
 #include "perf/bench/bench.h"
 #include "perf/bench/rows.h"

@@ -8,15 +8,18 @@
  *
  *   rounds=2000 workers=2
  *
- * Where the time goes (medians, us, by time stamps on the way): it depends on what the host makes of idle cores.
- *                                    to the system call   in the kernel   to the coroutine   all    bare futex   ratio
- *   the caches are cold afterwards   0.43                 5.6             1.03               7.1    4.8          1.5 to 1.6
- *   they are not                     0.04                 3.2 to 3.5      0.3                3.6    3.0          1.24 to 1.28
- * A ring waited for and woken in the same way with nothing around it takes as long as the bare futex. What is ours
- * is made of lines that have to change cores, and of code that has to be fetched: no step of it is above 0.33.
- * Tried: all functions of this way side by side in the program, by the linker: 1.56 to 1.50 (medians of 30 pairs,
- * cold), row echo 1.00 to 1.04 times as many messages; not kept, as it takes a list that nothing holds true.
- * Prefetches: 1 to 3%, within the noise.
+ * Where the time goes (medians, us, by time stamps on the way): it depends on what the host makes
+ * of idle cores.
+ *                to the        in the       to the      all   bare    ratio
+ *                system call   kernel       coroutine         futex
+ *   cold caches  0.43          5.6          1.03        7.1   4.8     1.5 to 1.6
+ *   warm ones    0.04          3.2 to 3.5   0.3         3.6   3.0     1.24 to 1.28
+ * A ring waited for and woken in the same way with nothing around it takes as long as the bare
+ * futex. What is ours is made of lines that have to change cores, and of code that has to be
+ * fetched: no step of it is above 0.33. Tried: all functions of this way side by side in the
+ * program, by the linker: 1.56 to 1.50 (medians of 30 pairs, cold), row echo 1.00 to 1.04 times as
+ * many messages; not kept, as it takes a list that nothing holds true. Prefetches: 1 to 3%, within
+ * the noise.
  */
 #include "perf/bench/bench.h"
 #include "perf/bench/rows.h"

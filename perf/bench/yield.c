@@ -4,10 +4,10 @@
  *   tasks=10 yields=1000000 workers=1
  *   variant=wide: tasks=200 yields=100000 workers=2
  *
- * ns a yield, medians of 5 in turns: 5.7, Tokio 65, Go 83, uvloop 465, asyncio 858; wide 4.1, Tokio 28, Go 104.
- * Instructions: 105, of which 86 in pirn_worker_yield_current (the queue is entered once, for who comes next
- * and who has yielded, around the switch), 8 in the switch, 8 in the calls on the way, 3 in the scheduler's
- * looks. No locked one.
+ * ns a yield, medians of 5 in turns: 5.7, Tokio 65, Go 83, uvloop 465, asyncio 858; wide 4.1, Tokio
+ * 28, Go 104. Instructions: 105, of which 86 in pirn_worker_yield_current (the queue is entered
+ * once, for who comes next and who has yielded, around the switch), 8 in the switch, 8 in the calls
+ * on the way, 3 in the scheduler's looks. No locked one.
  */
 #include "perf/bench/bench.h"
 #include "perf/bench/rows.h"

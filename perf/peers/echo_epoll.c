@@ -4,8 +4,9 @@
  *
  *   echo_epoll [http] workers=N
  *
- * http: each empty line that comes is answered with the bytes that pirn's server replies to a request, ready
- * made. It parses nothing, routes nothing, and stands only for what the sockets cost: the floor of row http.
+ * http: each empty line that comes is answered with the bytes that pirn's server replies to a
+ * request, ready made. It parses nothing, routes nothing, and stands only for what the sockets
+ * cost: the floor of row http.
  */
 #include <arpa/inet.h>
 #include <errno.h>

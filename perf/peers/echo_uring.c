@@ -6,7 +6,8 @@
  *   echo_uring workers=N how=recv|select|poll|multishot
  *
  *   recv       a one-shot receive each, as pirn does
- *   select     a one-shot receive into a buffer of a ring, picked when there is something to put there
+ *   select     a one-shot receive into a buffer of a ring, picked when there is something to put
+ *              there
  *   poll       a multishot poll and a direct recv. It holds the socket open after a close(2)
  *   multishot  a multishot receive into a buffer ring. It takes bytes nobody has asked for yet
  *
@@ -14,8 +15,8 @@
  * 1 thread   recv 0.95 (0.95)   poll 0.94 (0.93)   multishot 0.91 (0.89)
  * 2 threads  recv 0.89 (0.96)   poll 0.92 (1.01)   multishot 0.90 (0.98)
  * So nothing is to be had by what only poll or multishot can do, and recv is what pirn does.
- * select, in another series, 1 thread, CPU per message over recv's, medians of 8 (6) pairs at 64 (1,000)
- * connections: 1.05 (1.04); multishot beside it 1.07 (0.98).
+ * select, in another series, 1 thread, CPU per message over recv's, medians of 8 (6) pairs at 64
+ * (1,000) connections: 1.05 (1.04); multishot beside it 1.07 (0.98).
  */
 #include <arpa/inet.h>
 #include <errno.h>

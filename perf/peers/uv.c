@@ -1,15 +1,16 @@
 /*
- * The rows for libuv: uv ROW [key=value ...], printing key=value lines as the bench program does. Each row does
- * the exact work of the file of its name in perf/bench.
+ * The rows for libuv: uv ROW [key=value ...], printing key=value lines as the bench program does.
+ * Each row does the exact work of the file of its name in perf/bench.
  *
  *   echo    workers=1, each a thread with a loop of its own and a listener on the same port
  *   timers  n=1000000 seconds=10 lead=4
  *
- * The form is that of libuv's guide and its own benchmarks: handles inside the program's structs, so a timer or
- * a connection is one piece of memory; a loop to a thread, as a loop is for one thread only. Echo differs from
- * the guide's where that is slower: a connection has its buffer, none is allocated for each read, and an
- * answer leaves by uv_try_write; what does not fit is written by uv_write, and reading waits for it.
- * Timers count milliseconds here, from the loop's idea of the time; a deadline is rounded up.
+ * The form is that of libuv's guide and its own benchmarks: handles inside the program's structs,
+ * so a timer or a connection is one piece of memory; a loop to a thread, as a loop is for one
+ * thread only. Echo differs from the guide's where that is slower: a connection has its buffer,
+ * none is allocated for each read, and an answer leaves by uv_try_write; what does not fit is
+ * written by uv_write, and reading waits for it. Timers count milliseconds here, from the loop's
+ * idea of the time; a deadline is rounded up.
  */
 #include <arpa/inet.h>
 #include <errno.h>

@@ -1,26 +1,30 @@
 /*
  * What is simulated, what is real, and every assumption.
  *
- * Real: the library. All of sched/ and runtime/, the port and its deadlines (io/), spawns, waits, channels
- * (api/) are compiled a second time, as they stand, as if for ThreadSanitizer: a call comes before each
- * access to memory (instrument.c). So the run queues, the biased lock, the inject queues, the idle set,
- * whom a thief looks at, when a worker gives up and parks, the pace, the monitor and its spares, the task's
- * descriptors and stacks are no model of them. The loads (loads.c) are programs on the public interface, and
- * so are the rows of bench that are compiled in to compare with (perf/bench).
+ * Real: the library. All of sched/ and runtime/, the port and its deadlines (io/), spawns, waits,
+ * channels (api/) are compiled a second time, as they stand, as if for ThreadSanitizer: a call
+ * comes before each access to memory (instrument.c). So the run queues, the biased lock, the inject
+ * queues, the idle set, whom a thief looks at, when a worker gives up and parks, the pace, the
+ * monitor and its spares, the task's descriptors and stacks are no model of them. The loads
+ * (loads.c) are programs on the public interface, and so are the rows of bench that are compiled in
+ * to compare with (perf/bench).
  *
  * Modelled: the machine below. Threads have a processor each (machine.c); lines pass between caches
- * (lines.c); futexes, mutexes, clocks, membarrier (kernel.c); a ring that is only slept in (ring.c).
+ * (lines.c); futexes, mutexes, clocks, membarrier (kernel.c); a ring that is only slept in
+ * (ring.c).
  *
  * Assumed
  *   - Every thread has a processor of its own: workers, monitor, spares. Nobody is preempted.
- *   - Instructions take step_ps for each access to memory that they make, whatever stands in between. One
- *     number for all; the head of main.c says how far off that is. No branch is mispredicted.
- *   - Caches have room for everything: a line leaves one only when somebody else writes it. Prefetches do
- *     nothing, malloc costs malloc_ns, never waits and returns warm memory.
- *   - A line makes one transfer at a time, in the order in which they are asked for; readers of a line
- *     that nobody writes follow each other by read_ns.
- *   - A plain store does not wait for its line (a store buffer of any length); a read-modify-write and a
- *     full fence wait for all stores before them. Memory is sequentially consistent otherwise.
+ *   - Instructions take step_ps for each access to memory that they make, whatever stands in
+ *     between. One number for all; the head of main.c says how far off that is. No branch is
+ *     mispredicted.
+ *   - Caches have room for everything: a line leaves one only when somebody else writes it.
+ *     Prefetches do nothing, malloc costs malloc_ns, never waits and returns warm memory.
+ *   - A line makes one transfer at a time, in the order in which they are asked for; readers of a
+ *     line that nobody writes follow each other by read_ns.
+ *   - A plain store does not wait for its line (a store buffer of any length); a read-modify-write
+ *     and a full fence wait for all stores before them. Memory is sequentially consistent
+ *     otherwise.
  *   - Two kinds of distance: within cpus_near processors, and beyond (a second socket).
  *   - A task's work is time alone: it touches no memory.
  *   - Clocks of processors that share nothing may be apart by LEAD_PS for a moment.
@@ -36,16 +40,16 @@ enum {
     LEAD_PS = 50 * PS
 };
 
-/* Where a number comes from: m, measured on two cores of a virtual machine (EPYC, family 26, which share
- * no part of the L3 cache), medians; f, fitted there; l, literature; g, a guess. */
+/* Where a number comes from: m, measured on two cores of a virtual machine (EPYC, family 26, which
+ * share no part of the L3 cache), medians; f, fitted there; l, literature; g, a guess. */
 struct assumptions {
     int64_t step_ps;   /* f: rows spawn, yield and pingpong on one worker */
     int64_t atomic_ps; /* m: fetch_add on a line of one's own, in a loop, 5.0 ns */
-    int64_t
-        line_ns; /* m: a word thrown to and fro takes 235 ns one way, which is two transfers, as the
-                          writer has to take the line back first. Between chiplets of a socket elsewhere,
-                          too: some 100 ns for EPYC (l: chipsandcheese.com, "Core to Core Latency Data on
-                          Large Systems"); within a chiplet 20 to 30, so this is the dear case */
+    /* m: a word thrown to and fro takes 235 ns one way: two transfers, as the writer has to
+     * take the line back first. Between chiplets of a socket elsewhere, too: some 100 ns for EPYC
+     * (l: chipsandcheese.com, "Core to Core Latency Data on Large Systems"); within a chiplet 20 to
+     * 30, so this is the dear case. */
+    int64_t line_ns;
     int64_t far_line_ns; /* l: the same, two sockets: about twice that */
     int64_t cpus_near;   /* g: a socket of 128 */
     int64_t read_ns;     /* g */

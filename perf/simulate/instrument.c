@@ -1,7 +1,8 @@
 /*
- * How the simulated program's accesses are seen: it is compiled as for ThreadSanitizer, so that a call
- * comes before each of its accesses to memory, plain or atomic; and here, in that sanitizer's stead, is
- * what is called. An atomic access is made here, in one piece: no processor's turn ends within one.
+ * How the simulated program's accesses are seen: it is compiled as for ThreadSanitizer, so that a
+ * call comes before each of its accesses to memory, plain or atomic; and here, in that sanitizer's
+ * stead, is what is called. An atomic access is made here, in one piece: no processor's turn ends
+ * within one.
  */
 #include <stdatomic.h>
 #include <stdint.h>

@@ -1,6 +1,6 @@
 /*
- * Included before everything else where the simulated program is compiled: what it calls by name in the
- * C library becomes the simulated kernel's (kernel.c).
+ * Included before everything else where the simulated program is compiled: what it calls by name in
+ * the C library becomes the simulated kernel's (kernel.c).
  */
 #ifndef PIRN_PERF_INTERPOSE_H
 #define PIRN_PERF_INTERPOSE_H

@@ -1,6 +1,6 @@
 /*
- * The simulated kernel: threads, futexes, mutexes, clocks, and io/sys.c's other calls as far as runtime/
- * makes them. What has to do with memory is the real kernel's; files are not there.
+ * The simulated kernel: threads, futexes, mutexes, clocks, and io/sys.c's other calls as far as
+ * runtime/ makes them. What has to do with memory is the real kernel's; files are not there.
  */
 #include "perf/simulate/kernel.h"
 
@@ -24,7 +24,7 @@
 
 struct kernel_counts kernel_counts;
 
-/* ---- Who is calling --------------------------------------------------------------------------- */
+/* ---- Who is calling -------------------------------------------------------------------------- */
 
 static struct self selves[CPUS_MAX];
 
@@ -43,7 +43,7 @@ struct pirn_task *pirn_current_task(void)
     return s->worker != NULL ? s->worker->current : s->pinned;
 }
 
-/* ---- Sleep -------------------------------------------------------------------------------------- */
+/* ---- Sleep ----------------------------------------------------------------------------------- */
 
 void kernel_sleep(const void *at, int64_t until)
 {
@@ -141,7 +141,7 @@ int simulated_yield(void)
     return 0;
 }
 
-/* ---- Threads -------------------------------------------------------------------------------------- */
+/* ---- Threads --------------------------------------------------------------------------------- */
 
 int sys_pthread_create(pthread_t *ret_thread, const pthread_attr_t *attr, void *(*fn)(void *),
                        void *arg)
@@ -217,7 +217,7 @@ int sys_membarrier(int command, unsigned flags)
     return 0;
 }
 
-/* ---- Memory ----------------------------------------------------------------------------------------- */
+/* ---- Memory ---------------------------------------------------------------------------------- */
 
 void *simulated_malloc(size_t bytes)
 {
@@ -260,7 +260,7 @@ int sys_mprotect(void *addr, size_t len, int prot)
     return result(mprotect(addr, len, prot));
 }
 
-/* ---- What is asked for, and makes no difference here ------------------------------------------------ */
+/* ---- What is asked for, and makes no difference here ----------------------------------------- */
 
 int sys_sched_getattr(pid_t tid, struct sys_sched_attr *ret_attr)
 {

@@ -12,7 +12,8 @@ extern struct kernel_counts {
 
 /* Puts the calling processor to sleep until somebody wakes `at`, or until a time in ns. */
 void kernel_sleep(const void *at, int64_t until);
-/* The caller, who called at `called` (ps), pays for waking somebody who sleeps there, if anybody does. */
+/* The caller, who called at `called` (ps), pays for waking somebody who sleeps there, if anybody
+ * does. */
 void kernel_wake(const void *at, int64_t called);
 
 #endif

@@ -1,8 +1,9 @@
 /*
- * The memory model: each line of 64 bytes is in the caches of those who have read it since it was last
- * written, or in that of its last writer alone. An access to a line that is there costs a step; any other
- * has to fetch it, or to take it from all others, which costs a transfer. A line makes one transfer at a
- * time: who comes meanwhile waits, in the order of time. So a word that all want is a queue.
+ * The memory model: each line of 64 bytes is in the caches of those who have read it since it was
+ * last written, or in that of its last writer alone. An access to a line that is there costs a
+ * step; any other has to fetch it, or to take it from all others, which costs a transfer. A line
+ * makes one transfer at a time: who comes meanwhile waits, in the order of time. So a word that all
+ * want is a queue.
  */
 #include <stdio.h>
 #include <stdlib.h>

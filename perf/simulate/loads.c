@@ -1,10 +1,10 @@
 /*
  * The loads: ordinary programs on pirn's interface, compiled for the simulated machine.
  *
- *   poisson   tasks arrive at exponential distances and compute for an exponential time. Each acceptor is
- *             a coroutine that sleeps until the next one is due and spawns what is; they were spawned on
- *             different workers' behalf, but live where the scheduler has them. With one worker and one
- *             acceptor this is M/M/1, first come, first served.
+ *   poisson   tasks arrive at exponential distances and compute for an exponential time. Each
+ *             acceptor is a coroutine that sleeps until the next one is due and spawns what is;
+ *             they were spawned on different workers' behalf, but live where the scheduler has
+ *             them. With one worker and one acceptor this is M/M/1, first come, first served.
  *   tree      fork and join, ten children a node, work in the leaves alone
  *   pairs     as many pairs as workers throw words to and fro over channels without capacity
  *   producer  one coroutine spawns everything, as fast as it can
@@ -25,7 +25,7 @@ static void ok(int rc)
         abort();
 }
 
-/* ---- poisson, producer ------------------------------------------------------------------------ */
+/* ---- poisson, producer ----------------------------------------------------------------------- */
 
 static pirn_future *all_done;
 
@@ -95,7 +95,7 @@ int load_producer(void *arg)
     return run_jobs(arg, 1, 0);
 }
 
-/* ---- tree ----------------------------------------------------------------------------------------- */
+/* ---- tree ------------------------------------------------------------------------------------ */
 
 struct node {
     int64_t leaves, came, takes;
@@ -137,7 +137,7 @@ int load_tree(void *arg)
     return 0;
 }
 
-/* ---- pairs ---------------------------------------------------------------------------------------- */
+/* ---- pairs ----------------------------------------------------------------------------------- */
 
 struct pair {
     pirn_channel *there, *back;

@@ -1,8 +1,8 @@
 /*
- * Processors and their turns; see machine.h. Those that will run are in a heap by time, then by number:
- * the caller is not in it. A processor's turn lasts until its clock is a little (LEAD_PS) beyond the
- * earliest other one's, or until it needs a line that is not its own: then it has to be the earliest, so
- * that lines change hands in the order of time.
+ * Processors and their turns; see machine.h. Those that will run are in a heap by time, then by
+ * number: the caller is not in it. A processor's turn lasts until its clock is a little (LEAD_PS)
+ * beyond the earliest other one's, or until it needs a line that is not its own: then it has to be
+ * the earliest, so that lines change hands in the order of time.
  */
 #include "perf/simulate/machine.h"
 

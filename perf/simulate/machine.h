@@ -2,10 +2,10 @@
  * The simulated machine: processors with a clock each, the cache lines they pass to each other, and
  * sleep. What is assumed of it, with where each number comes from, stands in assumptions.h.
  *
- * A thread of the program has a processor for itself and is never preempted. All of them run on one real
- * thread, as coroutines, one at a time: at every access to memory a processor's clock goes on, and when
- * it has got ahead of another's, that one is switched to. Nothing is random and nothing is real time, so
- * a run is repeated exactly.
+ * A thread of the program has a processor for itself and is never preempted. All of them run on one
+ * real thread, as coroutines, one at a time: at every access to memory a processor's clock goes on,
+ * and when it has got ahead of another's, that one is switched to. Nothing is random and nothing is
+ * real time, so a run is repeated exactly.
  */
 #ifndef PIRN_PERF_MACHINE_H
 #define PIRN_PERF_MACHINE_H
@@ -76,7 +76,8 @@ unsigned machine_cpus(void);
 void machine_touch(uintptr_t address, unsigned bytes, enum access access);
 /* All earlier stores of the caller have their lines. */
 void machine_fence(void);
-/* From now on it is counted how long lines are waited for; each line that was, with the time in ps. */
+/* From now on it is counted how long lines are waited for; each line that was, with the time in
+ * ps. */
 void machine_lines_begin(void);
 void machine_each_line(void (*fn)(uintptr_t line, int64_t ps));
 

@@ -1,38 +1,44 @@
 /*
- * simulate ROW [key=value ...]     one run on the simulated machine, as key=value lines (format=csv: CSV)
+ * simulate ROW [key=value ...]     one run on the simulated machine, as key=value lines
+ *                                  (format=csv: CSV)
  * simulate sweep                   all loads for 1 to 256 workers, as CSV
  *
- * Keys of the loads (loads.c): workers, tasks, service_ns, seed; poisson: load (percent), acceptors. The rows
- * of bench take theirs. Any assumption (assumptions.h) is a key, too: line_ns=60. Values: measure.c.
+ * Keys of the loads (loads.c): workers, tasks, service_ns, seed; poisson: load (percent),
+ * acceptors. The rows of bench take theirs. Any assumption (assumptions.h) is a key, too:
+ * line_ns=60. Values: measure.c.
  *
- * How far off it is, ns an operation, here and in bench on the machine of the assumptions (noisy; ranges of
- * three runs): yield on 1 worker 5.4, 5.2 to 10.6; wide on 2, 3.1, 3.7 to 4.9; spawn on 1 48, 45 to 49; on 2
- * 52, 51 to 57 (85 in bad minutes); pingpong 107, 101 to 103. skynet on 1 131, 184: misses in caches that are
- * too small, which are not simulated; on 2 82, 91 to 95. fib on 1 52, 127: its returns come back from deeper
- * than the processor predicts, also not simulated. yield, spawn and pingpong on one worker were fitted with
- * one number, the rest was not. spawn in batches on 2 is four times too dear, 194 to 266 beside 63 to 75: with
- * line_ns=30 98, with 0 36, so it is waits for lines, one after the other, where a processor may have several under
- * way (not measured).
+ * How far off it is, ns an operation, here and in bench on the machine of the assumptions (noisy;
+ * ranges of three runs): yield on 1 worker 5.4, 5.2 to 10.6; wide on 2, 3.1, 3.7 to 4.9; spawn on 1
+ * 48, 45 to 49; on 2 52, 51 to 57 (85 in bad minutes); pingpong 107, 101 to 103. skynet on 1 131,
+ * 184: misses in caches that are too small, which are not simulated; on 2 82, 91 to 95. fib on 1
+ * 52, 127: its returns come back from deeper than the processor predicts, also not simulated.
+ * yield, spawn and pingpong on one worker were fitted with one number, the rest was not. spawn in
+ * batches on 2 is four times too dear, 194 to 266 beside 63 to 75: with line_ns=30 98, with 0 36,
+ * so it is waits for lines, one after the other, where a processor may have several under way (not
+ * measured).
  *
  * What it showed, and what became of it
- *   - Whoever searches wrote, at each look, to the line from which all others read his role, and to which
- *     he wrote his parker's state (`random`, `idle_at` beside `role`, `stuck`; `parker` beside the free
- *     lists). So the cost of a search grew with the square of the searchers. With these on lines of their
- *     own, ns of workers' time a task, before and after: tree, 256 workers 118,000 and 28,000; pairs, 64
- *     3,700 and 1,200, 256 11,700 and 3,000. With two workers bench sees no difference.
- *   - Two looks of the monitor in a row, when it is called just as it goes to sleep, took a worker for stuck
- *     that had only woken between them, and started a sentinel, beside which one worker alone then spins
- *     20 us before each sleep: poisson, 1 worker at 10%: 65,600 ns a task instead of 1,600.
- *   - An inject queue that many want at once: its lock was tried with no look before, each try took the line
- *     from the holder, and the queue is in that line. Now who waits for a lock reads (sched/lock.h). One
- *     producer, ns of workers' time a task, medians of three seeds, before and after: 64 workers 685,000 and
- *     1,350; 256 7,700,000 and 570,000; poisson at 80% on 256 575,000 and 259,000. With 16 and fewer it makes no
- *     difference.
- *   - Nor do workers wait for it now (sched/inject.h): 128 workers 301,000 and 11,800; 256 570,000 and 270,000.
- *   - The phase and the stacks' default size, which all read, were beside the tasks' lock: tree of 111,111 nodes,
- *     64 workers 893 and 642.
- *   - A search looks at all peers: at 256 some 200 us, ten times its patience. Looks at 16 of them until that has run
- *     out gain 5% in one load and lose 11% in another with 64 workers; not done.
+ *   - Whoever searches wrote, at each look, to the line from which all others read his role, and to
+ *     which he wrote his parker's state (`random`, `idle_at` beside `role`, `stuck`; `parker`
+ *     beside the free lists). So the cost of a search grew with the square of the searchers. With
+ *     these on lines of their own, ns of workers' time a task, before and after: tree, 256 workers
+ *     118,000 and 28,000; pairs, 64 3,700 and 1,200, 256 11,700 and 3,000. With two workers bench
+ *     sees no difference.
+ *   - Two looks of the monitor in a row, when it is called just as it goes to sleep, took a worker
+ *     for stuck that had only woken between them, and started a sentinel, beside which one worker
+ *     alone then spins 20 us before each sleep: poisson, 1 worker at 10%: 65,600 ns a task instead
+ *     of 1,600.
+ *   - An inject queue that many want at once: its lock was tried with no look before, each try took
+ *     the line from the holder, and the queue is in that line. Now who waits for a lock reads
+ *     (sched/lock.h). One producer, ns of workers' time a task, medians of three seeds, before and
+ *     after: 64 workers 685,000 and 1,350; 256 7,700,000 and 570,000; poisson at 80% on 256 575,000
+ *     and 259,000. With 16 and fewer it makes no difference.
+ *   - Nor do workers wait for it now (sched/inject.h): 128 workers 301,000 and 11,800; 256 570,000
+ *     and 270,000.
+ *   - The phase and the stacks' default size, which all read, were beside the tasks' lock: tree of
+ *     111,111 nodes, 64 workers 893 and 642.
+ *   - A search looks at all peers: at 256 some 200 us, ten times its patience. Looks at 16 of them
+ *     until that has run out gain 5% in one load and lose 11% in another with 64 workers; not done.
  */
 #include <errno.h>
 #include <pirn.h>
@@ -70,7 +76,7 @@ static char **args;
 static bool *used;
 static int arg_count;
 
-/* ---- What bench's rows need (perf/bench/bench.h) ---------------------------------------------- */
+/* ---- What bench's rows need (perf/bench/bench.h) --------------------------------------------- */
 
 const char *bench_arg(const char *key, const char *fallback)
 {
@@ -138,7 +144,7 @@ void bench_run(int workers, int (*fn)(void *arg), void *arg)
     bench_ok(status, "the main coroutine");
 }
 
-/* ---- One run ------------------------------------------------------------------------------------ */
+/* ---- One run --------------------------------------------------------------------------------- */
 
 static const struct row *find_row(const char *name)
 {
@@ -204,7 +210,7 @@ static struct load load_of(const struct row *row)
     return load;
 }
 
-/* ---- All of them, as CSV -------------------------------------------------------------------------- */
+/* ---- All of them, as CSV --------------------------------------------------------------------- */
 
 /* Each run has a process of its own, so that it does not depend on those before it. */
 static void run_apart(const char *name, struct load load)

@@ -4,13 +4,16 @@
  *   workers, load (percent of the workers' time), acceptors, tasks, ended (they are as many)
  *   ns           a task: all of the time over the tasks
  *   cost_ns      a task: the time workers were awake, beyond the work that it is
- *   steals, failed (peers looked at in vain), wakes, parks, fences (membarriers), interrupts (by these): a
+ *   steals, failed (peers looked at in vain), wakes, parks, fences (membarriers), interrupts (by
+ *   these): a
  *                task
  *   wait_*_us    from when a task could have run to when it ran (pairs: a round trip)
- *   exact_wait_mean_us   with one worker and one acceptor: the same jobs at one server without overhead
+ *   exact_wait_mean_us   with one worker and one acceptor: the same jobs at one server without
+ *                        overhead
  *   utilisation, awake   of the workers' time
- *   *_line_ns    a task: waits for cache lines, of readers and writers, of all threads: of the idle set, the
- *                inject queues, what else the runtime shares, run queues, what else of workers, and all else
+ *   *_line_ns    a task: waits for cache lines, of readers and writers, of all threads: of the idle
+ *                set, the inject queues, what else the runtime shares, run queues, what else of
+ *                workers, and all else
  */
 #include "perf/simulate/measure.h"
 
@@ -43,7 +46,7 @@ static struct {
 
 struct measure_probes measure_probes;
 
-/* ---- Random numbers (splitmix64) ------------------------------------------------------------------ */
+/* ---- Random numbers (splitmix64) ------------------------------------------------------------- */
 
 static uint64_t next_random(uint64_t *state)
 {
@@ -89,7 +92,7 @@ struct load_job *load_jobs(const struct load *load, int acceptor, int64_t count,
     return jobs;
 }
 
-/* ---- Counting ----------------------------------------------------------------------------------------- */
+/* ---- Counting -------------------------------------------------------------------------------- */
 
 static struct counts count(void)
 {
@@ -186,7 +189,7 @@ int64_t load_now(void)
     return machine_now_ns();
 }
 
-/* ---- Printing ------------------------------------------------------------------------------------------- */
+/* ---- Printing -------------------------------------------------------------------------------- */
 
 static int by_size(const void *a, const void *b)
 {

@@ -1,6 +1,6 @@
 /*
- * What the loads tell the simulator, and ask it. These are calls out of the simulated world: but for
- * load_compute they take no simulated time, and disturb nobody's caches.
+ * What the loads tell the simulator, and ask it. These are calls out of the simulated world: but
+ * for load_compute they take no simulated time, and disturb nobody's caches.
  */
 #ifndef PIRN_PERF_SIMULATE_MEASURE_H
 #define PIRN_PERF_SIMULATE_MEASURE_H
@@ -52,7 +52,8 @@ struct load_job *load_jobs(const struct load *load, int acceptor, int64_t count,
 /* From here on it counts, so many tasks; until here. */
 void load_begin(const struct load *load, int64_t tasks);
 void load_end(void);
-/* A task runs that could have run at that time, ns. It works. It ends: true if it was the last one. */
+/* A task runs that could have run at that time, ns. It works. It ends: true if it was the last
+ * one. */
 void load_task(int64_t since);
 void load_compute(int64_t ns);
 void load_spread(int64_t ns); /* the same, but no task's */

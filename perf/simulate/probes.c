@@ -1,6 +1,6 @@
 /*
- * Steals are counted by the library; how many peers a thief looks at is not. The linker leads these calls
- * of the scheduler through here (--wrap).
+ * Steals are counted by the library; how many peers a thief looks at is not. The linker leads these
+ * calls of the scheduler through here (--wrap).
  */
 #include "perf/simulate/machine.h"
 #include "perf/simulate/measure.h"

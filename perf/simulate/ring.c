@@ -1,7 +1,7 @@
 /*
- * The simulated kernel's part of io_uring, in io/ring.c's stead: a ring that can be waited for and woken.
- * There are no requests in it: the loads compute, talk and sleep, and a sleep is among the port's
- * deadlines.
+ * The simulated kernel's part of io_uring, in io/ring.c's stead: a ring that can be waited for and
+ * woken. There are no requests in it: the loads compute, talk and sleep, and a sleep is among the
+ * port's deadlines.
  */
 #include "io/ring.h"
 

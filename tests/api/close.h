@@ -1,6 +1,6 @@
 /*
- * The calls that a close ends, wherever they wait: test_close.c has coroutines make them, test_close_thread.c
- * plain threads.
+ * The calls that a close ends, wherever they wait: test_close.c has coroutines make them,
+ * test_close_thread.c plain threads.
  */
 #ifndef PIRN_TESTS_API_CLOSE_H
 #define PIRN_TESTS_API_CLOSE_H

@@ -118,7 +118,8 @@ static int link_of(void *arg)
     }
     pirn_task *inner = support_spawn(link_of, c);
     int status = -1, rc = pirn_await(inner, &status, PIRN_NEVER);
-    /* It was passed on, with its reason; we went on once the inner one had made of it what it would. */
+    /* It was passed on, with its reason; we went on once the inner one had made of it what it
+     * would. */
     CHECK(strcmp(pirn_cancel_reason(), "chain") == 0);
     CHECK_EQ(atomic_load(&c->ended), 1);
     CHECK_EQ(rc, c->absorb ? 0 : -ECANCELED);

@@ -95,8 +95,8 @@ static int queued(void *arg)
     return 0;
 }
 
-/* A deadline that passes while the job runs changes nothing. One that passes before a thread has come to
- * the job is another case, and says nothing of this one: then the next try has longer. */
+/* A deadline that passes while the job runs changes nothing. One that passes before a thread has
+ * come to the job is another case, and says nothing of this one: then the next try has longer. */
 static int begun_is_waited_for(void *arg)
 {
     (void)arg;

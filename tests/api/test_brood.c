@@ -1,5 +1,5 @@
-/* Tasks whose first act is to bring more of their kind: what they bring goes before others of its kind,
- * and nobody starves for that. */
+/* Tasks whose first act is to bring more of their kind: what they bring goes before others of its
+ * kind, and nobody starves for that. */
 #include "tests/support.h"
 
 static pirn_future *new_future(void)
@@ -111,7 +111,8 @@ static int grow(void *arg)
     return 0;
 }
 
-/* A tree is walked depth first: few of its nodes wait at once. (Breadth first nearly all leaves do.) */
+/* A tree is walked depth first: few of its nodes wait at once. (Breadth first nearly all leaves
+ * do.) */
 START_TEST(trees_are_walked_depth_first)
 {
     int leaves = LEAVES;

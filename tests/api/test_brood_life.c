@@ -1,4 +1,5 @@
-/* What becomes of a brood that has not begun when its worker is held up, the runtime is stopped, or ends. */
+/* What becomes of a brood that has not begun when its worker is held up, the runtime is stopped, or
+ * ends. */
 #include "tests/support.h"
 
 #include <fcntl.h>
@@ -192,7 +193,7 @@ START_TEST(a_strand_keeps_its_order_in_a_brood)
 }
 END_TEST
 
-/* ---- The runtime is stopped, and goes on, or is closed ----------------------------------------- */
+/* ---- The runtime is stopped, and goes on, or is closed --------------------------------------- */
 
 static void stop(void)
 {

@@ -21,8 +21,8 @@ static int use(void *arg)
     return pirn_yield(); /* a close is no cancel */
 }
 
-/* Opens a pair whose first descriptor has exactly that number; another, if the ring of a spare thread that
- * has just come was quicker. */
+/* Opens a pair whose first descriptor has exactly that number; another, if the ring of a spare
+ * thread that has just come was quicker. */
 static void pair_at(int fd, int ret_pair[2])
 {
     support_pair(ret_pair);
@@ -38,8 +38,8 @@ static void pair_at(int fd, int ret_pair[2])
     }
 }
 
-/* The peer's end stays open: data sent to the old socket must not reach anybody either. False: TCP had room
- * after all, and the call did not wait. */
+/* The peer's end stays open: data sent to the old socket must not reach anybody either. False: TCP
+ * had room after all, and the call did not wait. */
 static bool close_under(ssize_t (*call)(struct user *u), bool tcp)
 {
     int fds[2], next[2];
@@ -261,7 +261,8 @@ static void *closes_what_is_not(void *arg)
     return NULL;
 }
 
-/* Who looks may be the last who refers to a task, and so be the one to drop what that leaves behind. */
+/* Who looks may be the last who refers to a task, and so be the one to drop what that leaves
+ * behind. */
 static int drop_in_close(void *arg)
 {
     (void)arg;

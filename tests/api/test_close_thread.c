@@ -1,6 +1,6 @@
 /*
- * pirn_close while calls of plain threads wait for the descriptor: they end with -EBADF as a coroutine's do, and
- * what then gets the same number is left alone.
+ * pirn_close while calls of plain threads wait for the descriptor: they end with -EBADF as a
+ * coroutine's do, and what then gets the same number is left alone.
  */
 #include "tests/api/close.h"
 
@@ -175,7 +175,8 @@ START_TEST(raced_by_data)
 }
 END_TEST
 
-/* A fork's child has the list, not the threads: its close waits for nobody, and its parent's go on. */
+/* A fork's child has the list, not the threads: its close waits for nobody, and its parent's go
+ * on. */
 START_TEST(in_a_forks_child)
 {
     int fds[2], status;

@@ -70,9 +70,9 @@ static int yield_race(void *arg)
     return 0;
 }
 
-/* Even to the lap. But a worker that loses its core to another process keeps one of them back while the
- * rest run on, on a spare: such a race says nothing, and there is another. (Hard mode's queue holds four:
- * the others stand in a second one, which is looked at now and then.) */
+/* Even to the lap. But a worker that loses its core to another process keeps one of them back while
+ * the rest run on, on a spare: such a race says nothing, and there is another. (Hard mode's queue
+ * holds four: the others stand in a second one, which is looked at now and then.) */
 START_TEST(yields_go_round)
 {
 #ifdef PIRN_HARD
@@ -127,8 +127,8 @@ static void *bring_newcomer(void *arg)
     return NULL;
 }
 
-/* More yielders than a queue holds: a task from outside and one from among them get a turn, soon after
- * both are there (when the thread gets to run is the system's business). */
+/* More yielders than a queue holds: a task from outside and one from among them get a turn, soon
+ * after both are there (when the thread gets to run is the system's business). */
 static int newcomers(void *arg)
 {
     enum {
@@ -247,7 +247,8 @@ static int timer_beside_pingpong(void *arg)
         int64_t machine = support_control_worst(&control);
         CHECK_LE(late[TICKS / 2], MS + machine);
         CHECK_LE(late[TICKS * 95 / 100], 15 * MS + machine);
-        /* One that waits for somebody else to notice it is a second late, and all after it are on time. */
+        /* One that waits for somebody else to notice it is a second late, and all after it are on
+         * time. */
         CHECK_LE(late[TICKS - 1], 50 * MS + 3 * machine);
     }
     support_control_end(&control);
@@ -312,8 +313,8 @@ static int spin_until(void *arg)
     return 0;
 }
 
-/* Twice as many spinners as workers may run, and hold all there is. Who is known to hog (main) still
- * gets its turns, also if it waits in the ring of a worker that a spinner then took. */
+/* Twice as many spinners as workers may run, and hold all there is. Who is known to hog (main)
+ * still gets its turns, also if it waits in the ring of a worker that a spinner then took. */
 static int hog_beside_spinners(void *arg)
 {
     int n = 2 * *(int *)arg;

@@ -1,7 +1,7 @@
 /*
- * What a coroutine keeps in memory: parked in a sleep, or in a recv with a deadline, one page of its stack
- * wherever its top lies in that, and less than 4.5 KiB with all there is to it; less than 300 bytes if it
- * has never run.
+ * What a coroutine keeps in memory: parked in a sleep, or in a recv with a deadline, one page of
+ * its stack wherever its top lies in that, and less than 4.5 KiB with all there is to it; less than
+ * 300 bytes if it has never run.
  */
 #include "tests/support.h"
 
@@ -89,8 +89,8 @@ static int resident_pages(const struct stack *stack)
 }
 
 /*
- * The dynamic linker looks a function up at its first call, on the stack of who calls: 3 KiB, and now and then
- * a second page. So of the four stacks of a colour the least counts.
+ * The dynamic linker looks a function up at its first call, on the stack of who calls: 3 KiB, and
+ * now and then a second page. So of the four stacks of a colour the least counts.
  */
 static int at_each_colour(void *arg)
 {
@@ -112,7 +112,8 @@ static int at_each_colour(void *arg)
 
 /* ---- Bytes ------------------------------------------------------------------------------- */
 
-/* Exactly: /proc/self/statm lags behind. What an earlier test has freed is not used again unseen. */
+/* Exactly: /proc/self/statm lags behind. What an earlier test has freed is not used again
+ * unseen. */
 static long resident_bytes(void)
 {
     malloc_trim(0);

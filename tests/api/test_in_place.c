@@ -1,4 +1,5 @@
-/* A child that is awaited before it has started runs on its awaiter's stack; nobody should notice. */
+/* A child that is awaited before it has started runs on its awaiter's stack; nobody should
+ * notice. */
 #include "tests/support.h"
 
 #include <stdio.h>
@@ -138,7 +139,8 @@ static int seen(void *arg)
     CHECK_EQ(support_join(other), -ECANCELED);
     CHECK_OK(pirn_sleep(pirn_after_ms(1)));
     CHECK_EQ(pirn_status(inside), -EINPROGRESS);
-    /* A cancel of the child alone: its awaiter is told of a child that ended so, and not cancelled. */
+    /* A cancel of the child alone: its awaiter is told of a child that ended so, and not
+     * cancelled. */
     CHECK_OK(pirn_cancel(inside, NULL));
     CHECK_OK(support_join(outside));
     CHECK_EQ(support_join(inside), -ECANCELED);

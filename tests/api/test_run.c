@@ -116,7 +116,8 @@ START_TEST(workers_asked_for)
 }
 END_TEST
 
-/* PIRN_WORKERS counts where the config leaves it open, and only if it is a number that makes sense. */
+/* PIRN_WORKERS counts where the config leaves it open, and only if it is a number that makes
+ * sense. */
 START_TEST(s31_workers_of_the_environment)
 {
     static const char *const senseless[] = {"", "0", "-3", "4x", "1025", "99999999999999999999"};

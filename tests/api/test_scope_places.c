@@ -1,7 +1,8 @@
 /* serial */
 /*
- * Scopes with a limit: places are given in the order of arrival, one for each end; none is lost, and none
- * made up, when the wait for one ends otherwise at the same moment; and an end costs no more the more wait.
+ * Scopes with a limit: places are given in the order of arrival, one for each end; none is lost,
+ * and none made up, when the wait for one ends otherwise at the same moment; and an end costs no
+ * more the more wait.
  */
 #include "tests/race/race.h"
 
@@ -95,8 +96,8 @@ static int in_order(void *arg)
     return 0;
 }
 
-/* Who comes when a child has just ended does not get before who waits: `behind` is woken by that end, too,
- * and with one worker before who waits for the place. */
+/* Who comes when a child has just ended does not get before who waits: `behind` is woken by that
+ * end, too, and with one worker before who waits for the place. */
 static int not_overtaken(void *arg)
 {
     pirn_task *holder, *first;
@@ -119,7 +120,7 @@ static int not_overtaken(void *arg)
     return 0;
 }
 
-/* ---- Whose wait is over is passed over --------------------------------------------------------- */
+/* ---- Whose wait is over is passed over ------------------------------------------------------- */
 
 static int gives_up(void *arg)
 {
@@ -145,7 +146,7 @@ static int passed_over(void *arg)
     return 0;
 }
 
-/* ---- A place that cannot be used goes on -------------------------------------------------------- */
+/* ---- A place that cannot be used goes on ----------------------------------------------------- */
 
 static int cannot_spawn(void *arg)
 {
@@ -170,7 +171,7 @@ static int goes_on(void *arg)
     return 0;
 }
 
-/* ---- The scope's end sends all home --------------------------------------------------------------- */
+/* ---- The scope's end sends all home ---------------------------------------------------------- */
 
 static void drop_offer(void *arg)
 {
@@ -227,7 +228,8 @@ static int sent_home(void *arg)
     return 0;
 }
 
-/* Given away, and then the scope is cancelled before who has it could run: it goes on, and all are told. */
+/* Given away, and then the scope is cancelled before who has it could run: it goes on, and all are
+ * told. */
 static int cancelled_between(void *arg)
 {
     pirn_task *holder;
@@ -248,10 +250,10 @@ static int cancelled_between(void *arg)
     return 0;
 }
 
-/* ---- Raced: the wait for a place against a cancel, or its deadline ------------------------------------ */
+/* ---- Raced: the wait for a place against a cancel, or its deadline --------------------------- */
 
-/* One round: the place is free, or is given to the caller, at the moment when it gives up; another waits
- * behind it, who gets a place in any case; and then there is one, and no second. */
+/* One round: the place is free, or is given to the caller, at the moment when it gives up; another
+ * waits behind it, who gets a place in any case; and then there is one, and no second. */
 struct rounds {
     struct line *line;
     pirn_task *holder, *behind, *caller;
@@ -326,7 +328,7 @@ START_TEST(no_place_is_lost)
 }
 END_TEST
 
-/* ---- An end costs no more the more wait --------------------------------------------------------- */
+/* ---- An end costs no more the more wait ------------------------------------------------------ */
 
 static uint64_t switches(void)
 {

@@ -1,6 +1,6 @@
 /*
- * A task that is no child of a scope waits for a place in it: the opener, who closes the scope, does not free
- * it before that task has looked at it for the last time.
+ * A task that is no child of a scope waits for a place in it: the opener, who closes the scope,
+ * does not free it before that task has looked at it for the last time.
  */
 #include <errno.h>
 #include <pirn.h>

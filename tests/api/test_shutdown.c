@@ -149,7 +149,8 @@ START_TEST(spawn_during_shutdown)
 }
 END_TEST
 
-/* Who has not heard of the end yet, and spawns: those are cancelled too, and the grace is not waited out. */
+/* Who has not heard of the end yet, and spawns: those are cancelled too, and the grace is not
+ * waited out. */
 static int sleeps_for_ever(void *arg)
 {
     struct leftovers *l = arg;
@@ -194,7 +195,8 @@ START_TEST(spawned_as_it_ends)
 }
 END_TEST
 
-/* Inside a shield the end is not heard of: what is spawned there is part of it, and not cancelled. */
+/* Inside a shield the end is not heard of: what is spawned there is part of it, and not
+ * cancelled. */
 static int spawns_shielded(void *arg)
 {
     struct leftovers *l = arg;

@@ -1,4 +1,5 @@
-/* Opt-in signals: the first SIGINT or SIGTERM cancels main, a second ends the process; the dump signal. */
+/* Opt-in signals: the first SIGINT or SIGTERM cancels main, a second ends the process; the dump
+ * signal. */
 #include "tests/support.h"
 
 #include <fcntl.h>
@@ -100,7 +101,7 @@ START_TEST(second_ends_the_process)
 }
 END_TEST
 
-/* ---- SIGTERM, with and without SIGINT ---------------------------------------------------------- */
+/* ---- SIGTERM, with and without SIGINT -------------------------------------------------------- */
 
 struct ending {
     unsigned flags;

@@ -111,8 +111,9 @@ static int sleep_until(void *arg)
     return 0;
 }
 
-/* At W = 1 sleepers with deadlines 1 ms apart wake in the order of their deadlines. A worker may lose its
- * core with one of them in hand; then a spare goes on with the next, and of the two nothing can be said. */
+/* At W = 1 sleepers with deadlines 1 ms apart wake in the order of their deadlines. A worker may
+ * lose its core with one of them in hand; then a spare goes on with the next, and of the two
+ * nothing can be said. */
 static int order(void *arg)
 {
     (void)arg;

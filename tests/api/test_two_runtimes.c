@@ -174,7 +174,7 @@ START_TEST(gone_at_once)
 }
 END_TEST
 
-/* ---- A strand of two runtimes, one of which stands still --------------------------------------- */
+/* ---- A strand of two runtimes, one of which stands still ------------------------------------- */
 
 struct shared {
     pirn_runtime *other;
@@ -260,7 +260,7 @@ START_TEST(turn_of_a_stopped_runtime)
 }
 END_TEST
 
-/* ---- Calls that are due there, taken back from here ---------------------------------------------- */
+/* ---- Calls that are due there, taken back from here ------------------------------------------ */
 
 struct calls {
     _Atomic(pirn_runtime *) there;

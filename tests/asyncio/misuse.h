@@ -1,7 +1,7 @@
 /*
- * Mistakes, one function for each, and what is checked of every one: its errno; in debug mode one line,
- * which names the task (or the thread), the call and the errno, and says what was wrong; without it none. And
- * nothing aborts.
+ * Mistakes, one function for each, and what is checked of every one: its errno; in debug mode one
+ * line, which names the task (or the thread), the call and the errno, and says what was wrong;
+ * without it none. And nothing aborts.
  */
 #ifndef PIRN_TESTS_ASYNCIO_MISUSE_H
 #define PIRN_TESTS_ASYNCIO_MISUSE_H

@@ -1,6 +1,6 @@
 /*
- * Parts for tests of what combines awaitables: coroutines that end when told, or in time, and that say
- * how they fared.
+ * Parts for tests of what combines awaitables: coroutines that end when told, or in time, and that
+ * say how they fared.
  */
 #ifndef PIRN_TESTS_PARTS_H
 #define PIRN_TESTS_PARTS_H

@@ -1,6 +1,6 @@
 /*
- * What the tests of process pools share: a page that the program and its workers both see, jobs, and
- * a main that starts the helper while there is one thread.
+ * What the tests of process pools share: a page that the program and its workers both see, jobs,
+ * and a main that starts the helper while there is one thread.
  */
 #ifndef PIRN_TESTS_PROCESS_JOBS_H
 #define PIRN_TESTS_PROCESS_JOBS_H

@@ -1,6 +1,6 @@
 /*
- * What the tests of runtimes as objects share: one with so many workers, tasks that are spawned from outside,
- * a run whose result is known.
+ * What the tests of runtimes as objects share: one with so many workers, tasks that are spawned
+ * from outside, a run whose result is known.
  */
 #ifndef PIRN_TESTS_RUNTIMES_H
 #define PIRN_TESTS_RUNTIMES_H

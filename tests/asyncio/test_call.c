@@ -1,5 +1,6 @@
 /*
- * Calls to be made soon, or at a time: order, never early, taken back, from plain threads, for ever.
+ * Calls to be made soon, or at a time: order, never early, taken back, from plain threads, for
+ * ever.
  */
 #include "tests/race/rounds.h"
 

@@ -102,7 +102,7 @@ START_TEST(a45_removed_ones_do_not_run)
 }
 END_TEST
 
-/* ---- A45: one that is removed while it is still being added leaves nothing ------------------------- */
+/* ---- A45: one that is removed while it is still being added leaves nothing ------------------- */
 
 struct adding {
     pirn_future *future;

@@ -1,6 +1,6 @@
 /*
- * How often a task was cancelled, and what it takes back; and that a call which was cancelled did not
- * happen.
+ * How often a task was cancelled, and what it takes back; and that a call which was cancelled did
+ * not happen.
  */
 #include "tests/race/rounds.h"
 
@@ -395,8 +395,8 @@ static int until_over(void *arg)
     return 7;
 }
 
-/* The call happened, and says so; whoever asked this task to end is to be heard all the same, and the scope's own
- * cancel ends with the scope. */
+/* The call happened, and says so; whoever asked this task to end is to be heard all the same, and
+ * the scope's own cancel ends with the scope. */
 static int call_inside(void *arg)
 {
     struct inside *in = arg;

@@ -1,6 +1,6 @@
 /*
- * A timeout, or a scope, answers for its own cancel and for no other: it says that it ended the stretch
- * only if its -ECANCELED is what the stretch ended with. (Trio's cancelled_caught.)
+ * A timeout, or a scope, answers for its own cancel and for no other: it says that it ended the
+ * stretch only if its -ECANCELED is what the stretch ended with. (Trio's cancelled_caught.)
  */
 #include "tests/asyncio/group.h"
 

@@ -1,6 +1,6 @@
 /*
- * What combines awaitables, raced: ends, cancels and deadlines that meet. Whatever wins, a cancel is
- * told once, an item goes to one taker, and nobody touches what is gone.
+ * What combines awaitables, raced: ends, cancels and deadlines that meet. Whatever wins, a cancel
+ * is told once, an item goes to one taker, and nobody touches what is gone.
  */
 #include <sched.h>
 
@@ -13,7 +13,7 @@ static pirn_awaitable *gather(pirn_awaitable *const *items, size_t n, unsigned f
     return g;
 }
 
-/* ---- The first failure, when parts end on two threads ------------------------------------------- */
+/* ---- The first failure, when parts end on two threads ---------------------------------------- */
 
 struct ends {
     support_barrier barrier;
@@ -73,7 +73,7 @@ START_TEST(a71_a_failure_is_not_lost)
 }
 END_TEST
 
-/* ---- A cancel meets the end ---------------------------------------------------------------------- */
+/* ---- A cancel meets the end ------------------------------------------------------------------ */
 
 enum kind {
     GATHER,
@@ -262,7 +262,7 @@ START_TEST(a85_a_cancel_is_told_once)
 }
 END_TEST
 
-/* ---- A gather that fails while its hooks are being set -------------------------------------------- */
+/* ---- A gather that fails while its hooks are being set --------------------------------------- */
 
 struct setting {
     support_barrier barrier;

@@ -1,12 +1,12 @@
 /*
- * What combines awaitables at the edges of its life: memory after very many, cleanups, strands, takers
- * on plain threads, a runtime that ends past its grace.
+ * What combines awaitables at the edges of its life: memory after very many, cleanups, strands,
+ * takers on plain threads, a runtime that ends past its grace.
  */
 #include <sched.h>
 
 #include "parts.h"
 
-/* ---- Nothing stays behind ------------------------------------------------------------------------ */
+/* ---- Nothing stays behind -------------------------------------------------------------------- */
 
 /* What is given up, times out, or fails, beside a future that stays. */
 static void give_up(pirn_future *stays, int kind)
@@ -128,7 +128,7 @@ START_TEST(a80_nothing_stays_behind)
 }
 END_TEST
 
-/* ---- In cleanups, on strands ---------------------------------------------------------------------- */
+/* ---- In cleanups, on strands ----------------------------------------------------------------- */
 
 static int sleeps_long(void *arg)
 {
@@ -205,7 +205,7 @@ START_TEST(a96_all_of_them_in_a_cleanup)
 }
 END_TEST
 
-/* ---- Several takers -------------------------------------------------------------------------------- */
+/* ---- Several takers -------------------------------------------------------------------------- */
 
 enum {
     ITEMS = 64,
@@ -283,7 +283,7 @@ START_TEST(a77_crowd)
 }
 END_TEST
 
-/* ---- Past the grace --------------------------------------------------------------------------------- */
+/* ---- Past the grace -------------------------------------------------------------------------- */
 
 /* It does not take the cancel, and looks at its starter's frame to the last. */
 static atomic_int stubborn_ones;
@@ -357,10 +357,10 @@ START_TEST(a81_past_the_grace)
 }
 END_TEST
 
-/* ---- Late hits --------------------------------------------------------------------------------------- */
+/* ---- Late hits ------------------------------------------------------------------------------- */
 
-/* Timeouts come at about the end of what they bound, and of the task: whose descriptor is then another's,
- * and that one is never told. */
+/* Timeouts come at about the end of what they bound, and of the task: whose descriptor is then
+ * another's, and that one is never told. */
 static int bounded(void *arg)
 {
     int *pipe = arg;

@@ -1,6 +1,6 @@
 /*
- * What combines awaitables, used in ways nobody should need: twice the same, in circles, behind all the
- * shields there are, in cleanups, past the grace.
+ * What combines awaitables, used in ways nobody should need: twice the same, in circles, behind all
+ * the shields there are, in cleanups, past the grace.
  */
 #include "parts.h"
 
@@ -16,7 +16,7 @@ static int returns(void *arg)
     return (int)(intptr_t)arg;
 }
 
-/* ---- A cancel is told once -------------------------------------------------------------------- */
+/* ---- A cancel is told once ------------------------------------------------------------------- */
 
 /* A task given twice is asked once to end. */
 static int twice_the_same(void *arg)
@@ -131,7 +131,7 @@ START_TEST(a88_asked_and_expired)
 }
 END_TEST
 
-/* ---- Circles ------------------------------------------------------------------------------------ */
+/* ---- Circles --------------------------------------------------------------------------------- */
 
 struct circle {
     _Atomic(pirn_awaitable *) of; /* known only once the task may have begun */
@@ -192,7 +192,7 @@ START_TEST(a76_circles)
 }
 END_TEST
 
-/* ---- Depth -------------------------------------------------------------------------------------- */
+/* ---- Depth ----------------------------------------------------------------------------------- */
 
 /* Gathers in gathers take no stack, whether they end, are cancelled, or go. */
 static int chain(void *arg)
@@ -256,7 +256,7 @@ START_TEST(a76_chain)
 }
 END_TEST
 
-/* ---- wait_for behind every shield there can be --------------------------------------------------- */
+/* ---- wait_for behind every shield there can be ----------------------------------------------- */
 
 static int all_shields(void *arg)
 {
@@ -282,7 +282,7 @@ START_TEST(a82_all_shields)
 }
 END_TEST
 
-/* ---- What a gather hid --------------------------------------------------------------------------- */
+/* ---- What a gather hid ----------------------------------------------------------------------- */
 
 /* Nobody looked at the gather, or the shield, so nobody has looked at what failed in it. */
 static int dropped(void *arg)
@@ -327,7 +327,7 @@ START_TEST(a73_nobody_looked)
 }
 END_TEST
 
-/* ---- map ------------------------------------------------------------------------------------------- */
+/* ---- map ------------------------------------------------------------------------------------- */
 
 static atomic_int open_now;
 

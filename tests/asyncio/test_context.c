@@ -1,6 +1,6 @@
 /*
- * Task-locals: copied at spawn and where a callback is added, a child's own from then on, the same on
- * every thread. Reports: a hook that fails, and a stack that overflows.
+ * Task-locals: copied at spawn and where a callback is added, a child's own from then on, the same
+ * on every thread. Reports: a hook that fails, and a stack that overflows.
  */
 #include "tests/support.h"
 

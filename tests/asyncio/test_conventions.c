@@ -1,6 +1,6 @@
 /*
- * What holds of calls in general: those that can wait can be timed out from outside, and each kind of
- * failure has one code. (That others never suspend: test_never_suspend.c.)
+ * What holds of calls in general: those that can wait can be timed out from outside, and each kind
+ * of failure has one code. (That others never suspend: test_never_suspend.c.)
  */
 #include "tests/support.h"
 

@@ -1,6 +1,6 @@
 /*
- * Coroutine objects: tasks that exist before they begin. Who begins them, and that those nobody begins
- * never run and drop their argument once.
+ * Coroutine objects: tasks that exist before they begin. Who begins them, and that those nobody
+ * begins never run and drop their argument once.
  */
 #include "tests/race/rounds.h"
 
@@ -336,7 +336,7 @@ START_TEST(s39_begun_once_by_two_threads_at_once)
 }
 END_TEST
 
-/* ---- Given up while somebody looks at all tasks ------------------------------------------------ */
+/* ---- Given up while somebody looks at all tasks ---------------------------------------------- */
 
 static int looks_at_all(void *arg)
 {

@@ -71,7 +71,8 @@ START_TEST(a171_slow_steps_are_named)
         CHECK_GE(support_reported(&report, "between"), 3); /* a step lost to others is slow, too */
         CHECK_GE(support_reported(&report, "at-the-end"), 1);
         CHECK_GE(support_reported(&report, "suspending"), 4);
-        /* One after the other: they cannot have taken longer than all of it, as quick ones would. */
+        /* One after the other: they cannot have taken longer than all of it, as quick ones
+         * would. */
         CHECK_LE(support_reported(&report, "between") * SLOW_MS * MS, took);
     }
 }

@@ -1,4 +1,5 @@
-/* Timers in the program's own structs: armed, moved, cancelled, freed, as their time comes or not. */
+/* Timers in the program's own structs: armed, moved, cancelled, freed, as their time comes or
+ * not. */
 #include "tests/support.h"
 
 enum {
@@ -165,7 +166,7 @@ START_TEST(s102_a_timer_cancelled_as_its_time_comes)
 }
 END_TEST
 
-/* ---- Moved as its time comes: each arm is one call, unless it was moved or cancelled ------------ */
+/* ---- Moved as its time comes: each arm is one call, unless it was moved or cancelled --------- */
 
 static int note_call(void *arg)
 {
@@ -286,7 +287,7 @@ START_TEST(s102_a_timer_waits_for_room)
 }
 END_TEST
 
-/* ---- Whoever serves the port it is in, its task is nobody's child ------------------------------- */
+/* ---- Whoever serves the port it is in, its task is nobody's child ---------------------------- */
 
 static pirn_local key;
 
@@ -383,7 +384,7 @@ START_TEST(s102_an_armed_timer_does_not_hold_up_the_end)
 }
 END_TEST
 
-/* ---- What has gone off is called, though main ends before its task has begun ------------------ */
+/* ---- What has gone off is called, though main ends before its task has begun ----------------- */
 
 static int ends_first(void *arg)
 {

@@ -1,6 +1,6 @@
 /*
- * Plain threads that have to do with coroutines: they spawn, await with timeouts, cancel; and a wait
- * blocks the thread that waits, and nobody else.
+ * Plain threads that have to do with coroutines: they spawn, await with timeouts, cancel; and a
+ * wait blocks the thread that waits, and nobody else.
  */
 #include "tests/asyncio/sync.h"
 
@@ -49,7 +49,7 @@ static pirn_task *spawn_on(pirn_runtime *rt, pirn_fn fn, void *arg)
     return task;
 }
 
-/* ---- A143: a timeout leaves the coroutine running; value, error and cancel reach the thread ----- */
+/* ---- A143: a timeout leaves the coroutine running; value, error and cancel reach a thread ---- */
 
 struct held {
     atomic_int begun, release, cancelled;
@@ -125,7 +125,7 @@ START_TEST(a143_a_thread_cancels)
 }
 END_TEST
 
-/* ---- A143: the runtime ends while a thread waits --------------------------------------------------- */
+/* ---- A143: the runtime ends while a thread waits --------------------------------------------- */
 
 static void *awaits(void *arg)
 {
@@ -235,7 +235,7 @@ START_TEST(a143_spawning_into_the_end)
 }
 END_TEST
 
-/* ---- A143: a race of the timeout and the end -------------------------------------------------------- */
+/* ---- A143: a race of the timeout and the end ------------------------------------------------- */
 
 static int short_sleep(void *arg)
 {
@@ -268,7 +268,7 @@ START_TEST(a143_race_of_a_timeout_and_the_end)
 }
 END_TEST
 
-/* ---- A144: a wait blocks the thread, or suspends the coroutine ------------------------------------- */
+/* ---- A144: a wait blocks the thread, or suspends the coroutine ------------------------------- */
 
 static int await_object(struct caller *c)
 {

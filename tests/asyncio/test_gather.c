@@ -101,7 +101,7 @@ START_TEST(a73_collect)
 }
 END_TEST
 
-/* ---- A69 -------------------------------------------------------------------------------------- */
+/* ---- A69 ------------------------------------------------------------------------------------- */
 
 static void input(void)
 {
@@ -135,7 +135,7 @@ START_TEST(a69_input)
 }
 END_TEST
 
-/* ---- A74, A76 --------------------------------------------------------------------------------- */
+/* ---- A74, A76 -------------------------------------------------------------------------------- */
 
 static int one_is_cancelled(void *arg)
 {
@@ -252,7 +252,8 @@ START_TEST(a76_deep)
 }
 END_TEST
 
-/* The parts end on all workers while somebody cancels the whole: it ends once, one way or the other. */
+/* The parts end on all workers while somebody cancels the whole: it ends once, one way or the
+ * other. */
 struct contest {
     support_barrier *barrier;
     pirn_awaitable *g;

@@ -253,7 +253,7 @@ START_TEST(a174_s167_alive_at_shutdown_cleans_up_once)
 }
 END_TEST
 
-/* ---- A174: two pulls at once; a pull that gives up takes nothing ------------------------------ */
+/* ---- A174: two pulls at once; a pull that gives up takes nothing ----------------------------- */
 
 static int give_up(void)
 {
@@ -315,7 +315,7 @@ START_TEST(a174_two_pulls_are_busy)
 }
 END_TEST
 
-/* ---- Races: a pull's cancel, its deadline and the yield; a close at any moment ---------------- */
+/* ---- Races: a pull's cancel, its deadline and the yield; a close at any moment --------------- */
 
 static void clean_quickly(void *arg, int status)
 {

@@ -3,7 +3,7 @@
  */
 #include "tests/support.h"
 
-/* ---- S166: two bodies that take turns ------------------------------------------------------------ */
+/* ---- S166: two bodies that take turns -------------------------------------------------------- */
 
 static char turns[16];
 
@@ -52,7 +52,7 @@ START_TEST(s166_two_bodies_take_turns)
 }
 END_TEST
 
-/* ---- Nested: each closes the one it pulls from ---------------------------------------------------- */
+/* ---- Nested: each closes the one it pulls from ----------------------------------------------- */
 
 struct layer {
     int depth;
@@ -129,7 +129,7 @@ START_TEST(a174_nested_ones_close_inwards)
 }
 END_TEST
 
-/* ---- S161: consumers on plain threads ------------------------------------------------------------- */
+/* ---- S161: consumers on plain threads -------------------------------------------------------- */
 
 static int naturals(pirn_generator *g, void *arg)
 {
@@ -196,7 +196,7 @@ START_TEST(a174_s161_plain_threads_pull)
 }
 END_TEST
 
-/* ---- One generator, many consumers: each value to one of them -------------------------------------- */
+/* ---- One generator, many consumers: each value to one of them -------------------------------- */
 
 struct share {
     pirn_generator *g;
@@ -254,7 +254,7 @@ START_TEST(a174_each_value_to_one_consumer)
 }
 END_TEST
 
-/* ---- A shielded body is told of the close too, and the cancel is not told a second time ------------ */
+/* ---- A shielded body is told of the close too, and the cancel is not told a second time ------ */
 
 static int shielded(pirn_generator *g, void *arg)
 {
@@ -290,7 +290,7 @@ START_TEST(a174_shielded_and_closed)
 }
 END_TEST
 
-/* ---- The strand that the config names, that of who pulls first, or none ------------------------------ */
+/* ---- The strand that the config names, that of who pulls first, or none ---------------------- */
 
 struct on_strand {
     pirn_strand *wanted;
@@ -363,7 +363,7 @@ START_TEST(a174_bodies_on_strands)
 }
 END_TEST
 
-/* ---- The body's own task is no consumer; the memory of many dropped ones goes ---------------------- */
+/* ---- The body's own task is no consumer; the memory of many dropped ones goes ---------------- */
 
 static int misuse(pirn_generator *g, void *arg)
 {

@@ -1,5 +1,5 @@
-/* Task groups: cancelled openers, nesting, refusals, use in the wrong order, memory (rows A102 to A107,
- * A110). */
+/* Task groups: cancelled openers, nesting, refusals, use in the wrong order, memory (rows A102 to
+ * A107, A110). */
 #include "tests/asyncio/group.h"
 
 /* ---- A102: the opener is cancelled ----------------------------------------------------------- */
@@ -161,7 +161,7 @@ static int both_fail(void *arg)
     return 0;
 }
 
-/* ---- A106: refusals --------------------------------------------------------------------------- */
+/* ---- A106: refusals -------------------------------------------------------------------------- */
 
 static int never(void *arg)
 {
@@ -228,7 +228,7 @@ static int handle_dropped(void *arg)
     return 0;
 }
 
-/* ---- Who may close, and when ------------------------------------------------------------------- */
+/* ---- Who may close, and when ----------------------------------------------------------------- */
 
 static int not_mine(void *arg)
 {
@@ -281,7 +281,7 @@ static int wrong_order(void *arg)
     return 0;
 }
 
-/* ---- A107: children that spawn without end ------------------------------------------------------ */
+/* ---- A107: children that spawn without end --------------------------------------------------- */
 
 static int hydra(void *arg)
 {
@@ -312,7 +312,7 @@ static int hydra_ends(void *arg)
     return 0;
 }
 
-/* ---- A110: what short children had goes while the group is open ------------------------------------ */
+/* ---- A110: what short children had goes while the group is open ------------------------------ */
 
 enum {
     SHORT = 10000

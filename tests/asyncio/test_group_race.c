@@ -3,7 +3,7 @@
 #include "tests/asyncio/group.h"
 #include "tests/race/race.h"
 
-/* ---- A108: two children fail at the same instant ---------------------------------------------- */
+/* ---- A108: two children fail at the same instant --------------------------------------------- */
 
 struct pair {
     struct group g;
@@ -84,10 +84,10 @@ static int fail_together(void *arg)
     return 0;
 }
 
-/* ---- A request meets the group's own cancel ----------------------------------------------------- */
+/* ---- A request meets the group's own cancel -------------------------------------------------- */
 
-/* A plain thread asks the opener to end at about the moment when the group is cancelled. However they
- * meet, the opener hears of the request once: by what the close returns, or later. */
+/* A plain thread asks the opener to end at about the moment when the group is cancelled. However
+ * they meet, the opener hears of the request once: by what the close returns, or later. */
 struct meeting {
     struct group g;
     pirn_task *opener;
@@ -157,7 +157,7 @@ static int requests_meet(void *arg)
     return 0;
 }
 
-/* ---- Spawns meet the cancel: every argument is dropped exactly once ------------------------------ */
+/* ---- Spawns meet the cancel: every argument is dropped exactly once -------------------------- */
 
 struct offers {
     pirn_scope *scope;
@@ -221,7 +221,7 @@ static int spawns_meet(void *arg)
     return 0;
 }
 
-/* ---- Whoever cancels a group may find it closed when it comes back ----------------------------- */
+/* ---- Whoever cancels a group may find it closed when it comes back --------------------------- */
 
 static void *cancels_late(void *arg)
 {

@@ -1,6 +1,6 @@
 /*
- * What the tutorials claim of handles, values and stacks: whatever can be awaited is one family, a value
- * comes apart from how the wait went, and a coroutine is ordinary C, however deep.
+ * What the tutorials claim of handles, values and stacks: whatever can be awaited is one family, a
+ * value comes apart from how the wait went, and a coroutine is ordinary C, however deep.
  */
 #include <math.h>
 #include <stdio.h>
@@ -349,7 +349,7 @@ START_TEST(s60_four_tasks_then_one)
 }
 END_TEST
 
-/* ---- S54: one task, one handle ---------------------------------------------------------------- */
+/* ---- S54: one task, one handle --------------------------------------------------------------- */
 
 /* Wherever it is had from: ensure_future has nothing to do. */
 static int same_handle(void *arg)

@@ -1,6 +1,6 @@
 /*
- * Debug mode: a handle that is used after its last reference was given up. Each call says so, by its name and the
- * task's, fails, and hits nobody else; and what is kept for that is bounded.
+ * Debug mode: a handle that is used after its last reference was given up. Each call says so, by
+ * its name and the task's, fails, and hits nobody else; and what is kept for that is bounded.
  */
 #include "tests/support.h"
 
@@ -236,7 +236,8 @@ static void run(int workers, pirn_fn fn)
     CHECK_OK(support_run_with(&config, fn, &s));
 }
 
-/* TSan would see in another worker's end what there is to be seen in a program that does this: a race. */
+/* TSan would see in another worker's end what there is to be seen in a program that does this: a
+ * race. */
 static int workers_max(void)
 {
     return support_tsan() ? 1 : 4;

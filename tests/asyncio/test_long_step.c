@@ -75,7 +75,7 @@ static int watches(void *arg)
         while (!has_line(s, "task blocks (", "not suspended", ", on worker ") ||
                !has_line(s, "task spins (", "not suspended", " runs, on worker "))
             CHECK_OK(pirn_sleep(pirn_after_ms(5)));
-        if (support_timing()) /* else it may have waited for a core all that time, before its read */
+        if (support_timing()) /* else it may have waited for a core, before its read */
             CHECK(has_line(s, "task blocks (", "not suspended", " is blocked in the kernel"));
     } else {
         CHECK_OK(pirn_sleep(pirn_after_ms(1200)));

@@ -1,6 +1,6 @@
 /*
- * Plain threads that look at a runtime, and arm its timers, while another one closes it: until they are
- * told that it is shut down they find it whole.
+ * Plain threads that look at a runtime, and arm its timers, while another one closes it: until they
+ * are told that it is shut down they find it whole.
  */
 #include "tests/support.h"
 

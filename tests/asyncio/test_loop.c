@@ -173,8 +173,8 @@ static void *stop_soon(void *arg)
     return NULL;
 }
 
-/* Steps under way are finished when a run returns, nothing executes after it, and what was left goes
- * on: at any moment of a stop. */
+/* Steps under way are finished when a run returns, nothing executes after it, and what was left
+ * goes on: at any moment of a stop. */
 START_TEST(a7_steps_end_before_the_run_does)
 {
     enum {

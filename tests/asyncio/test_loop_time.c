@@ -195,7 +195,8 @@ static int closes_late(void *arg)
     return pirn_close(*(int *)arg);
 }
 
-/* A close of a paused runtime lets what is left clean up; all is given back, and handles stay good. */
+/* A close of a paused runtime lets what is left clean up; all is given back, and handles stay
+ * good. */
 START_TEST(a6_close_gives_all_back)
 {
     pirn_runtime *warm = new_runtime(4);

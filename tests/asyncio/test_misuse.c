@@ -1,5 +1,5 @@
-/* Misuse of locks, tasks, timeouts, mailboxes, combinations. Of scopes, generators, runtimes, and of what
- * wants a coroutine: test_misuse_place.c; of arguments: test_misuse_argument.c. */
+/* Misuse of locks, tasks, timeouts, mailboxes, combinations. Of scopes, generators, runtimes, and
+ * of what wants a coroutine: test_misuse_place.c; of arguments: test_misuse_argument.c. */
 #include "tests/asyncio/misuse.h"
 
 static int nothing(void *arg)

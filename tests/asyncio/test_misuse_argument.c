@@ -1,5 +1,6 @@
-/* Arguments that cannot be meant: NULL where something has to be given, a config that is zeroed instead of made by
- * its _INIT, an item for what holds none; and which call it was, of those that share their code. */
+/* Arguments that cannot be meant: NULL where something has to be given, a config that is zeroed
+ * instead of made by its _INIT, an item for what holds none; and which call it was, of those that
+ * share their code. */
 #include "tests/asyncio/misuse.h"
 
 #define ZEROED "the config's size is 0: it begins with its _INIT"

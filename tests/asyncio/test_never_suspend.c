@@ -1,6 +1,6 @@
 /*
- * Calls that are not marked [suspends] leave a coroutine on its thread, and nobody else runs on its strand
- * meanwhile.
+ * Calls that are not marked [suspends] leave a coroutine on its thread, and nobody else runs on its
+ * strand meanwhile.
  */
 #include "tests/support.h"
 
@@ -18,7 +18,8 @@ static int for_ever(void *arg)
     return pirn_sleep(PIRN_NEVER);
 }
 
-/* Between two looks nothing may have moved the coroutine, nor anybody else have run on its strand. */
+/* Between two looks nothing may have moved the coroutine, nor anybody else have run on its
+ * strand. */
 struct stretch {
     atomic_int other; /* how often the other member of the strand ran */
     atomic_bool over;

@@ -2,9 +2,9 @@
 /*
  * A wait that is cancelled or timed out leaves no memory behind, whatever it waited for.
  *
- * Many victims wait; each wait of theirs ends by its deadline, or by a cancel. After a warm-up neither
- * the resident size nor what is allocated grows, however many rounds follow. PIRN_LEAK_ROUNDS is the
- * number of waits of each kind and each end (CONTRIBUTING.md).
+ * Many victims wait; each wait of theirs ends by its deadline, or by a cancel. After a warm-up
+ * neither the resident size nor what is allocated grows, however many rounds follow.
+ * PIRN_LEAK_ROUNDS is the number of waits of each kind and each end (CONTRIBUTING.md).
  */
 #include "tests/support.h"
 

@@ -1,11 +1,11 @@
 /* serial */
 /*
- * The tutorials' numbers, as far as a test can hold them: how many coroutines, how parallel. What they
- * cost is for the benchmarks.
+ * The tutorials' numbers, as far as a test can hold them: how many coroutines, how parallel. What
+ * they cost is for the benchmarks.
  */
 #include "tests/support.h"
 
-/* ---- S2: a hundred thousand ------------------------------------------------------------------- */
+/* ---- S2: a hundred thousand ------------------------------------------------------------------ */
 
 static int sleeps_1_s(void *arg)
 {
@@ -59,7 +59,7 @@ START_TEST(s2_a_hundred_thousand_sleep_a_second)
 }
 END_TEST
 
-/* ---- S5, S7: parallel --------------------------------------------------------------------------- */
+/* ---- S5, S7: parallel ------------------------------------------------------------------------ */
 
 /* Each computes, without a place where it could be suspended, until the other does too. */
 static int computes(void *arg)
@@ -90,8 +90,8 @@ START_TEST(s5_s7_two_loops_compute_at_once)
 }
 END_TEST
 
-/* How many compute at the same instant: as many as there are workers, be there ever so many coroutines. With
- * one it is concurrent, and not parallel. */
+/* How many compute at the same instant: as many as there are workers, be there ever so many
+ * coroutines. With one it is concurrent, and not parallel. */
 enum {
     COMPUTERS = 12,
     SLICES = 200
@@ -142,7 +142,7 @@ START_TEST(s7_as_many_at_once_as_workers)
 }
 END_TEST
 
-/* ---- S50: sleeps of both kinds -------------------------------------------------------------------- */
+/* ---- S50: sleeps of both kinds --------------------------------------------------------------- */
 
 static int sleeps_100_ms(void *arg)
 {
@@ -191,7 +191,7 @@ START_TEST(s50_s105_ten_sleeps_and_ten_blocked_threads)
 }
 END_TEST
 
-/* ---- S3: ten thousand who do nothing ---------------------------------------------------------- */
+/* ---- S3: ten thousand who do nothing --------------------------------------------------------- */
 
 enum {
     SLEEPS = 300
@@ -249,7 +249,7 @@ START_TEST(s3_ten_thousand_idle_add_no_delay)
 }
 END_TEST
 
-/* ---- S10: switches ----------------------------------------------------------------------------- */
+/* ---- S10: switches --------------------------------------------------------------------------- */
 
 enum {
     YIELDS = 100000
@@ -302,7 +302,7 @@ START_TEST(s10_a_switch_is_cheap)
 }
 END_TEST
 
-/* ---- S116: as many threads as jobs --------------------------------------------------------------- */
+/* ---- S116: as many threads as jobs ----------------------------------------------------------- */
 
 enum {
     JOBS = 6

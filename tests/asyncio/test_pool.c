@@ -4,7 +4,7 @@
  */
 #include "tests/asyncio/thread_jobs.h"
 
-/* ---- A140, S111, S112: values and codes, with and without a runtime ----------------------------- */
+/* ---- A140, S111, S112: values and codes, with and without a runtime -------------------------- */
 
 static int answer(void *arg)
 {
@@ -68,7 +68,7 @@ START_TEST(a140_s111_s112_values_and_codes)
 }
 END_TEST
 
-/* ---- A140, S108: ten jobs on two threads, some cancelled ---------------------------------------- */
+/* ---- A140, S108: ten jobs on two threads, some cancelled ------------------------------------- */
 
 static atomic_int go, inside, peak, ran;
 
@@ -129,7 +129,7 @@ START_TEST(a140_s108_ten_jobs_on_two_threads)
 }
 END_TEST
 
-/* ---- First come, first served ------------------------------------------------------------------ */
+/* ---- First come, first served ---------------------------------------------------------------- */
 
 struct place {
     atomic_int *next;
@@ -178,7 +178,7 @@ START_TEST(a140_jobs_are_begun_in_order)
 }
 END_TEST
 
-/* ---- S74: which run and which are queued --------------------------------------------------------- */
+/* ---- S74: which run and which are queued ----------------------------------------------------- */
 
 static void four_jobs(void)
 {
@@ -217,7 +217,7 @@ START_TEST(s74_running_or_queued)
 }
 END_TEST
 
-/* ---- S107: the default pool -------------------------------------------------------------------- */
+/* ---- S107: the default pool ------------------------------------------------------------------ */
 
 static int tick(void *arg)
 {
@@ -288,7 +288,7 @@ START_TEST(s108_a_default_pool_of_ones_own)
 }
 END_TEST
 
-/* ---- S118: how soon an awaiter goes on ---------------------------------------------------------- */
+/* ---- S118: how soon an awaiter goes on ------------------------------------------------------- */
 
 static int now(void *arg)
 {

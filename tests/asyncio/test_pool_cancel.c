@@ -3,7 +3,7 @@
  */
 #include "tests/asyncio/thread_jobs.h"
 
-/* ---- A141: a queued job never runs, a running one goes on ------------------------------------- */
+/* ---- A141: a queued job never runs, a running one goes on ------------------------------------ */
 
 struct awaiter {
     pirn_job *job;
@@ -100,7 +100,7 @@ START_TEST(a141_a_running_job_goes_on)
 }
 END_TEST
 
-/* ---- A141: the awaiter is cancelled ------------------------------------------------------------ */
+/* ---- A141: the awaiter is cancelled ---------------------------------------------------------- */
 
 static int await_and_go_on(void *arg)
 {
@@ -170,7 +170,7 @@ START_TEST(a141_the_only_awaiter_is_cancelled)
 }
 END_TEST
 
-/* ---- A141: races of a cancel, a beginning, and an end ------------------------------------------- */
+/* ---- A141: races of a cancel, a beginning, and an end ---------------------------------------- */
 
 struct race {
     support_barrier barrier;
@@ -222,8 +222,8 @@ static void *cancels(void *arg)
     }
 }
 
-/* Each round: a job is begun by the pool, cancelled by a thread, and awaited here. It happens or it does
- * not, and everything is dropped once. In a few rounds it is sure which: each is seen. */
+/* Each round: a job is begun by the pool, cancelled by a thread, and awaited here. It happens or it
+ * does not, and everything is dropped once. In a few rounds it is sure which: each is seen. */
 enum {
     RUNNING = 1, /* the cancel finds it */
     QUEUED,

@@ -1,6 +1,6 @@
 /*
- * The ends of thread pools: closed, released, closed by force; of runtimes whose jobs run; of programs
- * that fork.
+ * The ends of thread pools: closed, released, closed by force; of runtimes whose jobs run; of
+ * programs that fork.
  */
 #include "tests/asyncio/thread_jobs.h"
 #include "tests/race/rounds.h"
@@ -8,7 +8,7 @@
 #include <sched.h>
 #include <sys/wait.h>
 
-/* ---- A142: the runtime is closed while a job runs ----------------------------------------------- */
+/* ---- A142: the runtime is closed while a job runs -------------------------------------------- */
 
 struct left {
     pirn_thread_pool *pool;
@@ -62,7 +62,7 @@ START_TEST(a142_a_job_outlives_the_runtime)
 }
 END_TEST
 
-/* ---- A142, S109: a close waits, and refuses ------------------------------------------------------ */
+/* ---- A142, S109: a close waits, and refuses -------------------------------------------------- */
 
 struct closer {
     pirn_thread_pool *pool;
@@ -276,7 +276,7 @@ START_TEST(s109_released_it_ends_by_itself)
 }
 END_TEST
 
-/* ---- A142: a race of submits and a close --------------------------------------------------------- */
+/* ---- A142: a race of submits and a close ----------------------------------------------------- */
 
 struct submits {
     support_barrier *barrier;
@@ -331,7 +331,8 @@ static void race_with_close(void)
         pirn_thread_pool *pool = new_pool(2);
         struct submits s[2];
         pthread_t threads[2];
-        /* A quarter each begins with the close, and closes after one job of each; half of them are free. */
+        /* A quarter each begins with the close, and closes after one job of each; half of them are
+         * free. */
         int before_close = i % 4 < 2 ? i % 4 : -1;
         for (int k = 0; k < 2; k++) {
             s[k] = (struct submits){
@@ -368,7 +369,7 @@ START_TEST(a142_race_of_submits_and_a_close)
 }
 END_TEST
 
-/* ---- A fork's child ------------------------------------------------------------------------------ */
+/* ---- A fork's child -------------------------------------------------------------------------- */
 
 static int in_child(void *arg)
 {

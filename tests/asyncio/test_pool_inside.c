@@ -3,7 +3,7 @@
  */
 #include "tests/asyncio/thread_jobs.h"
 
-/* ---- A173: task-locals -------------------------------------------------------------------------- */
+/* ---- A173: task-locals ----------------------------------------------------------------------- */
 
 static pirn_local key, other;
 static char of_task, of_job, later;
@@ -79,7 +79,7 @@ START_TEST(a173_locals_in_jobs)
 }
 END_TEST
 
-/* ---- Done callbacks, of a job as of anything -------------------------------------------------- */
+/* ---- Done callbacks, of a job as of anything ------------------------------------------------- */
 
 static void on_done(pirn_awaitable *job, void *user)
 {
@@ -120,7 +120,7 @@ START_TEST(a49_jobs_have_done_callbacks)
 }
 END_TEST
 
-/* ---- S115, S170: three downloads by blocking calls take three threads, by pirn's none ------------- */
+/* ---- S115, S170: three downloads by blocking calls take three threads, by pirn's none -------- */
 
 enum {
     DOWNLOADS = 3,
@@ -223,7 +223,7 @@ START_TEST(s115_s170_downloads)
 }
 END_TEST
 
-/* ---- S235, S267: one function by the default pool, one's own, and a process pool ------------------- */
+/* ---- S235, S267: one function by the default pool, one's own, and a process pool ------------- */
 
 static pid_t ran_in;
 
@@ -281,7 +281,7 @@ START_TEST(s235_s267_three_pools)
 }
 END_TEST
 
-/* ---- S79, S88, S113: with other awaitables ---------------------------------------------------------- */
+/* ---- S79, S88, S113: with other awaitables --------------------------------------------------- */
 
 static int sleeper(void *arg)
 {

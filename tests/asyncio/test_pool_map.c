@@ -85,7 +85,7 @@ START_TEST(a140_map_stops_at_a_failure)
 }
 END_TEST
 
-/* ---- Behind a job that holds a thread; stopped from outside -------------------------------------- */
+/* ---- Behind a job that holds a thread; stopped from outside ---------------------------------- */
 
 static int stays(size_t i, void *arg)
 {
@@ -129,8 +129,8 @@ static int map_beside_a_hog(void *arg)
     return pirn_thread_pool_close(pool, PIRN_NEVER);
 }
 
-/* Stopped by a cancel or a deadline, of five or of the only one. What has begun is waited for; if that
- * was all there is to do, or the mapper hears of it too late, it has happened. */
+/* Stopped by a cancel or a deadline, of five or of the only one. What has begun is waited for; if
+ * that was all there is to do, or the mapper hears of it too late, it has happened. */
 static int stopped[2], happened[2];
 
 static int map_is_stopped(void *arg)

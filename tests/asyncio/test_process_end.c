@@ -1,12 +1,13 @@
 /*
- * Process pools: workers that die, pools that close, programs that end, and when a helper can be had.
+ * Process pools: workers that die, pools that close, programs that end, and when a helper can be
+ * had.
  */
 #include "tests/asyncio/process_jobs.h"
 #include "tests/race/rounds.h"
 
 #include <sys/wait.h>
 
-/* ---- A145: a worker dies ----------------------------------------------------------------------- */
+/* ---- A145: a worker dies --------------------------------------------------------------------- */
 
 static int die_working(void *arg)
 {
@@ -108,9 +109,9 @@ START_TEST(a145_ways_to_die)
 }
 END_TEST
 
-/* A worker is killed at any moment of a few calls: each ends, with its answer or -EPIPE. In some rounds the
- * worker has gone before them, in some they have all been answered; in the others it is killed after a time
- * that moves against what was seen. */
+/* A worker is killed at any moment of a few calls: each ends, with its answer or -EPIPE. In some
+ * rounds the worker has gone before them, in some they have all been answered; in the others it is
+ * killed after a time that moves against what was seen. */
 enum {
     CALLS = 4,
     DEAD_BEFORE = 0,
@@ -192,7 +193,7 @@ START_TEST(a145_race_of_a_death_and_calls)
 }
 END_TEST
 
-/* ---- Closing ------------------------------------------------------------------------------------ */
+/* ---- Closing --------------------------------------------------------------------------------- */
 
 static int close_it(void *arg)
 {
@@ -270,7 +271,7 @@ START_TEST(s110_close_waits_or_kills)
 }
 END_TEST
 
-/* ---- A fork's child has no pool ------------------------------------------------------------------ */
+/* ---- A fork's child has no pool -------------------------------------------------------------- */
 
 START_TEST(s110_not_in_a_forks_child)
 {
@@ -327,7 +328,7 @@ START_TEST(s110_forked_while_a_pool_is_made)
 }
 END_TEST
 
-/* ---- Before there are threads --------------------------------------------------------------------- */
+/* ---- Before there are threads ---------------------------------------------------------------- */
 
 /* A program that is killed: its workers, one of them computing, and its helper end with it. */
 static void end_with_the_program(void)

@@ -1,6 +1,6 @@
 /*
- * Jobs of process pools as awaitables: awaited with others, cancelled, told by callbacks, outliving the
- * pool; and a worker's death told to their awaiters.
+ * Jobs of process pools as awaitables: awaited with others, cancelled, told by callbacks, outliving
+ * the pool; and a worker's death told to their awaiters.
  */
 #include "tests/asyncio/process_jobs.h"
 
@@ -13,7 +13,7 @@ static pirn_job *submit(pirn_process_pool *pool, pirn_process_fn fn, const int *
     return job;
 }
 
-/* ---- S110, S112: status, value, and what is wrong with the arguments ------------------------------ */
+/* ---- S110, S112: status, value, and what is wrong with the arguments ------------------------- */
 
 static void answers(void)
 {
@@ -59,7 +59,7 @@ START_TEST(s110_s112_jobs_are_awaitables)
 }
 END_TEST
 
-/* ---- S113: beside coroutines; and told by callbacks ------------------------------------------- */
+/* ---- S113: beside coroutines; and told by callbacks ------------------------------------------ */
 
 static int seven(void *arg)
 {
@@ -106,7 +106,7 @@ START_TEST(s113_jobs_beside_coroutines)
 }
 END_TEST
 
-/* ---- A141: cancelled ------------------------------------------------------------------------------ */
+/* ---- A141: cancelled ------------------------------------------------------------------------- */
 
 struct awaiter {
     pirn_job *job;
@@ -217,7 +217,7 @@ START_TEST(a141_race_of_a_cancel_and_an_answer)
 }
 END_TEST
 
-/* ---- A145: the worker dies; the pool is closed by force ----------------------------------------- */
+/* ---- A145: the worker dies; the pool is closed by force -------------------------------------- */
 
 static int lost(void *arg)
 {

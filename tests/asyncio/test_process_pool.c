@@ -38,7 +38,7 @@ START_TEST(s110_s111_jobs_in_processes)
 }
 END_TEST
 
-/* ---- S113: a coroutine goes on while a job runs ----------------------------------------------- */
+/* ---- S113: a coroutine goes on while a job runs ---------------------------------------------- */
 
 static atomic_int said;
 
@@ -75,7 +75,7 @@ START_TEST(s113_coroutines_go_on_meanwhile)
 }
 END_TEST
 
-/* ---- A145: what a worker has ------------------------------------------------------------------ */
+/* ---- A145: what a worker has ----------------------------------------------------------------- */
 
 /* Counts a process's descriptors, but for standard output and error. */
 static void count_fds(pid_t pid, int *ret_sockets, int *ret_pipes, int *ret_rings)
@@ -137,7 +137,7 @@ START_TEST(a145_workers_inherit_nothing)
 }
 END_TEST
 
-/* ---- More than a socket holds ------------------------------------------------------------------ */
+/* ---- More than a socket holds ---------------------------------------------------------------- */
 
 enum {
     BIG = 8 << 20
@@ -198,7 +198,7 @@ START_TEST(s111_big_payloads)
 }
 END_TEST
 
-/* ---- Given up: queued ones never run, a running one leaves its worker in order ------------------ */
+/* ---- Given up: queued ones never run, a running one leaves its worker in order --------------- */
 
 static int give_up(void *arg)
 {
@@ -246,7 +246,8 @@ START_TEST(s110_given_up)
 }
 END_TEST
 
-/* Deadlines at about the time of the answer: whatever happens, answers stay with their questions. */
+/* Deadlines at about the time of the answer: whatever happens, answers stay with their
+ * questions. */
 struct racer {
     pirn_process_pool *pool;
     int outcome[2];

@@ -1,6 +1,6 @@
 /*
- * Queues shut down, gracefully and at once; items dropped; hints, cancels at the moment of a put, and
- * a million items.
+ * Queues shut down, gracefully and at once; items dropped; hints, cancels at the moment of a put,
+ * and a million items.
  */
 #include "tests/support.h"
 

@@ -119,7 +119,8 @@ static long call_recv(struct race *r)
     return rc;
 }
 
-/* Not before the call waits, or nobody is there to send to; nor for long, if it has been stopped. */
+/* Not before the call waits, or nobody is there to send to; nor for long, if it has been
+ * stopped. */
 static void complete_recv(struct race *r)
 {
     struct objects *o = r->more;

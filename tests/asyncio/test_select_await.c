@@ -55,8 +55,8 @@ START_TEST(a139_futures)
 }
 END_TEST
 
-/* Two futures and a channel come at the same time: one of them goes, and an item is received only if
- * that says so. */
+/* Two futures and a channel come at the same time: one of them goes, and an item is received only
+ * if that says so. */
 struct contest {
     pirn_future *f[2];
     pirn_channel *ch;

@@ -123,7 +123,8 @@ START_TEST(a62_255_deep)
 }
 END_TEST
 
-/* A cancel that comes as the task enters, is inside, or leaves: told exactly once, and not inside. */
+/* A cancel that comes as the task enters, is inside, or leaves: told exactly once, and not
+ * inside. */
 struct duel {
     support_barrier meet;
     pirn_task *task;
@@ -181,7 +182,8 @@ START_TEST(a62_a_cancel_as_it_leaves)
 }
 END_TEST
 
-/* A child that ends inside a shield has not seen what its awaiter passed on: it is pending there. */
+/* A child that ends inside a shield has not seen what its awaiter passed on: it is pending
+ * there. */
 static int ends_shielded(void *arg)
 {
     atomic_int *inside = arg;

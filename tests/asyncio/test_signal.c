@@ -274,8 +274,8 @@ static int one_each(void *arg)
     return 0;
 }
 
-/* It stands in for the cancel of main; adding replaces; another runtime may not; a paused one keeps it
- * for its next run. */
+/* It stands in for the cancel of main; adding replaces; another runtime may not; a paused one keeps
+ * it for its next run. */
 START_TEST(a170_whose_it_is)
 {
     install(SIGINT, earlier);

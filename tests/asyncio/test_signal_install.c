@@ -1,6 +1,6 @@
 /*
- * A signal that comes just when its handler has been installed: this program's sigaction comes before the libc's,
- * and raises it there, before it returns.
+ * A signal that comes just when its handler has been installed: this program's sigaction comes
+ * before the libc's, and raises it there, before it returns.
  */
 #include "sched/tsan.h"
 #include "tests/support.h"

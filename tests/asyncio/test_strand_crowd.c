@@ -1,5 +1,6 @@
-/* Strands in a crowd: many members of several strands do all that suspends, at random, and never two
- * of one strand at a time. What says so is plain data, so that ThreadSanitizer checks the edges. */
+/* Strands in a crowd: many members of several strands do all that suspends, at random, and never
+ * two of one strand at a time. What says so is plain data, so that ThreadSanitizer checks the
+ * edges. */
 #include "tests/support.h"
 
 enum {

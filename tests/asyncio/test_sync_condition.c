@@ -240,8 +240,9 @@ static int stopped(void *arg)
     CHECK_EQ(atomic_load(&c.done), 0);
     unlock(&r);
     CHECK_EQ(sync_finish(&c), -ECANCELED);
-    /* Its deadline comes while we hold the mutex: the same. Or it is notified in time, and the deadline comes
-     * while it waits for the mutex: then it happened. If the time was too short for that, again. */
+    /* Its deadline comes while we hold the mutex: the same. Or it is notified in time, and the
+     * deadline comes while it waits for the mutex: then it happened. If the time was too short for
+     * that, again. */
     for (int how = 0; how < 4; how++) {
         bool thread = how % 2 != 0, notifies = how / 2 != 0, in_time = false;
         for (int64_t ms = 10; !in_time; ms *= 2) {

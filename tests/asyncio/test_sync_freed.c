@@ -1,7 +1,7 @@
 /*
- * What a call waited on may be freed as soon as that call returns, though the one that made it return
- * is still on its way out (rows A27, A111, A118, A124): the object's memory is overwritten at
- * once, and must stay as it was overwritten.
+ * What a call waited on may be freed as soon as that call returns, though the one that made it
+ * return is still on its way out (rows A27, A111, A118, A124): the object's memory is overwritten
+ * at once, and must stay as it was overwritten.
  */
 #include "tests/asyncio/sync.h"
 

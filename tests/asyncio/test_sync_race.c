@@ -1,6 +1,6 @@
 /*
- * A cancel or a deadline races what is waited for (row A65; A116 and A126 among others): the call has
- * happened altogether or not at all. See race.h.
+ * A cancel or a deadline races what is waited for (row A65; A116 and A126 among others): the call
+ * has happened altogether or not at all. See race.h.
  */
 #include "tests/race/race.h"
 

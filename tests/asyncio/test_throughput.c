@@ -1,11 +1,11 @@
 /* serial */
 /*
- * S8: there is nothing in scheduling that workers have to pass one by one: two of them make nearly twice as
- * many yields as one does.
+ * S8: there is nothing in scheduling that workers have to pass one by one: two of them make nearly
+ * twice as many yields as one does.
  *
- * One worker and two in turns, and of each the best of many short windows: that one nobody disturbed. What one
- * worker does counts only while it has no spare, which is a second one. Where not even two plain threads
- * make more than one, nothing is said.
+ * One worker and two in turns, and of each the best of many short windows: that one nobody
+ * disturbed. What one worker does counts only while it has no spare, which is a second one. Where
+ * not even two plain threads make more than one, nothing is said.
  */
 #include "tests/support.h"
 
@@ -61,7 +61,7 @@ static double more_of(double a, double b)
     return a > b ? a : b;
 }
 
-/* ---- Yields ------------------------------------------------------------------------------------- */
+/* ---- Yields ---------------------------------------------------------------------------------- */
 
 static int yields(void *arg)
 {
@@ -103,7 +103,7 @@ static int yield_for_a_while(void *arg)
     return 0;
 }
 
-/* ---- Plain threads ------------------------------------------------------------------------------ */
+/* ---- Plain threads --------------------------------------------------------------------------- */
 
 static void *counts_on(void *arg)
 {

@@ -10,7 +10,7 @@ static pirn_timeout entered(pirn_time deadline)
     return t;
 }
 
-/* ---- A88, A89 --------------------------------------------------------------------------------- */
+/* ---- A88, A89 -------------------------------------------------------------------------------- */
 
 static int expires(void *arg)
 {
@@ -78,7 +78,7 @@ START_TEST(a89_nested)
 }
 END_TEST
 
-/* ---- A91, A94 ----------------------------------------------------------------------------------- */
+/* ---- A91, A94 -------------------------------------------------------------------------------- */
 
 static int own_error(void *arg)
 {
@@ -118,7 +118,8 @@ static int no_time(void *arg)
     return 0;
 }
 
-/* The first suspend fails whatever it is, also if it need not wait; what it would have had is still there. */
+/* The first suspend fails whatever it is, also if it need not wait; what it would have had is still
+ * there. */
 static int nothing_is_taken(void *arg)
 {
     pirn_queue_config config = PIRN_QUEUE_CONFIG_INIT;
@@ -164,7 +165,7 @@ START_TEST(a94_no_time)
 }
 END_TEST
 
-/* ---- A95 ------------------------------------------------------------------------------------------ */
+/* ---- A95 ------------------------------------------------------------------------------------- */
 
 static void *reschedules(void *arg)
 {
@@ -335,7 +336,7 @@ START_TEST(a95_misuse)
 }
 END_TEST
 
-/* ---- A96, and cancels beside timeouts ---------------------------------------------------------------- */
+/* ---- A96, and cancels beside timeouts -------------------------------------------------------- */
 
 static int cleans_up(void *arg)
 {
@@ -427,11 +428,11 @@ START_TEST(a88_awaited_child)
 }
 END_TEST
 
-/* ---- Races --------------------------------------------------------------------------------------------- */
+/* ---- Races ----------------------------------------------------------------------------------- */
 
-/* The time comes at about the moment of the leave, while another thread reschedules: the task is never
- * hit afterwards, and what leave says agrees with what it saw. Now and then there is but one outcome,
- * so that each is seen on any machine. */
+/* The time comes at about the moment of the leave, while another thread reschedules: the task is
+ * never hit afterwards, and what leave says agrees with what it saw. Now and then there is but one
+ * outcome, so that each is seen on any machine. */
 struct contest {
     support_barrier barrier;
     pirn_timeout timeout;

@@ -55,8 +55,8 @@ START_TEST(a66_tasks_go_on)
 }
 END_TEST
 
-/* Items end at about the deadline: each is in one set, and the count is that of the one. Now and then
- * one side waits for the other, so that both outcomes are seen on any machine. */
+/* Items end at about the deadline: each is in one set, and the count is that of the one. Now and
+ * then one side waits for the other, so that both outcomes are seen on any machine. */
 struct endings {
     pirn_future *items[4];
     support_barrier barrier;

@@ -1,5 +1,6 @@
 /*
- * What the tests of thread pools share: a job that is held until it may go, and says what becomes of it.
+ * What the tests of thread pools share: a job that is held until it may go, and says what becomes
+ * of it.
  */
 #ifndef PIRN_TESTS_THREAD_JOBS_H
 #define PIRN_TESTS_THREAD_JOBS_H
@@ -64,7 +65,8 @@ static inline pirn_job *submit_held(pirn_thread_pool *pool, struct held *h)
     return job;
 }
 
-/* How many threads of pools are listed. A list ends early if the thread it has come to ends just then. */
+/* How many threads of pools are listed. A list ends early if the thread it has come to ends just
+ * then. */
 static inline int listed_pool_threads(void)
 {
     char path[300], name[32];
@@ -82,7 +84,8 @@ static inline int listed_pool_threads(void)
     return n;
 }
 
-/* How many threads of pools there are (the runtime may start others as it sees fit): once three looks agree. */
+/* How many threads of pools there are (the runtime may start others as it sees fit): once three
+ * looks agree. */
 static inline int pool_threads(void)
 {
     int n = listed_pool_threads();

@@ -63,7 +63,8 @@ static const struct fault_case {
     /* Memory, threads, descriptors run out: the call concerned says so. */
     {"mmap:ENOMEM:@1", NO_START | NOTICED, {ENOMEM}},
     {"mmap:ENOMEM:@3", NO_START | NOTICED, {ENOMEM}},
-    /* Who gets no stack drops its socket, and the other end may hear of that before it is cancelled. */
+    /* Who gets no stack drops its socket, and the other end may hear of that before it is
+     * cancelled. */
     {"mmap:ENOMEM:@6+", NO_START | NOTICED, {ENOMEM, ECONNRESET, EPIPE}},
     {"mmap:ENOMEM:1/3", NO_START | NOTICED, {ENOMEM, ECONNRESET, EPIPE}},
     {"mprotect:ENOMEM:1/2,madvise:EINVAL", NO_START | NOTICED, {ENOMEM, ECONNRESET, EPIPE}},

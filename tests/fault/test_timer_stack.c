@@ -1,8 +1,8 @@
 /*
- * Timers that are due while there are no stacks: each call is made, later, once. Stacks fail as the kernel
- * refuses their guards (the rules of io/sys.c, read once by a process: so this program runs itself), for half
- * of them, at random; or for all but main's. Those whose time has come may get that at the end of the run; if
- * not they are given up when the grace is over, and reported.
+ * Timers that are due while there are no stacks: each call is made, later, once. Stacks fail as the
+ * kernel refuses their guards (the rules of io/sys.c, read once by a process: so this program runs
+ * itself), for half of them, at random; or for all but main's. Those whose time has come may get
+ * that at the end of the run; if not they are given up when the grace is over, and reported.
  */
 #include "tests/support.h"
 #include "tests/support/memory.h"
@@ -67,7 +67,7 @@ static uint64_t live(void)
     return stats.tasks_live;
 }
 
-/* ---- Half of the stacks fail ------------------------------------------------------------------- */
+/* ---- Half of the stacks fail ----------------------------------------------------------------- */
 
 static int come_later(void *arg)
 {
@@ -102,7 +102,7 @@ static int some_fail(void)
     return 0;
 }
 
-/* ---- All of them, to the end --------------------------------------------------------------------- */
+/* ---- All of them, to the end ----------------------------------------------------------------- */
 
 static int ends_before(void *arg)
 {
@@ -142,7 +142,8 @@ static int ends_without_memory(void *arg)
     return 0;
 }
 
-/* They run on main's, once it has ended; but if a spare had to help out, that may be kept by another thread. */
+/* They run on main's, once it has ended; but if a spare had to help out, that may be kept by
+ * another thread. */
 static int one_comes_free(pirn_fn fn)
 {
     support_report report = SUPPORT_REPORT_INIT;
@@ -188,7 +189,7 @@ static int none_comes_free(void)
     return 0;
 }
 
-/* ---- The cases ------------------------------------------------------------------------------------ */
+/* ---- The cases ------------------------------------------------------------------------------- */
 
 /* This program again, with those rules: its exit status. */
 static int suffer(const char *rules, const char *which)
@@ -215,7 +216,8 @@ START_TEST(s102_a_timer_waits_for_a_stack)
 }
 END_TEST
 
-/* Main gets the last one. A thread's signal stack has such a guard, too, and may come before it or after. */
+/* Main gets the last one. A thread's signal stack has such a guard, too, and may come before it or
+ * after. */
 static void suffer_all(const char *which)
 {
     int status = NO_MAIN;

@@ -1,5 +1,6 @@
 /*
- * What the tests of files share: a directory of their own, in PIRN_TEST_DIR or /tmp, and names in it.
+ * What the tests of files share: a directory of their own, in PIRN_TEST_DIR or /tmp, and names in
+ * it.
  */
 #ifndef PIRN_TESTS_FILES_H
 #define PIRN_TESTS_FILES_H

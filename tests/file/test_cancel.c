@@ -1,6 +1,7 @@
 /*
- * Cancels and deadlines at any moment: a call that says it was stopped has done nothing, and one that has
- * done it says so. Looked up by the system's own calls. Nothing stays open, and no temporary file.
+ * Cancels and deadlines at any moment: a call that says it was stopped has done nothing, and one
+ * that has done it says so. Looked up by the system's own calls. Nothing stays open, and no
+ * temporary file.
  */
 #include "tests/file/files.h"
 
@@ -20,7 +21,7 @@ enum {
     BYTES = 300000
 };
 
-/* ---- The calls; each brings the world back to what it was ------------------------------------- */
+/* ---- The calls; each brings the world back to what it was ------------------------------------ */
 
 struct trial {
     char path[FILES_PATH], other[FILES_PATH];

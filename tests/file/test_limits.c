@@ -1,6 +1,7 @@
 /*
- * What file calls may take, and what they leave: kernel threads up to the limit; and when cancels and
- * deadlines come at any moment, either all of a call has happened or nothing, and nothing stays open.
+ * What file calls may take, and what they leave: kernel threads up to the limit; and when cancels
+ * and deadlines come at any moment, either all of a call has happened or nothing, and nothing stays
+ * open.
  */
 #include "tests/file/files.h"
 
@@ -127,7 +128,7 @@ START_TEST(kernel_threads_are_limited)
 }
 END_TEST
 
-/* ---- FIFOs that nobody opens do not keep others from their files ------------------------------ */
+/* ---- FIFOs that nobody opens do not keep others from their files ----------------------------- */
 
 struct opening {
     char path[FILES_PATH];

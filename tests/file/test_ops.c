@@ -1,6 +1,6 @@
 /*
- * Every call about names and inodes, with its errors, on a plain thread and in coroutines: what is there
- * afterwards is looked up by the system's own calls.
+ * Every call about names and inodes, with its errors, on a plain thread and in coroutines: what is
+ * there afterwards is looked up by the system's own calls.
  */
 #include "tests/file/files.h"
 
@@ -231,7 +231,7 @@ START_TEST(space_and_sync)
 }
 END_TEST
 
-/* ---- No more room, in the middle of a write --------------------------------------------------- */
+/* ---- No more room, in the middle of a write -------------------------------------------------- */
 
 /* What is told to be written is there, and the position behind it. */
 static void cut_off(void)

@@ -193,7 +193,8 @@ START_TEST(order_and_cancel)
 }
 END_TEST
 
-/* A cancel that comes while the pipe is full: the text is whole all the same, and the cancel is left. */
+/* A cancel that comes while the pipe is full: the text is whole all the same, and the cancel is
+ * left. */
 static int print_long(void *arg)
 {
     char *fill = malloc(200001);

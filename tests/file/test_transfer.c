@@ -1,6 +1,6 @@
 /*
- * Reading and writing files: vectors, thousands at a time, without the cache, non-blocking, and long
- * ones beside others that want to run.
+ * Reading and writing files: vectors, thousands at a time, without the cache, non-blocking, and
+ * long ones beside others that want to run.
  */
 #include "tests/file/files.h"
 
@@ -301,7 +301,8 @@ struct beside {
     atomic_int over;
 };
 
-/* In calls of very different lengths, and then all of it in one, until it has let the ticker run. */
+/* In calls of very different lengths, and then all of it in one, until it has let the ticker
+ * run. */
 static int write_much(void *arg)
 {
     struct beside *b = arg;

@@ -1,6 +1,6 @@
 /*
- * api/examples/with_curl.h against a server: test_curl.sh starts one and says where it is, and in which
- * folder lies what it serves.
+ * api/examples/with_curl.h against a server: test_curl.sh starts one and says where it is, and in
+ * which folder lies what it serves.
  */
 #include "api/examples/with_curl.h"
 
@@ -40,7 +40,8 @@ static CURL *easy_for(const char *url, body *b)
     return easy;
 }
 
-/* Fetches the file, looks whether it is what lies in the folder, and returns how many connections it took. */
+/* Fetches the file, looks whether it is what lies in the folder, and returns how many connections
+ * it took. */
 static long fetch(with_curl *http, const char *base, const char *name)
 {
     char text[4096];

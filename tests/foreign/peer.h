@@ -1,7 +1,7 @@
 /*
- * What the checks of other libraries share: peers that do not answer, runs with room on the stacks, several
- * at a time, those that are cancelled while a server is at work for them, and the crowd: many that wait for a
- * peer that does not answer are cancelled.
+ * What the checks of other libraries share: peers that do not answer, runs with room on the stacks,
+ * several at a time, those that are cancelled while a server is at work for them, and the crowd:
+ * many that wait for a peer that does not answer are cancelled.
  */
 #ifndef PIRN_TESTS_FOREIGN_PEER_H
 #define PIRN_TESTS_FOREIGN_PEER_H
@@ -75,8 +75,8 @@ static inline void peer_several(pirn_fn fn)
         CHECK_OK(support_join(tasks[i]));
 }
 
-/* They are cancelled once the server is at work for all of them (busy(conn) is for how many), and return
- * -ECANCELED. */
+/* They are cancelled once the server is at work for all of them (busy(conn) is for how many), and
+ * return -ECANCELED. */
 static inline void peer_cancel_several(pirn_fn fn, long (*busy)(void *conn), void *conn)
 {
     pirn_task *tasks[SEVERAL];
@@ -89,8 +89,8 @@ static inline void peer_cancel_several(pirn_fn fn, long (*busy)(void *conn), voi
         CHECK_EQ(support_join(tasks[i]), -ECANCELED);
 }
 
-/* Many call fn(arg), which waits for ever; when all do so, a ticker beside them ticks in its order; then they
- * are cancelled, and each of them returns -ECANCELED. In a coroutine. */
+/* Many call fn(arg), which waits for ever; when all do so, a ticker beside them ticks in its order;
+ * then they are cancelled, and each of them returns -ECANCELED. In a coroutine. */
 static inline void peer_crowd(pirn_fn fn, void *arg)
 {
     pirn_task *tasks[CROWD];

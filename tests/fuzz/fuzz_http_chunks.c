@@ -1,6 +1,6 @@
 /*
- * Chunked bodies from any bytes, beside a decoder that knows only RFC 9112's grammar: what is accepted, it
- * accepts as well, and makes the same body of it, up to the same byte.
+ * Chunked bodies from any bytes, beside a decoder that knows only RFC 9112's grammar: what is
+ * accepted, it accepts as well, and makes the same body of it, up to the same byte.
  */
 #include "tests/fuzz/fuzz_http.h"
 

@@ -1,7 +1,7 @@
 /*
- * Messages, one after the other, from any bytes. The first byte says which side and how the rest is cut up.
- * However it is: what is accepted is that of the whole, no body is longer than its bytes, no head beyond its
- * limits.
+ * Messages, one after the other, from any bytes. The first byte says which side and how the rest is
+ * cut up. However it is: what is accepted is that of the whole, no body is longer than its bytes,
+ * no head beyond its limits.
  */
 #include "tests/fuzz/fuzz_http.h"
 

@@ -1,4 +1,5 @@
-/* URLs, paths to a router, queries, headers to be written: whatever goes in, no line end comes out. */
+/* URLs, paths to a router, queries, headers to be written: whatever goes in, no line end comes
+ * out. */
 #include "tests/fuzz/fuzz_http.h"
 
 #include "api/http/router.h"

@@ -1,4 +1,5 @@
-/* Records whose bytes come in pieces: found where a search of all of it finds them, however they are cut. */
+/* Records whose bytes come in pieces: found where a search of all of it finds them, however they
+ * are cut. */
 #include "tests/fuzz/fuzz_http.h"
 
 #include "api/stream/delimiter.h"
@@ -16,7 +17,8 @@ static enum delimiter plainly(const char *data, size_t n, const char *sep, size_
     return n >= limit + sep_len ? DELIMITER_TOO_LONG : DELIMITER_MORE;
 }
 
-/* Byte 0: the separator's length; 1: the limit; 2: how the pieces are cut; then the separator, and the bytes. */
+/* Byte 0: the separator's length; 1: the limit; 2: how the pieces are cut; then the separator, and
+ * the bytes. */
 int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size)
 {
     if (size < 4)

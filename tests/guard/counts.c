@@ -1,14 +1,15 @@
 /*
  * counts [N]
  *
- * For test_counts.sh and test_growth.sh: beside N coroutines that are parked, runs each operation under
- * callgrind, which counts the worker's instructions from its first one to its last, and writes a file for
- * each.
+ * For test_counts.sh and test_growth.sh: beside N coroutines that are parked, runs each operation
+ * under callgrind, which counts the worker's instructions from its first one to its last, and
+ * writes a file for each.
  *
- * Time is kept out, or else no two runs would count the same. What a stride costs (runtime/pace.c) depends on
- * how fast things go, and under valgrind all is slow: so the clock stands still while an operation is
- * counted, and strides are as long as they may be. And the monitor would take a worker that gets no core for
- * stuck, and move its coroutines to a spare: so it is held up, by the clock that it reads first at each look.
+ * Time is kept out, or else no two runs would count the same. What a stride costs (runtime/pace.c)
+ * depends on how fast things go, and under valgrind all is slow: so the clock stands still while an
+ * operation is counted, and strides are as long as they may be. And the monitor would take a worker
+ * that gets no core for stuck, and move its coroutines to a spare: so it is held up, by the clock
+ * that it reads first at each look.
  */
 #include <stdio.h>
 #include <sys/syscall.h>

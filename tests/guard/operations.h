@@ -1,6 +1,7 @@
 /*
- * The operations that are guarded: what they cost (counts.c), and that they need no memory (test_steady.c).
- * Each is run by a coroutine, n times; begin and end, which set the scene, are not measured.
+ * The operations that are guarded: what they cost (counts.c), and that they need no memory
+ * (test_steady.c). Each is run by a coroutine, n times; begin and end, which set the scene, are not
+ * measured.
  */
 #ifndef PIRN_TESTS_GUARD_OPERATIONS_H
 #define PIRN_TESTS_GUARD_OPERATIONS_H
@@ -272,8 +273,9 @@ static void cancel_timers(int n)
         CHECK_OK(pirn_timer_cancel(&timers[i]));
 }
 
-/* Nothing is armed but what sleeps beside it, nor has been: hence it comes first of the timers. What grows with
- * the sleepers is seen (test_growth.sh); arm_timers below has its own crowd, which hides them. */
+/* Nothing is armed but what sleeps beside it, nor has been: hence it comes first of the timers.
+ * What grows with the sleepers is seen (test_growth.sh); arm_timers below has its own crowd, which
+ * hides them. */
 static void arm_and_cancel(int n)
 {
     pirn_time when = pirn_after_s(36000);

@@ -1,12 +1,14 @@
 /*
- * After a warm-up the hot paths need no memory: no malloc and its kin, no mapping, no new thread. Counted in the
- * whole process, by functions that stand in for libc's in this program; so in the plain build alone.
+ * After a warm-up the hot paths need no memory: no malloc and its kin, no mapping, no new thread.
+ * Counted in the whole process, by functions that stand in for libc's in this program; so in the
+ * plain build alone.
  *
- * What is kept for later use is bounded, but not there from the start: a thread keeps up to 256 descriptors and
- * 64 stacks to itself, so of those many are made first. The rest (a timer's place, a line of a queue) is had in
- * a warm-up as long as what is counted; ten of them that all take more are a leak.
- * What the monitor and spare threads take is for a reason of the machine's: a worker got no core for some
- * milliseconds. A round in which they have taken anything is run again.
+ * What is kept for later use is bounded, but not there from the start: a thread keeps up to 256
+ * descriptors and 64 stacks to itself, so of those many are made first. The rest (a timer's place,
+ * a line of a queue) is had in a warm-up as long as what is counted; ten of them that all take more
+ * are a leak.
+ * What the monitor and spare threads take is for a reason of the machine's: a worker got no core
+ * for some milliseconds. A round in which they have taken anything is run again.
  */
 #include <dlfcn.h>
 #include <malloc.h>

@@ -1,6 +1,6 @@
 /*
- * For test_memcheck.sh: everything that the kernel writes through a ring, into memory that nobody has written
- * before and is then looked at. With an argument, memory that nobody writes at all.
+ * For test_memcheck.sh: everything that the kernel writes through a ring, into memory that nobody
+ * has written before and is then looked at. With an argument, memory that nobody writes at all.
  */
 #include <stdio.h>
 #include <sys/stat.h>

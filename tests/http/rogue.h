@@ -1,4 +1,5 @@
-/* A server of the test's own making, which need not keep to the rules: one reply, to whatever it is asked. */
+/* A server of the test's own making, which need not keep to the rules: one reply, to whatever it is
+ * asked. */
 #ifndef PIRN_TESTS_HTTP_ROGUE_H
 #define PIRN_TESTS_HTTP_ROGUE_H
 

@@ -141,7 +141,8 @@ static inline void site_ask(const struct site *site, const char *request, char *
     pirn_close(fd);
 }
 
-/* Two requests over one connection; the second one's body, a byte, is sent when the first reply is there. */
+/* Two requests over one connection; the second one's body, a byte, is sent when the first reply is
+ * there. */
 static inline void site_byte_after_reply(pirn_http_handler handler)
 {
     char text[2048];

@@ -1,4 +1,5 @@
-/* Calls of the client that end otherwise, its limits, its own connections; JSON; blocking handlers. */
+/* Calls of the client that end otherwise, its limits, its own connections; JSON; blocking
+ * handlers. */
 #include "api/http/server.h"
 #include "tests/http/site.h"
 
@@ -130,7 +131,8 @@ static int given_up(void *arg)
     open_site(&site);
     CHECK_OK(pirn_http_client_new(&client, &config));
 
-    /* By its deadline, and by a cancel: the server hears of it, and the connection's place is free. */
+    /* By its deadline, and by a cancel: the server hears of it, and the connection's place is
+     * free. */
     CHECK_EQ(pirn_http_get(client, url_of(url, &site, "/never"), &response, pirn_after_ms(20)),
              -ETIMEDOUT);
     call.client = client;

@@ -1,6 +1,6 @@
 /*
- * A cancel that comes where nothing is waited for is not lost: what looks at a stream in passing leaves it to
- * the next call that waits.
+ * A cancel that comes where nothing is waited for is not lost: what looks at a stream in passing
+ * leaves it to the next call that waits.
  */
 #include "api/http/client.h"
 #include "api/http/server.h"
@@ -8,7 +8,8 @@
 
 /* ---- The client ---------------------------------------------------------------------------- */
 
-/* A server in a stream: so many requests, and as many responses, each of which cancels who reads it. */
+/* A server in a stream: so many requests, and as many responses, each of which cancels who reads
+ * it. */
 struct played {
     atomic_int *connections;
     const char *response;

@@ -1,4 +1,5 @@
-/* The last reply of a connection: what its client hears of the end, and that no end is taken for another. */
+/* The last reply of a connection: what its client hears of the end, and that no end is taken for
+ * another. */
 #include "api/http/server.h"
 #include "tests/http/site.h"
 
@@ -77,7 +78,7 @@ static ssize_t hear(int fd, char *text, size_t size, size_t *ret_n)
     return got;
 }
 
-/* ---- A stop while a reply goes on ---------------------------------------------------------------- */
+/* ---- A stop while a reply goes on ------------------------------------------------------------ */
 
 /* What was asked for before anybody could know is answered, and that is the last. */
 static int answered(void *arg)
@@ -120,9 +121,10 @@ static void until_closing(const struct site *site)
     }
 }
 
-/* A request crosses the end of a reply that nobody has told to be the last: it is not answered, but what the server
- * did not expect, its end of the connection takes for a moment all the same (RFC 9112, 9.6). Else it would answer
- * with a reset, and what of the reply is still on its way were lost. */
+/* A request crosses the end of a reply that nobody has told to be the last: it is not answered, but
+ * what the server did not expect, its end of the connection takes for a moment all the same (RFC
+ * 9112, 9.6). Else it would answer with a reset, and what of the reply is still on its way were
+ * lost. */
 static bool crosses_the_end(void)
 {
     static char text[MUCH + 2048];
@@ -158,7 +160,7 @@ START_TEST(s172_a_request_that_comes_too_late_is_no_reset)
 }
 END_TEST
 
-/* ---- Replies that are cut off --------------------------------------------------------------------- */
+/* ---- Replies that are cut off ---------------------------------------------------------------- */
 
 /* How the connection of a reply ends whose handler returns that; or is stopped, and cancelled. */
 static ssize_t end_of(const char *version, int status, bool stops, char *text, size_t size)
@@ -183,8 +185,8 @@ static ssize_t end_of(const char *version, int status, bool stops, char *text, s
     return end;
 }
 
-/* Chunks have an end of their own. An old client, for whom it is the connection's, must not take the reply for
- * complete. */
+/* Chunks have an end of their own. An old client, for whom it is the connection's, must not take
+ * the reply for complete. */
 static int cut_off(void *arg)
 {
     char text[2048];

@@ -14,7 +14,7 @@ static int count(pirn_http_request *request, pirn_http_reply *reply, void *user)
     return pirn_http_reply_text(reply, 200, text);
 }
 
-/* ---- Bodies, by route ------------------------------------------------------------------------- */
+/* ---- Bodies, by route ------------------------------------------------------------------------ */
 
 /* A POST of so many bytes, whole or as one chunk, over a connection of its own. */
 static void post(const struct site *site, const char *path, size_t n, bool chunked, char *text,
@@ -79,10 +79,10 @@ START_TEST(s171_each_route_has_its_body_limit)
 }
 END_TEST
 
-/* ---- Bodies that stop ----------------------------------------------------------------------------- */
+/* ---- Bodies that stop ------------------------------------------------------------------------ */
 
-/* A client sends most of a body at once, which by the rate alone gives it hours; and then nothing more, or, if it
- * drips, the rest byte by byte, one each quarter of idle_time. */
+/* A client sends most of a body at once, which by the rate alone gives it hours; and then nothing
+ * more, or, if it drips, the rest byte by byte, one each quarter of idle_time. */
 static void send_most(int64_t idle_time, bool drips, char *text, size_t size)
 {
     enum {
@@ -137,7 +137,7 @@ START_TEST(s171_a_body_that_stops_coming_is_not_waited_for)
 }
 END_TEST
 
-/* ---- Bodies that nobody reads ------------------------------------------------------------------- */
+/* ---- Bodies that nobody reads ---------------------------------------------------------------- */
 
 static int ignore(pirn_http_request *request, pirn_http_reply *reply, void *user)
 {
@@ -150,7 +150,8 @@ enum {
     SKIPPED = 256 * 1024
 };
 
-/* Its head, or as much of the body as follows it here, is all that the client sends before it listens. */
+/* Its head, or as much of the body as follows it here, is all that the client sends before it
+ * listens. */
 static void ask_and_listen(const struct site *site, const char *head, const char *body, char *text,
                            size_t size)
 {
@@ -235,8 +236,8 @@ static int give(pirn_http_request *request, pirn_http_reply *reply, void *user)
     return bulk->result;
 }
 
-/* A client that takes a sip of the reply each eighth of write_time, twice that long in all; then nothing more, if
- * it is to stall. What became of the handler. */
+/* A client that takes a sip of the reply each eighth of write_time, twice that long in all; then
+ * nothing more, if it is to stall. What became of the handler. */
 static int sip(int64_t write_time, bool stalls)
 {
     pirn_http_server_config config = PIRN_HTTP_SERVER_CONFIG_INIT;
@@ -284,8 +285,8 @@ START_TEST(s171_who_takes_slowly_gets_it_all_who_takes_nothing_is_left)
 }
 END_TEST
 
-/* A client that takes one byte each eighth of write_time, of a reply of so many: until the server has left it. What
- * became of the handler. */
+/* A client that takes one byte each eighth of write_time, of a reply of so many: until the server
+ * has left it. What became of the handler. */
 static int nibble(size_t n)
 {
     const int64_t span = 80 * MS;
@@ -308,7 +309,8 @@ static int nibble(size_t n)
     return bulk.result;
 }
 
-/* What it takes makes no room that anybody would see. What is all in the kernel's hands is idle_time's affair. */
+/* What it takes makes no room that anybody would see. What is all in the kernel's hands is
+ * idle_time's affair. */
 static int nibbled(void *arg)
 {
     (void)arg;

@@ -1,6 +1,6 @@
 /*
- * A server, and a client, whose allocations fail, each in turn: a request is answered, or told of a failure,
- * or its connection closed; the next one is served as ever, and nothing is left behind.
+ * A server, and a client, whose allocations fail, each in turn: a request is answered, or told of a
+ * failure, or its connection closed; the next one is served as ever, and nothing is left behind.
  */
 #include "tests/http/site.h"
 #include "tests/support/memory.h"
@@ -18,7 +18,7 @@ enum {
 
 static char piece[PIECE];
 
-/* ---- Handlers -------------------------------------------------------------------------------------------- */
+/* ---- Handlers -------------------------------------------------------------------------------- */
 
 static int hello(pirn_http_request *request, pirn_http_reply *reply, void *user)
 {
@@ -64,7 +64,7 @@ static int pieces(pirn_http_request *request, pirn_http_reply *reply, void *user
     return rc;
 }
 
-/* ---- A client of plain calls, which allocates nothing ------------------------------------------------------ */
+/* ---- A client of plain calls, which allocates nothing ---------------------------------------- */
 
 struct ask {
     const char *what, *right; /* what is sent; what the answer ends with if all goes well */
@@ -230,7 +230,7 @@ START_TEST(s171_a_server_without_memory)
 }
 END_TEST
 
-/* ---- pirn's own client --------------------------------------------------------------------------------- */
+/* ---- pirn's own client ----------------------------------------------------------------------- */
 
 /* 0: answered, rightly or with a word of a failure; or the error. */
 static int call(pirn_http_client *client, const char *url, const char *body)

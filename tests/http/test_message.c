@@ -1,4 +1,5 @@
-/* Messages from bytes: heads, limits, what is refused, bodies of every coding, cut up in every way. */
+/* Messages from bytes: heads, limits, what is refused, bodies of every coding, cut up in every
+ * way. */
 #include "api/http/message.h"
 #include "tests/support.h"
 

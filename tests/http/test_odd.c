@@ -199,7 +199,8 @@ static int serve_and_go_on(void *arg)
     return pirn_sleep(PIRN_NOW);
 }
 
-/* What ends the handler of a client that has gone does not end who called pirn_http_server_serve_stream. */
+/* What ends the handler of a client that has gone does not end who called
+ * pirn_http_server_serve_stream. */
 static int own_task(void *arg)
 {
     struct site site;

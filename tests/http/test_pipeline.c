@@ -1,6 +1,7 @@
 /*
- * Requests of every kind in a row, in one piece and cut up anywhere: each has its own reply, in order, and
- * nobody gets the bytes of the next. (The server takes several heads out of one view of its stream: wire.c.)
+ * Requests of every kind in a row, in one piece and cut up anywhere: each has its own reply, in
+ * order, and nobody gets the bytes of the next. (The server takes several heads out of one view of
+ * its stream: wire.c.)
  */
 #include "tests/http/site.h"
 
@@ -30,7 +31,8 @@ static int reply_body(pirn_http_request *request, pirn_http_reply *reply, void *
     return rc;
 }
 
-/* What follows the head is no request, but four bytes for the handler: it says so in its own way. */
+/* What follows the head is no request, but four bytes for the handler: it says so in its own
+ * way. */
 static int reply_raw(pirn_http_request *request, pirn_http_reply *reply, void *user)
 {
     char bytes[4];

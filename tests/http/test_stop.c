@@ -1,4 +1,5 @@
-/* The server's end: running requests finish, idle connections do not hold it up, the rest is cancelled. */
+/* The server's end: running requests finish, idle connections do not hold it up, the rest is
+ * cancelled. */
 #include "api/http/server.h"
 #include "tests/http/site.h"
 
@@ -132,8 +133,8 @@ static int state_of(pirn_http_server *server)
     return state;
 }
 
-/* The handler is through, its client has read nothing, and what the socket does not take is in the stream:
- * with some sizes the connection is idle then, with larger ones still busy. */
+/* The handler is through, its client has read nothing, and what the socket does not take is in the
+ * stream: with some sizes the connection is idle then, with larger ones still busy. */
 static int finish_sending(void *arg)
 {
     static char text[MOST + 1024];
@@ -243,7 +244,8 @@ START_TEST(s172_a_second_cancel_cuts_the_grace_short)
 }
 END_TEST
 
-/* Clients that come, ask and go while the server ends; one of its handlers waits until it is cancelled. */
+/* Clients that come, ask and go while the server ends; one of its handlers waits until it is
+ * cancelled. */
 struct crowd {
     struct site site;
     atomic_bool over;
@@ -341,7 +343,8 @@ START_TEST(s172_a_listener_that_fails)
 }
 END_TEST
 
-/* It goes on after its last handle, and is freed by whoever leaves last (AddressSanitizer looks). */
+/* It goes on after its last handle, and is freed by whoever leaves last (AddressSanitizer
+ * looks). */
 static int released_first(void *arg)
 {
     struct site site;

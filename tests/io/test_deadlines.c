@@ -1,5 +1,5 @@
-/* The deadlines of a port beside a list that is searched from end to end: whatever is pushed, taken out
- * or has come, the first one is the first. */
+/* The deadlines of a port beside a list that is searched from end to end: whatever is pushed, taken
+ * out or has come, the first one is the first. */
 /* serial */
 #include "io/deadlines.h"
 #include <time.h>
@@ -128,7 +128,7 @@ START_TEST(the_first_is_the_first)
 }
 END_TEST
 
-/* ---- Many of them: in order, each once, and nothing large to be done at once ------------------ */
+/* ---- Many of them: in order, each once, and nothing large to be done at once ----------------- */
 
 enum {
     MANY = 50000
@@ -181,7 +181,7 @@ START_TEST(many_are_in_order_and_few_are_near)
 }
 END_TEST
 
-/* ---- All but the last cancelled: what each bucket says of its first is wrong, in no order --------- */
+/* ---- All but the last cancelled: what each bucket says of its first is wrong, in no order ---- */
 
 static int64_t cpu_time(void)
 {

@@ -1,6 +1,6 @@
 /*
- * The port's lock: threads that hold it for long and for short exclude each other, nobody sleeps on, and a try
- * says whether it has it.
+ * The port's lock: threads that hold it for long and for short exclude each other, nobody sleeps
+ * on, and a try says whether it has it.
  */
 #include <pthread.h>
 #include <time.h>

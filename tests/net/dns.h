@@ -1,6 +1,6 @@
 /*
- * A name server for tests: UDP and TCP on one port of 127.0.0.1, a runtime of its own on a thread of its
- * own. What it says is in the name that is asked for (any case, one label and "test"):
+ * A name server for tests: UDP and TCP on one port of 127.0.0.1, a runtime of its own on a thread
+ * of its own. What it says is in the name that is asked for (any case, one label and "test"):
  *
  *   addr-N       A 127.1.x.y, N = 256 x + y          both      A 127.0.0.1, AAAA ::1
  *   many         A 127.0.0.1 to .3, AAAA ::1, ::2    six       AAAA ::1
@@ -293,8 +293,8 @@ static inline pirn_resolve_config dns_config(const dns *server)
     return config;
 }
 
-/* How many sockets this process has: what a lookup might leave behind. (A count of all descriptors would
- * see the rings of threads that the server's runtime starts.) */
+/* How many sockets this process has: what a lookup might leave behind. (A count of all descriptors
+ * would see the rings of threads that the server's runtime starts.) */
 static inline int dns_sockets(void)
 {
     int n = 0;

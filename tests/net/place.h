@@ -1,6 +1,7 @@
 /*
- * Addresses to connect to, for tests. 127.0.0.0/8 is this machine, so a list may have many addresses of one
- * port: some listen, some refuse, and a listener whose queue is full lets a connect hang.
+ * Addresses to connect to, for tests. 127.0.0.0/8 is this machine, so a list may have many
+ * addresses of one port: some listen, some refuse, and a listener whose queue is full lets a
+ * connect hang.
  */
 #ifndef PIRN_TESTS_NET_PLACE_H
 #define PIRN_TESTS_NET_PLACE_H
@@ -35,7 +36,8 @@ static inline pirn_address loopback(const place *p, int last)
     return at(host, p->port);
 }
 
-/* A port that is free at all of the addresses: each is bound, those that shall not answer do not listen. */
+/* A port that is free at all of the addresses: each is bound, those that shall not answer do not
+ * listen. */
 static inline void open_place(place *p,
                               const char *kinds) /* of .2, .3, ...: l listens, h hangs, - neither */
 {

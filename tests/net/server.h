@@ -1,6 +1,6 @@
 /*
- * What the tests of servers share: a server that listens on 127.0.0.1, clients of it, lines there and back,
- * and a run whose reports are kept.
+ * What the tests of servers share: a server that listens on 127.0.0.1, clients of it, lines there
+ * and back, and a run whose reports are kept.
  */
 #ifndef PIRN_TESTS_NET_SERVER_H
 #define PIRN_TESTS_NET_SERVER_H

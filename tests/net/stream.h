@@ -1,6 +1,6 @@
 /*
- * What the stream tests share: a stream over each kind of descriptor with its peer's end, a transport
- * that reads from a script, bytes that can be told apart.
+ * What the stream tests share: a stream over each kind of descriptor with its peer's end, a
+ * transport that reads from a script, bytes that can be told apart.
  */
 #ifndef PIRN_TESTS_NET_STREAM_H
 #define PIRN_TESTS_NET_STREAM_H

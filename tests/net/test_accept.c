@@ -1,6 +1,6 @@
 /*
- * Accepts one after the other by the same coroutine. What the last one was told (does anybody else wait
- * there?) decides whether the next one polls first, and must never decide what it returns.
+ * Accepts one after the other by the same coroutine. What the last one was told (does anybody else
+ * wait there?) decides whether the next one polls first, and must never decide what it returns.
  */
 #include "tests/support.h"
 

@@ -1,7 +1,7 @@
 /* Connecting to the first of several addresses that answers. */
 #include "tests/net/place.h"
 
-/* ---- A154: each in turn, and what was wrong with each ----------------------------------------------- */
+/* ---- A154: each in turn, and what was wrong with each ---------------------------------------- */
 
 static void in_turn(void)
 {
@@ -49,9 +49,10 @@ START_TEST(a154_each_address_in_turn)
 }
 END_TEST
 
-/* ---- Happy eyeballs ------------------------------------------------------------------------------------ */
+/* ---- Happy eyeballs -------------------------------------------------------------------------- */
 
-/* The first hangs: the second is begun after the head start, wins, and nothing is left of the first. */
+/* The first hangs: the second is begun after the head start, wins, and nothing is left of the
+ * first. */
 static void past_a_hanging_one(void)
 {
     place p;
@@ -121,7 +122,7 @@ START_TEST(a154_families_alternate)
 }
 END_TEST
 
-/* ---- Deadlines, cancels ---------------------------------------------------------------------------------- */
+/* ---- Deadlines, cancels ---------------------------------------------------------------------- */
 
 static place hanging;
 
@@ -180,7 +181,7 @@ START_TEST(a154_half_open_sockets_are_closed)
 }
 END_TEST
 
-/* ---- A connection and a cancel at the same moment --------------------------------------------- */
+/* ---- A connection and a cancel at the same moment -------------------------------------------- */
 
 static int connect_and_close(void *arg)
 {
@@ -203,8 +204,7 @@ static int raced(void *arg)
     int64_t skew = 0;
     for (int i = 0; i < rounds || ((came == 0 || gone == 0) && i < 100 * rounds); i++) {
         pirn_task *task = support_spawn(connect_and_close, list);
-        if (i % 8 !=
-            0) /* else at once: where one worker connects in no time, nothing later is early enough */
+        if (i % 8 != 0) /* else at once: one worker may connect in no time */
             CHECK_OK(pirn_sleep(pirn_after_ns(skew + support_between(0, 20 * US))));
         pirn_cancel(task, NULL);
         int rc = support_join(task);
@@ -232,7 +232,7 @@ START_TEST(a154_raced_by_a_cancel)
 }
 END_TEST
 
-/* ---- By name ------------------------------------------------------------------------------------------------ */
+/* ---- By name --------------------------------------------------------------------------------- */
 
 static dns server;
 

@@ -1,6 +1,6 @@
 /*
- * A Unix socket's path is looked up by no worker: connects of this program come here first, and one to a path takes
- * as long as a slow file system might.
+ * A Unix socket's path is looked up by no worker: connects of this program come here first, and one
+ * to a path takes as long as a slow file system might.
  */
 #include "sched/tsan.h"
 #include "tests/support.h"

@@ -47,7 +47,7 @@ static bool same(const pirn_address *a, const pirn_address *b)
     return a->len == b->len && memcmp(&a->addr, &b->addr, a->len) == 0;
 }
 
-/* ---- A155 ------------------------------------------------------------------------------------------------ */
+/* ---- A155 ------------------------------------------------------------------------------------ */
 
 static void boundaries(const char *host)
 {
@@ -114,7 +114,7 @@ START_TEST(a155_boundaries_and_truncation)
 }
 END_TEST
 
-/* ---- Unix datagrams: a full queue is waited for, without a spin ---------------------------------------- */
+/* ---- Unix datagrams: a full queue is waited for, without a spin ------------------------------ */
 
 static pirn_address bind_unix(int *ret_fd)
 {
@@ -168,7 +168,7 @@ START_TEST(a155_unix_datagrams)
 }
 END_TEST
 
-/* ---- Descriptors ------------------------------------------------------------------------------------------- */
+/* ---- Descriptors ----------------------------------------------------------------------------- */
 
 enum {
     FDS = 253

@@ -94,7 +94,8 @@ START_TEST(ports_and_families)
 }
 END_TEST
 
-/* Two sockets of one port; and a port whose last connection is still lingering can be had at once. */
+/* Two sockets of one port; and a port whose last connection is still lingering can be had at
+ * once. */
 static void reused(void)
 {
     pirn_listen_config shared = PIRN_LISTEN_CONFIG_INIT, strict = PIRN_LISTEN_CONFIG_INIT;
@@ -129,7 +130,7 @@ START_TEST(addresses_are_reused)
 }
 END_TEST
 
-/* ---- Unix paths ------------------------------------------------------------------------------------------ */
+/* ---- Unix paths ------------------------------------------------------------------------------ */
 
 static void check_unix(int listener, const char *path)
 {
@@ -287,7 +288,7 @@ START_TEST(paths_hold_up_no_worker)
 }
 END_TEST
 
-/* ---- Options, text --------------------------------------------------------------------------------------- */
+/* ---- Options, text --------------------------------------------------------------------------- */
 
 START_TEST(options)
 {

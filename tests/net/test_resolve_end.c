@@ -1,5 +1,6 @@
 /*
- * Lookups that are stopped: by a deadline, a cancel, the end of the runtime; and what goes on meanwhile.
+ * Lookups that are stopped: by a deadline, a cancel, the end of the runtime; and what goes on
+ * meanwhile.
  */
 #include "tests/net/dns.h"
 
@@ -20,7 +21,7 @@ static int look_up(void *arg)
 
 static char held[] = "held.test", mute[] = "mute.test";
 
-/* ---- S138: a slow name stops nobody else ----------------------------------------------------------- */
+/* ---- S138: a slow name stops nobody else ----------------------------------------------------- */
 
 static int beside_a_slow_name(void *arg)
 {
@@ -55,7 +56,7 @@ START_TEST(s138_a154_a_slow_name_stops_nobody_else)
 }
 END_TEST
 
-/* ---- A154: deadlines and cancels ---------------------------------------------------------------------- */
+/* ---- A154: deadlines and cancels ------------------------------------------------------------- */
 
 static void deadlines(void)
 {
@@ -125,7 +126,7 @@ START_TEST(a_pending_cancel_comes_first)
 }
 END_TEST
 
-/* ---- The runtime ends, with lookups under way ---------------------------------------------------------- */
+/* ---- The runtime ends, with lookups under way ------------------------------------------------ */
 
 static int leaves_lookups_behind(void *arg)
 {
@@ -148,7 +149,7 @@ START_TEST(a154_the_runtime_ends_meanwhile)
 }
 END_TEST
 
-/* ---- A154: the files are read on the pool, whose only thread is taken ---------------------------------- */
+/* ---- A154: the files are read on the pool, whose only thread is taken ------------------------ */
 
 static atomic_int taken, give_back;
 
@@ -228,7 +229,7 @@ START_TEST(without_descriptors_it_says_so)
 }
 END_TEST
 
-/* ---- An answer and a cancel at the same moment ------------------------------------------------------------ */
+/* ---- An answer and a cancel at the same moment ----------------------------------------------- */
 
 static int raced(void *arg)
 {

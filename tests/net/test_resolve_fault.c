@@ -1,6 +1,6 @@
 /*
- * Names while system calls fail: hard builds only, skipped (77) in others. The server is of this process, so
- * only what it does not call itself is made to fail.
+ * Names while system calls fail: hard builds only, skipped (77) in others. The server is of this
+ * process, so only what it does not call itself is made to fail.
  */
 #include "tests/net/dns.h"
 

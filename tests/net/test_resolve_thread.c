@@ -1,6 +1,6 @@
 /*
- * Names by the libc on a thread. This program has a getaddrinfo of its own, which the library is linked to:
- * it can be held, and is counted.
+ * Names by the libc on a thread. This program has a getaddrinfo of its own, which the library is
+ * linked to: it can be held, and is counted.
  */
 #include "tests/support.h"
 
@@ -161,8 +161,8 @@ START_TEST(a154_stopped_at_once)
 }
 END_TEST
 
-/* The pool's only thread is taken: a number needs none, a name waits, and one that is given up in the queue
- * never runs. */
+/* The pool's only thread is taken: a number needs none, a name waits, and one that is given up in
+ * the queue never runs. */
 static int queued(void *arg)
 {
     pirn_address *list;

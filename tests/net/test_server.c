@@ -1,11 +1,12 @@
 /*
- * Servers: handlers side by side, what becomes of one that fails, where they listen, what they refuse.
+ * Servers: handlers side by side, what becomes of one that fails, where they listen, what they
+ * refuse.
  */
 #include "tests/net/server.h"
 
 #include <sys/stat.h>
 
-/* ---- S131, S132: handlers side by side ---------------------------------------------------------- */
+/* ---- S131, S132: handlers side by side ------------------------------------------------------- */
 
 enum {
     CLIENTS = 100
@@ -56,7 +57,7 @@ START_TEST(s131_a_hundred_clients_at_once)
 }
 END_TEST
 
-/* ---- A163, S136: a handler's end ------------------------------------------------------------------ */
+/* ---- A163, S136: a handler's end ------------------------------------------------------------- */
 
 static void expect_end(pirn_stream *stream)
 {
@@ -117,7 +118,7 @@ START_TEST(a163_s136_last_words_arrive_and_failures_are_reported_once)
 }
 END_TEST
 
-/* ---- A165: ports and paths ---------------------------------------------------------------------------- */
+/* ---- A165: ports and paths ------------------------------------------------------------------- */
 
 static char directory[64], path[80];
 
@@ -174,7 +175,7 @@ START_TEST(a165_ports_and_paths)
 }
 END_TEST
 
-/* ---- Misuse --------------------------------------------------------------------------------------------- */
+/* ---- Misuse ---------------------------------------------------------------------------------- */
 
 static int wrong(void *arg)
 {

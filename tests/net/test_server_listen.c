@@ -1,13 +1,13 @@
 /*
- * What servers listen with: all addresses or none, sockets that are not taken, that fail, and a runtime that
- * ends meanwhile.
+ * What servers listen with: all addresses or none, sockets that are not taken, that fail, and a
+ * runtime that ends meanwhile.
  */
 #include "tests/net/dns.h"
 #include "tests/net/server.h"
 
 #include <fcntl.h>
 
-/* ---- All of them or none -------------------------------------------------------------------------------- */
+/* ---- All of them or none --------------------------------------------------------------------- */
 
 static dns names;
 
@@ -86,7 +86,7 @@ START_TEST(a_socket_that_is_not_taken)
 }
 END_TEST
 
-/* ---- Listeners that fail ------------------------------------------------------------------------------ */
+/* ---- Listeners that fail --------------------------------------------------------------------- */
 
 /* One of two sockets is of no more use, then the other. Connections go on. */
 static int fails(void *arg)
@@ -125,7 +125,7 @@ START_TEST(the_last_listener_that_fails_closes_the_server)
 }
 END_TEST
 
-/* ---- The runtime's end, while somebody begins to listen -------------------------------------------------- */
+/* ---- The runtime's end, while somebody begins to listen -------------------------------------- */
 
 static atomic_int going;
 

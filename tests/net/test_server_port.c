@@ -1,6 +1,6 @@
 /*
- * A server at a free port of several addresses, when what is free at the first is taken at the second: binds
- * of this program come here first, and some to a port that is asked for are refused.
+ * A server at a free port of several addresses, when what is free at the first is taken at the
+ * second: binds of this program come here first, and some to a port that is asked for are refused.
  */
 #include "tests/net/dns.h"
 

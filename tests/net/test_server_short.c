@@ -5,7 +5,7 @@
 
 #include <sys/resource.h>
 
-/* ---- A limit ---------------------------------------------------------------------------------------- */
+/* ---- A limit --------------------------------------------------------------------------------- */
 
 static int limited(void *arg)
 {
@@ -87,7 +87,7 @@ START_TEST(a_limit_is_shared_by_all_listeners)
 }
 END_TEST
 
-/* ---- A limit that refuses ------------------------------------------------------------------------ */
+/* ---- A limit that refuses -------------------------------------------------------------------- */
 
 /* 'x' there and back: 1; 0 or an error: it was refused. */
 static ssize_t say(pirn_stream *stream)
@@ -137,7 +137,7 @@ START_TEST(a_limit_that_refuses)
 }
 END_TEST
 
-/* ---- A153: no descriptor to accept with --------------------------------------------------------------- */
+/* ---- A153: no descriptor to accept with ------------------------------------------------------ */
 
 static support_report said;
 
@@ -183,7 +183,8 @@ static int descriptors_run_out(void *arg)
         char buf[5];
         int fds[2] = {support_socket(), support_socket()};
         struct rlimit old = run_out();
-        /* The request that is under way goes by the limit of before, so there may be a first one. */
+        /* The request that is under way goes by the limit of before, so there may be a first
+         * one. */
         for (int i = 0; i < 2; i++)
             CHECK_OK(pirn_connect(fds[i], &address.addr.any, address.len, PIRN_NEVER));
         while (support_reported(&said, "a server pauses") < round)

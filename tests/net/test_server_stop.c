@@ -1,9 +1,10 @@
 /*
- * The ends of servers: closed, stopped, released, left to the runtime's end, and what goes on all the same.
+ * The ends of servers: closed, stopped, released, left to the runtime's end, and what goes on all
+ * the same.
  */
 #include "tests/net/server.h"
 
-/* ---- A164, S133: closing ------------------------------------------------------------------------ */
+/* ---- A164, S133: closing --------------------------------------------------------------------- */
 
 static int serve(void *arg)
 {
@@ -58,7 +59,7 @@ START_TEST(a164_s133_close_leaves_connections_alone)
 }
 END_TEST
 
-/* ---- Stopping ------------------------------------------------------------------------------------- */
+/* ---- Stopping -------------------------------------------------------------------------------- */
 
 static atomic_int let_go;
 
@@ -112,7 +113,7 @@ START_TEST(stop_cancels_what_is_left_and_names_what_goes_on)
 }
 END_TEST
 
-/* ---- Stopped twice -------------------------------------------------------------------------------------- */
+/* ---- Stopped twice --------------------------------------------------------------------------- */
 
 static atomic_int cancels;
 
@@ -170,9 +171,10 @@ START_TEST(each_stop_tells_what_goes_on)
 }
 END_TEST
 
-/* ---- A stop that is cancelled --------------------------------------------------------------------------- */
+/* ---- A stop that is cancelled ---------------------------------------------------------------- */
 
-/* What a stop does not report of a cancel comes afterwards, once; what it reports does not come again. */
+/* What a stop does not report of a cancel comes afterwards, once; what it reports does not come
+ * again. */
 static int stop_and_look(void *arg)
 {
     int rc = pirn_server_stop(arg, PIRN_NEVER);
@@ -231,7 +233,7 @@ START_TEST(a_stop_that_leaves_somebody_leaves_its_cancel)
 }
 END_TEST
 
-/* ---- Released, or left to the end ------------------------------------------------------------------- */
+/* ---- Released, or left to the end ------------------------------------------------------------ */
 
 /* The runtime's end with a server, and a released one. */
 static pirn_server *left;
@@ -276,7 +278,7 @@ START_TEST(released_or_left_to_the_end)
 }
 END_TEST
 
-/* ---- What is dropped, and when ---------------------------------------------------------------------- */
+/* ---- What is dropped, and when --------------------------------------------------------------- */
 
 static void count_drop(void *user)
 {
@@ -315,7 +317,7 @@ START_TEST(drop_comes_after_the_last_handler)
 }
 END_TEST
 
-/* ---- A164: raced ------------------------------------------------------------------------------------ */
+/* ---- A164: raced ----------------------------------------------------------------------------- */
 
 /* Clients that come, talk and go while it is stopped. */
 static atomic_int served, turned_away;

@@ -1,6 +1,7 @@
 /*
- * The plain calls on sockets, as asyncio's sock_ calls: what comes back when a peer closes, resets, is
- * absent; all of ten megabytes or an error; sockets made by the caller; readiness of any descriptor.
+ * The plain calls on sockets, as asyncio's sock_ calls: what comes back when a peer closes, resets,
+ * is absent; all of ten megabytes or an error; sockets made by the caller; readiness of any
+ * descriptor.
  */
 #include "tests/support.h"
 
@@ -18,7 +19,7 @@ static void reset(int fd) /* closes with a reset */
     close(fd);
 }
 
-/* ---- A146: closed, reset, absent ---------------------------------------------------------------------- */
+/* ---- A146: closed, reset, absent ------------------------------------------------------------- */
 
 static void peers(void)
 {
@@ -97,7 +98,7 @@ START_TEST(a146_s122_closed_reset_absent)
 }
 END_TEST
 
-/* ---- A150, S123: all of ten megabytes, or an error ------------------------------------------------------ */
+/* ---- A150, S123: all of ten megabytes, or an error ------------------------------------------- */
 
 enum {
     MUCH = 10 * 1000 * 1000
@@ -183,7 +184,7 @@ START_TEST(a150_s123_all_or_an_error)
 }
 END_TEST
 
-/* ---- S121, S124, S125: sockets of the caller's own --------------------------------------------------------- */
+/* ---- S121, S124, S125: sockets of the caller's own ------------------------------------------- */
 
 static void own_sockets(void)
 {
@@ -220,7 +221,7 @@ START_TEST(s121_s125_sockets_of_ones_own)
 }
 END_TEST
 
-/* ---- S126: a reset ends that connection, and nothing else ----------------------------------------------------- */
+/* ---- S126: a reset ends that connection, and nothing else ------------------------------------ */
 
 static int echo(void *arg)
 {
@@ -261,7 +262,7 @@ START_TEST(s126_a_reset_ends_its_connection)
 }
 END_TEST
 
-/* ---- S128: pipe, eventfd, timerfd and socket wake a poll -------------------------------------------------------- */
+/* ---- S128: pipe, eventfd, timerfd and socket wake a poll ------------------------------------- */
 
 static int wait_for_it(void *arg)
 {
@@ -305,7 +306,7 @@ START_TEST(s128_any_descriptor_wakes_a_poll)
 }
 END_TEST
 
-/* ---- S129: a close ends what others do on it -------------------------------------------------------------------- */
+/* ---- S129: a close ends what others do on it ------------------------------------------------- */
 
 static int receive(void *arg)
 {

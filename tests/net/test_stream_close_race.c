@@ -1,6 +1,7 @@
 /*
- * A stream that is closed, aborted and released while others read, write and drain (A162): every call
- * ends, what a close that returns 0 was given has arrived, and no descriptor or memory is left.
+ * A stream that is closed, aborted and released while others read, write and drain (A162): every
+ * call ends, what a close that returns 0 was given has arrived, and no descriptor or memory is
+ * left.
  */
 #include "tests/net/stream.h"
 

@@ -1,5 +1,6 @@
 /*
- * A flush, which waits until all is sent and ends nothing; and a transport's last word before a close.
+ * A flush, which waits until all is sent and ends nothing; and a transport's last word before a
+ * close.
  */
 #include "tests/support.h"
 

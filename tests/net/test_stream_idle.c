@@ -1,6 +1,6 @@
 /*
- * Idle timeouts of streams and servers: a read for which nothing comes ends by itself, each byte gives it as
- * long again, and what comes at the same moment is not lost.
+ * Idle timeouts of streams and servers: a read for which nothing comes ends by itself, each byte
+ * gives it as long again, and what comes at the same moment is not lost.
  */
 #include "api/stream/stream.h"
 #include "tests/support.h"
@@ -20,7 +20,7 @@ static void drop(pirn_stream *stream)
     pirn_stream_release(stream);
 }
 
-/* ---- What a transport is asked for ---------------------------------------------------------------------- */
+/* ---- What a transport is asked for ----------------------------------------------------------- */
 
 struct transport {
     const char *text;
@@ -94,7 +94,7 @@ START_TEST(a160_each_byte_may_take_as_long)
 }
 END_TEST
 
-/* ---- Every call that reads ------------------------------------------------------------------------------ */
+/* ---- Every call that reads ------------------------------------------------------------------- */
 
 static int every_call(void *arg)
 {
@@ -128,7 +128,7 @@ START_TEST(a156_every_read_can_be_idle)
 }
 END_TEST
 
-/* ---- Bytes that come just when the time is over --------------------------------------------------------- */
+/* ---- Bytes that come just when the time is over ---------------------------------------------- */
 
 enum {
     IDLE_US = 150
@@ -195,7 +195,7 @@ START_TEST(a160_race_of_bytes_and_idleness)
 }
 END_TEST
 
-/* ---- Servers -------------------------------------------------------------------------------------------- */
+/* ---- Servers --------------------------------------------------------------------------------- */
 
 enum {
     QUIET = 50

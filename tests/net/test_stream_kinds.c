@@ -1,6 +1,6 @@
 /*
- * What streams stand on: terminals, standard input, a child's pipes (S157); who may call; what an idle
- * one costs.
+ * What streams stand on: terminals, standard input, a child's pipes (S157); who may call; what an
+ * idle one costs.
  */
 #include <poll.h>
 #include <spawn.h>
@@ -9,7 +9,7 @@
 
 #include "tests/net/stream.h"
 
-/* ---- A terminal is written without blocking a worker, and reads lines as they are typed --------- */
+/* ---- A terminal is written without blocking a worker, and reads lines as they are typed ------ */
 
 static int write_terminal(void *arg)
 {
@@ -55,7 +55,7 @@ START_TEST(s157_a_terminal_takes_its_time)
 }
 END_TEST
 
-/* ---- Standard input ------------------------------------------------------------------------------ */
+/* ---- Standard input -------------------------------------------------------------------------- */
 
 static int read_standard_input(void *arg)
 {
@@ -93,7 +93,7 @@ START_TEST(s157_standard_input_is_left_open)
 }
 END_TEST
 
-/* ---- A child's lines while it runs ---------------------------------------------------------------- */
+/* ---- A child's lines while it runs ----------------------------------------------------------- */
 
 static void start_child(pid_t *ret_pid, int in, int out)
 {
@@ -156,7 +156,7 @@ START_TEST(s157_a_childs_lines_while_it_runs)
 }
 END_TEST
 
-/* ---- Who may call, and with what -------------------------------------------------------------------- */
+/* ---- Who may call, and with what ------------------------------------------------------------- */
 
 static int talk_pinned(void *arg)
 {
@@ -217,7 +217,7 @@ START_TEST(a162_who_may_call)
 }
 END_TEST
 
-/* ---- No task can be made: who drains sends ------------------------------------------------------------ */
+/* ---- No task can be made: who drains sends --------------------------------------------------- */
 
 static int sends_itself(void *arg)
 {
@@ -267,7 +267,7 @@ START_TEST(a161_drains_without_a_background)
 }
 END_TEST
 
-/* ---- What an idle connection costs --------------------------------------------------------------------- */
+/* ---- What an idle connection costs ----------------------------------------------------------- */
 
 enum {
     IDLE = 3000

@@ -45,7 +45,8 @@ static int read_all(void *arg)
         while ((n = read_a_line(s, got)) == -ENOMEM)
             failed += support_memory_works();
         CHECK_EQ(n, LINE);
-        /* A part is there, and taken into the caller's memory; then it is stopped, and puts it back. */
+        /* A part is there, and taken into the caller's memory; then it is stopped, and puts it
+         * back. */
         while ((n = pirn_stream_read_exactly(s, got + LINE, BLOCK, NULL, pirn_after_ms(1))) ==
                -ENOMEM)
             failed += support_memory_works();

@@ -1,7 +1,7 @@
 /* serial */
 /*
- * A read of a stream stopped at about the moment its bytes arrive: they are returned, or still there
- * (A160, A65). Every byte has a number, and none is lost or comes twice.
+ * A read of a stream stopped at about the moment its bytes arrive: they are returned, or still
+ * there (A160, A65). Every byte has a number, and none is lost or comes twice.
  */
 #include "tests/race/race.h"
 

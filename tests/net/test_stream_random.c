@@ -1,6 +1,7 @@
 /*
- * Streams over transports that misbehave, at random: reads of bytes split anywhere, with stops between
- * them, against a parser of the whole text; writes that are taken in parts, by several at a time.
+ * Streams over transports that misbehave, at random: reads of bytes split anywhere, with stops
+ * between them, against a parser of the whole text; writes that are taken in parts, by several at a
+ * time.
  */
 #include "tests/net/stream.h"
 

@@ -1,10 +1,10 @@
 /*
- * Reading from a stream: what comes, exact counts, lines, records, all of it (A151, A156 to A160, S135,
- * S137).
+ * Reading from a stream: what comes, exact counts, lines, records, all of it (A151, A156 to A160,
+ * S135, S137).
  */
 #include "tests/net/stream.h"
 
-/* ---- A156, S135: bytes, the end, errors ---------------------------------------------------------- */
+/* ---- A156, S135: bytes, the end, errors ------------------------------------------------------ */
 
 static int reads_and_ends(void *arg)
 {
@@ -241,7 +241,7 @@ START_TEST(a159_exactly_n_or_the_count)
 }
 END_TEST
 
-/* ---- A151: without a stream two may receive, and each byte goes to one of them ------------------- */
+/* ---- A151: without a stream two may receive, and each byte goes to one of them --------------- */
 
 struct shared {
     int fd;
@@ -375,7 +375,7 @@ START_TEST(a160_a_cancelled_reader_takes_nothing)
 }
 END_TEST
 
-/* ---- Peek ------------------------------------------------------------------------------------- */
+/* ---- Peek ------------------------------------------------------------------------------------ */
 
 static int peeks(void *arg)
 {

@@ -1,10 +1,10 @@
 /*
- * Streams that are short of something: a kernel, a transport that takes only part, no memory, no task to
- * send in the background. What was written arrives all the same, in its order.
+ * Streams that are short of something: a kernel, a transport that takes only part, no memory, no
+ * task to send in the background. What was written arrives all the same, in its order.
  */
 #include "tests/net/stream.h"
 
-/* ---- Order -------------------------------------------------------------------------------------------- */
+/* ---- Order ----------------------------------------------------------------------------------- */
 
 struct part {
     pirn_stream *stream;
@@ -85,14 +85,15 @@ START_TEST(a161_the_rest_of_a_write_comes_before_the_next)
 }
 END_TEST
 
-/* ---- A send that is cancelled half way ------------------------------------------------------------------ */
+/* ---- A send that is cancelled half way ------------------------------------------------------- */
 
 static int write_drain(void *arg)
 {
     return pirn_stream_drain(arg, PIRN_NEVER);
 }
 
-/* A drain that sends is stopped again and again in the middle of a chunk, others write meanwhile. */
+/* A drain that sends is stopped again and again in the middle of a chunk, others write
+ * meanwhile. */
 static int stopped_half_way(void *arg)
 {
     enum {
@@ -205,7 +206,7 @@ START_TEST(a161_stopped_half_way_and_gone_on_with)
 }
 END_TEST
 
-/* ---- Without memory, for a while -------------------------------------------------------------------------- */
+/* ---- Without memory, for a while ------------------------------------------------------------- */
 
 static int without_memory(void *arg)
 {
@@ -257,7 +258,7 @@ START_TEST(a162_dropped_while_there_is_no_memory)
 }
 END_TEST
 
-/* ---- Without a task for the background ---------------------------------------------------------------------- */
+/* ---- Without a task for the background ------------------------------------------------------- */
 
 enum {
     LITTLE = 40000 /* less than the high mark */
@@ -310,7 +311,7 @@ START_TEST(a161_drain_sends_what_nobody_else_would)
 }
 END_TEST
 
-/* ---- A pipe that is to stay open ------------------------------------------------------------------------------ */
+/* ---- A pipe that is to stay open ------------------------------------------------------------- */
 
 static int kept_pipe(void *arg)
 {

@@ -1,6 +1,6 @@
 /*
- * Writing to a stream: what is sent at once, what is kept, drains, ends, closes (A161, A162, S123, S134,
- * S136).
+ * Writing to a stream: what is sent at once, what is kept, drains, ends, closes (A161, A162, S123,
+ * S134, S136).
  */
 #include "tests/net/stream.h"
 
@@ -13,7 +13,7 @@ static size_t megabytes(int n)
     return (size_t)support_rounds(n * 10) * MB / 10;
 }
 
-/* ---- S123, S134: much, through a reader that does not read for a while ------------------------ */
+/* ---- S123, S134: much, through a reader that does not read for a while ----------------------- */
 
 struct flood {
     pirn_stream *stream;
@@ -122,7 +122,7 @@ START_TEST(s134_a_stalled_reader_bounds_the_buffer)
 }
 END_TEST
 
-/* ---- A161: drains ------------------------------------------------------------------------------ */
+/* ---- A161: drains ---------------------------------------------------------------------------- */
 
 static int drain(void *arg)
 {
@@ -209,7 +209,7 @@ START_TEST(a161_a_dead_peer_is_an_error)
 }
 END_TEST
 
-/* ---- A162, S136: close --------------------------------------------------------------------------- */
+/* ---- A162, S136: close ----------------------------------------------------------------------- */
 
 static int close_it(void *arg)
 {
@@ -364,7 +364,7 @@ START_TEST(s136_last_bytes_before_a_close_arrive)
 }
 END_TEST
 
-/* ---- End of writing, pieces, release --------------------------------------------------------------- */
+/* ---- End of writing, pieces, release --------------------------------------------------------- */
 
 static int ends(void *arg)
 {

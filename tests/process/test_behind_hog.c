@@ -1,6 +1,6 @@
 /*
- * What is ready behind a coroutine that computes runs, although all the other workers have work without end
- * and never come to look for some.
+ * What is ready behind a coroutine that computes runs, although all the other workers have work
+ * without end and never come to look for some.
  */
 #include "tests/support.h"
 

@@ -1,7 +1,8 @@
 /*
- * Sleeps on clocks that are not what they were: in a time namespace, where the boot clock and the monotonic
- * one are ahead of the machine's, and on a wall clock that is set meanwhile. The latter sets the machine's,
- * by three seconds and for a moment, so it has to be asked for: PIRN_TEST_SET_CLOCK=1, as root.
+ * Sleeps on clocks that are not what they were: in a time namespace, where the boot clock and the
+ * monotonic one are ahead of the machine's, and on a wall clock that is set meanwhile. The latter
+ * sets the machine's, by three seconds and for a moment, so it has to be asked for:
+ * PIRN_TEST_SET_CLOCK=1, as root.
  */
 #include "tests/process/scenario.h"
 

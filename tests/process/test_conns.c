@@ -3,8 +3,9 @@
  * 10,000 connections at once from a process of their own. Each client talks, and then leaves at
  * random: by a close, by closing its half and reading to the end, by a reset, or by a reset with
  * the answer unread. The server gives each a coroutine; at the end no descriptor is left, and the
- * connections were spread over the workers within a factor of two, where each has a core to itself. With
- * more workers than cores, who serves is the kernel's choice too: then none of them has been left out.
+ * connections were spread over the workers within a factor of two, where each has a core to itself.
+ * With more workers than cores, who serves is the kernel's choice too: then none of them has been
+ * left out.
  */
 #include <netinet/tcp.h>
 #include <sched.h>

@@ -194,8 +194,8 @@ static void upper_server_and_client(void)
     expect(text, "usage:");
 }
 
-/* What one says the other hears; the third finds no room until one has gone; the end is told, and so is who
- * is silent. SIGTERM ends it as SIGINT does. */
+/* What one says the other hears; the third finds no room until one has gone; the end is told, and
+ * so is who is silent. SIGTERM ends it as SIGINT does. */
 static void chat(void)
 {
     program server = {.max_fds = 0};
@@ -359,7 +359,8 @@ static void copy(void)
     CHECK_OK(rmdir(dir));
 }
 
-/* A line twice a second, while both workers are stuck: the ticker is in time. Then it ends by itself. */
+/* A line twice a second, while both workers are stuck: the ticker is in time. Then it ends by
+ * itself. */
 static void hogs(void)
 {
     char text[8192], *line, *end;
@@ -408,8 +409,8 @@ static void embed(void)
     expect(text, "counter: 5\n");
 }
 
-/* All numbers are looked at, once each; and a pipeline whose last stage has enough leaves nobody behind, nor
- * hanging: it ends by time, and by SIGINT, long before its numbers do. */
+/* All numbers are looked at, once each; and a pipeline whose last stage has enough leaves nobody
+ * behind, nor hanging: it ends by time, and by SIGINT, long before its numbers do. */
 static void pipeline(void)
 {
     program endless = {.max_fds = 0};

@@ -160,9 +160,10 @@ static long second_without(void)
 }
 
 /*
- * A CPU that idles while a thread that ran there last waits in the wrong way counts as waiting for a disk:
- * three seconds of it, less what others compute. Others' disks count into the machine's figure too: the
- * second before and the second after say whether they are at rest, and there is another try.
+ * A CPU that idles while a thread that ran there last waits in the wrong way counts as waiting for
+ * a disk: three seconds of it, less what others compute. Others' disks count into the machine's
+ * figure too: the second before and the second after say whether they are at rest, and there is
+ * another try.
  */
 static void check_iowait(void)
 {

@@ -1,7 +1,7 @@
 /*
- * A spare is there while a worker is stuck, and goes: also when there is work without end, which it would
- * never run dry of. Else a worker that was stuck once would be two from then on. And there are as many as
- * max_spares allows.
+ * A spare is there while a worker is stuck, and goes: also when there is work without end, which it
+ * would never run dry of. Else a worker that was stuck once would be two from then on. And there
+ * are as many as max_spares allows.
  */
 #include "tests/support.h"
 
@@ -46,7 +46,8 @@ static bool has_substitute(void)
     return has;
 }
 
-/* True: there was a substitute, and is none. (Another one's spare on its way out may be the one that is stuck.) */
+/* True: there was a substitute, and is none. (Another one's spare on its way out may be the one
+ * that is stuck.) */
 static bool stuck_for_a_while(int workers)
 {
     struct scene s = {0};
@@ -129,8 +130,8 @@ static void *watch_ward(void *arg)
     return NULL;
 }
 
-/* What may be blocked is, and timers, I/O and new tasks go on; more than that wait for these, and run when they
- * are back. */
+/* What may be blocked is, and timers, I/O and new tasks go on; more than that wait for these, and
+ * run when they are back. */
 static int ward(void *arg)
 {
     int workers = *(int *)arg;

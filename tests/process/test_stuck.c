@@ -192,7 +192,8 @@ static void keep_most(atomic_int *most, int n)
     while (n > seen && !atomic_compare_exchange_weak(most, &seen, n)) {}
 }
 
-/* main, the clients, the spawner, this one, the control's and the sanitizer's are not the library's. */
+/* main, the clients, the spawner, this one, the control's and the sanitizer's are not the
+ * library's. */
 static void *thread_counter(void *arg)
 {
     int own = 1 + CLIENTS + 1 + 1 + 1 + (TSAN ? 1 : 0);

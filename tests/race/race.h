@@ -14,12 +14,12 @@
  *   5  the skew moves against what was seen, in steps that grow while the outcome stays the same:
  *      so it settles where both outcomes are equally likely, whatever the machine
  *
- * A race is that many rounds at one W (1, 2 or 4), for a cancel or for a deadline; both outcomes must
- * be seen in at least one round in a hundred. On a machine that is busy with other things a round may
- * take milliseconds: each race has 3 s for ten thousand rounds (1 s for the thousand of a slow build;
- * PIRN_RACE_SECONDS says otherwise), and what those before it have left of theirs; then it ends as soon as
- * it has seen both. Three times its own share later, what the rounds done so far (100 at least) have
- * shown must do. So no race takes the time of those that follow.
+ * A race is that many rounds at one W (1, 2 or 4), for a cancel or for a deadline; both outcomes
+ * must be seen in at least one round in a hundred. On a machine that is busy with other things a
+ * round may take milliseconds: each race has 3 s for ten thousand rounds (1 s for the thousand of a
+ * slow build; PIRN_RACE_SECONDS says otherwise), and what those before it have left of theirs; then
+ * it ends as soon as it has seen both. Three times its own share later, what the rounds done so far
+ * (100 at least) have shown must do. So no race takes the time of those that follow.
  */
 #ifndef PIRN_TESTS_RACE_H
 #define PIRN_TESTS_RACE_H
@@ -169,7 +169,8 @@ static inline void race_give_time(struct race *r)
     r->too_late = end + 3 * share;
 }
 
-/* Has it taken too long, and seen enough? Far too long: what it has seen of the rounds it did must do. */
+/* Has it taken too long, and seen enough? Far too long: what it has seen of the rounds it did must
+ * do. */
 static inline bool race_is_late(struct race *r, int done)
 {
     int64_t now = support_now();

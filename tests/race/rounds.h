@@ -1,14 +1,14 @@
 /*
- * How long a race of many rounds goes on: until all are done, or on a busy machine as long as it may; what
- * was seen of those must do.
+ * How long a race of many rounds goes on: until all are done, or on a busy machine as long as it
+ * may; what was seen of those must do.
  */
 #ifndef PIRN_TESTS_RACE_ROUNDS_H
 #define PIRN_TESTS_RACE_ROUNDS_H
 
 #include "tests/support.h"
 
-/* What each race has (a race: one setting at one W), in ns: so many seconds, or PIRN_RACE_SECONDS. A very
- * large number lets all rounds run (see CONTRIBUTING.md). */
+/* What each race has (a race: one setting at one W), in ns: so many seconds, or PIRN_RACE_SECONDS.
+ * A very large number lets all rounds run (see CONTRIBUTING.md). */
 static inline int64_t rounds_patience(double seconds)
 {
     const char *given = getenv("PIRN_RACE_SECONDS");

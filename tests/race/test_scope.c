@@ -1,6 +1,6 @@
 /* serial */
-/* Races: the wait for a scope's children against its cancel and its deadline (row A65). It is told once,
- * and the child has ended; if the wait was not stopped, nobody has cancelled it. */
+/* Races: the wait for a scope's children against its cancel and its deadline (row A65). It is told
+ * once, and the child has ended; if the wait was not stopped, nobody has cancelled it. */
 #include "tests/race/race.h"
 
 static int awaits_gate(void *arg)

@@ -72,7 +72,8 @@ START_TEST(what_has_waited_goes_before_a_brood)
 }
 END_TEST
 
-/* However full the ring: with as many in it as it holds, all of which yield, nobody would ever be let in. */
+/* However full the ring: with as many in it as it holds, all of which yield, nobody would ever be
+ * let in. */
 START_TEST(the_oldest_of_the_broods_comes_out)
 {
     begin();

@@ -1,11 +1,13 @@
 /*
- * Runs a seed as a user would, on 1, 2 and 4 workers, and compares what it prints, and when, with the
+ * Runs a seed as a user would, on 1, 2 and 4 workers, and compares what it prints, and when, with
+ * the
  * expectation that lies beside it (see expectation.h):  check_seed PROGRAM EXPECTED
  *
- * A second of the tutorial is 100 ms, 200 in slow builds. What the machine itself is late by meanwhile is
- * measured beside it (support_control): upper bounds are widened by it, and where it once kept everybody
- * waiting for a quarter of such a second, and something is wrong, that says nothing: the seed is run with
- * seconds twice as long. (Rejected: to run it again because it was late.)
+ * A second of the tutorial is 100 ms, 200 in slow builds. What the machine itself is late by
+ * meanwhile is measured beside it (support_control): upper bounds are widened by it, and where it
+ * once kept everybody waiting for a quarter of such a second, and something is wrong, that says
+ * nothing: the seed is run with seconds twice as long. (Rejected: to run it again because it was
+ * late.)
  */
 #include <poll.h>
 #include <signal.h>

@@ -1,8 +1,9 @@
 /*
  * Reads what is expected of a seed, and compares.
  *
- * Rejected: to compare groups by sorting or hashing their lines. With expressions among them a line of
- * output may fit several places, so the places are searched, with backtracking; groups are small.
+ * Rejected: to compare groups by sorting or hashing their lines. With expressions among them a line
+ * of output may fit several places, so the places are searched, with backtracking; groups are
+ * small.
  */
 #include "tests/seeds/expectation.h"
 
@@ -23,7 +24,8 @@ typedef struct line {
     double min, max; /* seconds; max 0: at any time */
 } line;
 
-/* A block is a group of parts that interleave; what stands outside of groups is a block of one line. */
+/* A block is a group of parts that interleave; what stands outside of groups is a block of one
+ * line. */
 typedef struct part {
     int begin, end; /* indices of lines */
 } part;
@@ -200,7 +202,8 @@ static void remember(int i, int line_index)
         wanted[line_index] = true;
 }
 
-/* Do the lines of output from i on fit block b, of whose parts at[] has been used, and what follows? */
+/* Do the lines of output from i on fit block b, of whose parts at[] has been used, and what
+ * follows? */
 static bool match(int b, int *at, int i)
 {
     if (b == n_blocks) {

@@ -10,11 +10,11 @@
  *                   machine was late by until then (support_control)
  *   [ ]             around lines that come in any order
  *   { | }           around sequences, separated by |, that come interleaved in any way
- *   %server PATH A  runs another program (the path is relative to the seed's) with arguments beside it,
- *                   and gives the seed the port on which that listens as its first argument
+ *   %server PATH A  runs another program (the path is relative to the seed's) with arguments beside
+ *                   it, and gives the seed the port on which that listens as its first argument
  *   %args A B       more arguments
- *   %signal INT 2   sends the signal two seconds after the first line (skipped under ThreadSanitizer,
- *                   which delivers no signals to a thread asleep in the ring)
+ *   %signal INT 2   sends the signal two seconds after the first line (skipped under
+ *                   ThreadSanitizer, which delivers no signals to a thread asleep in the ring)
  *   %env NAME=VALUE in its environment
  *   %exit 1         the exit status, 0 if nothing is said
  *   %stderr regex   some line of stderr matches; without any, stderr is silent
@@ -22,8 +22,8 @@
  *   %race           with ThreadSanitizer: the program has a data race, which is found if W > 1
  *   # ...           nothing; nor does an empty line
  *
- * Seconds are the seed's. At the end of a group, and at each |, the time is again what it was before the
- * group.
+ * Seconds are the seed's. At the end of a group, and at each |, the time is again what it was
+ * before the group.
  */
 #ifndef PIRN_TESTS_SEEDS_EXPECTATION_H
 #define PIRN_TESTS_SEEDS_EXPECTATION_H

@@ -1,6 +1,6 @@
 /*
- * S202: the upper-casing server of the seeds with a thousand clients at once, one of which leaves by a
- * reset; and its end by SIGINT.
+ * S202: the upper-casing server of the seeds with a thousand clients at once, one of which leaves
+ * by a reset; and its end by SIGINT.
  */
 #include <signal.h>
 #include <stdio.h>

@@ -13,7 +13,8 @@
 
 #define ARGV(...) ((const char *const[]){__VA_ARGS__, NULL})
 
-/* A field of /proc/PID/stat after the name: 0 is the state's letter, 1 the parent; -1: there is none. */
+/* A field of /proc/PID/stat after the name: 0 is the state's letter, 1 the parent; -1: there is
+ * none. */
 static inline long child_stat(pid_t pid, int field)
 {
     char path[64], text[1024];

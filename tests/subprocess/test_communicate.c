@@ -16,7 +16,7 @@ static void free_output(pirn_process_output *output)
     free(output->err);
 }
 
-/* ---- A166, S156: a mebibyte on each -------------------------------------------------------------------- */
+/* ---- A166, S156: a mebibyte on each ---------------------------------------------------------- */
 
 static char *pattern(size_t n)
 {
@@ -27,8 +27,8 @@ static char *pattern(size_t n)
     return data;
 }
 
-/* Its errors come first, more than the pipe holds, then its output, then it reads: whoever did one thing
- * after the other would hang. */
+/* Its errors come first, more than the pipe holds, then its output, then it reads: whoever did one
+ * thing after the other would hang. */
 static int mebibytes(void *arg)
 {
     pirn_process_config config = three_pipes();
@@ -98,7 +98,7 @@ START_TEST(a166_many_at_once)
 }
 END_TEST
 
-/* ---- A166: a child that does not read ---------------------------------------------------------------------- */
+/* ---- A166: a child that does not read -------------------------------------------------------- */
 
 static int unread(void *arg)
 {
@@ -140,7 +140,7 @@ START_TEST(a166_a_child_that_does_not_read)
 }
 END_TEST
 
-/* ---- A166: limits, deadlines, cancels: it goes on where it was ----------------------------------------------- */
+/* ---- A166: limits, deadlines, cancels: it goes on where it was ------------------------------- */
 
 static int communicates(void *arg)
 {
@@ -227,7 +227,7 @@ START_TEST(a166_some_pipes)
 }
 END_TEST
 
-/* ---- S157: the lines of a child that runs ---------------------------------------------------------------------- */
+/* ---- S157: the lines of a child that runs ---------------------------------------------------- */
 
 static int line_by_line(void *arg)
 {

@@ -1,6 +1,7 @@
 /*
- * fork() while children are being spawned, read from and waited for: the program's forks, from a plain thread.
- * Their children make children of their own; in neither process does anything wait for what is not there.
+ * fork() while children are being spawned, read from and waited for: the program's forks, from a
+ * plain thread. Their children make children of their own; in neither process does anything wait
+ * for what is not there.
  */
 #include "tests/subprocess/child.h"
 

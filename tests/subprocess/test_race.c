@@ -1,7 +1,7 @@
 /* Child processes: spawns, signals, waits, ends, cancels and releases at the same moment. */
 #include "tests/subprocess/child.h"
 
-/* ---- A167: a spawn is cancelled ---------------------------------------------------------------------- */
+/* ---- A167: a spawn is cancelled -------------------------------------------------------------- */
 
 struct cancelled {
     support_barrier barrier;
@@ -102,7 +102,7 @@ START_TEST(a167_a_spawn_that_is_late_leaves_nothing)
 }
 END_TEST
 
-/* ---- A167, A168: the end, a signal, a wait, a cancel, the last reference ------------------------------ */
+/* ---- A167, A168: the end, a signal, a wait, a cancel, the last reference --------------------- */
 
 struct mixed {
     support_barrier barrier;
@@ -209,7 +209,7 @@ START_TEST(a168_race_of_everything)
 }
 END_TEST
 
-/* ---- A168: many at once: nobody has another's pipe ------------------------------------------------------ */
+/* ---- A168: many at once: nobody has another's pipe ------------------------------------------- */
 
 static atomic_int over;
 

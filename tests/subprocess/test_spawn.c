@@ -1,9 +1,10 @@
-/* Child processes: what they are given, what they are not, and what is left of one that cannot be. */
+/* Child processes: what they are given, what they are not, and what is left of one that cannot
+ * be. */
 #include "tests/subprocess/child.h"
 
 #include <sys/resource.h>
 
-/* ---- S158, A168: arguments, environment, directory -------------------------------------------------- */
+/* ---- S158, A168: arguments, environment, directory ------------------------------------------- */
 
 static void arguments(void)
 {
@@ -53,7 +54,7 @@ START_TEST(s158_environment_and_directory)
 }
 END_TEST
 
-/* ---- A168: it cannot be started ---------------------------------------------------------------------- */
+/* ---- A168: it cannot be started -------------------------------------------------------------- */
 
 static void missing(void)
 {
@@ -164,7 +165,7 @@ START_TEST(a168_no_descriptors_left)
 }
 END_TEST
 
-/* ---- Descriptors -------------------------------------------------------------------------------------- */
+/* ---- Descriptors ----------------------------------------------------------------------------- */
 
 static int highest_fd(pid_t pid, int *ret_count)
 {
@@ -186,8 +187,8 @@ static int highest_fd(pid_t pid, int *ret_count)
     return highest;
 }
 
-/* It has its three standard descriptors, once the loader is through with its libraries. (If it has more
- * this hangs.) */
+/* It has its three standard descriptors, once the loader is through with its libraries. (If it has
+ * more this hangs.) */
 static void until_three(pid_t pid)
 {
     int count;
@@ -315,7 +316,7 @@ START_TEST(a168_descriptors_that_are_given)
 }
 END_TEST
 
-/* ---- Signals -------------------------------------------------------------------------------------------- */
+/* ---- Signals --------------------------------------------------------------------------------- */
 
 static unsigned long long mask_of(pid_t pid, const char *field)
 {
@@ -353,7 +354,8 @@ START_TEST(s156_signals_are_as_by_default)
 }
 END_TEST
 
-/* Its pipe's end goes with this program, and it with that: a search for leaks at the end finds it watched. */
+/* Its pipe's end goes with this program, and it with that: a search for leaks at the end finds it
+ * watched. */
 START_TEST(a167_one_is_left_behind)
 {
     int pipe[2];

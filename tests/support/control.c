@@ -21,7 +21,8 @@ static int64_t waited_for_core(const char *tid)
     return waited;
 }
 
-/* How much longer than before a thread of this process has waited for one, the one with the most. */
+/* How much longer than before a thread of this process has waited for one, the one with the
+ * most. */
 static int64_t longest_wait(const support_control *c)
 {
     int64_t longest = 0;

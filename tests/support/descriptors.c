@@ -106,7 +106,8 @@ void support_send_all(int fd, const void *buf, size_t n)
     }
 }
 
-/* TCP: has it sent what the other end has not acknowledged yet? Then there will be room once more. */
+/* TCP: has it sent what the other end has not acknowledged yet? Then there will be room once
+ * more. */
 static bool is_on_its_way(int fd)
 {
     int queued, unsent;

@@ -94,8 +94,8 @@ int open(const char *path, int flags, ...)
     return (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
 }
 
-/* c-ares opens a few files of the system. All that makes a FILE is here, as fclose is: TSan would miss the
- * end of one that it has seen begin. */
+/* c-ares opens a few files of the system. All that makes a FILE is here, as fclose is: TSan would
+ * miss the end of one that it has seen begin. */
 FILE *fopen(const char *path, const char *mode)
 {
     FILE *(*libc)(const char *, const char *) =

@@ -1,6 +1,6 @@
 /*
- * Handshakes that are cancelled wherever they can wait, and many at the same time; reads and writes that
- * are cancelled or timed out: nothing is lost, nothing comes twice.
+ * Handshakes that are cancelled wherever they can wait, and many at the same time; reads and writes
+ * that are cancelled or timed out: nothing is lost, nothing comes twice.
  */
 #include "tests/tls/tls.h"
 
@@ -156,8 +156,8 @@ static int send_bytes(void *arg)
     return pirn_stream_end(b->stream, PIRN_NEVER);
 }
 
-/* Every read has a deadline that is past, or nearly, and what it needs comes after it: a few bytes more, in the
- * middle of a record as a rule. */
+/* Every read has a deadline that is past, or nearly, and what it needs comes after it: a few bytes
+ * more, in the middle of a record as a rule. */
 static int receive_impatiently(void *arg)
 {
     struct stream_of_bytes *b = arg;
@@ -212,8 +212,8 @@ START_TEST(reads_that_time_out_lose_nothing)
 }
 END_TEST
 
-/* The transport's write, which a stream's tasks call: one that is stopped has sent nothing, one that returns
- * has, whatever comes after. */
+/* The transport's write, which a stream's tasks call: one that is stopped has sent nothing, one
+ * that returns has, whatever comes after. */
 static int impatient_writes(void *arg)
 {
     (void)arg;

@@ -181,7 +181,8 @@ static int idle(void *arg)
     size_t each = (mallinfo2().uordblks - before) / (2 * (IDLE - 1));
     if (getenv("PIRN_TEST_VERBOSE") != NULL)
         fprintf(stderr, "%zu bytes for each end\n", each);
-    /* OpenSSL's own 12 KB, the task that reads, two streams. (Sanitizers count in their own way.) */
+    /* OpenSSL's own 12 KB, the task that reads, two streams. (Sanitizers count in their own
+     * way.) */
     if (!support_slow())
         CHECK_LE(each, 23 * 1024);
     for (int i = 0; i < IDLE; i++) {

@@ -1,6 +1,6 @@
 /*
- * Handshakes: whose certificates are taken, what is agreed on, what becomes of one that is cancelled at any
- * step of it, and many at the same time.
+ * Handshakes: whose certificates are taken, what is agreed on, what becomes of one that is
+ * cancelled at any step of it, and many at the same time.
  */
 #include "tests/tls/tls.h"
 
@@ -14,7 +14,8 @@ static void drop(struct pair_of_contexts *c)
     pirn_tls_context_release(c->server);
 }
 
-/* One handshake with this outcome at the client; the server's is returned. words: of the client's reason. */
+/* One handshake with this outcome at the client; the server's is returned. words: of the client's
+ * reason. */
 static int refused(struct pair_of_contexts c, const char *host, int expected, const char *words)
 {
     struct link link = link_plain(c.client, c.server, host);
@@ -156,7 +157,8 @@ static int clients(void *arg)
     return 0;
 }
 
-/* Without one, or with one of no authority the server knows. Of TLS 1.3 the client is told later. */
+/* Without one, or with one of no authority the server knows. Of TLS 1.3 the client is told
+ * later. */
 static int wrong_clients(void *arg)
 {
     (void)arg;

@@ -1,5 +1,6 @@
 /*
- * HTTPS: the HTTP server and client over TLS, with each other and with curl; what does not shake hands.
+ * HTTPS: the HTTP server and client over TLS, with each other and with curl; what does not shake
+ * hands.
  */
 #include "tests/tls/tls.h"
 
@@ -123,7 +124,7 @@ START_TEST(bodies_both_ways_over_kept_connections)
 }
 END_TEST
 
-/* ---- What is refused -------------------------------------------------------------------------------- */
+/* ---- What is refused ------------------------------------------------------------------------- */
 
 static int refused(void *arg)
 {
@@ -164,7 +165,7 @@ START_TEST(what_is_refused)
 }
 END_TEST
 
-/* ---- What nobody has asked for --------------------------------------------------------------------- */
+/* ---- What nobody has asked for --------------------------------------------------------------- */
 
 struct talker {
     pirn_tls_context *of_server, *of_client;
@@ -246,7 +247,7 @@ START_TEST(what_comes_unasked_is_nobodys_reply)
 }
 END_TEST
 
-/* ---- curl ------------------------------------------------------------------------------------------- */
+/* ---- curl ------------------------------------------------------------------------------------ */
 
 static int run_curl(void *arg)
 {

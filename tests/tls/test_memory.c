@@ -1,7 +1,7 @@
 /*
- * TLS whose allocations fail, each in turn (pirn's own: OpenSSL's are its business): a context is not made, a
- * handshake or what follows it fails on either side, and the next goes as ever. What arrives is right, or
- * nothing does.
+ * TLS whose allocations fail, each in turn (pirn's own: OpenSSL's are its business): a context is
+ * not made, a handshake or what follows it fails on either side, and the next goes as ever. What
+ * arrives is right, or nothing does.
  */
 #include "tests/support/memory.h"
 #include "tests/tls/tls.h"
@@ -15,7 +15,7 @@ enum {
 static unsigned char data[BYTES], back[BYTES];
 static pirn_tls_context *of_client, *of_server;
 
-/* ---- A connection ---------------------------------------------------------------------------------------- */
+/* ---- A connection ---------------------------------------------------------------------------- */
 
 struct part {
     struct side *side;
@@ -55,7 +55,8 @@ static int ask(struct side *side)
     return 0;
 }
 
-/* One side, from its handshake to its end; whoever fails goes, and so the other does not wait for it. */
+/* One side, from its handshake to its end; whoever fails goes, and so the other does not wait for
+ * it. */
 static int take_part(void *arg)
 {
     struct part *part = arg;
@@ -131,7 +132,7 @@ START_TEST(connections_without_memory)
 }
 END_TEST
 
-/* ---- A context ------------------------------------------------------------------------------------------- */
+/* ---- A context ------------------------------------------------------------------------------- */
 
 static void make_contexts(void)
 {

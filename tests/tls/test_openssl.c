@@ -1,5 +1,6 @@
 /*
- * The openssl command as the peer: s_server for pirn's client, s_client for pirn's server, on loopback.
+ * The openssl command as the peer: s_server for pirn's client, s_client for pirn's server, on
+ * loopback.
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -11,7 +12,7 @@
 
 extern char **environ;
 
-/* ---- The command ------------------------------------------------------------------------------- */
+/* ---- The command ----------------------------------------------------------------------------- */
 
 struct tool {
     pid_t pid;
@@ -100,7 +101,7 @@ static int tool_wait(struct tool *tool, bool kill_it)
     return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
 }
 
-/* ---- s_server -------------------------------------------------------------------------------------- */
+/* ---- s_server -------------------------------------------------------------------------------- */
 
 static const char *version_flag(int version)
 {
@@ -155,8 +156,8 @@ static int close_stream(void *stream)
     return pirn_stream_close(stream, PIRN_NEVER);
 }
 
-/* It prints what it gets, and sends what is typed; a line that begins with K changes its keys and asks for
- * ours to be changed, Q ends it. */
+/* It prints what it gets, and sends what is typed; a line that begins with K changes its keys and
+ * asks for ours to be changed, Q ends it. */
 static void typed(int version)
 {
     enum {
@@ -238,7 +239,7 @@ START_TEST(s_server_is_the_peer)
 }
 END_TEST
 
-/* ---- s_client ------------------------------------------------------------------------------------------ */
+/* ---- s_client -------------------------------------------------------------------------------- */
 
 struct listener {
     int fd;

@@ -1,5 +1,6 @@
 /*
- * Both directions at the same time, messages of TLS itself in the middle of it, and the end: said, or cut.
+ * Both directions at the same time, messages of TLS itself in the middle of it, and the end: said,
+ * or cut.
  */
 #include <sys/ioctl.h>
 
@@ -142,8 +143,9 @@ static bool in_the_middle(pirn_stream *stream)
     return in;
 }
 
-/* The server's tickets, which hold the client's certificate, go out in records of 512 bytes; the client gets
- * them byte by byte until OpenSSL is in the middle of one. reader: somebody reads at that time. */
+/* The server's tickets, which hold the client's certificate, go out in records of 512 bytes; the
+ * client gets them byte by byte until OpenSSL is in the middle of one. reader: somebody reads at
+ * that time. */
 static void half_a_ticket(bool reader, bool ends)
 {
     struct valve *v;
@@ -354,8 +356,8 @@ START_TEST(what_is_forged_is_found_out)
 }
 END_TEST
 
-/* A close ends a read that is under way; one that a cancel hangs over closes all the same, and the cancel
- * stays. */
+/* A close ends a read that is under way; one that a cancel hangs over closes all the same, and the
+ * cancel stays. */
 static int close_anyway(void *arg)
 {
     CHECK_EQ(pirn_sleep(PIRN_NEVER), -ECANCELED);

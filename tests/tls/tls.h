@@ -1,6 +1,6 @@
 /*
- * What the TLS tests share: certificates made for this run, contexts, connections over a socket pair, and
- * a transport that hands out what comes in small pieces, and stops where it is told.
+ * What the TLS tests share: certificates made for this run, contexts, connections over a socket
+ * pair, and a transport that hands out what comes in small pieces, and stops where it is told.
  */
 #ifndef PIRN_TESTS_TLS_TLS_H
 #define PIRN_TESTS_TLS_TLS_H
@@ -15,7 +15,7 @@
 #include "api/tls/tls.h"
 #include "tests/support.h"
 
-/* ---- Certificates ------------------------------------------------------------------------------ */
+/* ---- Certificates ---------------------------------------------------------------------------- */
 
 enum {
     DAY = 24 * 3600
@@ -53,8 +53,8 @@ static inline void cert_extension(X509 *certificate, X509 *issuer, int nid, cons
     X509_EXTENSION_free(e);
 }
 
-/* issuer NULL: signed by itself, and an authority. san NULL: none. Valid for two days, from `from` days from
- * now on. Written to name.pem, certificate and key. */
+/* issuer NULL: signed by itself, and an authority. san NULL: none. Valid for two days, from `from`
+ * days from now on. Written to name.pem, certificate and key. */
 static inline struct identity cert_make(const char *name, const struct identity *issuer,
                                         const char *san, int from, EVP_PKEY *key)
 {
@@ -100,8 +100,8 @@ static inline void cert_remove(void)
     rmdir(cert_dir);
 }
 
-/* ca is trusted; server, rsa, expired, early (not yet valid) and client are signed by it; stranger by itself;
- * locked is server with a password, "sesame". */
+/* ca is trusted; server, rsa, expired, early (not yet valid) and client are signed by it; stranger
+ * by itself; locked is server with a password, "sesame". */
 static inline void cert_make_all(void)
 {
     static const char hosts[] = "DNS:localhost,DNS:*.example.org,IP:127.0.0.1,IP:::1";
@@ -138,7 +138,7 @@ static inline void certs(void)
     support_blocking_end();
 }
 
-/* ---- Contexts ---------------------------------------------------------------------------------- */
+/* ---- Contexts -------------------------------------------------------------------------------- */
 
 static inline pirn_tls_context *client_with(const char *ca, const char *certificate,
                                             const char *alpn, unsigned flags)
@@ -178,10 +178,10 @@ static inline void only_1_2(pirn_tls_context *context)
     CHECK(SSL_CTX_set_max_proto_version(pirn_tls_context_native(context), TLS1_2_VERSION));
 }
 
-/* ---- A transport in small pieces ------------------------------------------------------------------ */
+/* ---- A transport in small pieces ------------------------------------------------------------- */
 
-/* Over a socket: a read gives at most `piece` bytes, and none beyond `most` in all until that is raised (by
- * valve_open), which it waits for. */
+/* Over a socket: a read gives at most `piece` bytes, and none beyond `most` in all until that is
+ * raised (by valve_open), which it waits for. */
 struct valve {
     int fd;
     size_t piece;
@@ -281,7 +281,7 @@ static inline struct valve *valve_new(pirn_stream **ret_stream, int fd, size_t p
     return valve_new_of(tries ? &valve_trying_ops : &valve_ops, ret_stream, fd, piece, most);
 }
 
-/* ---- Connections ----------------------------------------------------------------------------------- */
+/* ---- Connections ----------------------------------------------------------------------------- */
 
 struct side {
     pirn_stream *below, *stream; /* one or the other */

@@ -1,9 +1,9 @@
 /*
  * The seccomp filter of workers: which calls the supervisor is asked about (trace.h).
  *
- * It can look at numbers only, not into memory or at descriptors: it lets pass what its flags or its
- * timeout say cannot block (MSG_DONTWAIT, RWF_NOWAIT, WNOHANG), so that what pirn does all the time costs
- * a traced worker no round trip to another thread.
+ * It can look at numbers only, not into memory or at descriptors: it lets pass what its flags or
+ * its timeout say cannot block (MSG_DONTWAIT, RWF_NOWAIT, WNOHANG), so that what pirn does all the
+ * time costs a traced worker no round trip to another thread.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,9 +1,10 @@
 /*
  * May this call of a worker's block? (trace.h says by which rules.)
  *
- * The thread is stopped in the call; the supervisor, which is of the same process, looks at the same
- * descriptors and the same memory. Another thread may change them before the call goes on. Then this was
- * the judgement of a moment, and none of behaviour: the call is made as it was asked for.
+ * The thread is stopped in the call; the supervisor, which is of the same process, looks at the
+ * same descriptors and the same memory. Another thread may change them before the call goes on.
+ * Then this was the judgement of a moment, and none of behaviour: the call is made as it was asked
+ * for.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -218,7 +219,7 @@ enum trace_verdict trace_judge(const struct trace_call *c, char *text, size_t si
     case SYS_sendmmsg:
     case SYS_accept:
     case SYS_accept4:
-    case SYS_sendfile: /* its output; that the file's part is in memory is seen to (api/net/sendfile.c) */
+    case SYS_sendfile: /* its output; the file's part is in memory: api/net/sendfile.c */
     case SYS_fsync:
     case SYS_fdatasync:
         return judge_transfer(c, text, size);
@@ -303,7 +304,7 @@ bool trace_lock_look(struct trace_lock *lock, bool *ret_asleep)
     struct {
         int lock;
         unsigned count;
-        int owner; /* what stands here in glibc's mutex; its other locks do not say who holds them */
+        int owner; /* of glibc's mutex; its other locks do not say who holds them */
     } mutex;
     char ran[sizeof(lock->holder_ran)];
     *ret_asleep = false;

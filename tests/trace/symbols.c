@@ -1,9 +1,9 @@
 /*
  * The program's symbols, from its own file, and what a stopped thread's stack says.
  *
- * There are no frame pointers, and an unwinder for another thread's stack would be more than this is worth:
- * the words on the stack that point behind a call instruction in the program's code are its return
- * addresses, and now and then one of an earlier call that nobody has written over.
+ * There are no frame pointers, and an unwinder for another thread's stack would be more than this
+ * is worth: the words on the stack that point behind a call instruction in the program's code are
+ * its return addresses, and now and then one of an earlier call that nobody has written over.
  */
 #include <elf.h>
 #include <errno.h>

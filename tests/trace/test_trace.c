@@ -1,6 +1,6 @@
 /*
- * The tracer (trace.h) itself: what blocks on a worker fails under it and is named; the same on a plain
- * thread, between support_blocking_begin and _end, or in a form that does not wait, passes.
+ * The tracer (trace.h) itself: what blocks on a worker fails under it and is named; the same on a
+ * plain thread, between support_blocking_begin and _end, or in a form that does not wait, passes.
  *
  * Each case is this program once more, with the tracer preloaded: `trace NAME WHERE`.
  */

@@ -1,16 +1,18 @@
 /*
- * The tracer's threads and what it keeps (trace.h). All of it is set up when a process makes its first
- * worker, or before, if a test is about to count threads and descriptors; once more in a forked child.
+ * The tracer's threads and what it keeps (trace.h). All of it is set up when a process makes its
+ * first worker, or before, if a test is about to count threads and descriptors; once more in a
+ * forked child.
  *
  * Fields          written by                              read by
  * seats[].tid     its worker (release)                    the supervisor (acquire); 0: nobody's
  * seats[].worker  its maker, before the thread is         the supervisor, once it has seen the tid
- * seats[].allowed its worker                              the supervisor, while that worker stands in a call
+ * seats[].allowed its worker                              the supervisor, while that worker stands
+ *                                                         in a call
  * request         under `turn`, by who makes a worker     the spawner, posted by semaphores
  * offences        the supervisor; count after the rest    the exit
  *
- * The supervisor takes no lock that a worker might hold while it stands in a call: no allocation, no
- * streams.
+ * The supervisor takes no lock that a worker might hold while it stands in a call: no allocation,
+ * no streams.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -140,7 +142,8 @@ static __attribute__((destructor)) void tell(void)
 
 /* ---- The supervisor ---- */
 
-/* Is that the library's function for this call? sys_fstatat makes a newfstatat, sys_pread a pread64. */
+/* Is that the library's function for this call? sys_fstatat makes a newfstatat, sys_pread a
+ * pread64. */
 static bool is_by_library(int nr, const char *caller)
 {
     const char *call = trace_call_name(nr);

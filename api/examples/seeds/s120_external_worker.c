@@ -1,10 +1,11 @@
 /*
- * Heavy work handed to a worker that is a process of its own, as Celery does it: jobs go out over a socket,
- * and results come back over it, in whatever order they are ready. Here the worker is this program again,
- * started with the socket's path; it could be any other, in any language, that reads and writes lines.
+ * Heavy work handed to a worker that is a process of its own, as Celery does it: jobs go out over a
+ * socket, and results come back over it, in whatever order they are ready. Here the worker is this
+ * program again, started with the socket's path; it could be any other, in any language, that reads
+ * and writes lines.
  *
- * One coroutine sends the jobs, one takes the results and hands each to the future of its job; who wants
- * a result awaits that. The worker computes its jobs in parallel.
+ * One coroutine sends the jobs, one takes the results and hands each to the future of its job; who
+ * wants a result awaits that. The worker computes its jobs in parallel.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -1,9 +1,9 @@
 /*
  * Two coroutines that overlap: each says that it starts, sleeps a second, says that it ends.
  *
- * Both starts come at once and both ends a second later, as in Python. In parallel either may be first
- * in each pair, and the thread is any worker: f1 may even end on another than it started on. (Hence not
- * pthread_self(): the compiler may keep its answer over the sleep.)
+ * Both starts come at once and both ends a second later, as in Python. In parallel either may be
+ * first in each pair, and the thread is any worker: f1 may even end on another than it started on.
+ * (Hence not pthread_self(): the compiler may keep its answer over the sleep.)
  */
 #include <unistd.h>
 

@@ -1,9 +1,9 @@
 /*
  * Two coroutines that each call another one for their I/O: it takes a second and gives them a text.
  *
- * To await a coroutine in place is an ordinary function call here: whatever suspends below, the caller
- * waits, and any function may do it. The two run in parallel, so their lines interleave freely; those of
- * each come in order.
+ * To await a coroutine in place is an ordinary function call here: whatever suspends below, the
+ * caller waits, and any function may do it. The two run in parallel, so their lines interleave
+ * freely; those of each come in order.
  */
 #include "seeds.h"
 

@@ -1,9 +1,10 @@
 /*
  * Three jobs with a child each; the third cancels its child at once.
  *
- * Jobs 1 and 2 print the child's 11 after a second. Job 3 prints its start and ends there: the await
- * tells it that the child was cancelled, it passes that on, and so it counts as cancelled itself. In
- * Python an exception does that; nobody hears of it there either, and the program exits with 0.
+ * Jobs 1 and 2 print the child's 11 after a second. Job 3 prints its start and ends there: the
+ * await tells it that the child was cancelled, it passes that on, and so it counts as cancelled
+ * itself. In Python an exception does that; nobody hears of it there either, and the program exits
+ * with 0.
  */
 #include <errno.h>
 

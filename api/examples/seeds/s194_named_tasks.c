@@ -1,8 +1,8 @@
 /*
  * Two children with names, waited for together; then each one's result and name.
  *
- * Python forgets the await before its wait, and gets no sets; this is what was meant. A set has no order
- * there. Here ret_done tells of each task at its place, so the order is that of the array.
+ * Python forgets the await before its wait, and gets no sets; this is what was meant. A set has no
+ * order there. Here ret_done tells of each task at its place, so the order is that of the array.
  */
 #include "seeds.h"
 

@@ -1,10 +1,10 @@
 /*
- * Two coroutines made outside of any coroutine, and a runtime that runs until both have ended: there is
- * no main coroutine at all.
+ * Two coroutines made outside of any coroutine, and a runtime that runs until both have ended:
+ * there is no main coroutine at all.
  *
- * Python gives run() the wait itself. Here the two are gathered into one awaitable, and the runtime runs
- * until that is done; with PIRN_COLLECT a failure would not end it early, as with wait. The names are the
- * library's own, and differ. (Python's listing shows 42 where 32 is returned.)
+ * Python gives run() the wait itself. Here the two are gathered into one awaitable, and the runtime
+ * runs until that is done; with PIRN_COLLECT a failure would not end it early, as with wait. The
+ * names are the library's own, and differ. (Python's listing shows 42 where 32 is returned.)
  */
 #include "seeds.h"
 

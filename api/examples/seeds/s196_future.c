@@ -2,8 +2,9 @@
  * A future that another task sets after two seconds, and the text that comes through it.
  *
  * Python's listing calls the future like a function; it is to be awaited. The task that sets it is
- * detached: nobody asks how it ended, as with Python's create_task without a name for the result. It has a
- * reference to the future of its own, because here it may still be in its last line when main is through.
+ * detached: nobody asks how it ended, as with Python's create_task without a name for the result.
+ * It has a reference to the future of its own, because here it may still be in its last line when
+ * main is through.
  */
 #include "seeds.h"
 

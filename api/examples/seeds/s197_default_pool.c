@@ -1,9 +1,9 @@
 /*
  * A function that blocks for two seconds is handed to the default thread pool, and awaited.
  *
- * What the pool returns is an awaitable like a future or a task; there is nothing to be wrapped. (Python's
- * listing calls it like a function.) A coroutine that blocks would not hold up others here, but each such
- * one costs a thread; the pool's number of threads is limited.
+ * What the pool returns is an awaitable like a future or a task; there is nothing to be wrapped.
+ * (Python's listing calls it like a function.) A coroutine that blocks would not hold up others
+ * here, but each such one costs a thread; the pool's number of threads is limited.
  */
 #include "seeds.h"
 

@@ -1,8 +1,8 @@
 /*
  * An iterator: an object with a next function, which says when there is no more.
  *
- * No coroutine takes part, nor does pirn: an iterator in C is a struct and a loop condition. It prints 8
- * and 9. (Python's listing prints the letter i, twice.)
+ * No coroutine takes part, nor does pirn: an iterator in C is a struct and a loop condition. It
+ * prints 8 and 9. (Python's listing prints the letter i, twice.)
  */
 #include "seeds.h"
 

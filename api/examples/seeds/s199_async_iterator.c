@@ -1,9 +1,9 @@
 /*
  * An iterator whose next function takes a second: 0, 1 and 2, a second apart.
  *
- * There are no two kinds of iterators here: a function that suspends is called like any other. Only the
- * end and an error must be told apart now, so next returns 1, 0, or a negative errno, as the library's
- * own calls of that kind do. (A generator, S219, makes such an object out of a loop.)
+ * There are no two kinds of iterators here: a function that suspends is called like any other. Only
+ * the end and an error must be told apart now, so next returns 1, 0, or a negative errno, as the
+ * library's own calls of that kind do. (A generator, S219, makes such an object out of a loop.)
  */
 #include "seeds.h"
 

@@ -1,10 +1,10 @@
 /*
- * A TCP client that is connected when its scope is entered and closed when it is left, whatever way:
- * s200_scoped_client [PORT [ROUNDS]]. It sends abc every two seconds and prints what comes back; as in
- * Python for ever, if nothing is said.
+ * A TCP client that is connected when its scope is entered and closed when it is left, whatever
+ * way: s200_scoped_client [PORT [ROUNDS]]. It sends abc every two seconds and prints what comes
+ * back; as in Python for ever, if nothing is said.
  *
- * Python's with is the cleanup attribute here, which gcc and clang have. Nothing in it is asynchronous:
- * the calls block, and no runtime is needed.
+ * Python's with is the cleanup attribute here, which gcc and clang have. Nothing in it is
+ * asynchronous: the calls block, and no runtime is needed.
  */
 #include <arpa/inet.h>
 #include <errno.h>

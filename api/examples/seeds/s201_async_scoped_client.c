@@ -1,9 +1,10 @@
 /*
- * The client of S200 as a coroutine, once a second: s201_async_scoped_client [PORT [ROUNDS]]. Its peer
- * is S202, so it prints ABC.
+ * The client of S200 as a coroutine, once a second: s201_async_scoped_client [PORT [ROUNDS]]. Its
+ * peer is S202, so it prints ABC.
  *
- * What enters and leaves the scope may suspend, and looks the same for that: there is no second kind of
- * scope. (In Python's listing the exit method lacks its async.) Everything waits with a deadline here.
+ * What enters and leaves the scope may suspend, and looks the same for that: there is no second
+ * kind of scope. (In Python's listing the exit method lacks its async.) Everything waits with a
+ * deadline here.
  */
 #include <arpa/inet.h>
 #include <errno.h>

@@ -2,10 +2,11 @@
  * A server that sends back what it gets in capitals, with a task for each client: s202_upper_server
  * [PORT], 9856 if nothing is said. SIGINT ends it.
  *
- * As in Python the tasks are thrown away once they are created: detached, they belong to the runtime, and
- * none is lost before its end. The clients are served in parallel, on all workers. A reset ends its own
- * client. Whatever ends a task, and be it before it began, its connection is closed: that is what the
- * argument's drop is for. (api/examples/upper_server.c keeps its tasks in a scope, and has deadlines.)
+ * As in Python the tasks are thrown away once they are created: detached, they belong to the
+ * runtime, and none is lost before its end. The clients are served in parallel, on all workers. A
+ * reset ends its own client. Whatever ends a task, and be it before it began, its connection is
+ * closed: that is what the argument's drop is for. (api/examples/upper_server.c keeps its tasks in
+ * a scope, and has deadlines.)
  */
 #include <arpa/inet.h>
 #include <ctype.h>

@@ -1,10 +1,11 @@
 /*
- * The loop below all such libraries: descriptors, and what is to be called when one of them is ready.
- * Python shows it in pseudo-code; here it runs, and a client plays one session against it.
+ * The loop below all such libraries: descriptors, and what is to be called when one of them is
+ * ready. Python shows it in pseudo-code; here it runs, and a client plays one session against it.
  *
- * Each descriptor has a coroutine that waits for it and makes the call; the wait for all of them at once
- * is the runtime's business. They are on a strand, so that no two callbacks run at the same time, which
- * is what people like about a loop of callbacks. A callback only does what is ready: it never waits.
+ * Each descriptor has a coroutine that waits for it and makes the call; the wait for all of them at
+ * once is the runtime's business. They are on a strand, so that no two callbacks run at the same
+ * time, which is what people like about a loop of callbacks. A callback only does what is ready: it
+ * never waits.
  */
 #include <arpa/inet.h>
 #include <errno.h>

@@ -1,9 +1,9 @@
 /*
  * Sleeps a second in a function called by main, and says hello.
  *
- * Python's text sets a breakpoint here, to show the loop's functions between main and the program's own.
- * In gdb a coroutine's stack begins with main, and leads straight to where it waits; those that do not
- * run are listed by `pirn tasks` and `pirn bt` (see CONTRIBUTING.md).
+ * Python's text sets a breakpoint here, to show the loop's functions between main and the program's
+ * own. In gdb a coroutine's stack begins with main, and leads straight to where it waits; those
+ * that do not run are listed by `pirn tasks` and `pirn bt` (see CONTRIBUTING.md).
  */
 #include "seeds.h"
 

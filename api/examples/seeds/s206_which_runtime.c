@@ -1,9 +1,9 @@
 /*
  * A coroutine's runtime is the same however one asks, and a new one is another.
  *
- * Python has a loop for each thread, and two ways to get it. Here a runtime is what a coroutine belongs
- * to, wherever it runs; whoever it calls and whoever it spawns are told the same. A runtime is not freed
- * inside of a coroutine, so the new one is handed out.
+ * Python has a loop for each thread, and two ways to get it. Here a runtime is what a coroutine
+ * belongs to, wherever it runs; whoever it calls and whoever it spawns are told the same. A runtime
+ * is not freed inside of a coroutine, so the new one is handed out.
  */
 #include "seeds.h"
 

@@ -1,9 +1,9 @@
 /*
- * Two ways to run a coroutine of three seconds, one after the other; then a runtime is made, asked, told
- * to stop, and closed.
+ * Two ways to run a coroutine of three seconds, one after the other; then a runtime is made, asked,
+ * told to stop, and closed.
  *
- * A stop of a runtime that does not run makes its next run a single pass, as in Python; nothing comes of
- * it here, for it is closed.
+ * A stop of a runtime that does not run makes its next run a single pass, as in Python; nothing
+ * comes of it here, for it is closed.
  */
 #include "seeds.h"
 

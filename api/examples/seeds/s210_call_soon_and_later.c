@@ -1,8 +1,8 @@
 /*
  * Two functions to be called, one soon and one in a second, while main sleeps two.
  *
- * They run as coroutines of their own, so they might wait, too; Python's callbacks must not. Later is a
- * point of time here: pirn_call_at is Python's call_later and its call_at.
+ * They run as coroutines of their own, so they might wait, too; Python's callbacks must not. Later
+ * is a point of time here: pirn_call_at is Python's call_later and its call_at.
  */
 #include "seeds.h"
 

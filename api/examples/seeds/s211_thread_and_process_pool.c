@@ -1,10 +1,10 @@
 /*
- * A file is read in a thread pool. Then a sum is computed in a process pool, while a coroutine says that
- * it runs meanwhile.
+ * A file is read in a thread pool. Then a sum is computed in a process pool, while a coroutine says
+ * that it runs meanwhile.
  *
- * For the sum no process is needed here: a coroutine that computes does not hold up the others. A process
- * is for what may crash. It is handed bytes and hands back bytes: the sum of the squares below ten
- * million, which does not fit into 64 bits.
+ * For the sum no process is needed here: a coroutine that computes does not hold up the others. A
+ * process is for what may crash. It is handed bytes and hands back bytes: the sum of the squares
+ * below ten million, which does not fit into 64 bits.
  */
 #include <errno.h>
 #include <unistd.h>

@@ -1,6 +1,6 @@
 /*
- * Ten coroutines that sleep a second each, gathered: together they take a second. Then one that returns
- * 21, called in place.
+ * Ten coroutines that sleep a second each, gathered: together they take a second. Then one that
+ * returns 21, called in place.
  */
 #include "seeds.h"
 

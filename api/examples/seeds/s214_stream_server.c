@@ -1,10 +1,10 @@
 /*
- * A server of streams that sends back what it gets, 100 bytes of it at most: s214_stream_server [PORT
- * [CLIENTS [TEXT]]], 2444 if nothing is said. SIGINT ends it, or that it has served so many clients. Given a text,
- * it is a client of its own as well, and sends that.
+ * A server of streams that sends back what it gets, 100 bytes of it at most: s214_stream_server
+ * [PORT [CLIENTS [TEXT]]], 2444 if nothing is said. SIGINT ends it, or that it has served so many
+ * clients. Given a text, it is a client of its own as well, and sends that.
  *
- * A coroutine for each client, in parallel on all workers. Its connection is closed when it returns,
- * whatever it returns; asyncio's example does so in a finally.
+ * A coroutine for each client, in parallel on all workers. Its connection is closed when it
+ * returns, whatever it returns; asyncio's example does so in a finally.
  */
 #include <errno.h>
 #include <stdatomic.h>

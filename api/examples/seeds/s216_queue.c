@@ -1,8 +1,8 @@
 /*
  * A queue of ten jobs of a second each, and one consumer, which takes from it until it is empty.
  *
- * To look whether a queue is empty, and then get, is right only as long as nobody else gets: with two
- * consumers, in parallel, one may wait for ever. pirn_queue_try_get does both in one step.
+ * To look whether a queue is empty, and then get, is right only as long as nobody else gets: with
+ * two consumers, in parallel, one may wait for ever. pirn_queue_try_get does both in one step.
  */
 #include <errno.h>
 

@@ -1,9 +1,9 @@
 /*
  * A lock for a scope, a condition with a predicate, an event, a semaphore.
  *
- * Python's listing opens its scopes outside of any coroutine, calls the predicate instead of handing it
- * over, and leaves the last two empty; here each of the four does what it is for. They work between
- * coroutines and plain threads alike, and in parallel.
+ * Python's listing opens its scopes outside of any coroutine, calls the predicate instead of
+ * handing it over, and leaves the last two empty; here each of the four does what it is for. They
+ * work between coroutines and plain threads alike, and in parallel.
  */
 #include <stdatomic.h>
 

@@ -1,6 +1,6 @@
 /*
- * A generator that never ends is asked for a value twice. It keeps its place: what comes before its loop
- * is done once.
+ * A generator that never ends is asked for a value twice. It keeps its place: what comes before its
+ * loop is done once.
  */
 #include "seeds.h"
 

@@ -1,6 +1,6 @@
 /*
- * Two functions take turns: func_b asks for the next of func_a, which stops half a second before each of
- * its turns but the first. Six lines, and then it ends; Python's goes on for ever.
+ * Two functions take turns: func_b asks for the next of func_a, which stops half a second before
+ * each of its turns but the first. Six lines, and then it ends; Python's goes on for ever.
  *
  * The generator has no values: that it has come to its yield is all there is to know.
  */

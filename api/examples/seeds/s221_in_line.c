@@ -1,5 +1,5 @@
-/* Five sleeps of a second, one after the other, without coroutines: five seconds. What the others are
- * compared with. */
+/* Five sleeps of a second, one after the other, without coroutines: five seconds. What the others
+ * are compared with. */
 #include "seeds.h"
 
 static void foo(void)

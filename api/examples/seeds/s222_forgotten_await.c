@@ -1,10 +1,11 @@
 /*
- * Five times a coroutine that makes another one, for a sleep, and forgets to await it: it takes no time,
- * for nobody ever sleeps.
+ * Five times a coroutine that makes another one, for a sleep, and forgets to await it: it takes no
+ * time, for nobody ever sleeps.
  *
- * In C the slip is rare: to await a function is to call it, and a plain pirn_sleep() does sleep. What can
- * be forgotten is a coroutine object. The compiler warns that the result of making one is not looked at
- * (this program is built with -Wno-unused-result), and debug mode (PIRN_DEBUG=1) names the coroutine.
+ * In C the slip is rare: to await a function is to call it, and a plain pirn_sleep() does sleep.
+ * What can be forgotten is a coroutine object. The compiler warns that the result of making one is
+ * not looked at (this program is built with -Wno-unused-result), and debug mode (PIRN_DEBUG=1)
+ * names the coroutine.
  */
 #include "seeds.h"
 

@@ -1,8 +1,8 @@
 /*
  * Two coroutines that each say five times who they are, with a second in between.
  *
- * They are waited for by a runtime that is made by hand, which was the way before asyncio.run. Whose line
- * comes first is free, each time anew.
+ * They are waited for by a runtime that is made by hand, which was the way before asyncio.run.
+ * Whose line comes first is free, each time anew.
  */
 #include "seeds.h"
 

@@ -1,4 +1,5 @@
-/* The same helper called twice in a row: the second begins when the first has ended. Compare S227. */
+/* The same helper called twice in a row: the second begins when the first has ended. Compare
+ * S227. */
 #include "seeds.h"
 
 static int others(const char **ret_value)

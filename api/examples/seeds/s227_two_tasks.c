@@ -1,9 +1,9 @@
 /*
  * The helper of S226 as two tasks: both begin at once, and together they take two seconds.
  *
- * A task leaves a value (pirn_set_value) where a function would return one; the value lives until the
- * last reference to the task goes. In parallel, the first result may be printed before the second
- * task says that it ends.
+ * A task leaves a value (pirn_set_value) where a function would return one; the value lives until
+ * the last reference to the task goes. In parallel, the first result may be printed before the
+ * second task says that it ends.
  */
 #include "seeds.h"
 

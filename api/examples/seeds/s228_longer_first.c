@@ -1,6 +1,6 @@
 /*
- * Two tasks of 3 and 2 seconds, awaited in that order: the shorter one is over first, but nobody asks
- * until the longer one is.
+ * Two tasks of 3 and 2 seconds, awaited in that order: the shorter one is over first, but nobody
+ * asks until the longer one is.
  *
  * Its value waits for that. Compare S229.
  */

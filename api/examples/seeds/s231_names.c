@@ -1,6 +1,6 @@
 /*
- * Tasks get names when they are created, and say them when asked. The library copies them: the buffer may
- * be used again.
+ * Tasks get names when they are created, and say them when asked. The library copies them: the
+ * buffer may be used again.
  */
 #include "seeds.h"
 

@@ -1,9 +1,9 @@
 /*
  * Waits for a future that nobody sets: Python's program hangs there, and so would this one.
  *
- * There are two remedies. Every wait has a deadline: the first one here gives up after two seconds. And a
- * runtime can be asked to end when nothing can happen any more (PIRN_DEADLOCK_ENDS): the second one has no
- * deadline, and the run says -EDEADLK, and names the task and where it waits.
+ * There are two remedies. Every wait has a deadline: the first one here gives up after two seconds.
+ * And a runtime can be asked to end when nothing can happen any more (PIRN_DEADLOCK_ENDS): the
+ * second one has no deadline, and the run says -EDEADLK, and names the task and where it waits.
  */
 #include <errno.h>
 

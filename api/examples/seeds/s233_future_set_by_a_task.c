@@ -1,4 +1,5 @@
-/* A future is set by a task after two seconds; main awaits the task first, and finds the future set. */
+/* A future is set by a task after two seconds; main awaits the task first, and finds the future
+ * set. */
 #include "seeds.h"
 
 static int set_after(void *arg)

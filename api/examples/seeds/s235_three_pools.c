@@ -1,8 +1,8 @@
 /*
  * A function of two seconds in the default pool, in a pool of threads, and in a pool of processes.
  *
- * One type of awaitable for all three. A thread sees the program's memory; to a process the argument, and
- * from it the result, is copied.
+ * One type of awaitable for all three. A thread sees the program's memory; to a process the
+ * argument, and from it the result, is copied.
  */
 #include <errno.h>
 

@@ -1,9 +1,9 @@
 /*
- * Three pictures, downloaded by a client that blocks, on threads of the default pool: s236_three_pictures
- * [PORT] of the site (site.c). Saved under their names, and removed again.
+ * Three pictures, downloaded by a client that blocks, on threads of the default pool:
+ * s236_three_pictures [PORT] of the site (site.c). Saved under their names, and removed again.
  *
- * Python's listing says that a download is done once it has the response, and saves it then; it blocks its
- * loop for that, a worker is not blocked.
+ * Python's listing says that a download is done once it has the response, and saves it then; it
+ * blocks its loop for that, a worker is not blocked.
  */
 #include "seeds.h"
 

@@ -1,7 +1,8 @@
 /*
  * A reader whose lines are read one by one, in a coroutine: it counts to 99.
  *
- * The async for loop is a while loop over a function that may suspend; this one does not even do that.
+ * The async for loop is a while loop over a function that may suspend; this one does not even do
+ * that.
  */
 #include "seeds.h"
 

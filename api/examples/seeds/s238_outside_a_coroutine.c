@@ -1,9 +1,10 @@
 /*
  * The loop of S237 outside of any coroutine. In Python that is a syntax error.
  *
- * Here it is defined what each call does on a plain thread. Most are marked [anywhere]: they block the
- * thread instead of suspending a coroutine, so this reader, which sleeps before each line, works as it
- * does in a coroutine. What makes sense in a coroutine alone is marked so, and returns -EPERM.
+ * Here it is defined what each call does on a plain thread. Most are marked [anywhere]: they block
+ * the thread instead of suspending a coroutine, so this reader, which sleeps before each line,
+ * works as it does in a coroutine. What makes sense in a coroutine alone is marked so, and returns
+ * -EPERM.
  */
 #include "seeds.h"
 

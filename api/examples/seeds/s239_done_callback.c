@@ -1,8 +1,8 @@
 /*
  * A task with a callback for when it is done, which prints what the task returned.
  *
- * The callback gets the task last in Python, with whatever else was bound to it before; here it gets the
- * task and a pointer. It runs in a coroutine of its own, and before the run is over.
+ * The callback gets the task last in Python, with whatever else was bound to it before; here it
+ * gets the task and a pointer. It runs in a coroutine of its own, and before the run is over.
  */
 #include "seeds.h"
 

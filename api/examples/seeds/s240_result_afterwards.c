@@ -1,6 +1,6 @@
 /*
- * The result of a task is read when the run is over, without any callback: as long as somebody has a
- * reference to the task, its value stays.
+ * The result of a task is read when the run is over, without any callback: as long as somebody has
+ * a reference to the task, its value stays.
  */
 #include "seeds.h"
 

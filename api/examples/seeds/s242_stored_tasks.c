@@ -1,5 +1,6 @@
 /*
- * Two tasks of a second, created first and awaited then, five times over: five seconds. Compare S243.
+ * Two tasks of a second, created first and awaited then, five times over: five seconds. Compare
+ * S243.
  */
 #include "seeds.h"
 

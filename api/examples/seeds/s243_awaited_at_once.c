@@ -1,6 +1,7 @@
 /*
- * Two tasks of a second, each awaited as soon as it is created, five times over: ten seconds. The second
- * does not exist while the first one sleeps; more workers change nothing about that. Compare S242.
+ * Two tasks of a second, each awaited as soon as it is created, five times over: ten seconds. The
+ * second does not exist while the first one sleeps; more workers change nothing about that. Compare
+ * S242.
  */
 #include "seeds.h"
 

@@ -1,10 +1,10 @@
 /*
  * A scope around a pretended database: it takes a second to enter, and a second to leave.
  *
- * What leaves it is registered with pirn_defer when it has been entered, and runs at pirn_defer_end: it
- * may suspend, is told how it went inside, and a cancel of the task does not cut it short. (S201 uses a
- * C scope, which needs no call at its end, but hears of no status.) Python's listing loses the
- * connection: it stores what the sleep returned.
+ * What leaves it is registered with pirn_defer when it has been entered, and runs at
+ * pirn_defer_end: it may suspend, is told how it went inside, and a cancel of the task does not cut
+ * it short. (S201 uses a C scope, which needs no call at its end, but hears of no status.) Python's
+ * listing loses the connection: it stores what the sleep returned.
  */
 #include <errno.h>
 

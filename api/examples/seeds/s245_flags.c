@@ -1,9 +1,9 @@
 /*
- * Twenty flags, downloaded at the same time and saved: s245_flags [PORT] of the site (site.c). The codes
- * are printed as they come.
+ * Twenty flags, downloaded at the same time and saved: s245_flags [PORT] of the site (site.c). The
+ * codes are printed as they come.
  *
- * Afterwards, which Python's listing leaves to whoever looks, the files are read again, compared with what
- * the site has, and removed.
+ * Afterwards, which Python's listing leaves to whoever looks, the files are read again, compared
+ * with what the site has, and removed.
  */
 #include "seeds.h"
 

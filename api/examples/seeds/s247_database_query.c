@@ -1,6 +1,7 @@
 /*
- * One query: s247_database_query [HOST [PORT]], by libmariadb and with_mariadb.h. In the tutorial the fetch
- * is not awaited, the function is not called, and the column is a table's; here the rows are printed.
+ * One query: s247_database_query [HOST [PORT]], by libmariadb and with_mariadb.h. In the tutorial
+ * the fetch is not awaited, the function is not called, and the column is a table's; here the rows
+ * are printed.
  */
 #include "../with_mariadb.h"
 #include "seeds.h"

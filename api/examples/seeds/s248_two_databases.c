@@ -1,6 +1,7 @@
 /*
- * The query of S247 on two hosts at once, one of which does not answer: s248_two_databases [HOST PORT HOST
- * PORT]. The rows of the one come when they come; the other's error does, after ten seconds or sooner.
+ * The query of S247 on two hosts at once, one of which does not answer: s248_two_databases [HOST
+ * PORT HOST PORT]. The rows of the one come when they come; the other's error does, after ten
+ * seconds or sooner.
  */
 #include "../with_mariadb.h"
 #include "seeds.h"

@@ -1,6 +1,6 @@
 /*
- * Two groups of two jobs each, first poured into one gather, then as a gather of gathers: two seconds
- * each time.
+ * Two groups of two jobs each, first poured into one gather, then as a gather of gathers: two
+ * seconds each time.
  *
  * A group that is poured in is an array, and to join arrays is to fill a longer one.
  */

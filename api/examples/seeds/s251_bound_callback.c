@@ -1,6 +1,6 @@
 /*
- * A callback to which a word has been bound; it gets it beside the task. Then the result is read from the
- * task as well.
+ * A callback to which a word has been bound; it gets it beside the task. Then the result is read
+ * from the task as well.
  */
 #include "seeds.h"
 

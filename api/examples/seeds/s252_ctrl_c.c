@@ -1,10 +1,11 @@
 /*
- * Three jobs of two seconds, and what Ctrl-C does to them: each is cancelled, gets to clean up, and the
- * program ends with 130, as a shell expects it.
+ * Three jobs of two seconds, and what Ctrl-C does to them: each is cancelled, gets to clean up, and
+ * the program ends with 130, as a shell expects it.
  *
  * Python raises KeyboardInterrupt out of the loop, which must be stopped and run once more for the
  * cancels to arrive. Here SIGINT cancels main, if the config asks for that: the wait says so, main
- * cancels its jobs and waits for them, and the run says -EINTR. Without SIGINT it takes two seconds.
+ * cancels its jobs and waits for them, and the run says -EINTR. Without SIGINT it takes two
+ * seconds.
  */
 #include <errno.h>
 #include <signal.h>

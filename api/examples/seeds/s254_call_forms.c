@@ -1,11 +1,11 @@
 /*
- * Functions to be called soon, in a while, at a time, and from another thread, by a runtime that has
- * nothing else to do, and runs until it is stopped: with Ctrl-C, here.
+ * Functions to be called soon, in a while, at a time, and from another thread, by a runtime that
+ * has nothing else to do, and runs until it is stopped: with Ctrl-C, here.
  *
- * They are called in the order of their times, not of the lines below; those for the same time in any
- * order. There are two functions where Python has four: every call here may be made from any thread, and
- * pirn_call_at serves for a time and for a span. A stop before the run would make it a single pass, in
- * which nothing timed is called.
+ * They are called in the order of their times, not of the lines below; those for the same time in
+ * any order. There are two functions where Python has four: every call here may be made from any
+ * thread, and pirn_call_at serves for a time and for a span. A stop before the run would make it a
+ * single pass, in which nothing timed is called.
  */
 #include <errno.h>
 #include <pthread.h>

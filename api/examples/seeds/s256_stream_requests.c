@@ -1,6 +1,6 @@
 /*
- * Twenty pages over streams, at the same time; printed in the order of the list, once all are there:
- * s256_stream_requests [PORT] of the site (site.c).
+ * Twenty pages over streams, at the same time; printed in the order of the list, once all are
+ * there: s256_stream_requests [PORT] of the site (site.c).
  */
 #include "seeds.h"
 

@@ -1,6 +1,6 @@
 /*
- * Twenty pages over streams, at the same time, printed as they come: s257_as_completed [PORT] of the site
- * (site.c), which takes longer for each.
+ * Twenty pages over streams, at the same time, printed as they come: s257_as_completed [PORT] of
+ * the site (site.c), which takes longer for each.
  */
 #include "seeds.h"
 

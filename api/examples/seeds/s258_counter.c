@@ -6,7 +6,8 @@
  *
  *   an atomic counter        for a single number
  *   a mutex                  for whatever belongs together
- *   both on one strand       asyncio's way: never in parallel with each other, and nothing to be locked
+ *   both on one strand       asyncio's way: never in parallel with each other, and nothing to be
+ *                            locked
  */
 #include <stdatomic.h>
 

@@ -1,10 +1,11 @@
 /*
- * The counter of S258 as Python has it: without a lock. WRONG in parallel, a data race: both coroutines
- * read, add and write at the same time, and some of it is lost. It stands here to be recognised.
+ * The counter of S258 as Python has it: without a lock. WRONG in parallel, a data race: both
+ * coroutines read, add and write at the same time, and some of it is lost. It stands here to be
+ * recognised.
  *
- * On one worker, or on a busy machine, it ends with 0 nearly always, which is how such a program gets
- * through its tests; so it is done a hundred times here. ThreadSanitizer names the line. The right ways
- * are in s258_counter.c.
+ * On one worker, or on a busy machine, it ends with 0 nearly always, which is how such a program
+ * gets through its tests; so it is done a hundred times here. ThreadSanitizer names the line. The
+ * right ways are in s258_counter.c.
  */
 #include "seeds.h"
 

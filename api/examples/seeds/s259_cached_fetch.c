@@ -1,10 +1,11 @@
 /*
- * A page is fetched under a lock and kept in a cache, and goes through a queue to a second coroutine.
+ * A page is fetched under a lock and kept in a cache, and goes through a queue to a second
+ * coroutine.
  *
- * The fetch is pretended: it takes half a second, and says when it is made (Python's request is never
- * awaited, so it makes none). A third coroutine asks for the same page at the same time, and is served
- * from the cache. Python's listing shows a way with acquire and release, too, which returns from the
- * cache with the lock held; a guard lets it go on every return.
+ * The fetch is pretended: it takes half a second, and says when it is made (Python's request is
+ * never awaited, so it makes none). A third coroutine asks for the same page at the same time, and
+ * is served from the cache. Python's listing shows a way with acquire and release, too, which
+ * returns from the cache with the lock held; a guard lets it go on every return.
  */
 #include "seeds.h"
 

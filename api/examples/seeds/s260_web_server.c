@@ -1,9 +1,9 @@
 /*
- * A web server with two routes: s260_web_server [PORT], 8000 if nothing is said. SIGINT ends it, once the
- * running requests have their replies.
+ * A web server with two routes: s260_web_server [PORT], 8000 if nothing is said. SIGINT ends it,
+ * once the running requests have their replies.
  *
- * The second route blocks its thread, as in Python. There FastAPI gives a function that is not async to a
- * pool of threads by itself; here the route says so.
+ * The second route blocks its thread, as in Python. There FastAPI gives a function that is not
+ * async to a pool of threads by itself; here the route says so.
  */
 #include "seeds.h"
 

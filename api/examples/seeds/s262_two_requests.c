@@ -1,6 +1,7 @@
 /*
- * Two requests to the web server of s260, of one second and of two, at the same time: s262_two_requests
- * [PORT]. One client makes both; each has a connection of its own. What was said is printed, too.
+ * Two requests to the web server of s260, of one second and of two, at the same time:
+ * s262_two_requests [PORT]. One client makes both; each has a connection of its own. What was said
+ * is printed, too.
  */
 #include "seeds.h"
 

@@ -1,5 +1,6 @@
 /*
- * The tasks of S263 under a wait that gives up after ten seconds. It has not to: both are done by then.
+ * The tasks of S263 under a wait that gives up after ten seconds. It has not to: both are done by
+ * then.
  *
  * Python prints the set of the tasks that are done; here it is their names and results.
  */

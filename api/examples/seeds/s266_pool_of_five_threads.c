@@ -1,9 +1,10 @@
 /*
- * Ten jobs of a second on a pool of five threads, without any runtime: their handles are there at once, say
- * which jobs run and which are queued, and the jobs come in order, as many at a time as there are threads.
+ * Ten jobs of a second on a pool of five threads, without any runtime: their handles are there at
+ * once, say which jobs run and which are queued, and the jobs come in order, as many at a time as
+ * there are threads.
  *
- * The handles are awaitables, whatever awaits them, and wherever. To close the pool waits for its jobs,
- * which Python does at the end of the program.
+ * The handles are awaitables, whatever awaits them, and wherever. To close the pool waits for its
+ * jobs, which Python does at the end of the program.
  */
 #include "seeds.h"
 

@@ -1,8 +1,8 @@
 /*
  * A function that blocks for a second, in the default pool, in threads of one's own, in processes.
  *
- * One type of awaitable for all three. A thread sees the program's memory; to a process the argument, and
- * from it the result, is copied.
+ * One type of awaitable for all three. A thread sees the program's memory; to a process the
+ * argument, and from it the result, is copied.
  * Python's listing makes a thread pool where it says process pool; this is one of processes.
  */
 #include <errno.h>

@@ -1,4 +1,5 @@
-/* Two coroutines gathered, and a runtime that runs until the gather is done. Which is first is free. */
+/* Two coroutines gathered, and a runtime that runs until the gather is done. Which is first is
+ * free. */
 #include "seeds.h"
 
 static int cc(void *arg)

@@ -1,6 +1,6 @@
 /*
- * The gather of S270 over a list of functions. To spread a list into arguments there is nothing to do: a
- * gather takes an array and a count.
+ * The gather of S270 over a list of functions. To spread a list into arguments there is nothing to
+ * do: a gather takes an array and a count.
  */
 #include "seeds.h"
 

@@ -1,7 +1,8 @@
 /*
  * Two coroutines, one of which sleeps a second, are waited for without a function around them.
  *
- * Python runs the wait itself. Here it is a gather with PIRN_COLLECT: done when all are, come what may.
+ * Python runs the wait itself. Here it is a gather with PIRN_COLLECT: done when all are, come what
+ * may.
  */
 #include "seeds.h"
 

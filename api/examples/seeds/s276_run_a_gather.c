@@ -1,8 +1,8 @@
 /*
  * A gather is given to a run. Python's run() refuses that, run_until_complete() does not.
  *
- * Here pirn_run takes a function, so that a gather does not even compile there; a runtime runs until any
- * awaitable is done, and can be asked what kind it is.
+ * Here pirn_run takes a function, so that a gather does not even compile there; a runtime runs
+ * until any awaitable is done, and can be asked what kind it is.
  */
 #include "seeds.h"
 

@@ -1,10 +1,10 @@
 /*
  * What every seed would repeat: the tutorial's seconds, and an end for what cannot go on.
  *
- * A seed is a program of a Python asyncio tutorial, told in C. SEED_SECOND_MS in the environment says
- * how long a second of its is (1000 ms), PIRN_WORKERS how many workers run it. Beside each program lies
- * what it prints and when: tests/seeds/expectation.h explains that format, and CTest checks it
- * (seed/sNNN).
+ * A seed is a program of a Python asyncio tutorial, told in C. SEED_SECOND_MS in the environment
+ * says how long a second of its is (1000 ms), PIRN_WORKERS how many workers run it. Beside each
+ * program lies what it prints and when: tests/seeds/expectation.h explains that format, and CTest
+ * checks it (seed/sNNN).
  */
 #ifndef PIRN_SEEDS_H
 #define PIRN_SEEDS_H
@@ -49,8 +49,8 @@ static inline void block(double seconds)
         ;
 }
 
-/* For calls that do not fail in a program of this size: returns what they return, or ends the program,
- * as an exception that nobody catches does in Python. Not for what may be cancelled. */
+/* For calls that do not fail in a program of this size: returns what they return, or ends the
+ * program, as an exception that nobody catches does in Python. Not for what may be cancelled. */
 static inline int must(int rc)
 {
     if (rc < 0) {

@@ -1,6 +1,6 @@
 /*
- * What the tutorials download from, in the place of web sites: site [PORT], 8000 if nothing is said. Every
- * page takes its time, a second if nothing is said:
+ * What the tutorials download from, in the place of web sites: site [PORT], 8000 if nothing is
+ * said. Every page takes its time, a second if nothing is said:
  *
  *   /item/{n}      a page that says its number
  *   /later/{n}     the same, after a quarter of a second for each number

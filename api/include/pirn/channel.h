@@ -1,8 +1,8 @@
 /*
  * Channels, and select over them.
  *
- * Part of <pirn.h>, which is what programs include; the conventions at its head hold here.
- * All calls are [anywhere], in any number of coroutines and threads at a time; each user of a handle
+ * Part of <pirn.h>, which is what programs include; the conventions at its head hold here. All
+ * calls are [anywhere], in any number of coroutines and threads at a time; each user of a handle
  * holds a reference to it or is outlived by one.
  *
  *     pirn_channel *numbers = NULL; // beside it pirn_channel *quit, of nothing
@@ -36,9 +36,9 @@
 /* ---- Channels --------------------------------------------------------------------------- */
 
 /*
- * A channel passes elements of one size from senders to receivers, each to one of them, in the order
- * sent. It holds up to `capacity` of them; with capacity 0 a send returns only when a receiver has
- * taken the item (Go's channels).
+ * A channel passes elements of one size from senders to receivers, each to one of them, in the
+ * order sent. It holds up to `capacity` of them; with capacity 0 a send returns only when a
+ * receiver has taken the item (Go's channels).
  *
  * Programs hold handles, counted by reference, with a sending side, a receiving side, or both. Go's
  * way is one handle for everybody, whose sending side somebody closes when all is sent. Trio's is a
@@ -56,9 +56,9 @@ enum {
 };
 
 /*
- * A channel with one handle, which has both sides. elem_size may be 0: then items are signals, and every
- * item and ret_item is NULL (else -EINVAL), as with broadcasts and watches. drop, if given, is called
- * for each item in the channel that nobody can receive any more; it must not suspend.
+ * A channel with one handle, which has both sides. elem_size may be 0: then items are signals, and
+ * every item and ret_item is NULL (else -EINVAL), as with broadcasts and watches. drop, if given,
+ * is called for each item in the channel that nobody can receive any more; it must not suspend.
  * -EINVAL, -ENOMEM. The caller owns the reference.
  */
 PIRN_API PIRN_MUST_USE int pirn_channel_new(pirn_channel **ret_channel, size_t elem_size,
@@ -105,21 +105,21 @@ typedef struct pirn_case {
     uint64_t opaque[8]; /* select's, while it waits */
 } pirn_case;
 
-/* A case of a NULL channel never goes. A case that would fail at once (-EPIPE, say) does go, and has
- * that as its result; so does a receive at the end, with 0. */
+/* A case of a NULL channel never goes. A case that would fail at once (-EPIPE, say) does go, and
+ * has that as its result; so does a receive at the end, with 0. */
 PIRN_API pirn_case pirn_case_send(pirn_channel *channel, const void *item);
 PIRN_API pirn_case pirn_case_recv(pirn_channel *channel, void *ret_item);
-/* Goes when it has ended: result is its status, and its value goes to *ret_value, which may be NULL.
- * A NULL awaitable never has. Select only looks on: it passes no cancel on. A coroutine that has not begun is
- * begun when select has to wait. */
+/* Goes when it has ended: result is its status, and its value goes to *ret_value, which may be
+ * NULL. A NULL awaitable never has. Select only looks on: it passes no cancel on. A coroutine that
+ * has not begun is begun when select has to wait. */
 PIRN_API pirn_case pirn_case_await(pirn_awaitable *awaitable, void **ret_value);
 
 /*
- * Waits until one of n cases can go, lets exactly that one go and returns its index; the others have
- * not happened. Where several can, one is picked at random. A channel may be in several cases, for
- * sending and receiving too; one select's cases never meet each other. The cases may be used again
- * afterwards, but not by two selects at a time. n = 0 only waits. Meant for tens of cases: the effort
- * grows with the square. [suspends]
+ * Waits until one of n cases can go, lets exactly that one go and returns its index; the others
+ * have not happened. Where several can, one is picked at random. A channel may be in several cases,
+ * for sending and receiving too; one select's cases never meet each other. The cases may be used
+ * again afterwards, but not by two selects at a time. n = 0 only waits. Meant for tens of cases:
+ * the effort grows with the square. [suspends]
  * -ETIMEDOUT, -ECANCELED, -EINVAL: none has gone.
  */
 PIRN_API PIRN_MUST_USE int pirn_select(pirn_case *cases, size_t n, pirn_time deadline);
@@ -156,9 +156,9 @@ PIRN_API PIRN_MUST_USE int pirn_broadcast_subscribe(pirn_broadcast *broadcast,
                                                     pirn_subscription **ret_subscription);
 PIRN_API void pirn_broadcast_unsubscribe(pirn_subscription *subscription);
 
-/* The next item of the subscription. [suspends] 1 with the item; *ret_missed, which may be NULL, says
- * how many were lost before it. 0 at the end. -ETIMEDOUT, -ECANCELED, -EINVAL: nothing was taken.
- * Several may receive from one subscription: each item goes to one of them. */
+/* The next item of the subscription. [suspends] 1 with the item; *ret_missed, which may be NULL,
+ * says how many were lost before it. 0 at the end. -ETIMEDOUT, -ECANCELED, -EINVAL: nothing was
+ * taken. Several may receive from one subscription: each item goes to one of them. */
 PIRN_API PIRN_MUST_USE int pirn_broadcast_recv(pirn_subscription *subscription, void *ret_item,
                                                uint64_t *ret_missed, pirn_time deadline);
 /* The same without waiting: -EAGAIN. */
@@ -186,8 +186,8 @@ PIRN_API int pirn_watch_close(pirn_watch *watch);
 PIRN_API int pirn_watch_get(pirn_watch *watch, void *ret_value, uint64_t *ret_version);
 
 /* Waits until the version is another than `seen` (0 is never one). [suspends] 1 with the latest
- * value and its version, of which either may be NULL; 0 if the watch is closed and there is no other
- * version. -ETIMEDOUT, -ECANCELED, -EINVAL. */
+ * value and its version, of which either may be NULL; 0 if the watch is closed and there is no
+ * other version. -ETIMEDOUT, -ECANCELED, -EINVAL. */
 PIRN_API PIRN_MUST_USE int pirn_watch_changed(pirn_watch *watch, uint64_t seen, void *ret_value,
                                               uint64_t *ret_version, pirn_time deadline);
 

@@ -1,8 +1,8 @@
 /*
  * Waiting for several awaitables at once, timeouts, races.
  *
- * Part of <pirn.h>, which is what programs include; the conventions at its head hold here. A coroutine
- * that has not begun (pirn_coroutine_new) is begun by whatever waits for it here.
+ * Part of <pirn.h>, which is what programs include; the conventions at its head hold here. A
+ * coroutine that has not begun (pirn_coroutine_new) is begun by whatever waits for it here.
  */
 #ifndef PIRN_COMBINE_H
 #define PIRN_COMBINE_H
@@ -20,10 +20,10 @@ typedef enum pirn_when {
 } pirn_when;
 
 /*
- * Waits until as many of the n items have ended. ret_done[i] tells of each, *ret_count how many have,
- * the same item counted once (both may be NULL). The deadline is no error: then what has not ended is
- * simply not done, and nothing is cancelled. [anywhere; suspends] 0, -ECANCELED (the items go on),
- * -EINVAL (n = 0, or an item is NULL), -EDEADLK (the caller is among them), -ENOMEM.
+ * Waits until as many of the n items have ended. ret_done[i] tells of each, *ret_count how many
+ * have, the same item counted once (both may be NULL). The deadline is no error: then what has not
+ * ended is simply not done, and nothing is cancelled. [anywhere; suspends] 0, -ECANCELED (the items
+ * go on), -EINVAL (n = 0, or an item is NULL), -EDEADLK (the caller is among them), -ENOMEM.
  */
 PIRN_API PIRN_MUST_USE int pirn_wait(pirn_awaitable *const *items, size_t n, pirn_when when,
                                      bool *ret_done, size_t *ret_count, pirn_time deadline);
@@ -33,12 +33,13 @@ PIRN_API PIRN_MUST_USE int pirn_wait(pirn_awaitable *const *items, size_t n, pir
 /* Hands out awaitables in the order in which they end. */
 typedef struct pirn_completions pirn_completions;
 
-/* It keeps references to the items; the same one given twice comes once. [anywhere; does not suspend]
+/* It keeps references to the items; the same one given twice comes once. [anywhere; does not
+ * suspend]
  * -EINVAL, -EDEADLK, -ENOMEM. */
 PIRN_API PIRN_MUST_USE int pirn_as_completed(pirn_completions **ret_completions,
                                              pirn_awaitable *const *items, size_t n);
-/* 1: *ret_item is the next that has ended, borrowed; 0: that was all. Several may take from the same
- * one, each item goes to one of them. [anywhere; suspends] -ETIMEDOUT (nothing is cancelled),
+/* 1: *ret_item is the next that has ended, borrowed; 0: that was all. Several may take from the
+ * same one, each item goes to one of them. [anywhere; suspends] -ETIMEDOUT (nothing is cancelled),
  * -ECANCELED, -EINVAL. */
 PIRN_API PIRN_MUST_USE int pirn_completions_next(pirn_completions *completions,
                                                  pirn_awaitable **ret_item, pirn_time deadline);
@@ -55,12 +56,12 @@ enum {
 };
 
 /*
- * An awaitable of n others, which it keeps references to. It ends with 0 when all have ended; or with
- * the status of the first that fails, or is cancelled, while the others go on; with PIRN_COLLECT
- * always when all have. What each said is had from the items, by their places; who has looked at it
- * has looked at them. Cancelling it cancels all of them, each once; if it ends when all have, it has
- * been cancelled then, whatever they say. Of none it has ended at once. Gathers nest, to any depth.
- * [anywhere; does not suspend] -EINVAL, -EDEADLK, -ENOMEM.
+ * An awaitable of n others, which it keeps references to. It ends with 0 when all have ended; or
+ * with the status of the first that fails, or is cancelled, while the others go on; with
+ * PIRN_COLLECT always when all have. What each said is had from the items, by their places; who has
+ * looked at it has looked at them. Cancelling it cancels all of them, each once; if it ends when
+ * all have, it has been cancelled then, whatever they say. Of none it has ended at once. Gathers
+ * nest, to any depth. [anywhere; does not suspend] -EINVAL, -EDEADLK, -ENOMEM.
  */
 PIRN_API PIRN_MUST_USE int pirn_gather(pirn_awaitable **ret_gather, pirn_awaitable *const *items,
                                        size_t n, unsigned flags);
@@ -75,18 +76,19 @@ PIRN_API PIRN_MUST_USE int pirn_shield(pirn_awaitable **ret_outer, pirn_awaitabl
 /* ---- Timeouts --------------------------------------------------------------------------- */
 
 /*
- * pirn_await that takes what it waits for along: at the deadline, or when the caller is cancelled, the
- * awaitable is cancelled too, and has ended before this returns -ETIMEDOUT or -ECANCELED. If it ends
- * with a value for all that, the value wins over the deadline (as asyncio has it). One that has ended
- * gives its value whatever the deadline; with a deadline in the past, a coroutine that has not begun
- * never does. Past the grace of a shutdown -ESHUTDOWN, likewise. [anywhere; suspends]
+ * pirn_await that takes what it waits for along: at the deadline, or when the caller is cancelled,
+ * the awaitable is cancelled too, and has ended before this returns -ETIMEDOUT or -ECANCELED. If it
+ * ends with a value for all that, the value wins over the deadline (as asyncio has it). One that
+ * has ended gives its value whatever the deadline; with a deadline in the past, a coroutine that
+ * has not begun never does. Past the grace of a shutdown -ESHUTDOWN, likewise. [anywhere; suspends]
  */
 PIRN_API PIRN_MUST_USE int pirn_wait_for(pirn_awaitable *awaitable, int *ret_status,
                                          pirn_time deadline);
 
 /*
  * A deadline for whatever the current task does between enter and leave: when it comes, every
- * suspending call fails with -ECANCELED until the task leaves. They nest; leave them in reverse order.
+ * suspending call fails with -ECANCELED until the task leaves. They nest; leave them in reverse
+ * order.
  *
  *     pirn_timeout timeout = PIRN_TIMEOUT_INIT;
  *     int rc = pirn_timeout_enter(&timeout, pirn_after_ms(100));
@@ -106,14 +108,15 @@ typedef struct pirn_timeout {
         } \
     }
 
-/* Once. A deadline in the past: the first call that might suspend fails. [coroutine; does not suspend]
+/* Once. A deadline in the past: the first call that might suspend fails. [coroutine; does not
+ * suspend]
  * -EPERM (a plain thread), -EINVAL (it has been entered before), -ENOMEM. */
 PIRN_API PIRN_MUST_USE int pirn_timeout_enter(pirn_timeout *timeout, pirn_time deadline);
 /* status: how it went inside. Returns it, but for -ECANCELED because of this timeout -ETIMEDOUT; if
- * the task has also been asked to end meanwhile (told now, if not inside; but not what a shield hides),
- * or a timeout or scope around it has been cancelled too, -ECANCELED stays. -EPERM: another task entered
- * it. -EINVAL: it is not entered; or it is not the innermost of what the task is inside of. [coroutine;
- * does not suspend] */
+ * the task has also been asked to end meanwhile (told now, if not inside; but not what a shield
+ * hides), or a timeout or scope around it has been cancelled too, -ECANCELED stays. -EPERM: another
+ * task entered it. -EINVAL: it is not entered; or it is not the innermost of what the task is
+ * inside of. [coroutine; does not suspend] */
 PIRN_API PIRN_MUST_USE int pirn_timeout_leave(pirn_timeout *timeout, int status);
 /* Another time for it, or PIRN_NEVER. 0; -EINVAL: it has come, or is not entered. -ENOMEM: it
  * has none any more. [anywhere] */
@@ -123,8 +126,8 @@ PIRN_API pirn_time pirn_timeout_when(pirn_timeout *timeout);
 /* Its time has come while it was entered; also after it has been left. [anywhere] */
 PIRN_API bool pirn_timeout_expired(pirn_timeout *timeout);
 
-/* fn(arg), called here, inside a timeout: what fn returns, or -ETIMEDOUT. [coroutine; suspends if fn
- * does] What pirn_timeout_enter returns. */
+/* fn(arg), called here, inside a timeout: what fn returns, or -ETIMEDOUT. [coroutine; suspends if
+ * fn does] What pirn_timeout_enter returns. */
 PIRN_API PIRN_MUST_USE int pirn_with_timeout(pirn_fn fn, void *arg, pirn_time deadline);
 
 /* ---- race, map -------------------------------------------------------------------------- */
@@ -135,11 +138,12 @@ typedef struct pirn_call {
 } pirn_call;
 
 /*
- * Runs the n calls as tasks and returns when one has succeeded: *ret_winner is its place, *ret_task,
- * if wanted, its task, with a reference (for its value). The others have been cancelled and have ended
- * by then. If all fail, the status of the first that did, and ret_statuses[i] of each (filled in
- * whenever this returns after the calls ran; may be NULL). [coroutine; suspends] -EINVAL (n = 0),
- * -ECANCELED, -ETIMEDOUT (all have been cancelled and have ended), what pirn_spawn returns.
+ * Runs the n calls as tasks and returns when one has succeeded: *ret_winner is its place,
+ * *ret_task, if wanted, its task, with a reference (for its value). The others have been cancelled
+ * and have ended by then. If all fail, the status of the first that did, and ret_statuses[i] of
+ * each (filled in whenever this returns after the calls ran; may be NULL). [coroutine; suspends]
+ * -EINVAL (n = 0), -ECANCELED, -ETIMEDOUT (all have been cancelled and have ended), what pirn_spawn
+ * returns.
  */
 PIRN_API PIRN_MUST_USE int pirn_race(const pirn_call *calls, size_t n, size_t *ret_winner,
                                      pirn_task **ret_task, int *ret_statuses, pirn_time deadline);
@@ -147,10 +151,10 @@ PIRN_API PIRN_MUST_USE int pirn_race(const pirn_call *calls, size_t n, size_t *r
 /*
  * fn(i, arg) for 0 <= i < n as coroutines, at most limit of them at a time (0: any number).
  * ret_statuses[i] is what each returned; -ECANCELED for one that was not begun. A failure stops
- * nothing. One task makes many of the calls, one after another, and what a call defers runs after it;
- * but a cancel of the task that it leaves untaken, or task-locals it sets, the next one finds.
- * [coroutine; suspends] 0 when all are done; -ECANCELED, -ETIMEDOUT: those under way have been cancelled
- * and have ended. -EINVAL, -EPERM, -ENOMEM, what pirn_spawn returns.
+ * nothing. One task makes many of the calls, one after another, and what a call defers runs after
+ * it; but a cancel of the task that it leaves untaken, or task-locals it sets, the next one finds.
+ * [coroutine; suspends] 0 when all are done; -ECANCELED, -ETIMEDOUT: those under way have been
+ * cancelled and have ended. -EINVAL, -EPERM, -ENOMEM, what pirn_spawn returns.
  */
 PIRN_API PIRN_MUST_USE int pirn_map(size_t n, size_t limit, int (*fn)(size_t i, void *arg),
                                     void *arg, int *ret_statuses, pirn_time deadline);

@@ -25,7 +25,8 @@ typedef void (*pirn_cleanup_fn)(void *arg, int status);
  */
 PIRN_API PIRN_MUST_USE int pirn_defer(pirn_cleanup_fn fn, void *arg);
 
-/* Takes back the newest one with that fn and arg, without calling it. [coroutine] -ENOENT, -EPERM. */
+/* Takes back the newest one with that fn and arg, without calling it. [coroutine] -ENOENT,
+ * -EPERM. */
 PIRN_API int pirn_undefer(pirn_cleanup_fn fn, void *arg);
 
 /*
@@ -38,8 +39,8 @@ PIRN_API int pirn_undefer(pirn_cleanup_fn fn, void *arg);
  *     return pirn_defer_end(mark, rc);
  *
  * The end runs what was registered since the mark, telling it the status, which is also what it
- * returns. A cancel that comes meanwhile stays pending. Marks nest. A mark is its task's; on a plain
- * thread there is nothing to run. [coroutine; the end suspends if a cleanup does]
+ * returns. A cancel that comes meanwhile stays pending. Marks nest. A mark is its task's; on a
+ * plain thread there is nothing to run. [coroutine; the end suspends if a cleanup does]
  */
 typedef struct pirn_defer_mark {
     uint64_t count; /* opaque */
@@ -79,10 +80,11 @@ typedef int (*pirn_generator_fn)(pirn_generator *generator, void *arg);
 
 /*
  * A generator of values of that many bytes (0: none, only that one has come, and what is yielded is
- * NULL). fn does not run before the first pull, and never without one. The _with form takes config as
- * pirn_spawn_with does, copied (arg_drop is called when the body has ended, or at the close if it never began; without
- * config->strand the body is on that of the first to pull, unless PIRN_OFF_STRAND says otherwise); a
- * pinned body is refused. [anywhere, with config->runtime on a plain thread; does not suspend]
+ * NULL). fn does not run before the first pull, and never without one. The _with form takes config
+ * as pirn_spawn_with does, copied (arg_drop is called when the body has ended, or at the close if
+ * it never began; without config->strand the body is on that of the first to pull, unless
+ * PIRN_OFF_STRAND says otherwise); a pinned body is refused. [anywhere, with config->runtime on a
+ * plain thread; does not suspend]
  * -EINVAL, -EPERM (no runtime), -ENOMEM. The caller owns it: pirn_generator_close.
  */
 PIRN_API PIRN_MUST_USE int pirn_generator_new(pirn_generator **ret_generator, size_t value_size,
@@ -120,8 +122,8 @@ PIRN_API int pirn_generator_status(const pirn_generator *generator);
  * Ends a generator: cancels a body that has not ended (its yield, or whatever it waits for, returns
  * -ECANCELED), waits until it has, cleanups and all, and frees it. Not cancellable, without a
  * deadline: as long as the body takes. [anywhere; suspends] Returns 0; the body's error, if no pull
- * was told it and it is not -ECANCELED; or, with nothing done: -EBUSY (a pull is under way), -EDEADLK
- * (the body itself), -EINVAL.
+ * was told it and it is not -ECANCELED; or, with nothing done: -EBUSY (a pull is under way),
+ * -EDEADLK (the body itself), -EINVAL.
  * One that is never closed is cancelled with its runtime's other leftovers at shutdown, which is
  * reported if the task that last pulled has ended; its handle then still wants to be closed.
  */

@@ -1,10 +1,11 @@
 /*
  * HTTP/1.1: a server and a client, as small layers on pirn's streams.
  *
- * A library of its own: link libpirn-http (pkg-config pirn-http, CMake pirn::http). <pirn.h> does not
- * include it; the conventions at the head of that hold here. The calls with JSON in their names take and
- * give jansson's json_t: who uses them includes <jansson.h>, and links jansson, too. Strings of a request
- * or a response belong to it and last as long. Borrowed from Go's net/http, aiohttp and FastAPI.
+ * A library of its own: link libpirn-http (pkg-config pirn-http, CMake pirn::http). <pirn.h> does
+ * not include it; the conventions at the head of that hold here. The calls with JSON in their names
+ * take and give jansson's json_t: who uses them includes <jansson.h>, and links jansson, too.
+ * Strings of a request or a response belong to it and last as long. Borrowed from Go's net/http,
+ * aiohttp and FastAPI.
  *
  *     static int hello(pirn_http_request *request, pirn_http_reply *reply, void *user)
  *     {
@@ -45,12 +46,14 @@ typedef struct pirn_http_reply pirn_http_reply;     /* what it will be told */
  * What a client meets that goes beyond a limit; then the connection is closed:
  *   max_target             414     max_head, max_headers   431     max_body    413
  *   head_time, body_rate   408     what is no HTTP/1.x     400, 501, 505
- * idle_time (but in a body: 408), write_time: closed without a word. A connection beyond max_connections
- * waits in the listener's queue, or, with refuse, is closed at once, without a word.
+ * idle_time (but in a body: 408), write_time: closed without a word. A connection beyond
+ * max_connections waits in the listener's queue, or, with refuse, is closed at once, without a
+ * word.
  *
- * A reply may take as long as it likes while its client goes on taking some of it: write_time, or up to a
- * quarter more, is how long it may take nothing (as nginx's send_timeout). What counts is what the kernel's
- * buffer takes, in which a client that reads a few bytes at a time makes room by larger steps.
+ * A reply may take as long as it likes while its client goes on taking some of it: write_time, or
+ * up to a quarter more, is how long it may take nothing (as nginx's send_timeout). What counts is
+ * what the kernel's buffer takes, in which a client that reads a few bytes at a time makes room by
+ * larger steps.
  */
 typedef struct pirn_http_server_config {
     size_t size;          /* sizeof(pirn_http_server_config), set by PIRN_HTTP_SERVER_CONFIG_INIT */
@@ -72,8 +75,9 @@ typedef struct pirn_http_server_config {
     /* Hears of handlers that fail or do not end; NULL: stderr. */
     void (*report)(void *user, const char *line);
     void *report_user;
-    /* Puts a stream of the program's over a connection's: TLS, say. In the connection's task; it may
-     * suspend, until head_time is over. If it returns 0 below belongs to the new stream (or is it). */
+    /* Puts a stream of the program's over a connection's: TLS, say. In the connection's task; it
+     * may suspend, until head_time is over. If it returns 0 below belongs to the new stream (or is
+     * it). */
     int (*open)(void *user, pirn_stream **ret_stream, pirn_stream *below, pirn_time deadline);
     void *open_user;
 } pirn_http_server_config;
@@ -84,23 +88,25 @@ typedef struct pirn_http_server_config {
     }
 
 /*
- * HTTPS: what config->open is to be, with a server's pirn_tls_context (<pirn/tls.h>; alpn "http/1.1") as
- * open_user. A connection that does not come to a handshake is closed without a word. [coroutine; suspends]
+ * HTTPS: what config->open is to be, with a server's pirn_tls_context (<pirn/tls.h>; alpn
+ * "http/1.1") as open_user. A connection that does not come to a handshake is closed without a
+ * word. [coroutine; suspends]
  * -EPROTONOSUPPORT: the library was built without TLS; else what pirn_tls_server returns.
  */
 PIRN_API PIRN_MUST_USE int pirn_http_open_tls(void *context, pirn_stream **ret_stream,
                                               pirn_stream *below, pirn_time deadline);
 
-/* A server that does not listen yet, in the caller's runtime. config may be NULL. [coroutine; does not
- * suspend] -EINVAL, -EPERM, -ENOMEM */
+/* A server that does not listen yet, in the caller's runtime. config may be NULL. [coroutine; does
+ * not suspend] -EINVAL, -EPERM, -ENOMEM */
 PIRN_API PIRN_MUST_USE int pirn_http_server_new(pirn_http_server **ret_server,
                                                 const pirn_http_server_config *config);
 
 /*
- * Answers a request, in the coroutine of its connection. Returns 0, or a negative errno: if nothing has
- * been replied the client gets 500 (413 for -EMSGSIZE, 408 for -ETIME, 400 for -EBADMSG and -EINVAL);
- * if something is under way the connection is cut off, and it is reported. Without any reply: 200,
- * empty. When the client goes away it is cancelled; what it does then is its own affair.
+ * Answers a request, in the coroutine of its connection. Returns 0, or a negative errno: if nothing
+ * has been replied the client gets 500 (413 for -EMSGSIZE, 408 for -ETIME, 400 for -EBADMSG and
+ * -EINVAL); if something is under way the connection is cut off, and it is reported. Without any
+ * reply: 200, empty. When the client goes away it is cancelled; what it does then is its own
+ * affair.
  */
 typedef int (*pirn_http_handler)(pirn_http_request *request, pirn_http_reply *reply, void *user);
 
@@ -120,10 +126,11 @@ typedef struct pirn_http_route_config {
     }
 
 /*
- * pattern: a path, where {name} stands for one segment and, at the end, {name...} for all that is left.
- * A literal segment goes before a {name}, that before a {name...}, in whatever order they were added.
- * method "*": any. HEAD is answered by the GET handler; its body is left out. No route: 404; none for
- * the method: 405, with Allow. pattern is copied; config may be NULL. [anywhere, before it listens]
+ * pattern: a path, where {name} stands for one segment and, at the end, {name...} for all that is
+ * left. A literal segment goes before a {name}, that before a {name...}, in whatever order they
+ * were added. method "*": any. HEAD is answered by the GET handler; its body is left out. No route:
+ * 404; none for the method: 405, with Allow. pattern is copied; config may be NULL. [anywhere,
+ * before it listens]
  * -EINVAL, -EEXIST, -EBUSY (it listens), -ENOMEM
  */
 PIRN_API PIRN_MUST_USE int pirn_http_server_route(pirn_http_server *server, const char *method,
@@ -148,25 +155,26 @@ PIRN_API PIRN_MUST_USE int pirn_http_server_wait_closed(pirn_http_server *server
                                                         pirn_time deadline);
 
 /*
- * Closes it and ends gracefully: idle connections are closed, running requests may finish, with Connection:
- * close (which a reply whose head has gone by then cannot say), and are the last of their connections: 0.
- * What is left at the deadline (or a cancel of the caller) is cancelled and waited for: -ETIMEDOUT
- * (-ECANCELED). Requests that do not end within config->grace either are named in a report, and left:
- * -EBUSY, and a cancel of the caller stays pending. Called again it does the same again. Those of
- * pirn_http_server_serve_stream, too. Not for its own handlers, which would wait for themselves.
- * [coroutine; suspends]
+ * Closes it and ends gracefully: idle connections are closed, running requests may finish, with
+ * Connection: close (which a reply whose head has gone by then cannot say), and are the last of
+ * their connections: 0. What is left at the deadline (or a cancel of the caller) is cancelled and
+ * waited for: -ETIMEDOUT (-ECANCELED). Requests that do not end within config->grace either are
+ * named in a report, and left: -EBUSY, and a cancel of the caller stays pending. Called again it
+ * does the same again. Those of pirn_http_server_serve_stream, too. Not for its own handlers, which
+ * would wait for themselves. [coroutine; suspends]
  */
 PIRN_API int pirn_http_server_stop(pirn_http_server *server, pirn_time deadline);
 
 PIRN_API int pirn_http_server_connections(pirn_http_server *server); /* now; [anywhere] */
 
 PIRN_API pirn_http_server *pirn_http_server_retain(pirn_http_server *server); /* [anywhere] */
-/* The last one closes it, and its idle connections, without waiting. [anywhere; does not suspend] */
+/* The last one closes it, and its idle connections, without waiting. [anywhere; does not
+ * suspend] */
 PIRN_API void pirn_http_server_release(pirn_http_server *server);
 
-/* One connection of another making, TLS say, served until its end. The stream stays the caller's, who
- * releases it; it is closed. A cancel of the caller ends the connection, and is pending afterwards.
- * [coroutine; suspends] 0, -ENOMEM */
+/* One connection of another making, TLS say, served until its end. The stream stays the caller's,
+ * who releases it; it is closed. A cancel of the caller ends the connection, and is pending
+ * afterwards. [coroutine; suspends] 0, -ENOMEM */
 PIRN_API PIRN_MUST_USE int pirn_http_server_serve_stream(pirn_http_server *server,
                                                          pirn_stream *stream);
 
@@ -191,22 +199,23 @@ PIRN_API pirn_stream *pirn_http_stream(const pirn_http_request *request); /* bor
 /* The body's length, 0 if there is none, -1 if it is not known yet. */
 PIRN_API int64_t pirn_http_body_length(const pirn_http_request *request);
 /*
- * 1 to n bytes of the body, 0 at its end. (A blocking handler's has come, all of it, before the handler
- * begins.) What is not read is skipped afterwards, up to 256 KiB. If it is more, or chunked and has not all
- * come by then, the reply says Connection: close, and the connection is closed behind it. (After a reply in
- * pieces, whose head has gone, up to 256 KiB are waited for and skipped of either kind; more closes it all
- * the same.) [the handler's coroutine; suspends]
- * -EMSGSIZE: longer than max_body; -ETIME: slower than body_rate; -EBADMSG: badly coded; -ECONNRESET:
- * it breaks off. None of these goes away. -ETIMEDOUT: the deadline, try again. -ECANCELED
+ * 1 to n bytes of the body, 0 at its end. (A blocking handler's has come, all of it, before the
+ * handler begins.) What is not read is skipped afterwards, up to 256 KiB. If it is more, or chunked
+ * and has not all come by then, the reply says Connection: close, and the connection is closed
+ * behind it. (After a reply in pieces, whose head has gone, up to 256 KiB are waited for and
+ * skipped of either kind; more closes it all the same.) [the handler's coroutine; suspends]
+ * -EMSGSIZE: longer than max_body; -ETIME: slower than body_rate; -EBADMSG: badly coded;
+ * -ECONNRESET: it breaks off. None of these goes away. -ETIMEDOUT: the deadline, try again.
+ * -ECANCELED
  */
 PIRN_API PIRN_MUST_USE ssize_t pirn_http_body_read(pirn_http_request *request, void *buf, size_t n,
                                                    pirn_time deadline);
-/* All of it that is left, at most max bytes (else -EMSGSIZE), and a NUL; the caller frees it. Its length.
- * [suspends] Also -ENOMEM. */
+/* All of it that is left, at most max bytes (else -EMSGSIZE), and a NUL; the caller frees it. Its
+ * length. [suspends] Also -ENOMEM. */
 PIRN_API PIRN_MUST_USE ssize_t pirn_http_body_all(pirn_http_request *request, char **ret_body,
                                                   size_t max, pirn_time deadline);
-/* The body as JSON; the caller has the reference. [suspends] 0; also -EBADMSG: it is no JSON, or nested more
- * than 64 deep (which a coroutine's stack might not carry). */
+/* The body as JSON; the caller has the reference. [suspends] 0; also -EBADMSG: it is no JSON, or
+ * nested more than 64 deep (which a coroutine's stack might not carry). */
 PIRN_API PIRN_MUST_USE int pirn_http_body_json(pirn_http_request *request, struct json_t **ret_json,
                                                size_t max, pirn_time deadline);
 
@@ -222,9 +231,9 @@ PIRN_API PIRN_MUST_USE int pirn_http_reply_header(pirn_http_reply *reply, const 
 
 /*
  * Whole replies: copied, and sent when the handler has returned; or, if a client has sent its next
- * request already, together with that one's. type may be NULL. None waits. 0, -EINVAL (a status that is not
- * 200 to 599), -EALREADY (one reply for each request), -ENOMEM. pirn_http_reply_json takes no reference,
- * and is -EINVAL for what is nested more than 100 deep; text is UTF-8.
+ * request already, together with that one's. type may be NULL. None waits. 0, -EINVAL (a status
+ * that is not 200 to 599), -EALREADY (one reply for each request), -ENOMEM. pirn_http_reply_json
+ * takes no reference, and is -EINVAL for what is nested more than 100 deep; text is UTF-8.
  */
 PIRN_API PIRN_MUST_USE int pirn_http_reply_bytes(pirn_http_reply *reply, int status,
                                                  const char *type, const void *body, size_t n);
@@ -234,13 +243,13 @@ PIRN_API PIRN_MUST_USE int pirn_http_reply_json(pirn_http_reply *reply, int stat
                                                 const struct json_t *json);
 
 /*
- * A reply piece by piece: the head, with a length or (-1) without one, then chunked. -EINVAL, -EALREADY,
- * -ENOMEM. Then writes, each of which is on its way when it returns (a blocking handler's
- * pieces go when that has returned). [the handler's coroutine; write suspends] n, or -EINVAL (not
- * begun), -EMSGSIZE (beyond the length), -ENOMEM, -ETIMEDOUT, -ECANCELED, -EPIPE, -ECONNRESET: some of it may
- * have gone, and the connection is of no more use. What is missing of a length when the handler
- * returns cuts the connection off; by a reset where the reply of an HTTP/1.0 client would end with the
- * connection.
+ * A reply piece by piece: the head, with a length or (-1) without one, then chunked. -EINVAL,
+ * -EALREADY, -ENOMEM. Then writes, each of which is on its way when it returns (a blocking
+ * handler's pieces go when that has returned). [the handler's coroutine; write suspends] n, or
+ * -EINVAL (not begun), -EMSGSIZE (beyond the length), -ENOMEM, -ETIMEDOUT, -ECANCELED, -EPIPE,
+ * -ECONNRESET: some of it may have gone, and the connection is of no more use. What is missing of a
+ * length when the handler returns cuts the connection off; by a reset where the reply of an
+ * HTTP/1.0 client would end with the connection.
  */
 PIRN_API PIRN_MUST_USE int pirn_http_reply_begin(pirn_http_reply *reply, int status,
                                                  const char *type, int64_t length);
@@ -289,9 +298,9 @@ typedef struct pirn_http_client_config {
         sizeof(pirn_http_client_config), 0, 0, {0}, 0, 0, NULL, NULL, NULL \
     }
 
-/* HTTPS: what config->connect is to be, with a client's pirn_tls_context as connect_user. URLs that begin
- * with http:// go without. [coroutine; suspends] -EPROTONOSUPPORT: the library was built without TLS; else
- * what pirn_stream_connect and pirn_tls_client return. */
+/* HTTPS: what config->connect is to be, with a client's pirn_tls_context as connect_user. URLs that
+ * begin with http:// go without. [coroutine; suspends] -EPROTONOSUPPORT: the library was built
+ * without TLS; else what pirn_stream_connect and pirn_tls_client return. */
 PIRN_API PIRN_MUST_USE int pirn_http_connect_tls(void *context, pirn_stream **ret_stream,
                                                  const char *scheme, const char *host,
                                                  uint16_t port, pirn_time deadline);
@@ -314,8 +323,8 @@ typedef struct pirn_http_call {
     size_t header_count;
     const void *body; /* body_length bytes */
     int64_t body_length;
-    /* Or the body in pieces: 1 to n bytes, 0 at the end, or an error that ends the call. Of body_length
-     * bytes, or, if that is -1, chunked. */
+    /* Or the body in pieces: 1 to n bytes, 0 at the end, or an error that ends the call. Of
+     * body_length bytes, or, if that is -1, chunked. */
     ssize_t (*body_read)(void *user, void *buf, size_t n, pirn_time deadline);
     void *body_user;
 } pirn_http_call;
@@ -325,12 +334,14 @@ typedef struct pirn_http_call {
     }
 
 /*
- * Sends a request and waits for the response's head, whatever its status. The caller owns *ret_response.
- * A connection that was kept and turns out to be closed is replaced once, if the request may be
- * repeated (GET, HEAD, OPTIONS, TRACE, PUT, DELETE; no body in pieces). [coroutine; suspends]
+ * Sends a request and waits for the response's head, whatever its status. The caller owns
+ * *ret_response. A connection that was kept and turns out to be closed is replaced once, if the
+ * request may be repeated (GET, HEAD, OPTIONS, TRACE, PUT, DELETE; no body in pieces). [coroutine;
+ * suspends]
  * -EINVAL (URL, method, header: also CR, LF), -EPROTONOSUPPORT (https without config->connect),
- * -ETIMEDOUT, -ECANCELED: the server may have seen it; -EBADMSG (no HTTP/1.x), -EMSGSIZE (max_head),
- * -ECONNRESET (closed before the response), -ENOMEM, and errors of looking up and connecting.
+ * -ETIMEDOUT, -ECANCELED: the server may have seen it; -EBADMSG (no HTTP/1.x), -EMSGSIZE
+ * (max_head), -ECONNRESET (closed before the response), -ENOMEM, and errors of looking up and
+ * connecting.
  */
 PIRN_API PIRN_MUST_USE int pirn_http_send(pirn_http_client *client, const pirn_http_call *call,
                                           pirn_http_response **ret_response, pirn_time deadline);
@@ -349,8 +360,8 @@ PIRN_API PIRN_MUST_USE int pirn_http_response_header_at(const pirn_http_response
                                                         size_t i, const char **ret_name,
                                                         const char **ret_value);
 PIRN_API int64_t pirn_http_response_length(const pirn_http_response *response); /* as above */
-/* As pirn_http_body_read and its kin. [coroutine; suspend] -EBADMSG, -ECONNRESET, -ETIMEDOUT, -ECANCELED,
- * ... At its end the connection goes back into the pool. */
+/* As pirn_http_body_read and its kin. [coroutine; suspend] -EBADMSG, -ECONNRESET, -ETIMEDOUT,
+ * -ECANCELED, ... At its end the connection goes back into the pool. */
 PIRN_API PIRN_MUST_USE ssize_t pirn_http_response_read(pirn_http_response *response, void *buf,
                                                        size_t n, pirn_time deadline);
 PIRN_API PIRN_MUST_USE ssize_t pirn_http_response_all(pirn_http_response *response, char **ret_body,

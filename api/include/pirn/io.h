@@ -1,6 +1,6 @@
 /*
- * The system calls that can wait: sockets, pipes, files, terminals. (More of files is in pirn/file.h, of
- * names, addresses and datagrams in pirn/net.h, with a buffer in pirn/stream.h.)
+ * The system calls that can wait: sockets, pipes, files, terminals. (More of files is in
+ * pirn/file.h, of names, addresses and datagrams in pirn/net.h, with a buffer in pirn/stream.h.)
  *
  * Part of <pirn.h>, which is what programs include; the conventions at its head hold here.
  */
@@ -15,8 +15,9 @@
  * As the calls of the same name, with a deadline; on sockets, pipes, files, terminals. [anywhere;
  * all suspend except pirn_close on a plain thread] The descriptor may be blocking or not. SIGPIPE
  * is never raised by sends. Beyond the system call's own errors: -ETIMEDOUT, -ECANCELED, -EINVAL,
- * and -EBADF when a call waits and somebody closes the descriptor with pirn_close. (A plain thread's call
- * that waits has one descriptor more for that. If none is to be had it waits on, as beside close(2).)
+ * and -EBADF when a call waits and somebody closes the descriptor with pirn_close. (A plain
+ * thread's call that waits has one descriptor more for that. If none is to be had it waits on, as
+ * beside close(2).)
  */
 PIRN_API PIRN_MUST_USE int pirn_accept(
     int fd, struct sockaddr *ret_addr, socklen_t *ret_len, int flags,
@@ -32,8 +33,8 @@ PIRN_API PIRN_MUST_USE ssize_t pirn_recvmsg(int fd, struct msghdr *msg, int flag
                                             pirn_time deadline);
 PIRN_API PIRN_MUST_USE ssize_t pirn_sendmsg(int fd, const struct msghdr *msg, int flags,
                                             pirn_time deadline);
-/* Writes, and reads of files, move all n bytes unless the file ends or something stops them; a count < n
- * says where. Reads of what is no file return what has come; 0 is the end. */
+/* Writes, and reads of files, move all n bytes unless the file ends or something stops them; a
+ * count < n says where. Reads of what is no file return what has come; 0 is the end. */
 PIRN_API PIRN_MUST_USE ssize_t pirn_read(int fd, void *buf, size_t n, pirn_time deadline);
 PIRN_API PIRN_MUST_USE ssize_t pirn_write(int fd, const void *buf, size_t n, pirn_time deadline);
 PIRN_API PIRN_MUST_USE ssize_t pirn_pread(int fd, void *buf, size_t n, off_t offset,

@@ -13,29 +13,32 @@
 /*
  * Debug mode: PIRN_DEBUG in config->flags, or PIRN_DEBUG=1 in the environment (not of a set-uid
  * program). One line to config->report, each with the task's name, number and spawn site, for
- *   - a step longer than config->slow_step: a coroutine that ran, or blocked, without suspending (not
- *     of a pinned task). When the step ends; and of one of a second and more also while it goes on,
- *     once: the worker, and whether it runs or is blocked in the kernel, and where in there
+ *   - a step longer than config->slow_step: a coroutine that ran, or blocked, without suspending
+ *     (not of a pinned task). When the step ends; and of one of a second and more also while it
+ *     goes on, once: the worker, and whether it runs or is blocked in the kernel, and where in
+ *     there
  *   - a stack overflow, as with PIRN_REPORT_OVERFLOW
  *   - a coroutine object that is released unstarted
  *   - each task that is left when main ends, or the runtime is closed: what it waits for, and where
- *   - each task that has ended by then and was not released (of more than twenty: how many): it keeps
- *     the memory of all the runtime's tasks. Whether that was an error nobody has looked at is said, too
+ *   - each task that has ended by then and was not released (of more than twenty: how many): it
+ *     keeps the memory of all the runtime's tasks. Whether that was an error nobody has looked at
+ *     is said, too
  *   - a call refused as a mistake, and what was wrong with it: an unlock by a stranger, an await of
- *     oneself, pirn_run inside a coroutine, pirn_release of a running task's last reference, NULL where
- *     something has to be given, a config without its _INIT, ... (the library of HTTP and the file calls
- *     have no such lines). A plain thread's goes to stderr
- *   - a call with the handle of a task or future that has been joined or released, and that nobody else
- *     has: it fails with -EINVAL (NULL, 0). Without debug mode it hits whatever has that memory next.
- *     The last thousand tasks of a runtime, and futures of the process, are remembered for this
- *   - once each time that all has come to rest, every task that waits for ever, and where: nothing is
- *     runnable, no deadline, no I/O and no pool job is under way, no signal has a function or cancels
- *     main, and the process has no thread but pirn's and those inside a run. (Go ends the program.)
- *     Without debug mode one line says how many tasks wait so, if all has been at rest for a quarter of
- *     a second; a program that does nothing but wait for the signal that ends it gets that, too.
- *     PIRN_DEADLOCK_ENDS, without debug mode too, reports this and has the run return -EDEADLK; what
- *     is left is ended as ever. Needs membarrier(2) and /proc; the thread of a process pool that is open
- *     counts as one of the program's own
+ *     oneself, pirn_run inside a coroutine, pirn_release of a running task's last reference, NULL
+ *     where something has to be given, a config without its _INIT, ... (the library of HTTP and the
+ *     file calls have no such lines). A plain thread's goes to stderr
+ *   - a call with the handle of a task or future that has been joined or released, and that nobody
+ *     else has: it fails with -EINVAL (NULL, 0). Without debug mode it hits whatever has that
+ *     memory next. The last thousand tasks of a runtime, and futures of the process, are remembered
+ *     for this
+ *   - once each time that all has come to rest, every task that waits for ever, and where: nothing
+ *     is runnable, no deadline, no I/O and no pool job is under way, no signal has a function or
+ *     cancels main, and the process has no thread but pirn's and those inside a run. (Go ends the
+ *     program.) Without debug mode one line says how many tasks wait so, if all has been at rest
+ *     for a quarter of a second; a program that does nothing but wait for the signal that ends it
+ *     gets that, too. PIRN_DEADLOCK_ENDS, without debug mode too, reports this and has the run
+ *     return -EDEADLK; what is left is ended as ever. Needs membarrier(2) and /proc; the thread of
+ *     a process pool that is open counts as one of the program's own
  * And pirn_dump says where each task waits: return addresses, innermost first (addr2line -e names
  * those whose symbols are not exported).
  *
@@ -45,9 +48,9 @@
  * PYTHONASYNCIODEBUG, loop.slow_callback_duration and loop.set_exception_handler.)
  */
 
-/* Writes each live task once, those that run first: name, state, what it waits for and since when, or on
- * which worker it runs and how long that has been seen to go on; where it was spawned. runtime NULL: the
- * caller's. [anywhere] */
+/* Writes each live task once, those that run first: name, state, what it waits for and since when,
+ * or on which worker it runs and how long that has been seen to go on; where it was spawned.
+ * runtime NULL: the caller's. [anywhere] */
 PIRN_API int pirn_dump(pirn_runtime *runtime, FILE *out);
 
 typedef struct pirn_stats {

@@ -4,8 +4,8 @@
  * Part of <pirn.h>, which is what programs include; the conventions at its head hold here.
  *
  * A queue holds elements of one size, copied in and out under a short lock: make them pointers or
- * small structs. Puts and gets are served in the order they began to wait, nobody overtakes. An item
- * put while somebody waits in a get is that getter's at once. All calls are [anywhere], in any
+ * small structs. Puts and gets are served in the order they began to wait, nobody overtakes. An
+ * item put while somebody waits in a get is that getter's at once. All calls are [anywhere], in any
  * number of coroutines and threads at a time; each user holds a reference or is outlived by one.
  * Counting with task_done and join as in Python's asyncio, shutdown as in its 3.13.
  */

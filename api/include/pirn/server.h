@@ -28,9 +28,9 @@
  *     pirn_server_stop(server, pirn_after_s(10));
  *     pirn_server_release(server);
  *
- * A handler's connection is closed when it returns: what was written is sent first. A handler that fails is
- * reported, once, by the peer's address; the server goes on. Other coroutines may use the stream beside
- * the handler if they retain it; it is closed all the same.
+ * A handler's connection is closed when it returns: what was written is sent first. A handler that
+ * fails is reported, once, by the peer's address; the server goes on. Other coroutines may use the
+ * stream beside the handler if they retain it; it is closed all the same.
  * (After asyncio's start_server and Server.)
  */
 #ifndef PIRN_SERVER_H
@@ -42,7 +42,8 @@
 
 typedef struct pirn_server pirn_server; /* counted by reference */
 
-/* The stream is the server's. What it returns is the status of the connection's task. [coroutine] */
+/* The stream is the server's. What it returns is the status of the connection's task.
+ * [coroutine] */
 typedef int (*pirn_server_fn)(pirn_stream *stream, void *user);
 
 typedef struct pirn_server_config {
@@ -52,13 +53,14 @@ typedef struct pirn_server_config {
                          returned; 0: 30 s */
     pirn_span grace;   /* of pirn_server_stop: for those that it has cancelled; 0: 5 s */
     size_t stack_size; /* of a handler; 0: the runtime's default */
-    /* As a pirn_stream_config's: a read of a handler's for which no byte has come for so long ends with
-     * -ETIMEDOUT. A handler that returns that has not failed, and is not reported. 0: what stream says. */
+    /* As a pirn_stream_config's: a read of a handler's for which no byte has come for so long ends
+     * with -ETIMEDOUT. A handler that returns that has not failed, and is not reported. 0: what
+     * stream says. */
     pirn_span idle;
     const pirn_stream_config *stream; /* copied; NULL: the defaults */
-    bool
-        refuse; /* a connection beyond the limit is accepted and closed at once, so that its peer can go
-                    elsewhere, instead of waiting: it costs a descriptor for that moment */
+    /* A connection beyond the limit is accepted and closed at once, so that its peer can go
+     * elsewhere, instead of waiting: it costs a descriptor for that moment. */
+    bool refuse;
     void (*drop)(void *user); /* called once, by whoever is last, when no handler runs any more and
                                          none will; must not suspend. NULL: nothing to do */
 } pirn_server_config;
@@ -68,22 +70,22 @@ typedef struct pirn_server_config {
         sizeof(pirn_server_config), 0, {0}, {0}, 0, {0}, NULL, false, NULL \
     }
 
-/* A server that does not listen yet, in the caller's runtime. config may be NULL. [coroutine; does not
- * suspend] -EINVAL, -EPERM, -ENOMEM: config->drop has not been called */
+/* A server that does not listen yet, in the caller's runtime. config may be NULL. [coroutine; does
+ * not suspend] -EINVAL, -EPERM, -ENOMEM: config->drop has not been called */
 PIRN_API PIRN_MUST_USE int pirn_server_new(pirn_server **ret_server, pirn_server_fn fn, void *user,
                                            const pirn_server_config *config);
 
 /*
- * Listens, and accepts from now on. Any number of calls. [coroutine] -ESHUTDOWN: it is closed; -ENOMEM,
- * -EAGAIN (max_tasks).
- *   listen        at every address of host (NULL: the machine's; see pirn_listen), all with one port:
- *                 service "0" or NULL is one that is free at all of them. Suspends for a name. -EADDRINUSE
- *                 and what pirn_listen returns; then it listens at none of them. An address of a family the
- *                 machine lacks is passed over
- *   listen_unix   see pirn_listen_unix; the path goes when it is closed, unless it is another's by then.
- *                 Suspends for a path
- *   add           at a listening socket of the program's own: it is the server's now; if this fails it is
- *                 still the caller's. -EINVAL (it does not listen), -EBADF, -ENOTSOCK
+ * Listens, and accepts from now on. Any number of calls. [coroutine] -ESHUTDOWN: it is closed;
+ * -ENOMEM, -EAGAIN (max_tasks).
+ *   listen        at every address of host (NULL: the machine's; see pirn_listen), all with one
+ *                 port: service "0" or NULL is one that is free at all of them. Suspends for a
+ *                 name. -EADDRINUSE and what pirn_listen returns; then it listens at none of them.
+ *                 An address of a family the machine lacks is passed over
+ *   listen_unix   see pirn_listen_unix; the path goes when it is closed, unless it is another's by
+ *                 then. Suspends for a path
+ *   add           at a listening socket of the program's own: it is the server's now; if this fails
+ *                 it is still the caller's. -EINVAL (it does not listen), -EBADF, -ENOTSOCK
  */
 PIRN_API PIRN_MUST_USE int pirn_server_listen(pirn_server *server, const char *host,
                                               const char *service, const pirn_listen_config *config,
@@ -93,29 +95,31 @@ PIRN_API PIRN_MUST_USE int pirn_server_listen_unix(pirn_server *server, const ch
                                                    pirn_time deadline);
 PIRN_API PIRN_MUST_USE int pirn_server_add(pirn_server *server, int fd);
 
-/* Where it listens: the i-th address, in the order in which they were added; -ENOENT: there are not as many,
- * or it is closed. And the first IP port. [anywhere] */
+/* Where it listens: the i-th address, in the order in which they were added; -ENOENT: there are not
+ * as many, or it is closed. And the first IP port. [anywhere] */
 PIRN_API PIRN_MUST_USE int pirn_server_address(pirn_server *server, size_t i,
                                                pirn_address *ret_address);
 PIRN_API int pirn_server_port(pirn_server *server);
 
-/* Waits until it is closed: 0. A cancel of the caller closes it: -ECANCELED. So does an error by which
- * the last of its listeners can accept no more (its socket was shut down, say): that error. [coroutine;
- * suspends] -ESHUTDOWN: it is closed already. */
+/* Waits until it is closed: 0. A cancel of the caller closes it: -ECANCELED. So does an error by
+ * which the last of its listeners can accept no more (its socket was shut down, say): that error.
+ * [coroutine; suspends] -ESHUTDOWN: it is closed already. */
 PIRN_API PIRN_MUST_USE int pirn_server_serve(pirn_server *server);
 
-/* Accepts no more, and no longer listens once this returns. Connections go on. Again: 0. Not cancellable.
- * [coroutine; suspends] */
+/* Accepts no more, and no longer listens once this returns. Connections go on. Again: 0. Not
+ * cancellable. [coroutine; suspends] */
 PIRN_API int pirn_server_close(pirn_server *server);
 
-/* Waits until it is closed and every connection has ended. [anywhere; suspends] -ETIMEDOUT, -ECANCELED */
+/* Waits until it is closed and every connection has ended. [anywhere; suspends] -ETIMEDOUT,
+ * -ECANCELED */
 PIRN_API PIRN_MUST_USE int pirn_server_wait_closed(pirn_server *server, pirn_time deadline);
 
 /*
- * Closes it and waits for the connections: 0. Those that are left at the deadline (or a cancel of the
- * caller) are cancelled and waited for, which no further cancel cuts short: -ETIMEDOUT (-ECANCELED).
- * Those that do not end within config->grace either are named in a report, and left: -EBUSY, and a
- * cancel of the caller stays pending. Called again it does the same again. [coroutine; suspends]
+ * Closes it and waits for the connections: 0. Those that are left at the deadline (or a cancel of
+ * the caller) are cancelled and waited for, which no further cancel cuts short: -ETIMEDOUT
+ * (-ECANCELED). Those that do not end within config->grace either are named in a report, and left:
+ * -EBUSY, and a cancel of the caller stays pending. Called again it does the same again.
+ * [coroutine; suspends]
  */
 PIRN_API int pirn_server_stop(pirn_server *server, pirn_time deadline);
 

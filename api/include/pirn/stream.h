@@ -3,15 +3,15 @@
  *
  * Part of <pirn.h>, which is what programs include; the conventions at its head hold here.
  *
- * One coroutine at a time reads (-EBUSY for a second one), beside any number that write; what one call
- * writes stays together. All calls but new, over, retain, release and the questions at the end are
- * [coroutine]. A call keeps the stream's memory for itself while it lasts, so a stream may be closed
- * and released while others use it.
+ * One coroutine at a time reads (-EBUSY for a second one), beside any number that write; what one
+ * call writes stays together. All calls but new, over, retain, release and the questions at the end
+ * are [coroutine]. A call keeps the stream's memory for itself while it lasts, so a stream may be
+ * closed and released while others use it.
  *
  * A read that was cancelled or timed out has taken nothing: what had come is buffered. What is
- * buffered comes first, then the end or the error, which every later read gives again. A stream that
- * nobody reads takes no more than its limit twice and a chunk; one with nothing in it has no buffer to
- * speak of.
+ * buffered comes first, then the end or the error, which every later read gives again. A stream
+ * that nobody reads takes no more than its limit twice and a chunk; one with nothing in it has no
+ * buffer to speak of.
  *
  *     pirn_stream *stream;
  *     const char *line;
@@ -27,8 +27,8 @@
  *     pirn_stream_close(stream, pirn_after_s(1));
  *     pirn_stream_release(stream);
  *
- * (After asyncio's StreamReader and StreamWriter; readers that exclude each other are Trio's, a peek
- * that hands out the buffer itself is Rust's BufRead.)
+ * (After asyncio's StreamReader and StreamWriter; readers that exclude each other are Trio's, a
+ * peek that hands out the buffer itself is Rust's BufRead.)
  */
 #ifndef PIRN_STREAM_H
 #define PIRN_STREAM_H
@@ -62,16 +62,18 @@ typedef struct pirn_stream_config {
     }
 
 /*
- * A stream takes fd over: it is closed with it. Sockets (TCP: TCP_NODELAY is set), pipes, terminals,
- * blocking or not. config may be NULL. [anywhere] -EINVAL, -ENOMEM, -EBADF: fd is still the caller's.
+ * A stream takes fd over: it is closed with it. Sockets (TCP: TCP_NODELAY is set), pipes,
+ * terminals, blocking or not. config may be NULL. [anywhere] -EINVAL, -ENOMEM, -EBADF: fd is still
+ * the caller's.
  */
 PIRN_API PIRN_MUST_USE int pirn_stream_new(pirn_stream **ret_stream, int fd,
                                            const pirn_stream_config *config);
 
 /*
  * What a stream can stand on in place of a descriptor. self is handed to each function; errors are
- * negative errno values. Reads come one at a time, and so do writes, but a read beside a write. After
- * -ECANCELED, -ETIMEDOUT, -ESHUTDOWN and -ENOMEM a call may be made again, any other error is for good.
+ * negative errno values. Reads come one at a time, and so do writes, but a read beside a write.
+ * After -ECANCELED, -ETIMEDOUT, -ESHUTDOWN and -ENOMEM a call may be made again, any other error is
+ * for good.
  */
 typedef struct pirn_transport {
     size_t size; /* sizeof(pirn_transport) */
@@ -82,21 +84,22 @@ typedef struct pirn_transport {
     /* Nothing more will be written, and the peer is told; everything has been written. May suspend.
      * NULL: -EOPNOTSUPP. */
     int (*end)(void *self, pirn_time deadline);
-    /* Once: ends the calls that are under way in others, with -EBADF, and so all later ones; and gives
-     * up what it stands on. May suspend, but waits for no peer; and is not to be cancelled. */
+    /* Once: ends the calls that are under way in others, with -EBADF, and so all later ones; and
+     * gives up what it stands on. May suspend, but waits for no peer; and is not to be
+     * cancelled. */
     int (*close)(void *self);
     int (*fd)(void *self);    /* a descriptor for getsockname(2) and such; NULL: -EBADF */
     void (*free)(void *self); /* with the last reference, closed or not; must not suspend */
     /* The same without ever waiting: -EAGAIN. NULL: there is no such thing. */
     ssize_t (*try_read)(void *self, void *buf, size_t n);
     ssize_t (*try_write)(void *self, const struct iovec *iov, int count);
-    /* By pirn_stream_close, not by an abort, ahead of the close: everything has been written; waits until
-     * it has gone out from here too. May suspend. NULL: nothing to do. */
+    /* By pirn_stream_close, not by an abort, ahead of the close: everything has been written; waits
+     * until it has gone out from here too. May suspend. NULL: nothing to do. */
     int (*finish)(void *self, pirn_time deadline);
 } pirn_transport;
 
-/* A stream over a transport; ops is constant while the stream is there, self is the stream's if this
- * returns 0. [anywhere] -EINVAL, -ENOMEM */
+/* A stream over a transport; ops is constant while the stream is there, self is the stream's if
+ * this returns 0. [anywhere] -EINVAL, -ENOMEM */
 PIRN_API PIRN_MUST_USE int pirn_stream_over(pirn_stream **ret_stream, const pirn_transport *ops,
                                             void *self, const pirn_stream_config *config);
 
@@ -105,45 +108,47 @@ PIRN_API void *pirn_stream_self(const pirn_stream *stream, const pirn_transport 
 
 PIRN_API pirn_stream *pirn_stream_retain(pirn_stream *stream); /* [anywhere] */
 /*
- * The last one closes a stream that is still open, without waiting: what was written goes on being sent
- * in the background and is closed after that. (To know that it was sent: pirn_stream_close. To have it
- * dropped: pirn_stream_abort.) [anywhere; does not suspend]
+ * The last one closes a stream that is still open, without waiting: what was written goes on being
+ * sent in the background and is closed after that. (To know that it was sent: pirn_stream_close. To
+ * have it dropped: pirn_stream_abort.) [anywhere; does not suspend]
  */
 PIRN_API void pirn_stream_release(pirn_stream *stream);
 
 /* ---- Reading ---------------------------------------------------------------------------- */
 
 /*
- * All [coroutine; suspend] with -ETIMEDOUT, -ECANCELED, -EBUSY (somebody reads), -EBADF (closed, also
- * meanwhile), -EINVAL, -ENOMEM, -EPERM, and the stream's own errors, after what came before them.
+ * All [coroutine; suspend] with -ETIMEDOUT, -ECANCELED, -EBUSY (somebody reads), -EBADF (closed,
+ * also meanwhile), -EINVAL, -ENOMEM, -EPERM, and the stream's own errors, after what came before
+ * them.
  *
- * A view (ret_line, ret_data of until and peek) is the stream's, not ended by a NUL, and good until the
- * next call that reads, or the stream's end.
+ * A view (ret_line, ret_data of until and peek) is the stream's, not ended by a NUL, and good until
+ * the next call that reads, or the stream's end.
  */
 
 /* 1 to n bytes; 0: the end. */
 PIRN_API PIRN_MUST_USE ssize_t pirn_stream_read(pirn_stream *stream, void *buf, size_t n,
                                                 pirn_time deadline);
 
-/* n bytes, however many: n. -ENODATA: the end came first; the *ret_got bytes (may be NULL) before it are
- * in buf. After any other error all that had come is still buffered. */
+/* n bytes, however many: n. -ENODATA: the end came first; the *ret_got bytes (may be NULL) before
+ * it are in buf. After any other error all that had come is still buffered. */
 PIRN_API PIRN_MUST_USE ssize_t pirn_stream_read_exactly(pirn_stream *stream, void *buf, size_t n,
                                                         size_t *ret_got, pirn_time deadline);
 
-/* A line with its newline, if it has one: the last may lack it. Its length; 0: the end. -EMSGSIZE: a line
- * is longer than the limit, newline not counted; its first limit + 1 bytes are gone, and the rest of it
- * goes with the next call. */
+/* A line with its newline, if it has one: the last may lack it. Its length; 0: the end. -EMSGSIZE:
+ * a line is longer than the limit, newline not counted; its first limit + 1 bytes are gone, and the
+ * rest of it goes with the next call. */
 PIRN_API PIRN_MUST_USE ssize_t pirn_stream_read_line(pirn_stream *stream, const char **ret_line,
                                                      pirn_time deadline);
 
 /* Everything up to and with the separator. Its length. -EMSGSIZE: more than the limit before it;
- * -ENODATA: the end came first. Then all is still buffered, for another read. -EINVAL: sep_len is 0. */
+ * -ENODATA: the end came first. Then all is still buffered, for another read. -EINVAL: sep_len is
+ * 0. */
 PIRN_API PIRN_MUST_USE ssize_t pirn_stream_read_until(pirn_stream *stream, const char **ret_data,
                                                       const void *sep, size_t sep_len,
                                                       pirn_time deadline);
 
-/* Everything up to the end, at most max bytes: how many, in memory to be freed with free(3), with a NUL
- * after them. -EMSGSIZE: there is more; it is still buffered. */
+/* Everything up to the end, at most max bytes: how many, in memory to be freed with free(3), with a
+ * NUL after them. -EMSGSIZE: there is more; it is still buffered. */
 PIRN_API PIRN_MUST_USE ssize_t pirn_stream_read_all(pirn_stream *stream, char **ret_data,
                                                     size_t max, pirn_time deadline);
 
@@ -158,38 +163,42 @@ PIRN_API int pirn_stream_consume(pirn_stream *stream, size_t n);
 /* ---- Writing ---------------------------------------------------------------------------- */
 
 /*
- * Writes all n bytes: what the kernel does not take at once is copied and sent in the background, by a
- * task of the caller's runtime that is there while it has something to send. n, or less (memory is short:
- * so many were taken). It sets no bound; that is what drain is for. [coroutine; does not suspend]
- * -EBADF (closed), -EPIPE (ended), -ECONNRESET and such: what an earlier send met; -EINVAL, -ENOMEM.
+ * Writes all n bytes: what the kernel does not take at once is copied and sent in the background,
+ * by a task of the caller's runtime that is there while it has something to send. n, or less
+ * (memory is short: so many were taken). It sets no bound; that is what drain is for. [coroutine;
+ * does not suspend]
+ * -EBADF (closed), -EPIPE (ended), -ECONNRESET and such: what an earlier send met; -EINVAL,
+ * -ENOMEM.
  */
 PIRN_API ssize_t pirn_stream_write(pirn_stream *stream, const void *buf, size_t n);
 /* The same of several pieces, sent together if they can be: a head and a body. */
 PIRN_API ssize_t pirn_stream_writev(pirn_stream *stream, const struct iovec *iov, int count);
 
-/* If more than the high mark was waiting to be sent, waits until no more than the low mark is. What no task
- * could be made for (max_tasks, memory) it sends itself. Any number of coroutines. [coroutine; suspends]
- * What sends met (-EPIPE, -ECONNRESET, ...), -EBADF, -ETIMEDOUT, -ECANCELED. */
+/* If more than the high mark was waiting to be sent, waits until no more than the low mark is. What
+ * no task could be made for (max_tasks, memory) it sends itself. Any number of coroutines.
+ * [coroutine; suspends] What sends met (-EPIPE, -ECONNRESET, ...), -EBADF, -ETIMEDOUT,
+ * -ECANCELED. */
 PIRN_API PIRN_MUST_USE int pirn_stream_drain(pirn_stream *stream, pirn_time deadline);
 
 /* Waits until all has been sent. [coroutine; suspends] As drain. */
 PIRN_API PIRN_MUST_USE int pirn_stream_flush(pirn_stream *stream, pirn_time deadline);
 
-/* Waits until all has been sent; then nothing more can be written (-EPIPE), and the peer reads the end:
- * shutdown(2) of a socket, close(2) of a pipe. Reading goes on. [coroutine; suspends] As drain;
- * -EOPNOTSUPP: it cannot be told (a terminal; a pipe that is to stay open). */
+/* Waits until all has been sent; then nothing more can be written (-EPIPE), and the peer reads the
+ * end: shutdown(2) of a socket, close(2) of a pipe. Reading goes on. [coroutine; suspends] As
+ * drain; -EOPNOTSUPP: it cannot be told (a terminal; a pipe that is to stay open). */
 PIRN_API int pirn_stream_end(pirn_stream *stream, pirn_time deadline);
 
 /*
- * Waits until all has been sent, then closes. Whatever it returns, the stream is closed, and 0 says that
- * every byte was sent; after -ETIMEDOUT, -ECANCELED, -EPIPE, ... some were not. With nothing to send it
- * does not wait, cancelled or not. A read under way in another coroutine ends with -EBADF, and so does
- * every later call; but closing again is 0, once it is closed. [coroutine; suspends]
+ * Waits until all has been sent, then closes. Whatever it returns, the stream is closed, and 0 says
+ * that every byte was sent; after -ETIMEDOUT, -ECANCELED, -EPIPE, ... some were not. With nothing
+ * to send it does not wait, cancelled or not. A read under way in another coroutine ends with
+ * -EBADF, and so does every later call; but closing again is 0, once it is closed. [coroutine;
+ * suspends]
  */
 PIRN_API int pirn_stream_close(pirn_stream *stream, pirn_time deadline);
 
-/* Closes now, and drops what has not been sent. Calls under way in others end with -EBADF. [coroutine;
- * suspends for as long as these take to end] 0 */
+/* Closes now, and drops what has not been sent. Calls under way in others end with -EBADF.
+ * [coroutine; suspends for as long as these take to end] 0 */
 PIRN_API int pirn_stream_abort(pirn_stream *stream);
 
 /* ---- Looking at it ---------------------------------------------------------------------- */

@@ -3,16 +3,18 @@
  *
  * Part of <pirn.h>, which is what programs include; the conventions at its head hold here.
  *
- *   Objects    small structs of the program's, to be embedded; all zero is initialised, where there is
- *              an _INIT without arguments. They hold no resources. Do not copy or move one in use.
- *   Order      first come, first served. A waiter that is woken has what it waited for: nobody takes it
- *              first, and a cancel or a deadline that comes later does not matter to that call. The
- *              try-forms never wait, never overtake, and are no cancellation points: -EAGAIN.
+ *   Objects    small structs of the program's, to be embedded; all zero is initialised, where there
+ *              is an _INIT without arguments. They hold no resources. Do not copy or move one in
+ *              use.
+ *   Order      first come, first served. A waiter that is woken has what it waited for: nobody
+ *              takes it first, and a cancel or a deadline that comes later does not matter to that
+ *              call. The try-forms never wait, never overtake, and are no cancellation points:
+ *              -EAGAIN.
  *   Memory     what was done before an unlock, release, set, notify, done or arrival is seen by
  *              whoever gets in or is let go by it.
  *   Freeing    an object may be freed, or its stack frame left, once nobody will begin or is inside
- *              a call on it. The call that made yours return (the unlock, the set, the last done) is
- *              through with the object by then, even if it has not returned yet.
+ *              a call on it. The call that made yours return (the unlock, the set, the last done)
+ *              is through with the object by then, even if it has not returned yet.
  *   Errors     all but the bool ones: -EINVAL for NULL and senseless numbers. All that wait:
  *              -ETIMEDOUT, -ECANCELED, -ESHUTDOWN; then nothing has been taken.
  *   All are [anywhere]; those with a deadline [suspend]. asyncio's primitives, thread-safe.
@@ -87,15 +89,16 @@ PIRN_API int pirn_condition_init(pirn_condition *condition, pirn_mutex *mutex);
  * have the mutex. It may return 0 without cause; look again at what was waited for. */
 PIRN_API PIRN_MUST_USE int pirn_condition_wait(pirn_condition *condition, pirn_time deadline);
 
-/* Waits until pred(arg) is > 0, which is returned as 0, or a negative errno, which is returned. pred
- * runs with the mutex held, before the first wait and after each; also once more when time is up. */
+/* Waits until pred(arg) is > 0, which is returned as 0, or a negative errno, which is returned.
+ * pred runs with the mutex held, before the first wait and after each; also once more when time is
+ * up. */
 PIRN_API PIRN_MUST_USE int pirn_condition_wait_for(pirn_condition *condition,
                                                    int (*pred)(void *arg), void *arg,
                                                    pirn_time deadline);
 
 /* Lets at most n waiters go, those that have waited longest; they get the mutex in that order once
- * the caller and who waits for it already have unlocked it. Nothing is remembered if there are fewer.
- * 0; -EPERM: the caller does not have the mutex. */
+ * the caller and who waits for it already have unlocked it. Nothing is remembered if there are
+ * fewer. 0; -EPERM: the caller does not have the mutex. */
 PIRN_API int pirn_condition_notify(pirn_condition *condition, int n);
 PIRN_API int pirn_condition_notify_all(pirn_condition *condition);
 
@@ -176,10 +179,10 @@ typedef struct pirn_once {
     }
 
 PIRN_API int pirn_once_init(pirn_once *once);
-/* Runs fn(arg), which may suspend, on the caller, unless that is being done: then waits for it, until
- * the deadline. When it has succeeded, everybody gets its value (>= 0), now and later. A failure (< 0)
- * is its caller's alone, and the next waiter, or the next to come, tries with its own fn. -EDEADLK: fn
- * called it. */
+/* Runs fn(arg), which may suspend, on the caller, unless that is being done: then waits for it,
+ * until the deadline. When it has succeeded, everybody gets its value (>= 0), now and later. A
+ * failure (< 0) is its caller's alone, and the next waiter, or the next to come, tries with its own
+ * fn. -EDEADLK: fn called it. */
 PIRN_API PIRN_MUST_USE int pirn_once_do(pirn_once *once, pirn_fn fn, void *arg, pirn_time deadline);
 PIRN_API bool pirn_once_is_done(const pirn_once *once);
 
@@ -197,7 +200,8 @@ typedef struct pirn_wait_group {
     }
 
 PIRN_API int pirn_wait_group_init(pirn_wait_group *group);
-/* n may be negative. -EINVAL: the count would be below 0, -EOVERFLOW: above INT_MAX; unchanged then. */
+/* n may be negative. -EINVAL: the count would be below 0, -EOVERFLOW: above INT_MAX; unchanged
+ * then. */
 PIRN_API int pirn_wait_group_add(pirn_wait_group *group, int n);
 PIRN_API int pirn_wait_group_done(pirn_wait_group *group); /* add(-1) */
 PIRN_API int pirn_wait_group_count(const pirn_wait_group *group);
@@ -214,8 +218,8 @@ PIRN_API PIRN_MUST_USE int pirn_wait_group_wait(pirn_wait_group *group, pirn_tim
  *     if (guard.error != 0)
  *         return guard.error;
  *
- * (A block macro, `WITH(&m) { ... }`, would have to be a hidden loop: break would mean something else
- * in it, and a lock that failed would go unheard.)
+ * (A block macro, `WITH(&m) { ... }`, would have to be a hidden loop: break would mean something
+ * else in it, and a lock that failed would go unheard.)
  */
 typedef struct pirn_guard {
     void *object;

@@ -14,9 +14,9 @@
 
 /*
  * Has fn(arg) run as a task of the runtime (NULL: the caller's), soon or at a time of the monotonic
- * clock (call_later is pirn_call_at with pirn_after_ms). *ret_handle is a reference, for pirn_cancel
- * before it has begun, or to await it; NULL: nobody waits, and an error is reported. Until it runs it
- * costs a descriptor, no stack. [anywhere] What pirn_spawn returns.
+ * clock (call_later is pirn_call_at with pirn_after_ms). *ret_handle is a reference, for
+ * pirn_cancel before it has begun, or to await it; NULL: nobody waits, and an error is reported.
+ * Until it runs it costs a descriptor, no stack. [anywhere] What pirn_spawn returns.
  */
 PIRN_API PIRN_MUST_USE int pirn_call_soon(pirn_runtime *runtime, pirn_task **ret_handle, pirn_fn fn,
                                           void *arg);
@@ -26,23 +26,26 @@ PIRN_API PIRN_MUST_USE int pirn_call_at(pirn_runtime *runtime, pirn_task **ret_h
 /* ---- Timers ------------------------------------------------------------------------------- */
 
 /*
- * Timers: fn(arg) is run as a task of the runtime (NULL: the caller's) when the time has come, and until
- * then there is nothing but the struct, which the program embeds in its own: an idle timeout, say, moved
- * at each message. The task has neither task-locals nor a strand, and an error it ends with is reported.
- * One that is due while there is no memory for it or its stack, or max_tasks are live, comes a little later.
+ * Timers: fn(arg) is run as a task of the runtime (NULL: the caller's) when the time has come, and
+ * until then there is nothing but the struct, which the program embeds in its own: an idle timeout,
+ * say, moved at each message. The task has neither task-locals nor a strand, and an error it ends
+ * with is reported. One that is due while there is no memory for it or its stack, or max_tasks are
+ * live, comes a little later.
  *   init     -EINVAL, -EPERM (no runtime)
- *   arm      or move it, if it is armed. 0, 1 if it was armed: that call will not be made. PIRN_NEVER: it
- *            is armed, and never comes. fn may arm its own timer again, for the next call. -ENOMEM (it is
- *            not armed now), -ESHUTDOWN (main has ended), -EINVAL
- *   cancel   0: it was armed; that call will not be made. -EALREADY: it was not: never, or no more; fn
- *            will run, runs or has run, once for each time it was armed; also if main has ended meanwhile,
- *            but then its first wait says -ECANCELED (only if there is no stack until the grace of that end is
- *            over it does not: reported)
- * Calls on one timer must not overlap each other; they may overlap fn. The struct may be freed, or moved,
- * when it is not armed, also inside fn or while that runs: only arg must last. An armed one does not keep the
- * runtime alive. Once main has ended none comes due, and it may be cancelled until pirn_run has returned; the
- * memory of one that is armed must last until then. [anywhere; does not suspend]
- * (After Go's AfterFunc with Stop and Reset, and libuv's uv_timer. pirn_call_at gives something to await.)
+ *   arm      or move it, if it is armed. 0, 1 if it was armed: that call will not be made.
+ *            PIRN_NEVER: it is armed, and never comes. fn may arm its own timer again, for the next
+ *            call. -ENOMEM (it is not armed now), -ESHUTDOWN (main has ended), -EINVAL
+ *   cancel   0: it was armed; that call will not be made. -EALREADY: it was not: never, or no more;
+ *            fn will run, runs or has run, once for each time it was armed; also if main has ended
+ *            meanwhile, but then its first wait says -ECANCELED (only if there is no stack until
+ *            the grace of that end is over it does not: reported)
+ * Calls on one timer must not overlap each other; they may overlap fn. The struct may be freed, or
+ * moved, when it is not armed, also inside fn or while that runs: only arg must last. An armed one
+ * does not keep the runtime alive. Once main has ended none comes due, and it may be cancelled
+ * until pirn_run has returned; the memory of one that is armed must last until then. [anywhere;
+ * does not suspend]
+ * (After Go's AfterFunc with Stop and Reset, and libuv's uv_timer. pirn_call_at gives something to
+ * await.)
  */
 typedef struct pirn_timer {
     uint64_t opaque[11];

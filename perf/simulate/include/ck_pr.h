@@ -1,4 +1,5 @@
-/* What the library uses of Concurrency Kit, in C that the compiler sees: it cannot instrument assembly. */
+/* What the library uses of Concurrency Kit, in C that the compiler sees: it cannot instrument
+ * assembly. */
 #ifndef PIRN_SIMULATE_CK_PR_H
 #define PIRN_SIMULATE_CK_PR_H
 
