@@ -65,6 +65,15 @@ void pirn_report(struct pirn_runtime *rt, const char *format, ...)
     self->pinned = pinned;
 }
 
+void pirn_report_shortage(struct pirn_runtime *rt)
+{
+    if (!atomic_exchange_explicit(&rt->shortage_told, true, memory_order_relaxed))
+        pirn_report(rt,
+                    "no stack for a task, which ends with -ENOMEM without having run (a timer's "
+                    "comes later): %s",
+                    pirn_stacks_shortage(&rt->stacks));
+}
+
 static void remote_fence(void)
 {
     sys_membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0);

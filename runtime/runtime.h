@@ -68,7 +68,8 @@ struct pirn_runtime {
     struct mem mem;
     pid_t pid; /* a fork's child has the memory, not the workers */
     bool debug;
-    int64_t slow_ns; /* debug mode: what makes a step slow */
+    _Atomic bool shortage_told; /* relaxed, any worker */
+    int64_t slow_ns;            /* debug mode: what makes a step slow */
     unsigned worker_count;
     unsigned max_threads;
     struct worker **workers; /* primaries, then spares as they come; max_threads places */
@@ -203,6 +204,9 @@ static inline unsigned rt_threads(struct pirn_runtime *rt)
  * a hook makes pirn report goes to stderr. */
 void pirn_report(struct pirn_runtime *rt, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+
+/* Once: why there was no stack for a task. */
+void pirn_report_shortage(struct pirn_runtime *rt);
 
 /* life.c: makes a runtime, paused, its threads on their way to their rest (call: the public name,
  * for debug mode); ends its threads, when no task is left. */

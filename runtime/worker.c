@@ -11,11 +11,9 @@
  * Going straight from task to task costs one switch instead of two; each counts against the stride
  * and moves the tick, so a ping-pong cannot keep timers waiting.
  *
- * The stride: the scheduler looks at the clock, the rings and the inject queues when the stride is
- * used up, and sets the next one so that this happens about every 100 us. Reading the clock at each
- * switch would cost 22 ns a piece. A plain yield uses up 1, everything else TURN, as what runs for
- * longer next time is hardly the task that only yields (a look costs 140 ns; every 64 yields of 4
- * ns that was a third of them).
+ * The stride: the scheduler looks at the clock (22 ns), rings and inject queues when the stride is
+ * used up, and sets the next one so that this happens about every 100 us. A plain yield uses up 1,
+ * everything else TURN: who only yields hardly runs for longer next time; a look costs 140 ns.
  */
 #include "runtime/worker.h"
 
@@ -64,6 +62,8 @@ static bool start(struct worker *w, struct pirn_task *t)
     int rc = task_begins(t);
     if (rc == 0)
         rc = pirn_stack_get(&w->rt->stacks, &w->stacks, t->stack_size, &t->stack);
+    if (rc == -ENOMEM)
+        pirn_report_shortage(w->rt);
     if (rc != 0 && ((t->flags & TASK_DUE) == 0 || !pirn_timer_postpone(w, t)))
         end_unstarted(w, t, rc);
     if (rc != 0)

@@ -1,6 +1,7 @@
 /*
  * A file copy: copy FROM TO. Eight copiers share the file; each takes the next chunk, reads it and
  * writes it, so that several requests are in flight while none of the code waits by hand.
+ * (pirn_file_copy does it in one call, and leaves what was there before if it fails.)
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -94,19 +95,26 @@ static int copy_all(job *j)
 
 static int copy_to(job *j)
 {
-    struct stat st;
-    int err;
+    struct stat st, to;
+    int err = 0;
 
     if (fstat(j->from, &st) < 0)
         return -errno;
     if (!S_ISREG(st.st_mode))
         return -EINVAL; /* only a regular file can be read at any offset */
     j->size = st.st_size;
-    j->to = pirn_openat(AT_FDCWD, j->to_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC,
-                        st.st_mode & 0777, PIRN_NEVER);
+    j->to = pirn_openat(AT_FDCWD, j->to_path, O_WRONLY | O_CREAT | O_CLOEXEC, st.st_mode & 0777,
+                        PIRN_NEVER);
     if (j->to < 0)
         return j->to;
-    err = copy_all(j);
+    if (fstat(j->to, &to) < 0)
+        err = -errno;
+    else if (to.st_dev == st.st_dev && to.st_ino == st.st_ino)
+        err = -EINVAL; /* the same file: hence no O_TRUNC above */
+    else
+        err = pirn_ftruncate(j->to, 0, PIRN_NEVER);
+    if (err == 0)
+        err = copy_all(j);
     if (err == 0)
         err = pirn_fsync(j->to, PIRN_NEVER);
     pirn_close(j->to);

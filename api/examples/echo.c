@@ -8,6 +8,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pirn.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -72,6 +73,14 @@ static void start_serving(int fd)
         close(fd);
 }
 
+/* Is it the listener's trouble? The other errors are one connection's: accept(2) passes on those of
+ * the network. */
+static bool is_over(int err)
+{
+    return err == -EBADF || err == -EINVAL || err == -ENOTSOCK || err == -ECANCELED ||
+           err == -ESHUTDOWN;
+}
+
 static int start(void *arg)
 {
     int fd, err = 0, listener = listen_on(arg);
@@ -82,10 +91,10 @@ static int start(void *arg)
         fd = pirn_accept(listener, NULL, NULL, 0, PIRN_NEVER);
         if (fd >= 0)
             start_serving(fd);
-        else if (fd == -EMFILE || fd == -ENFILE || fd == -ENOBUFS || fd == -ENOMEM)
-            err = pirn_sleep(pirn_after_ms(10)); /* the client waits in the backlog meanwhile */
-        else if (fd != -ECONNABORTED)
+        else if (is_over(fd))
             err = fd;
+        else /* no descriptor, say: somebody may leave, the client waits in the backlog meanwhile */
+            err = pirn_sleep(pirn_after_ms(10));
     }
     pirn_close(listener);
     return err == -ECANCELED ? 0 : err; /* SIGINT; the runtime now cancels the connections */

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pirn/http.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 struct job {
     int number;
     const char *url;
+    bool came;
 };
 
 static pirn_http_client *client;
@@ -46,7 +48,7 @@ static ssize_t save(pirn_http_response *response, int number)
 
 static int fetch(void *arg)
 {
-    const struct job *job = arg;
+    struct job *job = arg;
     pirn_http_response *response;
     ssize_t n = pirn_http_get(client, job->url, &response, pirn_after_s(30));
     if (n == 0) {
@@ -58,7 +60,8 @@ static int fetch(void *arg)
     }
     if (n < 0)
         fprintf(stderr, "fetch: %s: %s\n", job->url, strerror((int)-n));
-    return n < 0; /* no reason to end the others */
+    job->came = n >= 0;
+    return 0; /* else a failure would end the others */
 }
 
 struct list {
@@ -66,30 +69,36 @@ struct list {
     int count;
 };
 
+/* When the scope is closed, whatever came, nobody uses the jobs any more. */
+static int fetch_all(struct job *jobs, int count)
+{
+    pirn_scope *scope;
+    int err = pirn_scope_open(&scope, 0);
+    if (err < 0)
+        return err;
+    for (int i = 0; err == 0 && i < count; i++)
+        err = pirn_scope_spawn(scope, fetch, &jobs[i], PIRN_NEVER);
+    if (err < 0)
+        pirn_scope_fail(scope, err);
+    err = pirn_scope_close(scope, PIRN_NEVER);
+    for (int i = 0; err == 0 && i < count; i++)
+        err = !jobs[i].came;
+    return err;
+}
+
 static int start(void *arg)
 {
     const struct list *list = arg;
-    pirn_task **tasks = calloc((size_t)list->count, sizeof *tasks);
     struct job *jobs = calloc((size_t)list->count, sizeof *jobs);
-    int failed = 0, err = pirn_http_client_new(&client, NULL);
-    if (err < 0 || tasks == NULL || jobs == NULL)
-        return -1;
-    for (int i = 0; i < list->count; i++) {
-        jobs[i].number = i + 1;
-        jobs[i].url = list->urls[i];
-        if (pirn_spawn(&tasks[i], fetch, &jobs[i]) < 0)
-            tasks[i] = NULL;
+    int err = jobs == NULL ? -ENOMEM : pirn_http_client_new(&client, NULL);
+    if (err == 0) {
+        for (int i = 0; i < list->count; i++)
+            jobs[i] = (struct job){i + 1, list->urls[i], false};
+        err = fetch_all(jobs, list->count);
+        pirn_http_client_free(client);
     }
-    for (int i = 0; i < list->count; i++) {
-        int status = 1;
-        if (tasks[i] != NULL && pirn_join(tasks[i], &status, PIRN_NEVER) < 0)
-            status = 1;
-        failed += status != 0;
-    }
-    pirn_http_client_free(client);
-    free(tasks);
     free(jobs);
-    return failed;
+    return err;
 }
 
 int main(int argc, char **argv)
@@ -106,5 +115,8 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: fetch [-d DIR] URL...\n");
         return 2;
     }
-    return pirn_run(start, &list) != 0;
+    int err = pirn_run(start, &list);
+    if (err < 0)
+        fprintf(stderr, "fetch: %s\n", strerror(-err));
+    return err != 0;
 }

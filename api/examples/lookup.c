@@ -13,13 +13,14 @@ typedef struct question {
     const char *name;
     const pirn_resolve_config *config;
     pirn_address *list;
-    pirn_task *task;
+    int n; /* of them; or an error */
 } question;
 
 static int ask(void *arg)
 {
     question *q = arg;
-    return pirn_resolve(q->name, NULL, q->config, &q->list, pirn_after_s(10));
+    q->n = pirn_resolve(q->name, NULL, q->config, &q->list, pirn_after_s(10));
+    return 0; /* else a failure would end the others */
 }
 
 static void print(const pirn_address *address)
@@ -41,38 +42,39 @@ typedef struct options {
     int count;
 } options;
 
+/* When the scope is closed, whatever came, nobody uses the questions any more. */
+static int ask_all(question *questions, int count)
+{
+    pirn_scope *scope;
+    int rc = pirn_scope_open(&scope, 0);
+    if (rc < 0)
+        return rc;
+    for (int i = 0; rc == 0 && i < count; i++)
+        rc = pirn_scope_spawn(scope, ask, &questions[i], PIRN_NEVER);
+    if (rc < 0)
+        pirn_scope_fail(scope, rc);
+    return pirn_scope_close(scope, PIRN_NEVER);
+}
+
 static int look_up(void *arg)
 {
     options *o = arg;
     question *questions = calloc((size_t)o->count, sizeof(*questions));
-    int result = 0;
     if (questions == NULL)
         return -ENOMEM;
-    for (int i = 0; i < o->count; i++) {
-        questions[i].name = o->names[i];
-        questions[i].config = &o->config;
-        int rc = pirn_spawn(&questions[i].task, ask, &questions[i]);
-        if (rc != 0) {
-            fprintf(stderr, "%s: %s\n", o->names[i], strerror(-rc));
-            result = rc;
-        }
-    }
+    for (int i = 0; i < o->count; i++)
+        questions[i] = (question){o->names[i], &o->config, NULL, -ECANCELED};
+    int result = ask_all(questions, o->count);
     for (int i = 0; i < o->count; i++) {
         question *q = &questions[i];
-        int n = 0;
-        if (q->task == NULL)
-            continue;
-        int rc = pirn_join(q->task, &n, PIRN_NEVER);
-        if (rc == 0 && n < 0)
-            rc = n;
-        if (rc != 0) {
-            fprintf(stderr, "%s: %s\n", q->name, strerror(-rc));
-            result = rc;
+        for (int k = 0; k < q->n; k++)
+            print(&q->list[k]);
+        if (q->n >= 0) {
+            pirn_addresses_free(q->list);
             continue;
         }
-        for (int k = 0; k < n; k++)
-            print(&q->list[k]);
-        pirn_addresses_free(q->list);
+        fprintf(stderr, "%s: %s\n", q->name, strerror(-q->n));
+        result = q->n;
     }
     free(questions);
     return result;

@@ -118,12 +118,13 @@ static int keep_running(void *arg)
         if (pirn_now().ns >= steady.ns)
             pause_ms = FIRST_MS;
         if (rc < 0)
-            pirn_print("%d- cannot be run: %s\n", c->number, strerror(-rc));
+            rc = pirn_print("%d- cannot be run: %s\n", c->number, strerror(-rc));
         else if (status < 0)
-            pirn_print("%d- ended by signal %d\n", c->number, -status);
+            rc = pirn_print("%d- ended by signal %d\n", c->number, -status);
         else
-            pirn_print("%d- ended with %d\n", c->number, status);
-        rc = pirn_sleep(pirn_after_ms(pause_ms));
+            rc = pirn_print("%d- ended with %d\n", c->number, status);
+        if (rc >= 0) /* a cancel is told once: who passes over it has lost it */
+            rc = pirn_sleep(pirn_after_ms(pause_ms));
         if (rc < 0)
             return rc;
         pause_ms = 2 * pause_ms < MOST_MS ? 2 * pause_ms : MOST_MS;
@@ -155,6 +156,8 @@ static int start(void *arg)
     if (rc < 0)
         pirn_scope_fail(scope, rc);
     rc = pirn_scope_close(scope, PIRN_NEVER); /* a cancel reaches them all */
+    pirn_signal_remove(SIGINT);               /* the task that they cancel is about to go */
+    pirn_signal_remove(SIGTERM);
     return rc == -ECANCELED ? 0 : rc;
 }
 

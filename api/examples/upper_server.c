@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <pirn.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -62,6 +63,14 @@ static int listen_on(uint16_t port)
     return fd;
 }
 
+/* Is it the listener's trouble? The other errors are one connection's: accept(2) passes on those of
+ * the network. */
+static bool is_over(int err)
+{
+    return err == -EBADF || err == -EINVAL || err == -ENOTSOCK || err == -ECANCELED ||
+           err == -ESHUTDOWN;
+}
+
 /* Takes connections until something ends it; -ECANCELED when that was SIGINT. */
 static int accept_loop(int listener, pirn_scope *scope)
 {
@@ -72,16 +81,14 @@ static int accept_loop(int listener, pirn_scope *scope)
     child.arg_drop = close_connection;
     for (;;) {
         fd = pirn_accept(listener, NULL, NULL, 0, PIRN_NEVER);
-        if (fd == -ECONNABORTED)
-            continue;
-        if (fd == -EMFILE || fd == -ENFILE) { /* wait for somebody to leave */
-            err = pirn_sleep(pirn_after_ms(10));
+        if (fd < 0) {
+            if (is_over(fd))
+                return fd;
+            err = pirn_sleep(pirn_after_ms(10)); /* no descriptor, say: somebody may leave */
             if (err < 0)
                 return err;
             continue;
         }
-        if (fd < 0)
-            return fd;
         err = pirn_scope_spawn_with(scope, &child, serve, (void *)(intptr_t)fd, PIRN_NEVER);
         if (err == -ECANCELED || err == -ESHUTDOWN) /* arg_drop has closed it */
             return err;

@@ -5,7 +5,8 @@
  *     MYSQL *mysql = mysql_init(NULL);
  *     MYSQL_RES *result;
  *     int rc = with_mariadb_connect(mysql, "db.example", 3306, "me", "secret", "test",
- *     pirn_after_s(5)); if (rc == 0)
+ *                                   pirn_after_s(5));
+ *     if (rc == 0)
  *         rc = with_mariadb_query(mysql, "SELECT 1", pirn_after_s(5));
  *     if (rc == 0)
  *         rc = with_mariadb_result(mysql, &result, pirn_after_s(5));

@@ -8,10 +8,11 @@
  *     if (rc < 0)
  *         return rc;
  *     if (PQstatus(conn) == CONNECTION_OK && PQsendQuery(conn, "SELECT 1")) {
- *         while ((rc = with_postgres_result(conn, &result, pirn_after_s(5))) == 0 && result !=
- *         NULL) {
+ *         rc = with_postgres_result(conn, &result, pirn_after_s(5));
+ *         while (rc == 0 && result != NULL) {
  *             ...
  *             PQclear(result);
+ *             rc = with_postgres_result(conn, &result, pirn_after_s(5));
  *         }
  *         if (rc < 0)
  *             rc = with_postgres_stop(conn, pirn_after_s(1));

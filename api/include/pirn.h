@@ -10,16 +10,24 @@
  *   Errors     0 or a value on success, a negative errno on failure; errno itself says nothing
  *              after a call. (Do not read errno across a suspending call: the coroutine may go on
  *              on another thread while the compiler keeps the old thread's errno address.)
- *   Deadlines  the last argument of nearly every call that can wait (not of pirn_close,
- *              pirn_parallel_for, pirn_ticker_wait): an absolute time on the monotonic clock.
- *              pirn_after_ms(5) and kin make one, PIRN_NEVER waits for ever, a deadline in the past
- *              tries once. A wait that runs out returns -ETIMEDOUT.
+ *   Deadlines  the last argument of nearly every call that can wait: an absolute time on the
+ *              monotonic clock. pirn_after_ms(5) and kin make one, PIRN_NEVER waits for ever, a
+ *              deadline in the past tries once. A wait that runs out returns -ETIMEDOUT. (None has
+ *              what ends something: pirn_close, pirn_dir_close, pirn_generator_close,
+ *              pirn_stream_abort, pirn_server_close; nor have pirn_yield, pirn_generator_yield,
+ *              pirn_parallel_for, pirn_ticker_wait, pirn_print, pirn_server_serve,
+ *              pirn_process_pool_new, and what runs a runtime.)
  *   Cancel     a call marked [suspends] first looks for a pending cancel and then returns
- *              -ECANCELED without acting. A call that reports -ECANCELED or -ETIMEDOUT did not
- *              happen; one that happened reports its result and the cancel stays pending. When a
- *              call returns, for whatever reason, the kernel is done with its buffers. Not so
- *              pirn_close, and pirn_await of a task that has ended: they act, and leave the cancel
- *              pending. Cancels that come before one is delivered are delivered as one.
+ *              -ECANCELED without acting. A request is told once: who ignores that -ECANCELED has
+ *              taken it. A call that reports -ECANCELED or -ETIMEDOUT did not happen; one that
+ *              happened reports its result and the cancel stays pending. When a call returns, for
+ *              whatever reason, the kernel is done with its buffers. Cancels that come before one
+ *              is delivered are delivered as one.
+ *              Not so what ends, closes or stops something, and what cancels what it waits for
+ *              (pirn_scope_wait and _close, pirn_wait_for, pirn_race, ...): it acts whatever it
+ *              returns, and says so itself. pirn_close, and pirn_await of a task that has ended,
+ *              act, and leave the cancel pending. Some calls of HTTP, and pirn_generator_yield:
+ *              see there.
  *   Shutdown   when main has ended, whatever still runs is cancelled; after the grace (pirn_config)
  *              every call that would wait returns -ESHUTDOWN.
  *   Outputs    ret_x parameters come before the deadline and are written only on success. Those
@@ -29,10 +37,16 @@
  *   Where      [coroutine]  only inside a coroutine, else -EPERM
  *              [anywhere]   coroutines of any runtime and plain threads; a call that waits
  *                           suspends the coroutine, or blocks the plain thread
+ *              [plain threads]  on no coroutine, else -EDEADLK or -EPERM
+ *              [job]        in a function that a thread pool calls
+ *              None is for a signal handler: pirn_signal_add has a function run as a task.
  *   [suspends] the coroutine may go on on another thread afterwards (unless it is pinned). The
- *   rounding
- *              mode and other floating-point controls are the thread's, like its signal mask and
- *              its thread-locals: who changes one puts it back before such a call.
+ *              rounding mode and other floating-point controls are the thread's, like its signal
+ *              mask and its thread-locals: who changes one puts it back before such a call.
+ *   Fork       a fork's child is a plain thread, whatever forked. Its parent's runtimes do not run
+ *              there (-ESHUTDOWN); it may start its own. Daemons fork before their first run.
+ *   NULL       as what is to be released or freed: nothing happens (pirn_release: -EINVAL). For any
+ *              other object: -EINVAL.
  */
 #ifndef PIRN_H
 #define PIRN_H
@@ -53,13 +67,10 @@ extern "C" {
 #define PIRN_VERSION_PATCH 0
 
 #define PIRN_API __attribute__((visibility("default")))
-/* The compiler warns of who does not look at the result. On every call without whose result there
- * is no going on: it says whether there is what the call was to make, read, write, take or wait
- * for, and what became of it. Not on those that are ignored on purpose: what ends, undoes or gives
- * back (close, stop, cancel, release: nothing is left to be done when it fails), what tells others
- * (set, notify), what is told of once more (pirn_stream_write, by the drain), pauses (sleep,
- * yield), questions (status, size), and what fails by a mistake of the caller's alone, which debug
- * mode names. */
+/* The compiler warns where the result is ignored. It is on calls that make, read, write, take or
+ * wait for something. It is not on: close, stop, cancel, release; set and notify; pirn_stream_write
+ * (the drain tells); sleep and yield; questions; and calls that fail only by a mistake of the
+ * caller's (debug mode names those). An ignored -ECANCELED is lost all the same. */
 #define PIRN_MUST_USE __attribute__((warn_unused_result))
 
 /* ---- Time ------------------------------------------------------------------------------- */
@@ -113,7 +124,8 @@ typedef pirn_awaitable pirn_future; /* a value to come */
 /* A coroutine: returns a value >= 0, or a negative errno; that is its status. */
 typedef int (*pirn_fn)(void *arg);
 
-/* (Another signal is made to cancel main by pirn_signal_add, with a pirn_cancel of main's task.) */
+/* (Another signal is made to cancel main by pirn_signal_add, with a pirn_cancel of main's task. What
+ * pirn_current returns is good until main ends: remove the signal before that.) */
 enum {
     PIRN_SIGINT_CANCELS = 1u << 0,  /* first SIGINT cancels main, a second ends the process */
     PIRN_REPORT_OVERFLOW = 1u << 1, /* name the task on a stack overflow, then die */
@@ -124,20 +136,23 @@ enum {
 };
 
 typedef struct pirn_config {
-    size_t size;       /* sizeof(pirn_config), set by PIRN_CONFIG_INIT */
-    unsigned flags;    /* PIRN_SIGINT_CANCELS, ...; signals are left alone unless asked */
-    int workers;       /* 0: PIRN_WORKERS of the environment, or CPUs granted (affinity, cgroups) */
+    size_t size;    /* sizeof(pirn_config), set by PIRN_CONFIG_INIT */
+    unsigned flags; /* PIRN_SIGINT_CANCELS, ...; signals are left alone unless asked */
+    /* 1024 at most; 0: PIRN_WORKERS of the environment, or CPUs granted (affinity, cgroups). */
+    int workers;
     int max_spares;    /* extra threads while workers are blocked in the kernel; 0: 64 */
     int max_tasks;     /* live tasks; a spawn beyond it gives -EAGAIN; 0: no limit */
     int max_blocking;  /* threads of the pirn_blocking pool; 0: 64 */
     int dump_signal;   /* a signal that dumps all tasks to stderr; 0: none */
     size_t stack_size; /* bytes a coroutine's stack gets by default; 0: 64 KiB; 1 GiB at most */
     pirn_span grace;   /* for leftovers at shutdown; 0: 5 s; PIRN_FOREVER: no end */
-    void (*report)(void *user, const char *line); /* hears warnings; NULL: stderr (pirn/look.h) */
+    /* Hears warnings, from any thread, from several at once; NULL: stderr (pirn/look.h). */
+    void (*report)(void *user, const char *line);
     void *report_user;
-    /* Memory of the runtime itself, its tasks, rings, deadlines, scopes; NULL: malloc. What may
-     * outlive it (futures, jobs, gathers, channels, streams, what is returned to be freed) is
-     * malloc's; stacks are mapped. */
+    /* Memory of the runtime itself, its tasks, rings, deadlines, scopes; NULL: malloc. Both or
+     * neither (-EINVAL); called by any thread, several at once; aligned as malloc's. What may
+     * outlive the runtime (futures, jobs, gathers, channels, streams, what is returned to be freed)
+     * is malloc's; stacks are mapped. */
     void *(*alloc)(void *user, size_t bytes);
     void (*free)(void *user, void *ptr);
     void *alloc_user;
@@ -166,7 +181,7 @@ PIRN_API PIRN_MUST_USE int pirn_run(pirn_fn fn, void *arg);
 PIRN_API PIRN_MUST_USE int pirn_run_with(const pirn_config *config, pirn_fn fn, void *arg,
                                          int *ret_status);
 
-/* The runtime of the calling coroutine; NULL on a plain thread. */
+/* The runtime of the calling coroutine, borrowed; NULL on a plain thread. [anywhere] */
 PIRN_API pirn_runtime *pirn_runtime_current(void);
 
 /* ---- Tasks ------------------------------------------------------------------------------ */
@@ -205,6 +220,8 @@ typedef struct pirn_spawn_config {
  * suspend]
  * -EINVAL, -EPERM (no runtime), -ENOMEM, -EAGAIN (max_tasks, or threads for a pinned task),
  * -ESHUTDOWN.
+ * 0 does not say that fn will run: it gets its stack when it begins. If none can be had (address
+ * space, vm.max_map_count) the task ends with -ENOMEM, unrun, and its arg_drop is called.
  */
 PIRN_API PIRN_MUST_USE int pirn_spawn(pirn_task **ret_task, pirn_fn fn, void *arg);
 PIRN_API PIRN_MUST_USE int pirn_spawn_with(pirn_task **ret_task, const pirn_spawn_config *config,
@@ -246,20 +263,23 @@ PIRN_API int pirn_shield_leave(void);
 
 PIRN_API int pirn_yield(void); /* lets others run. [coroutine; suspends] -ECANCELED */
 
-/* Waits until the given time. [anywhere; suspends] 0 when it has come, -ECANCELED. */
+/* Waits until the given time. [anywhere; suspends] 0 when it has come (at once if it is past; a
+ * coroutine lets others run then), -ECANCELED, -ESHUTDOWN; -EINVAL: no such clock. */
 PIRN_API int pirn_sleep(pirn_time until);
 PIRN_API int pirn_sleep_on(pirn_clock clock, pirn_time until);
 
-/* The calling task, borrowed; NULL on a plain thread. */
+/* The calling task, borrowed; NULL on a plain thread. [anywhere] */
 PIRN_API pirn_task *pirn_current(void);
 
 /* Stores references to at most n live tasks of the caller's runtime, returns how many there are.
  * [coroutine] */
 PIRN_API PIRN_MUST_USE int pirn_tasks(pirn_task **ret_tasks, size_t n);
 
+/* [anywhere] Its number, 0 if it is no task. Its name, cut to size: 0, -EINVAL. Another, copied:
+ * -EINVAL, -ENOMEM. */
 PIRN_API uint64_t pirn_id(const pirn_task *task);
-PIRN_API int pirn_name(const pirn_task *task, char *ret_name, size_t size); /* copies; 0 */
-PIRN_API int pirn_set_name(pirn_task *task, const char *name);              /* copied; -ENOMEM */
+PIRN_API int pirn_name(const pirn_task *task, char *ret_name, size_t size);
+PIRN_API int pirn_set_name(pirn_task *task, const char *name);
 
 /* A pointer the current task, or job of a thread pool, leaves for its awaiters (pirn_value);
  * drop(value), if given, is called when the last reference goes. [coroutine, job] -EPERM,
@@ -275,7 +295,7 @@ typedef struct pirn_local {
 PIRN_API PIRN_MUST_USE int pirn_local_new(pirn_local *ret_key); /* [anywhere] -EAGAIN: 32 at most */
 PIRN_API PIRN_MUST_USE int pirn_local_set(pirn_local key,
                                           void *value); /* [coroutine, job] -ENOMEM */
-PIRN_API void *pirn_local_get(pirn_local key);          /* NULL when unset */
+PIRN_API void *pirn_local_get(pirn_local key);          /* NULL when unset; [anywhere] */
 
 /* ---- Awaitables: tasks, futures, jobs, combinations ---------------------------------------- */
 
@@ -293,15 +313,20 @@ PIRN_API pirn_kind pirn_kind_of(const pirn_awaitable *awaitable); /* [anywhere] 
  * the value of a task, what a future was set to; -ECANCELED if it was cancelled. Any number of
  * awaiters get the same answer. Of one that has ended it is had at once, cancelled or not (but for
  * a future: a cancelled task does not get even one that is set).
- * Cancelling the only awaiter passes the cancel on and waits on for the end: -ECANCELED if it ended
- * with that, else 0 and what it said (as asyncio does it). One of several awaiters just leaves, and
- * so does an awaiter of a future. A task that has not started yet may be run on its only awaiter's
- * stack, which then stays for its end even if others join it later.
+ * An only awaiter that is cancelled while it waits passes the cancel on and waits on for the end:
+ * -ECANCELED if it ended with that, else 0 and what it said (as asyncio does it). One that finds
+ * the cancel when it begins passes it on and returns -ECANCELED at once: the task still runs, and
+ * may use its argument. One of several awaiters just leaves, and so does an awaiter of a future. A
+ * task that has not started yet may be run on its only awaiter's stack, which then stays for its
+ * end even if others join it later.
  */
 PIRN_API PIRN_MUST_USE int pirn_await(pirn_awaitable *awaitable, int *ret_status,
                                       pirn_time deadline);
 
-/* pirn_await, and the caller's reference is given up when it returns 0. */
+/* pirn_await, and the caller's reference is given up when it returns 0. After any other result the
+ * caller still has it: it joins it again, or gives it up by pirn_detach (a task, ended or not) or
+ * pirn_release. To wait whatever comes: between pirn_shield_enter and pirn_shield_leave; or a
+ * scope. */
 PIRN_API PIRN_MUST_USE int pirn_join(pirn_awaitable *awaitable, int *ret_status,
                                      pirn_time deadline);
 
@@ -330,9 +355,10 @@ PIRN_API void *pirn_value(const pirn_awaitable *awaitable);
 PIRN_API const char *pirn_reason(const pirn_awaitable *awaitable);
 
 /*
- * fn(awaitable, user) is called once it has ended: in a coroutine of the runtime (NULL: the
- * caller's, or on a plain thread the task's; that of the callback added first), in the order added,
- * no two of one awaitable at the same time, never on the stack of who settled it. Each registration
+ * fn(awaitable, user) is called once it has ended, in a coroutine of the runtime; NULL: the
+ * caller's, or on a plain thread the task's (a future there needs one: -EPERM). All of one
+ * awaitable are called in the runtime of the one that was added first, in the order added, one
+ * after another, never on the stack of who settled it. Each registration
  * counts, also of the same fn twice. One that is added after the end runs soon. What is due runs
  * before pirn_run returns. [anywhere, with a runtime on a plain thread] -EINVAL, -ENOMEM, and what
  * pirn_spawn returns. Removing: how many registrations of fn with user will not run now; they are

@@ -5,8 +5,7 @@
  *   ns           a task: all of the time over the tasks
  *   cost_ns      a task: the time workers were awake, beyond the work that it is
  *   steals, failed (peers looked at in vain), wakes, parks, fences (membarriers), interrupts (by
- *   these): a
- *                task
+ *                these): a task
  *   wait_*_us    from when a task could have run to when it ran (pairs: a round trip)
  *   exact_wait_mean_us   with one worker and one acceptor: the same jobs at one server without
  *                        overhead

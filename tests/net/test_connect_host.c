@@ -61,7 +61,7 @@ static void past_a_hanging_one(void)
     pirn_address list[] = {loopback(&p, 2), loopback(&p, 3), loopback(&p, 4)};
     int sockets = dns_sockets();
     attempt_init(&a);
-    a.config.stagger = (pirn_time){5 * MS};
+    a.config.stagger = (pirn_span){5 * MS};
     pirn_time begun = pirn_now();
     int fd = pirn_connect_any(list, 3, &a.config, PIRN_NEVER);
     check_plain(fd);
@@ -77,7 +77,7 @@ static void past_a_hanging_one(void)
     pirn_address refused = list[2];
     refused.addr.in.sin_port = htons(1);
     pirn_address others[] = {refused, refused, list[2]};
-    a.config.stagger = (pirn_time){3600000 * MS};
+    a.config.stagger = (pirn_span){3600000 * MS};
     fd = pirn_connect_any(others, 3, &a.config, PIRN_NEVER);
     check_plain(fd);
     close(fd);
@@ -85,7 +85,7 @@ static void past_a_hanging_one(void)
     /* The first one answers while the second has its turn: both may have been begun. */
     attempt_init(&a);
     pirn_address same[] = {list[2], list[2]};
-    a.config.stagger = (pirn_time){1};
+    a.config.stagger = (pirn_span){1};
     fd = pirn_connect_any(same, 2, &a.config, PIRN_NEVER);
     check_plain(fd);
     CHECK_EQ(dns_sockets(), sockets + 1);
@@ -132,7 +132,7 @@ static void deadlines(void)
     pirn_address list[] = {loopback(&hanging, 2), loopback(&hanging, 3)};
     int sockets = dns_sockets();
     attempt_init(&a);
-    a.config.stagger = (pirn_time){MS};
+    a.config.stagger = (pirn_span){MS};
     pirn_time until = pirn_after_ms(8);
     CHECK_EQ(pirn_connect_any(list, 2, &a.config, until), -ETIMEDOUT);
     CHECK_GE(pirn_now().ns, until.ns);
@@ -158,7 +158,7 @@ static int cancels(void *arg)
     for (int i = 0; i < 10; i++) {
         attempt a;
         attempt_init(&a);
-        a.config.stagger = (pirn_time){i % 2 ? 1 : 3600000 * MS};
+        a.config.stagger = (pirn_span){i % 2 ? 1 : 3600000 * MS};
         pirn_task *task = support_spawn(connect_hanging, &a);
         while (dns_sockets() < sockets + 1 + i % 2) /* this many are half-open */
             CHECK_OK(pirn_sleep(pirn_after_us(100)));
@@ -188,7 +188,7 @@ static int connect_and_close(void *arg)
     static const pirn_connect_config defaults = PIRN_CONNECT_CONFIG_INIT;
     pirn_connect_config config = defaults;
     const pirn_address *list = arg;  /* made outside: the cancel is this call's */
-    config.stagger = (pirn_time){1}; /* both are under way */
+    config.stagger = (pirn_span){1}; /* both are under way */
     int fd = pirn_connect_any(list, 2, &config, PIRN_NEVER);
     if (fd < 0)
         return fd;

@@ -349,6 +349,9 @@ static void copy(void)
     write_file(from, 10); /* a shorter file replaces a longer one */
     CHECK_OK(RUN(text, "copy", from, to));
     check_same(from, to);
+    CHECK_EQ(RUN(text, "copy", to, to), 1);
+    expect(text, "Invalid argument");
+    check_same(from, to);
     unlink(from);
     CHECK_EQ(RUN(text, "copy", from, to), 1);
     expect(text, "No such file or directory");

@@ -3,7 +3,7 @@
  *
  * Part of <pirn.h>, which is what programs include; the conventions at its head hold here. All
  * calls are [anywhere], in any number of coroutines and threads at a time; each user of a handle
- * holds a reference to it or is outlived by one.
+ * holds a reference, or somebody does who outlives it.
  *
  *     pirn_channel *numbers = NULL; // beside it pirn_channel *quit, of nothing
  *     int n, rc = pirn_channel_new(&numbers, sizeof(n), 16, NULL);
@@ -111,7 +111,8 @@ PIRN_API pirn_case pirn_case_send(pirn_channel *channel, const void *item);
 PIRN_API pirn_case pirn_case_recv(pirn_channel *channel, void *ret_item);
 /* Goes when it has ended: result is its status, and its value goes to *ret_value, which may be
  * NULL. A NULL awaitable never has. Select only looks on: it passes no cancel on. A coroutine that
- * has not begun is begun when select has to wait. */
+ * has not begun is begun when select has to wait. (A descriptor as a case: a task that calls
+ * pirn_poll, cancelled and joined afterwards.) */
 PIRN_API pirn_case pirn_case_await(pirn_awaitable *awaitable, void **ret_value);
 
 /*

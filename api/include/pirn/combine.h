@@ -20,7 +20,7 @@ typedef enum pirn_when {
 } pirn_when;
 
 /*
- * Waits until as many of the n items have ended. ret_done[i] tells of each, *ret_count how many
+ * Waits until all, the first, or the first that failed of the n items has ended, as when says. ret_done[i] tells of each, *ret_count how many
  * have, the same item counted once (both may be NULL). The deadline is no error: then what has not
  * ended is simply not done, and nothing is cancelled. [anywhere; suspends] 0, -ECANCELED (the items
  * go on), -EINVAL (n = 0, or an item is NULL), -EDEADLK (the caller is among them), -ENOMEM.
@@ -56,11 +56,12 @@ enum {
 };
 
 /*
- * An awaitable of n others, which it keeps references to. It ends with 0 when all have ended; or
- * with the status of the first that fails, or is cancelled, while the others go on; with
- * PIRN_COLLECT always when all have. What each said is had from the items, by their places; who has
- * looked at it has looked at them. Cancelling it cancels all of them, each once; if it ends when
- * all have, it has been cancelled then, whatever they say. Of none it has ended at once. Gathers
+ * An awaitable of n others, which it keeps references to. It ends with 0 when all have ended, or
+ * with the status of the first that fails or is cancelled, while the others go on. With
+ * PIRN_COLLECT it ends when all have, with 0 whatever they said. What each said is read from the
+ * items, by their places; to look at the gather's status counts as having looked at theirs. A
+ * cancel of it cancels every item, once; if no item's failure has ended it by then, it ends with
+ * -ECANCELED when all have, whatever they make of it. Of no items it has ended at once. Gathers
  * nest, to any depth. [anywhere; does not suspend] -EINVAL, -EDEADLK, -ENOMEM.
  */
 PIRN_API PIRN_MUST_USE int pirn_gather(pirn_awaitable **ret_gather, pirn_awaitable *const *items,
@@ -88,7 +89,7 @@ PIRN_API PIRN_MUST_USE int pirn_wait_for(pirn_awaitable *awaitable, int *ret_sta
 /*
  * A deadline for whatever the current task does between enter and leave: when it comes, every
  * suspending call fails with -ECANCELED until the task leaves. They nest; leave them in reverse
- * order.
+ * order. A task that ends inside one is reported, and leaves it.
  *
  *     pirn_timeout timeout = PIRN_TIMEOUT_INIT;
  *     int rc = pirn_timeout_enter(&timeout, pirn_after_ms(100));

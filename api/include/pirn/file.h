@@ -1,5 +1,5 @@
 /*
- * Files, beyond the calls in pirn.h: vectors, what is known of a file, names, directories, whole
+ * Files, beyond the calls in pirn/io.h: vectors, what is known of a file, names, directories, whole
  * files, and printing.
  *
  * Part of <pirn.h>, which is what programs include; the conventions at its head hold here.
@@ -147,7 +147,8 @@ PIRN_API PIRN_MUST_USE int pirn_file_copy(const char *from, const char *to, unsi
 /*
  * printf to standard output, as a whole: nothing that others print with it comes in between,
  * however long it is and however slowly it is taken. What stdio holds for stdout goes first. Who
- * waits does not hold its worker. Not cancellable once it has begun. [anywhere; suspends] The bytes
+ * waits does not hold its worker. Not cancellable once it has begun; who ignores -ECANCELED here
+ * has taken the cancel. [anywhere; suspends] The bytes
  * written; -ECANCELED and nothing was; -ENOMEM, -EILSEQ, -EPIPE, -EIO, ...
  *
  * stdio's own calls are whole too (a printf holds stdout's lock), and are buffered; where they have

@@ -56,22 +56,24 @@ typedef struct pirn_http_reply pirn_http_reply;     /* what it will be told */
  * larger steps.
  */
 typedef struct pirn_http_server_config {
-    size_t size;          /* sizeof(pirn_http_server_config), set by PIRN_HTTP_SERVER_CONFIG_INIT */
-    size_t max_head;      /* bytes of request line and headers; 0: 16 KiB; 64 KiB at most */
-    size_t max_target;    /* bytes of the request target; 0: 8 KiB */
-    int max_headers;      /* 0: 100 */
-    int64_t max_body;     /* bytes, where a route says nothing else; 0: 1 MiB; -1: any number */
-    int max_connections;  /* 0: 10,000 */
-    bool refuse;          /* whoever is beyond that, see above */
-    int body_rate;        /* bytes a second, at least, once body_time is over; 0: 240; -1: any, and
-                             nothing for as long as the client likes */
+    size_t size;         /* sizeof(pirn_http_server_config), set by PIRN_HTTP_SERVER_CONFIG_INIT */
+    size_t max_head;     /* bytes of request line and headers; 0: 16 KiB; 64 KiB at most */
+    size_t max_target;   /* bytes of the request target; 0: 8 KiB */
+    int max_headers;     /* 0: 100 */
+    int64_t max_body;    /* bytes, where a route says nothing else; 0: 1 MiB; -1: any number */
+    int max_connections; /* 0: 10,000 */
+    bool refuse;         /* whoever is beyond that, see above */
+    /* Bytes a second at which a body must come, once body_time is over; 0: 240; -1: any, and
+     * idle_time does not hold in bodies. */
+    int body_rate;
     pirn_span head_time;  /* for all of a head, from its first byte (or the connect); 0: 10 s */
-    pirn_span body_time;  /* waiting for a body that does not count; 0: 5 s */
+    pirn_span body_time;  /* how long a body may be waited for before body_rate counts; 0: 5 s */
     pirn_span idle_time;  /* between two requests, or two bytes of a body; 0: 60 s */
     pirn_span write_time; /* a client takes nothing of what was written; 0: 30 s. See above */
-    pirn_span cancel_time; /* a handler's, before its client's end is looked for; 0: 50 ms */
-    pirn_span grace;       /* of pirn_http_server_stop: for those that it has cancelled; 0: 5 s */
-    size_t stack_size;     /* of handlers' coroutines, at least; 0: the runtime's default */
+    /* How long a handler runs before it is looked whether its client has gone; 0: 50 ms. */
+    pirn_span cancel_time;
+    pirn_span grace;   /* of pirn_http_server_stop: for those that it has cancelled; 0: 5 s */
+    size_t stack_size; /* of handlers' coroutines, at least; 0: the runtime's default */
     /* Hears of handlers that fail or do not end; NULL: stderr. */
     void (*report)(void *user, const char *line);
     void *report_user;
@@ -104,9 +106,10 @@ PIRN_API PIRN_MUST_USE int pirn_http_server_new(pirn_http_server **ret_server,
 /*
  * Answers a request, in the coroutine of its connection. Returns 0, or a negative errno: if nothing
  * has been replied the client gets 500 (413 for -EMSGSIZE, 408 for -ETIME, 400 for -EBADMSG and
- * -EINVAL); if something is under way the connection is cut off, and it is reported. Without any
- * reply: 200, empty. When the client goes away it is cancelled; what it does then is its own
- * affair.
+ * -EINVAL); if a reply in pieces is under way the connection is cut off. A failure is reported, but
+ * for those four, -ECANCELED, -ECONNRESET and -EPIPE, which are taken for the client's doing: a
+ * program's own -EINVAL is a 400 that nobody hears of. Without any reply: 200, empty. When the
+ * client goes away it is cancelled; what it does then is its own affair.
  */
 typedef int (*pirn_http_handler)(pirn_http_request *request, pirn_http_reply *reply, void *user);
 

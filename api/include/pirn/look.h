@@ -25,8 +25,8 @@
  *     is said, too
  *   - a call refused as a mistake, and what was wrong with it: an unlock by a stranger, an await of
  *     oneself, pirn_run inside a coroutine, pirn_release of a running task's last reference, NULL
- *     where something has to be given, a config without its _INIT, ... (the library of HTTP and the
- *     file calls have no such lines). A plain thread's goes to stderr
+ *     where something has to be given, a config without its _INIT, ... (the libraries of HTTP and
+ *     TLS, and the calls of io.h and file.h, have no such lines). A plain thread's goes to stderr
  *   - a call with the handle of a task or future that has been joined or released, and that nobody
  *     else has: it fails with -EINVAL (NULL, 0). Without debug mode it hits whatever has that
  *     memory next. The last thousand tasks of a runtime, and futures of the process, are remembered
@@ -50,7 +50,8 @@
 
 /* Writes each live task once, those that run first: name, state, what it waits for and since when,
  * or on which worker it runs and how long that has been seen to go on; where it was spawned.
- * runtime NULL: the caller's. [anywhere] */
+ * runtime NULL: the caller's. [anywhere] 0; -EPERM (no runtime), -EINVAL (out is NULL), -ESHUTDOWN
+ * (it is closed). */
 PIRN_API int pirn_dump(pirn_runtime *runtime, FILE *out);
 
 typedef struct pirn_stats {
@@ -69,6 +70,8 @@ typedef struct pirn_stats {
     uint64_t workers;
 } pirn_stats;
 
-PIRN_API int pirn_stats_get(pirn_runtime *runtime, pirn_stats *ret_stats); /* NULL: the caller's */
+/* runtime NULL: the caller's. [anywhere] 0; -EPERM (no runtime), -EINVAL (ret_stats->size),
+ * -ESHUTDOWN (it is closed). */
+PIRN_API int pirn_stats_get(pirn_runtime *runtime, pirn_stats *ret_stats);
 
 #endif

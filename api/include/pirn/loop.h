@@ -98,15 +98,17 @@ typedef struct pirn_mailbox pirn_mailbox;
 
 /* [anywhere] -ENOMEM, -EMFILE, -ENFILE. */
 PIRN_API PIRN_MUST_USE int pirn_mailbox_new(pirn_mailbox **ret_mailbox);
+/* The last release closes it. [anywhere; do not suspend] */
 PIRN_API pirn_mailbox *pirn_mailbox_retain(pirn_mailbox *mailbox);
-PIRN_API void pirn_mailbox_release(pirn_mailbox *mailbox); /* the last one closes it */
+PIRN_API void pirn_mailbox_release(pirn_mailbox *mailbox);
 
 /* Readable (POLLIN) while there is something to dispatch. It is the mailbox's: not to be read,
- * written or closed. Level- or edge-triggered. */
+ * written or closed. Level- or edge-triggered. [anywhere] */
 PIRN_API int pirn_mailbox_fd(const pirn_mailbox *mailbox);
 
 /* Has fn(arg) called by the dispatching thread, some time, in order of posting. [anywhere; does not
- * suspend] -ENOMEM, -ESHUTDOWN (closed), -EINVAL. */
+ * suspend] -ENOMEM, -ESHUTDOWN (closed), -EINVAL: arg is still the caller's. If a close drops it
+ * nobody is told: what arg points to has another owner, or is lost. */
 PIRN_API PIRN_MUST_USE int pirn_mailbox_post(pirn_mailbox *mailbox, void (*fn)(void *arg),
                                              void *arg);
 
@@ -136,7 +138,8 @@ PIRN_API int pirn_mailbox_close(pirn_mailbox *mailbox);
 
 /*
  * From now on fn(arg) runs as a task of the runtime (NULL: the caller's) when signal signo has
- * come: an ordinary coroutine, which may allocate, print, wait, spawn. Signals that come before it
+ * come: an ordinary coroutine, on no strand, which may allocate, print, wait, spawn. arg must last
+ * until the runtime's end: a remove does not wait for a call that has begun. Signals that come before it
  * begins are one; while it runs it is not started again, but once more afterwards. It wakes an idle
  * runtime; a paused one runs it in its next run. A handler of the program's that was there before
  * is called too, first, in signal context. Adding again replaces fn and arg. SIGINT is not taken

@@ -108,7 +108,7 @@ typedef struct pirn_connect_config {
     size_t size; /* sizeof(pirn_connect_config), set by PIRN_CONNECT_CONFIG_INIT */
     const pirn_resolve_config *resolve; /* NULL: the defaults */
     const pirn_address *local; /* to connect from; NULL: any. Other families: -EAFNOSUPPORT */
-    pirn_time stagger;         /* before the next is tried as well; 0: 250 ms */
+    pirn_span stagger; /* how long an attempt has before the next is begun as well; 0: 250 ms */
     /* Every attempt that failed, however the call ends, in the order in which they ended: at most
      * errors_max of them; how many there were to *ret_count (NULL: nobody asks). */
     pirn_connect_error *ret_errors;
@@ -182,7 +182,7 @@ typedef struct pirn_listen_config {
  */
 PIRN_API PIRN_MUST_USE int pirn_listen(const char *host, const char *service,
                                        const pirn_listen_config *config, pirn_time deadline);
-/* The same at one address; does not suspend. */
+/* The same at one address. [anywhere; does not suspend] */
 PIRN_API PIRN_MUST_USE int pirn_listen_at(const pirn_address *address,
                                           const pirn_listen_config *config);
 /*
@@ -201,12 +201,14 @@ PIRN_API PIRN_MUST_USE int pirn_listen_unix(const char *path, const pirn_listen_
 PIRN_API int pirn_set_nodelay(int fd,
                               bool on); /* TCP_NODELAY: small writes go out at once; [anywhere] */
 /* A connection that is silent for idle seconds is probed every interval seconds, and given up after
- * so many probes without an answer: -ETIMEDOUT. idle 0: never. [anywhere] */
+ * so many probes without an answer: -ETIMEDOUT. idle 0: never. [anywhere] 0, -EBADF, -ENOTSOCK,
+ * -EOPNOTSUPP, ... */
 PIRN_API int pirn_set_keepalive(int fd, int idle_s, int interval_s, int probes);
 
 /* ---- Datagrams ----------------------------------------------------------------------------- */
 
-/* A UDP socket bound to address (NULL: unbound, of that family); the descriptor. [anywhere] */
+/* A UDP socket bound to address; NULL: unbound, of family (else that is not looked at): the
+ * descriptor. [anywhere] -EAFNOSUPPORT (neither AF_INET nor AF_INET6), -EADDRINUSE, -EMFILE, ... */
 PIRN_API PIRN_MUST_USE int pirn_udp(int family, const pirn_address *address);
 
 /*

@@ -6,7 +6,8 @@
  * A queue holds elements of one size, copied in and out under a short lock: make them pointers or
  * small structs. Puts and gets are served in the order they began to wait, nobody overtakes. An
  * item put while somebody waits in a get is that getter's at once. All calls are [anywhere], in any
- * number of coroutines and threads at a time; each user holds a reference or is outlived by one.
+ * number of coroutines and threads at a time; each user holds a reference, or somebody does who
+ * outlives it.
  * Counting with task_done and join as in Python's asyncio, shutdown as in its 3.13.
  */
 #ifndef PIRN_QUEUE_H

@@ -35,9 +35,9 @@ PIRN_API PIRN_MUST_USE int pirn_scope_open(pirn_scope **ret_scope, int limit);
 
 /* A child of the scope; with a limit, waits until fewer than that many are running, in the order of
  * arrival. Called by the body, a child, or whoever knows that the scope is not closed yet.
- * [coroutine; suspends if limited] -ETIMEDOUT, -ECANCELED (the scope is cancelled, or the caller;
- * if that was a request it has been taken: give up with pirn_scope_fail), -EINVAL (also: the wait
- * is over), and what pirn_spawn returns.
+ * [coroutine; suspends if limited] -ETIMEDOUT; -ECANCELED: the scope is cancelled; or the caller
+ * is, and then that request has been taken: pass it on with pirn_scope_fail(scope, rc), or it is
+ * lost; -EINVAL (also: the wait is over), and what pirn_spawn returns.
  * config->arg_drop has been called if this returns -ECANCELED or -ESHUTDOWN, and will be, once, if
  * it returns 0; after all other errors arg is still the caller's. */
 PIRN_API PIRN_MUST_USE int pirn_scope_spawn(pirn_scope *scope, pirn_fn fn, void *arg,
@@ -85,8 +85,11 @@ typedef struct pirn_scope_error {
 PIRN_API PIRN_MUST_USE int pirn_scope_errors(pirn_scope *scope, pirn_scope_error *ret_errors,
                                              size_t n);
 
-/* pirn_scope_wait, unless that is over, and frees the scope. What it returned, and nothing was done
- * if it does nothing. [coroutine, the opener; suspends] */
+/* Waits as pirn_scope_wait, unless that has been done, frees the scope, and returns what the wait
+ * returned. After -ETIMEDOUT and -ECANCELED, too, every child has ended and the scope is gone: it
+ * is not to be closed again. Only a call that is a mistake (-EDEADLK, -EPERM, -EINVAL as above)
+ * leaves it; debug mode tells those from a child's error of the same number.
+ * [coroutine, the opener; suspends] */
 PIRN_API PIRN_MUST_USE int pirn_scope_close(pirn_scope *scope, pirn_time deadline);
 
 /* fn(i, arg) for begin <= i < end, spread over the workers; returns when all are done, with the

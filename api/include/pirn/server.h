@@ -28,8 +28,9 @@
  *     pirn_server_stop(server, pirn_after_s(10));
  *     pirn_server_release(server);
  *
- * A handler's connection is closed when it returns: what was written is sent first. A handler that
- * fails is reported, once, by the peer's address; the server goes on. Other coroutines may use the
+ * A handler's connection is closed when it returns: what was written is sent first, within
+ * config->linger; but if it returns -ECANCELED that is dropped. (One that says goodbye when it is
+ * cancelled returns 0.) A handler that fails is reported, once, by the peer's address; the server goes on. Other coroutines may use the
  * stream beside the handler if they retain it; it is closed all the same.
  * (After asyncio's start_server and Server.)
  */
@@ -42,8 +43,8 @@
 
 typedef struct pirn_server pirn_server; /* counted by reference */
 
-/* The stream is the server's. What it returns is the status of the connection's task.
- * [coroutine] */
+/* The stream is the server's. What it returns is the status of the connection's task. [coroutine, on
+ * no strand: handlers run beside each other] */
 typedef int (*pirn_server_fn)(pirn_stream *stream, void *user);
 
 typedef struct pirn_server_config {
@@ -118,7 +119,8 @@ PIRN_API PIRN_MUST_USE int pirn_server_wait_closed(pirn_server *server, pirn_tim
  * Closes it and waits for the connections: 0. Those that are left at the deadline (or a cancel of
  * the caller) are cancelled and waited for, which no further cancel cuts short: -ETIMEDOUT
  * (-ECANCELED). Those that do not end within config->grace either are named in a report, and left:
- * -EBUSY, and a cancel of the caller stays pending. Called again it does the same again.
+ * -EBUSY, and a cancel of the caller stays pending. Called again it does the same again. Not for
+ * its own handlers, which would wait for themselves: they call pirn_server_close.
  * [coroutine; suspends]
  */
 PIRN_API int pirn_server_stop(pirn_server *server, pirn_time deadline);

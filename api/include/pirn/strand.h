@@ -12,8 +12,10 @@
  *
  * On a strand is who was spawned with config->strand, or by a coroutine that is on it, unless
  * PIRN_OFF_STRAND says otherwise (both at once: -EINVAL). Pinned tasks are on none (with
- * config->strand: -EINVAL), nor are the calls of pirn_parallel_for and pirn_blocking. Members may
- * be of several runtimes. One whose runtime is stopped, to be run again, takes its turn when that
+ * config->strand: -EINVAL), nor are the calls of pirn_parallel_for and pirn_blocking, handlers of
+ * servers (HTTP's too), and functions of timers and of signals. What these share with a strand's
+ * members is done by a task that they spawn with config->strand, and wait for. Members may be of
+ * several runtimes. One whose runtime is stopped, to be run again, takes its turn when that
  * runs again, and the others wait for it.
  *
  * A member that computes or blocks without suspending delays its strand, and nobody else. Whose

@@ -35,10 +35,11 @@ PIRN_API PIRN_MUST_USE int pirn_call_at(pirn_runtime *runtime, pirn_task **ret_h
  *   arm      or move it, if it is armed. 0, 1 if it was armed: that call will not be made.
  *            PIRN_NEVER: it is armed, and never comes. fn may arm its own timer again, for the next
  *            call. -ENOMEM (it is not armed now), -ESHUTDOWN (main has ended), -EINVAL
- *   cancel   0: it was armed; that call will not be made. -EALREADY: it was not: never, or no more;
- *            fn will run, runs or has run, once for each time it was armed; also if main has ended
- *            meanwhile, but then its first wait says -ECANCELED (only if there is no stack until
- *            the grace of that end is over it does not: reported)
+ *   cancel   0: it was armed; that call will not be made. -EALREADY: it was not armed: it never
+ *            was, or it has come due, and then fn will run, runs or has run, once for each time it
+ *            was armed. (If main has ended meanwhile fn runs all the same, and its first wait
+ *            returns -ECANCELED. If there is no stack for it until the grace is over it does not
+ *            run: that is reported.)
  * Calls on one timer must not overlap each other; they may overlap fn. The struct may be freed, or
  * moved, when it is not armed, also inside fn or while that runs: only arg must last. An armed one
  * does not keep the runtime alive. Once main has ended none comes due, and it may be cancelled
@@ -71,7 +72,8 @@ typedef struct pirn_ticker {
 
 /* The first tick comes a period from now. -EINVAL: period <= 0. No resources are held. */
 PIRN_API int pirn_ticker_init(pirn_ticker *ticker, pirn_span period, pirn_missed missed);
-/* Waits for the next tick. [anywhere; suspends] Returns the number of ticks dropped before it. */
+/* Waits for the next tick. [anywhere; suspends] Returns the number of ticks dropped before it;
+ * -ECANCELED, -ESHUTDOWN, -EINVAL. ticker->next may be read: when the next one is due. */
 PIRN_API int pirn_ticker_wait(pirn_ticker *ticker);
 
 #endif

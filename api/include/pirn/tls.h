@@ -12,8 +12,9 @@
  *     int rc = pirn_tls_context_new(&context, PIRN_TLS_CLIENT, NULL); // once in a program
  *     ...
  *     rc = pirn_stream_connect(&stream, "example.org", "443", NULL, NULL, deadline);
- *     if (rc == 0 && (rc = pirn_tls_client(&stream, stream, context, "example.org", &config,
- *     deadline)) != 0) {
+ *     if (rc == 0)
+ *         rc = pirn_tls_client(&stream, stream, context, "example.org", &config, deadline);
+ *     if (rc != 0) {
  *         fprintf(stderr, "%s\n", why);
  *         pirn_stream_release(stream);
  *     }
