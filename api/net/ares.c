@@ -226,7 +226,10 @@ static int open_channel(struct query *q)
         q->channel = NULL;
         return status == ARES_ENOMEM ? -ENOMEM : error_of(q, status);
     }
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations" /* 1.34 has another; 1.18 only this */
     ares_set_socket_functions(q->channel, &functions, q);
+#pragma GCC diagnostic pop
     if (config->servers != NULL) {
         status = ares_set_servers_ports_csv(q->channel, config->servers);
         if (status != ARES_SUCCESS)

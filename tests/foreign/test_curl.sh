@@ -73,7 +73,7 @@ for w in 1 2 4; do
     said "http://127.0.0.1:$silent_port/: Connection timed out"
     silent_ends
     ends_with 1 "$BIN_DIR/curl" -w $w http://127.0.0.1:"$silent_port"/ $http/nowhere $http/small nonsense://
-    grep -q "^http://127.0.0.1:$silent_port/: Couldn't connect" "$work/output"
+    grep -qE "^http://127.0.0.1:$silent_port/: Could(n't| not) connect" "$work/output"
     grep -q "^$http/nowhere: 404, " "$work/output"
     said "$http/small: 200, 6 bytes"
     [ "$(wc -l <"$work/output")" = 4 ]

@@ -28,7 +28,7 @@ static int clients_allowed(void)
 
 static pid_t start_server(int w, struct sockaddr_in *ret_addr, FILE **ret_output)
 {
-    char workers[8], line[64];
+    char workers[12], line[64];
     unsigned port;
     int to_us[2];
     support_pipe(to_us);
