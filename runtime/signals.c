@@ -21,9 +21,9 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "io/sys.h"
+#include "runtime/handler.h"
 #include "runtime/runtime.h"
 #include "runtime/wait.h"
 
@@ -33,8 +33,6 @@ enum {
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static _Atomic(struct pirn_runtime *) runtimes[RUNTIMES_MAX]; /* under mutex; handlers read */
-static struct sigaction earlier[NSIG];                        /* under mutex; handlers read */
-static unsigned users[NSIG];                                  /* under mutex */
 static _Atomic unsigned running;                              /* handlers at work */
 
 struct reaction { /* all under mutex */
@@ -73,19 +71,11 @@ static int wanted(const struct pirn_runtime *rt, int sigs[WANTED_MAX])
     return n;
 }
 
-static void pass_on(int sig, siginfo_t *info, void *context)
-{
-    const struct sigaction *e = &earlier[sig];
-    if ((e->sa_flags & SA_SIGINFO) != 0 && e->sa_sigaction != NULL)
-        e->sa_sigaction(sig, info, context);
-    else if (e->sa_handler != SIG_DFL && e->sa_handler != SIG_IGN)
-        e->sa_handler(sig);
-}
-
-static void on_signal(int sig, siginfo_t *info, void *context)
+void pirn_signals_hit(int sig, siginfo_t *info, void *context)
 {
     int saved = errno;
     atomic_fetch_add_explicit(&running, 1, memory_order_seq_cst); /* pairs with outlast's fence */
+    struct sigaction earlier = pirn_handler_earlier(sig);
     bool second = false;
     /* acquire: pairs with the release in pirn_signals_add */
     struct pirn_runtime *handler = atomic_load_explicit(&handled_by[sig], memory_order_acquire);
@@ -109,36 +99,13 @@ static void on_signal(int sig, siginfo_t *info, void *context)
         pirn_monitor_call(rt);
     }
     if (second) {
-        sys_sigaction(sig, &earlier[sig], NULL);
+        sys_sigaction(sig, &earlier, NULL);
         raise(sig); /* delivered when this handler returns */
     } else {
-        pass_on(sig, info, context);
+        pirn_handler_pass_on(&earlier, sig, info, context);
     }
     atomic_fetch_sub_explicit(&running, 1, memory_order_release); /* pairs with outlast's acquire */
     errno = saved;
-}
-
-static int take(int sig)
-{
-    struct sigaction action;
-    if (users[sig]++ != 0)
-        return 0;
-    memset(&action, 0, sizeof(action));
-    action.sa_sigaction = on_signal;
-    action.sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK;
-    sigfillset(&action.sa_mask);
-    int rc = sys_sigaction(sig, NULL, &earlier[sig]); /* the next one may come to a handler first */
-    if (rc == 0)
-        rc = sys_sigaction(sig, &action, NULL);
-    if (rc != 0)
-        users[sig]--;
-    return rc;
-}
-
-static void give_back(int sig)
-{
-    if (--users[sig] == 0)
-        sys_sigaction(sig, &earlier[sig], NULL);
 }
 
 /* What it wants, all or nothing. */
@@ -146,9 +113,9 @@ static int take_wanted(const struct pirn_runtime *rt)
 {
     int sigs[WANTED_MAX], n = wanted(rt, sigs);
     for (int i = 0; i < n; i++) {
-        int rc = take(sigs[i]);
+        int rc = pirn_handler_take(sigs[i]);
         while (rc != 0 && i > 0)
-            give_back(sigs[--i]);
+            pirn_handler_give_back(sigs[--i]);
         if (rc != 0)
             return rc;
     }
@@ -171,7 +138,7 @@ int pirn_signals_install(struct pirn_runtime *rt)
     for (int i = 0; i < RUNTIMES_MAX && rc == -EAGAIN; i++) {
         if (atomic_load_explicit(&runtimes[i], memory_order_relaxed) != NULL)
             continue;
-        /* release: pairs with the acquire in on_signal */
+        /* release: pairs with the acquire in pirn_signals_hit */
         atomic_store_explicit(&runtimes[i], rt, memory_order_release);
         rc = take_wanted(rt);
         if (rc != 0)
@@ -195,7 +162,7 @@ static void remove_reaction(int sig)
     reactions[sig] = NULL;
     atomic_store_explicit(&handled_by[sig], NULL, memory_order_relaxed);
     unref(r);
-    give_back(sig);
+    pirn_handler_give_back(sig);
 }
 
 int pirn_signals_add(struct pirn_runtime *rt, int sig, pirn_fn fn, void *arg)
@@ -214,11 +181,11 @@ int pirn_signals_add(struct pirn_runtime *rt, int sig, pirn_fn fn, void *arg)
         rc = -EBUSY;
     if (rc == 0) {
         reactions[sig] = r;
-        /* release: pairs with the acquire in on_signal */
+        /* release: pairs with the acquire in pirn_signals_hit */
         atomic_store_explicit(&handled_by[sig], rt, memory_order_release);
         if (old != NULL)
             unref(old);
-        else if ((rc = take(sig)) != 0) {
+        else if ((rc = pirn_handler_take(sig)) != 0) {
             atomic_store_explicit(&handled_by[sig], NULL, memory_order_relaxed);
             reactions[sig] = NULL;
         }
@@ -266,7 +233,7 @@ void pirn_signals_remove(struct pirn_runtime *rt)
             continue;
         atomic_store_explicit(&runtimes[i], NULL, memory_order_relaxed);
         for (int n = wanted(rt, sigs); n > 0; n--)
-            give_back(sigs[n - 1]);
+            pirn_handler_give_back(sigs[n - 1]);
     }
     pthread_mutex_unlock(&mutex);
     outlast();
@@ -277,12 +244,10 @@ void pirn_signals_forget(void)
     for (int i = 0; i < RUNTIMES_MAX; i++)
         atomic_store_explicit(&runtimes[i], NULL, memory_order_relaxed);
     for (int sig = 1; sig < NSIG; sig++) {
-        if (users[sig] != 0)
-            sys_sigaction(sig, &earlier[sig], NULL);
-        users[sig] = 0;
         reactions[sig] = NULL;
         atomic_store_explicit(&handled_by[sig], NULL, memory_order_relaxed);
     }
+    pirn_handler_forget();
     pthread_mutex_init(&mutex, NULL); /* its holder did not come along */
 }
 
