@@ -33,7 +33,7 @@ enum {
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static _Atomic(struct pirn_runtime *) runtimes[RUNTIMES_MAX]; /* under mutex; handlers read */
-static _Atomic unsigned running;                              /* handlers at work */
+static _Atomic unsigned running; /* handlers that may be looking at a runtime */
 
 struct reaction { /* all under mutex */
     struct pirn_runtime *rt;
@@ -101,10 +101,10 @@ void pirn_signals_hit(int sig, siginfo_t *info, void *context)
     if (second) {
         sys_sigaction(sig, &earlier, NULL);
         raise(sig); /* delivered when this handler returns */
-    } else {
-        pirn_handler_pass_on(&earlier, sig, info, context);
     }
     atomic_fetch_sub_explicit(&running, 1, memory_order_release); /* pairs with outlast's acquire */
+    if (!second)
+        pirn_handler_pass_on(&earlier, sig, info, context); /* which may stay, or leave by a jump */
     errno = saved;
 }
 
@@ -122,7 +122,9 @@ static int take_wanted(const struct pirn_runtime *rt)
     return 0;
 }
 
-static void outlast(void) /* the handlers that still look at what has been taken out */
+/* The handlers that still look at what has been taken out. An earlier one that they have passed the
+ * signal on to looks at nothing of ours, and is not waited for. */
+static void outlast(void)
 {
     atomic_thread_fence(memory_order_seq_cst); /* a handler that starts now finds no runtime */
     while (atomic_load_explicit(&running, memory_order_acquire) != 0)
@@ -248,6 +250,8 @@ void pirn_signals_forget(void)
         atomic_store_explicit(&handled_by[sig], NULL, memory_order_relaxed);
     }
     pirn_handler_forget();
+    /* relaxed: the handlers at work are those of threads that did not come along */
+    atomic_store_explicit(&running, 0, memory_order_relaxed);
     pthread_mutex_init(&mutex, NULL); /* its holder did not come along */
 }
 

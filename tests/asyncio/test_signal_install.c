@@ -1,12 +1,15 @@
 /*
- * A signal that comes just when its handler has been installed: this program's sigaction comes
- * before the libc's, and raises it there, before it returns.
+ * The place of pirn's handler in the process. A signal that comes just when it has been installed:
+ * this program's sigaction comes before the libc's, and raises it there, before it returns. Earlier
+ * handlers that stay, or leave by a jump; one that is put back too late.
  */
 #include "sched/tsan.h"
 #include "tests/support.h"
 
 #include <dlfcn.h>
+#include <setjmp.h>
 #include <signal.h>
+#include <sys/wait.h>
 
 #ifdef PIRN_TSAN /* there handlers are the sanitizer's, which installs them by its own sigaction */
 
@@ -111,7 +114,111 @@ START_TEST(a_signal_beside_the_start_of_a_run_is_not_lost)
 }
 END_TEST
 
+/* ---- Earlier handlers that do not return ------------------------------------------------- */
+
+static pirn_runtime *with_sigusr1(int workers, atomic_int *runs)
+{
+    pirn_config config = PIRN_CONFIG_INIT;
+    pirn_runtime *runtime;
+    config.workers = workers;
+    CHECK_OK(pirn_runtime_new(&runtime, &config));
+    CHECK_OK(pirn_signal_add(SIGUSR1, count, runs, runtime));
+    return runtime;
+}
+
+/* fn() in a fork's child, which a hang ends: its wait status. */
+static int in_child(void (*fn)(int workers), int workers)
+{
+    int status = 0;
+    fflush(NULL);
+    pid_t pid = fork();
+    CHECK_GE(pid, 0);
+    if (pid == 0) {
+        support_alarm(60);
+        fn(workers);
+        _exit(9);
+    }
+    CHECK_EQ(waitpid(pid, &status, 0), pid);
+    return status;
+}
+
+static atomic_int stays, may_leave;
+
+static void stay(int signo)
+{
+    (void)signo;
+    atomic_store(&stays, 1);
+    while (!atomic_load(&may_leave)) {}
+}
+
+static void *is_signalled(void *arg)
+{
+    (void)arg;
+    raise(SIGUSR1);
+    return NULL;
+}
+
+static int nothing(void *arg)
+{
+    (void)arg;
+    return 0;
+}
+
+static void runs_and_ends(int workers)
+{
+    CHECK_OK(support_run(workers, nothing, NULL));
+}
+
+START_TEST(a_fork_beside_a_handler_at_work)
+{
+    FOR_WORKERS(w)
+    {
+        atomic_int runs = 0;
+        install(SIGUSR1, stay);
+        atomic_store(&stays, 0);
+        atomic_store(&may_leave, 0);
+        pirn_runtime *runtime = with_sigusr1(w, &runs);
+        pthread_t thread = support_thread(is_signalled, NULL);
+        support_until(&stays, 1);
+        CHECK_EQ(in_child(runs_and_ends, w), 9 << 8);
+        CHECK_OK(support_run(w, nothing, NULL)); /* nor does another's end here wait for it */
+        atomic_store(&may_leave, 1);
+        support_thread_join(thread);
+        CHECK_OK(pirn_runtime_free(runtime));
+    }
+    install(SIGUSR1, SIG_DFL);
+}
+END_TEST
+
+static sigjmp_buf out_of_it;
+
+static void leap(int signo)
+{
+    siglongjmp(out_of_it, signo);
+}
+
+static void leaps_and_ends(int workers)
+{
+    atomic_int runs = 0;
+    install(SIGUSR1, leap);
+    pirn_runtime *runtime = with_sigusr1(workers, &runs);
+    if (sigsetjmp(out_of_it, 1) == 0) {
+        raise(SIGUSR1);
+        _exit(1);
+    }
+    CHECK_OK(pirn_runtime_free(runtime));
+    CHECK_OK(support_run(workers, nothing, NULL));
+}
+
+START_TEST(an_earlier_handler_that_jumps)
+{
+    FOR_WORKERS(w)
+    CHECK_EQ(in_child(leaps_and_ends, w), 9 << 8);
+}
+END_TEST
+
 SUPPORT_MAIN("signal_install", a_signal_beside_an_add_is_not_lost,
-             a_signal_beside_the_start_of_a_run_is_not_lost)
+             a_signal_beside_the_start_of_a_run_is_not_lost, a_fork_beside_a_handler_at_work,
+             an_earlier_handler_that_jumps)
 
 #endif
