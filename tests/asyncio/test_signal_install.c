@@ -217,8 +217,97 @@ START_TEST(an_earlier_handler_that_jumps)
 }
 END_TEST
 
+/* ---- Put back too late: pirn's handler, by who had put another over it ------------------- */
+
+static int is_covered(void *arg)
+{
+    struct sigaction mine = {.sa_handler = earlier};
+    CHECK_OK(pirn_signal_add(SIGUSR1, count, NULL, NULL));
+    CHECK_OK(sigaction(SIGUSR1, &mine, arg));
+    return 0;
+}
+
+static int hears_one(void *arg)
+{
+    atomic_int *runs = arg;
+    CHECK_OK(pirn_signal_add(SIGUSR1, count, runs, NULL));
+    raise(SIGUSR1);
+    support_until(runs, 1);
+    CHECK_OK(pirn_sleep(pirn_after_ms(7))); /* longer than the monitor's tick */
+    CHECK_EQ(atomic_load(runs), 1);
+    CHECK_EQ(pirn_signal_remove(SIGUSR1), 1);
+    return 0;
+}
+
+/* The handler is pirn's again; what was there before both is `first`. */
+static void put_back(int workers, void (*first)(int))
+{
+    struct sigaction covered;
+    install(SIGUSR1, first);
+    CHECK_OK(support_run(workers, is_covered, &covered));
+    CHECK_OK(sigaction(SIGUSR1, &covered, NULL));
+}
+
+static void it_goes_where_it_belongs(int workers)
+{
+    atomic_int runs = 0;
+    put_back(workers, earlier);
+    CHECK_OK(support_run(workers, hears_one, &runs));
+    CHECK_EQ(earlier_ran, 1);
+    put_back(workers, earlier);
+    raise(SIGUSR1); /* nobody else's */
+    CHECK_EQ(earlier_ran, 2);
+    atomic_store(&runs, 0);
+    put_back(workers, SIG_DFL);
+    CHECK_OK(support_run(workers, hears_one, &runs));
+    put_back(workers, SIG_IGN);
+    raise(SIGUSR1);
+}
+
+static void default_ends_it(int workers)
+{
+    put_back(workers, SIG_DFL);
+    raise(SIGUSR1);
+}
+
+/* By default nothing comes of it, and the handler stays of use. */
+static int hears_urgent(void *arg)
+{
+    atomic_int *runs = arg;
+    CHECK_OK(pirn_signal_add(SIGURG, count, runs, NULL));
+    raise(SIGURG);
+    support_until(runs, 1);
+    return 0;
+}
+
+static void default_is_nothing(int workers)
+{
+    struct sigaction covered;
+    atomic_int runs = 0;
+    pirn_runtime *runtime = with_sigusr1(workers, &runs);
+    CHECK_OK(pirn_signal_add(SIGURG, count, &runs, runtime));
+    CHECK_OK(sigaction(SIGURG, NULL, &covered));
+    CHECK_OK(pirn_runtime_free(runtime));
+    CHECK_OK(sigaction(SIGURG, &covered, NULL));
+    raise(SIGURG);
+    CHECK_EQ(atomic_load(&runs), 0);
+    CHECK_OK(support_run(workers, hears_urgent, &runs));
+}
+
+START_TEST(pirns_handler_is_put_back_late)
+{
+    FOR_WORKERS(w)
+    {
+        earlier_ran = 0;
+        CHECK_EQ(in_child(it_goes_where_it_belongs, w), 9 << 8);
+        CHECK_EQ(in_child(default_ends_it, w), SIGUSR1);
+        CHECK_EQ(in_child(default_is_nothing, w), 9 << 8);
+    }
+}
+END_TEST
+
 SUPPORT_MAIN("signal_install", a_signal_beside_an_add_is_not_lost,
              a_signal_beside_the_start_of_a_run_is_not_lost, a_fork_beside_a_handler_at_work,
-             an_earlier_handler_that_jumps)
+             an_earlier_handler_that_jumps, pirns_handler_is_put_back_late)
 
 #endif
