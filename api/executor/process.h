@@ -30,6 +30,7 @@
 enum {
     HELPER_SPAWN = 1, /* another worker */
     HELPER_SYNC = 2,  /* whoever has died before this is reaped */
+    HELPER_KILL = 3,  /* that worker, whose pidfd comes along */
 };
 struct helper_answer {
     int32_t rc;
@@ -41,6 +42,9 @@ _Noreturn void pirn_process_server_main(int control, int pidfd);
 /* A new worker: 0, -EPIPE (the helper has died), or what hindered it. Blocks for a moment. */
 int pirn_process_helper_spawn(int *ret_socket, int *ret_pidfd);
 void pirn_process_helper_sync(void);
+/* Kills a worker, which this process may have no right to any more: 0, or -errno. Blocks for a
+ * moment. */
+int pirn_process_helper_kill(int pidfd);
 
 /* ---- Jobs -------------------------------------------------------------------------------- */
 

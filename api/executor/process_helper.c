@@ -149,16 +149,40 @@ static int receive(int *ret_fds)
     return 0;
 }
 
-static int ask(char question, int *ret_fds)
+/* A question, with a descriptor unless that is -1: 1, or -errno. */
+static int put(char question, int fd)
+{
+    struct iovec iov = {&question, 1};
+    union {
+        struct cmsghdr head;
+        char space[CMSG_SPACE(sizeof(int))];
+    } with;
+    struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+    int rc;
+    if (fd >= 0) {
+        memset(&with, 0, sizeof(with));
+        msg.msg_control = &with;
+        msg.msg_controllen = sizeof(with.space);
+        struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+        c->cmsg_level = SOL_SOCKET;
+        c->cmsg_type = SCM_RIGHTS;
+        c->cmsg_len = CMSG_LEN(sizeof(int));
+        memcpy(CMSG_DATA(c), &fd, sizeof(int));
+    }
+    do
+        rc = result(sendmsg(control, &msg, MSG_NOSIGNAL));
+    while (rc == -EINTR);
+    return rc;
+}
+
+static int ask(char question, int fd, int *ret_fds)
 {
     int rc;
     take_lock();
     if (control < 0 || owner != getpid()) {
         rc = -EPIPE;
     } else {
-        do
-            rc = result(send(control, &question, 1, MSG_NOSIGNAL));
-        while (rc == -EINTR);
+        rc = put(question, fd);
         rc = rc == 1 ? receive(ret_fds) : rc == -ECONNRESET || rc >= 0 ? -EPIPE : rc;
     }
     pthread_mutex_unlock(&lock);
@@ -168,7 +192,7 @@ static int ask(char question, int *ret_fds)
 int pirn_process_helper_spawn(int *ret_socket, int *ret_pidfd)
 {
     int fds[2];
-    int rc = ask(HELPER_SPAWN, fds);
+    int rc = ask(HELPER_SPAWN, -1, fds);
     if (rc != 0)
         return rc;
     *ret_socket = fds[0];
@@ -178,5 +202,10 @@ int pirn_process_helper_spawn(int *ret_socket, int *ret_pidfd)
 
 void pirn_process_helper_sync(void)
 {
-    ask(HELPER_SYNC, NULL); /* should the helper have died, so have the workers */
+    ask(HELPER_SYNC, -1, NULL); /* should the helper have died, so have the workers */
+}
+
+int pirn_process_helper_kill(int pidfd)
+{
+    return ask(HELPER_KILL, pidfd, NULL);
 }

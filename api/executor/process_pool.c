@@ -97,7 +97,8 @@ static struct process_job *take_job(pirn_process_pool *pool)
 
 static void send_kill(const struct worker_process *p)
 {
-    syscall(SYS_pidfd_send_signal, p->pidfd, SIGKILL, NULL, 0);
+    if (syscall(SYS_pidfd_send_signal, p->pidfd, SIGKILL, NULL, 0) != 0 && errno == EPERM)
+        pirn_process_helper_kill(p->pidfd); /* whose user and privileges the worker has */
 }
 
 /* Ends the process, which has no job that counts any more, and sees it dead. */
@@ -107,7 +108,8 @@ static void end_worker(struct worker_process *p, int patience_ms)
     sys_shutdown(p->socket, SHUT_RDWR); /* even if a fork of ours has a copy */
     if (patience_ms == 0 || sys_poll(&dead, 1, patience_ms) != 1)
         send_kill(p);
-    while (sys_poll(&dead, 1, -1) != 1) {}
+    while (sys_poll(&dead, 1, EXIT_PATIENCE_MS) != 1)
+        send_kill(p); /* the helper may have been out of descriptors */
     sys_close(p->socket);
     sys_close(p->pidfd);
     p->socket = p->pidfd = -1;

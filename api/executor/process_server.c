@@ -4,8 +4,10 @@
  *
  * The helper forks a worker when asked, hands one end of the worker's socket and a pidfd to the
  * program, and reaps workers that have ended: on SIGCHLD, and before every answer, so that who has
- * seen a worker's end and then asks finds it reaped. It ends with the program, and its workers with
- * it, also those that compute (PR_SET_PDEATHSIG; the helper has one thread, so "parent" means it).
+ * seen a worker's end and then asks finds it reaped. It kills a worker for a program that has given
+ * up the privileges with which it started the helper. It ends with the program, and its workers
+ * with it, also those that compute (PR_SET_PDEATHSIG; the helper has one thread, so "parent" means
+ * it).
  *
  * What they must not inherit: descriptors (all closed but standard output and error, and their
  * socket), signal handlers and masks, and a place in another process's socket: a worker is forked
@@ -163,6 +165,58 @@ static void spawn(int control)
         close(fds[1]);
 }
 
+/* A worker whose rights the program does not have. Nobody else: waitid knows children only. */
+static void end_worker(int control, int worker)
+{
+    siginfo_t info;
+    int rc = 0;
+    if (worker < 0)
+        rc = -EMFILE; /* the kernel could not install it here */
+    else if (waitid(P_PIDFD, (id_t)worker, &info, WEXITED | WNOHANG | WNOWAIT) != 0 ||
+             syscall(SYS_pidfd_send_signal, worker, SIGKILL, NULL, 0) != 0)
+        rc = -errno;
+    answer(control, rc, NULL);
+}
+
+/* The next question, with the descriptor that came along (or -1): recvmsg's result. */
+static ssize_t hear(int control, char *ret_question, int *ret_fd)
+{
+    struct iovec iov = {ret_question, 1};
+    union {
+        struct cmsghdr head;
+        char space[CMSG_SPACE(sizeof(int))];
+    } with;
+    struct msghdr msg = {.msg_iov = &iov,
+                         .msg_iovlen = 1,
+                         .msg_control = &with,
+                         .msg_controllen = sizeof(with.space)};
+    ssize_t n = recvmsg(control, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    struct cmsghdr *c = n >= 0 ? CMSG_FIRSTHDR(&msg) : NULL;
+    *ret_fd = -1;
+    if (c != NULL && c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(sizeof(int)))
+        memcpy(ret_fd, CMSG_DATA(c), sizeof(int));
+    return n;
+}
+
+/* False: the program has closed its end. */
+static bool reply(int control)
+{
+    char question;
+    int fd;
+    ssize_t n = hear(control, &question, &fd);
+    if (n == 0 || (n < 0 && errno != EINTR && errno != EAGAIN))
+        return false;
+    if (n == 1 && question == HELPER_SPAWN)
+        spawn(control);
+    else if (n == 1 && question == HELPER_KILL)
+        end_worker(control, fd);
+    else if (n == 1)
+        answer(control, 0, NULL); /* whoever had died has been reaped */
+    if (fd >= 0)
+        close(fd);
+    return true;
+}
+
 static void reap(void)
 {
     while (waitpid(-1, NULL, WNOHANG) > 0) {}
@@ -204,21 +258,13 @@ void pirn_process_server_main(int control, int pidfd)
     for (;;) {
         struct signalfd_siginfo info;
         struct pollfd p[3] = {{control, POLLIN, 0}, {pidfd, POLLIN, 0}, {children, POLLIN, 0}};
-        char question;
         if (poll(p, 3, -1) < 0)
             continue;
         if (p[1].revents != 0)
             _exit(0);
         while (read(children, &info, sizeof(info)) > 0) {}
         reap();
-        if (p[0].revents == 0)
-            continue;
-        ssize_t n = recv(control, &question, 1, MSG_DONTWAIT);
-        if (n == 0 || (n < 0 && errno != EINTR && errno != EAGAIN))
+        if (p[0].revents != 0 && !reply(control))
             _exit(0);
-        if (n == 1 && question == HELPER_SPAWN)
-            spawn(control);
-        else if (n == 1)
-            answer(control, 0, NULL); /* after the reaping above */
     }
 }

@@ -152,6 +152,10 @@ PIRN_API PIRN_MUST_USE int pirn_thread_pool_map(pirn_thread_pool *pool, size_t n
  * program's descriptors only standard output and error; standard input is empty; signals are as by
  * default, but SIGINT is ignored: the program ends the pool. They end with the program, however
  * that ends.
+ *
+ * User, groups, capabilities, limits and namespaces of the workers, of later ones too, are those of
+ * the program when the helper was started: who gives up privileges does so before. (A program that
+ * did so afterwards can still close its pools by force: the helper does the killing.)
  */
 typedef struct pirn_process_pool pirn_process_pool;
 
