@@ -10,8 +10,9 @@
  * it).
  *
  * What they must not inherit: descriptors (all closed but standard output and error, and their
- * socket), signal handlers and masks, and a place in another process's socket: a worker is forked
- * before its own socket's other end is open in anybody's hands but the helper's, which closes it.
+ * socket), signal handlers and masks (of a terminal's signals they ignore what the program does),
+ * and a place in another process's socket: a worker is forked before its own socket's other end is
+ * open in anybody's hands but the helper's, which closes it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -222,13 +223,26 @@ static void reap(void)
     while (waitpid(-1, NULL, WNOHANG) > 0) {}
 }
 
+/* A terminal's signals go to its whole group: what the program ignores shall not end or stop the
+ * processes it needs. */
+static bool stays_ignored(int sig)
+{
+    struct sigaction now;
+    bool of_terminal =
+        sig == SIGHUP || sig == SIGQUIT || sig == SIGTSTP || sig == SIGTTIN || sig == SIGTTOU;
+    return of_terminal && sigaction(sig, NULL, &now) == 0 && now.sa_handler == SIG_IGN;
+}
+
 /* Leaves nothing of the program in this process that could be felt: *control is moved if needed. */
 static int shed(int *control, int *pidfd)
 {
-    struct sigaction as_usual = {.sa_handler = SIG_DFL}, ignored = {.sa_handler = SIG_IGN};
+    struct sigaction as_usual = {.sa_handler = SIG_DFL};
     sigset_t child;
-    for (int s = 1; s < NSIG; s++)
-        sigaction(s, s == SIGINT ? &ignored : &as_usual, NULL);
+    for (int sig = 1; sig < NSIG; sig++) {
+        if (!stays_ignored(sig))
+            sigaction(sig, &as_usual, NULL);
+    }
+    signal(SIGINT, SIG_IGN);
     sigemptyset(&child);
     sigaddset(&child, SIGCHLD);
     sigprocmask(SIG_SETMASK, &child, NULL);

@@ -1,5 +1,6 @@
 /*
- * The helper of process pools, and what may become of it: a program that gives up its privileges.
+ * The helper of process pools, and what may become of it: a program that gives up its privileges, a
+ * terminal that hangs up.
  */
 #include "tests/asyncio/process_jobs.h"
 #include "tests/process/scenario.h"
@@ -52,11 +53,81 @@ static int less_than_its_workers(void *arg)
     return 0;
 }
 
+/* ---- What the program ignores ----------------------------------------------------------- */
+
+static const int of_terminals[] = {SIGHUP, SIGQUIT, SIGTSTP, SIGTTIN, SIGTTOU};
+
+enum {
+    OF_TERMINALS = sizeof(of_terminals) / sizeof(of_terminals[0])
+};
+
+static int answers(void *arg)
+{
+    struct request r = request(arg, add_up, 7);
+    call(&r);
+    return r.rc;
+}
+
+/* As nohup and a shell without job control start one: in a group of its own, which is signalled. */
+static int survives_with_the_program(void *arg)
+{
+    (void)arg;
+    CHECK_OK(setpgid(0, 0));
+    for (int i = 0; i < OF_TERMINALS; i++)
+        CHECK(signal(of_terminals[i], SIG_IGN) != SIG_ERR);
+    pirn_process_pool *before = new_pool(1); /* starts the helper */
+    CHECK_OK(answers(before));               /* so it is no longer on its way */
+    for (int i = 0; i < OF_TERMINALS; i++)
+        CHECK_OK(kill(0, of_terminals[i]));
+    CHECK_OK(answers(before));
+    pirn_process_pool *after = new_pool(1);
+    CHECK_OK(answers(after));
+    FOR_WORKERS(w)
+    CHECK_OK(support_run(w, answers, after));
+    CHECK_OK(pirn_process_pool_close(before, PIRN_NEVER));
+    return pirn_process_pool_close(after, PIRN_NEVER);
+}
+
+static int is_default(const void *in, size_t in_len, void *out, size_t out_cap, size_t *ret_out_len)
+{
+    struct sigaction action;
+    (void)in_len, (void)out, (void)out_cap, (void)ret_out_len;
+    return sigaction(*(const int *)in, NULL, &action) == 0 && action.sa_handler == SIG_DFL;
+}
+
+static void handle(int signo)
+{
+    (void)signo;
+}
+
+/* What it handles, or ignores later, or else, is as by default. */
+static int as_by_default(void *arg)
+{
+    static const int others[] = {SIGTERM, SIGUSR1, SIGCHLD, SIGPIPE, SIGHUP, SIGTSTP};
+    int yes = -1;
+    (void)arg;
+    for (int i = 0; i < OF_TERMINALS; i++)
+        CHECK(signal(of_terminals[i], i % 2 == 0 ? handle : SIG_DFL) != SIG_ERR);
+    CHECK(signal(SIGUSR1, SIG_IGN) != SIG_ERR);
+    CHECK_OK(pirn_process_helper_start());
+    for (int i = 0; i < OF_TERMINALS; i++)
+        CHECK(signal(of_terminals[i], SIG_IGN) != SIG_ERR);
+    pirn_process_pool *pool = new_pool(1);
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        CHECK_OK(pirn_process_call(pool, is_default, &others[i], sizeof(others[i]), NULL, 0, NULL,
+                                   &yes, PIRN_NEVER));
+        CHECK_EQ(yes, 1);
+    }
+    return pirn_process_pool_close(pool, PIRN_NEVER);
+}
+
 int main(void)
 {
     if (TSAN)
         return SKIPPED; /* it has a thread of its own in the children, where a helper is started */
     make_page();
     scenario("less_than_its_workers", less_than_its_workers, NULL, 60);
+    scenario("survives_with_the_program", survives_with_the_program, NULL, 60);
+    scenario("as_by_default", as_by_default, NULL, 60);
     return 0;
 }

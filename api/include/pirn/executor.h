@@ -150,8 +150,9 @@ PIRN_API PIRN_MUST_USE int pirn_thread_pool_map(pirn_thread_pool *pool, size_t n
  * jobs left behind in that worker; it may do what a freshly started process may, runtimes of its
  * own included. It must not be in a library that was loaded later (dlopen). The workers have of the
  * program's descriptors only standard output and error; standard input is empty; signals are as by
- * default, but SIGINT is ignored: the program ends the pool. They end with the program, however
- * that ends.
+ * default, but SIGINT is ignored (the program ends the pool), and those of SIGHUP, SIGQUIT,
+ * SIGTSTP, SIGTTIN and SIGTTOU that the program ignored when the helper was started: with nohup
+ * they stay, too. They end with the program, however that ends.
  *
  * User, groups, capabilities, limits and namespaces of the workers, of later ones too, are those of
  * the program when the helper was started: who gives up privileges does so before. (A program that
