@@ -117,7 +117,8 @@ static _Noreturn void worker_main(int fd, pid_t helper)
 
 /* ---- The helper -------------------------------------------------------------------------- */
 
-static void answer(int control, int rc, const int *fds)
+/* 0, or -errno: the kernel may pass no descriptors now (ETOOMANYREFS, ENOBUFS). */
+static int send_answer(int control, int rc, const int *fds)
 {
     struct helper_answer a = {rc};
     struct iovec iov = {&a, sizeof(a)};
@@ -136,7 +137,21 @@ static void answer(int control, int rc, const int *fds)
         c->cmsg_len = CMSG_LEN(2 * sizeof(int));
         memcpy(CMSG_DATA(c), fds, 2 * sizeof(int));
     }
-    while (sendmsg(control, &msg, MSG_NOSIGNAL) < 0 && errno == EINTR) {}
+    while (sendmsg(control, &msg, MSG_NOSIGNAL) < 0) {
+        if (errno != EINTR)
+            return -errno;
+    }
+    return 0;
+}
+
+/* Whoever asked waits for it: it gets one, or hears that there is no helper any more. */
+static void answer(int control, int rc, const int *fds)
+{
+    int failed = send_answer(control, rc, fds);
+    if (failed != 0 && fds != NULL)
+        failed = send_answer(control, failed, NULL);
+    if (failed != 0)
+        _exit(1);
 }
 
 static void spawn(int control)

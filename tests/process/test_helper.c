@@ -1,6 +1,6 @@
 /*
  * The helper of process pools, and what may become of it: a program that gives up its privileges, a
- * terminal that hangs up.
+ * terminal that hangs up, a kernel that passes no more descriptors on.
  */
 #include "tests/asyncio/process_jobs.h"
 #include "tests/process/scenario.h"
@@ -121,6 +121,66 @@ static int as_by_default(void *arg)
     return pirn_process_pool_close(pool, PIRN_NEVER);
 }
 
+/* ---- No more descriptors may be under way ----------------------------------------------- */
+
+enum {
+    UNDER_WAY = 240,
+    ALLOWED = 200
+};
+
+/* Sends a descriptor n times over: 0 or -errno. */
+static int send_descriptors(int socket, int fd, size_t n)
+{
+    char c = 'x', space[CMSG_SPACE(UNDER_WAY * sizeof(int))] = {0};
+    struct iovec iov = {&c, 1};
+    struct msghdr msg = {.msg_iov = &iov,
+                         .msg_iovlen = 1,
+                         .msg_control = space,
+                         .msg_controllen = CMSG_SPACE(n * sizeof(int))};
+    struct cmsghdr *head = CMSG_FIRSTHDR(&msg);
+    head->cmsg_level = SOL_SOCKET;
+    head->cmsg_type = SCM_RIGHTS;
+    head->cmsg_len = CMSG_LEN(n * sizeof(int));
+    for (size_t i = 0; i < n; i++)
+        memcpy(CMSG_DATA(head) + i * sizeof(int), &fd, sizeof(int));
+    return sendmsg(socket, &msg, 0) == 1 ? 0 : -errno;
+}
+
+static int refused(void *arg)
+{
+    pirn_process_pool *pool;
+    (void)arg;
+    CHECK_EQ(pirn_process_pool_new(&pool, 2), -ETOOMANYREFS);
+    return 0;
+}
+
+static int granted(void *arg)
+{
+    (void)arg;
+    pirn_process_pool *pool = new_pool(2);
+    CHECK_OK(answers(pool));
+    return pirn_process_pool_close(pool, PIRN_NEVER);
+}
+
+static int none_may_pass(void *arg)
+{
+    int sockets[2], ends[2];
+    (void)arg;
+    drop_privileges(); /* the limit is a user's, and not root's */
+    support_pair(sockets);
+    support_pipe(ends);
+    CHECK_OK(send_descriptors(sockets[0], ends[0], UNDER_WAY));
+    set_soft_limit(RLIMIT_NOFILE, ALLOWED);
+    if (send_descriptors(sockets[0], ends[0], 1) != -ETOOMANYREFS)
+        return SKIPPED;
+    CHECK_OK(pirn_process_helper_start());
+    everywhere(refused);
+    CHECK_OK(close(sockets[0]));
+    CHECK_OK(close(sockets[1])); /* they have arrived nowhere, and are under way no more */
+    everywhere(granted);
+    return 0;
+}
+
 int main(void)
 {
     if (TSAN)
@@ -129,5 +189,6 @@ int main(void)
     scenario("less_than_its_workers", less_than_its_workers, NULL, 60);
     scenario("survives_with_the_program", survives_with_the_program, NULL, 60);
     scenario("as_by_default", as_by_default, NULL, 60);
+    scenario("none_may_pass", none_may_pass, NULL, 60);
     return 0;
 }
