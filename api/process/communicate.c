@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "api/process/process.h"
 #include "runtime/debug.h"
@@ -116,6 +117,8 @@ int pirn_process_communicate(pirn_process *process, const void *input, size_t n,
                                                             : "the child's input is no pipe");
     if (pirn_current() == NULL)
         return pirn_misuse(__func__, -EPERM, MISUSE_NO_COROUTINE);
+    if (process->owner != getpid())
+        return -ESHUTDOWN; /* before anything is taken from the pipes, which both have */
     /* acquire: pairs with the release of the clear */
     if (atomic_flag_test_and_set_explicit(&process->busy, memory_order_acquire))
         return -EBUSY;

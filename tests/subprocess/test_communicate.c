@@ -268,6 +268,57 @@ START_TEST(s157_line_by_line)
 }
 END_TEST
 
+/* ---- A fork's child has no say in it, and takes nothing -------------------------------------- */
+
+static int starts_one(void *arg)
+{
+    pirn_process_config config = three_pipes();
+    *(pirn_process **)arg = start_shell("echo for you; echo no >&2; cat", &config);
+    return 0;
+}
+
+static int is_not_its(void *arg)
+{
+    pirn_process_output output = {.out = NULL};
+    CHECK_EQ(pirn_process_communicate(arg, "stray ", 6, &output, 0, PIRN_NEVER), -ESHUTDOWN);
+    CHECK(output.out == NULL);
+    return 9;
+}
+
+static int gets_all(void *arg)
+{
+    pirn_process_output output;
+    CHECK_OK(pirn_process_communicate(arg, "words", 5, &output, 0, PIRN_NEVER));
+    CHECK(strcmp(output.out, "for you\nwords") == 0);
+    CHECK(strcmp(output.err, "no\n") == 0);
+    free_output(&output);
+    return 0;
+}
+
+START_TEST(a166_not_in_a_forks_child)
+{
+    if (support_tsan())
+        return; /* it starts no thread in the child of a process that has had several */
+    FOR_WORKERS(w)
+    {
+        pirn_process *p = NULL;
+        int status = 0;
+        CHECK_OK(support_run(w, starts_one, &p));
+        fflush(NULL);
+        pid_t pid = fork();
+        CHECK_GE(pid, 0);
+        if (pid == 0) {
+            support_alarm(60);
+            _exit(support_run(w, is_not_its, p));
+        }
+        CHECK_EQ(waitpid(pid, &status, 0), pid);
+        CHECK_EQ(status, 9 << 8);
+        CHECK_OK(support_run(w, gets_all, p));
+        pirn_process_release(p);
+    }
+}
+END_TEST
+
 SUPPORT_MAIN("subprocess/communicate", a166_s156_a_mebibyte_on_each_pipe, a166_many_at_once,
              a166_a_child_that_does_not_read, a166_goes_on_where_it_was, a166_some_pipes,
-             s157_line_by_line)
+             s157_line_by_line, a166_not_in_a_forks_child)
