@@ -4,8 +4,8 @@
  *   1. What needs no waiting is done in place: RWF_NOWAIT. Where a file does not know that, or says
  *      that it would wait, or is read and written without the cache, the ring is asked.
  *   2. A short write goes on with the rest; so does a short read of a regular file, for what
- *      RWF_NOWAIT gives is the cached part, until it ends. A rest that begins inside a buffer is
- *      moved alone.
+ *      RWF_NOWAIT gives is the cached part, and what any call gives is 2 GiB at most, until it
+ *      ends. A rest that begins inside a buffer is moved alone.
  *   3. More than LENGTHY bytes of a regular file are not moved in place, nor when the ring is
  *      entered, for that would hold the worker as long as the copying takes: a thread of the
  *      kernel's does it. In one request still, so that a write(2) is one to others who write at the
@@ -105,6 +105,20 @@ static struct args args_of(const struct rest *r, int fd, bool reads, uint64_t of
     return (struct args){reads ? OP_READV : OP_WRITEV, fd, r->iov, (size_t)r->n, flags, off};
 }
 
+static bool is_regular(int fd, struct stat *ret_stat)
+{
+    return sys_fstat(fd, ret_stat) == 0 && S_ISREG(ret_stat->st_mode);
+}
+
+/* A read came back short: is there, as far as one can tell, more? */
+static bool has_more(int fd, uint64_t off)
+{
+    struct stat st;
+    if (!is_regular(fd, &st))
+        return false;
+    return off == NO_POSITION || st.st_size == 0 || off < (uint64_t)st.st_size; /* 0: as in /proc */
+}
+
 /* ---- On a plain thread ---------------------------------------------------------------------- */
 
 static ssize_t call(const struct args *a)
@@ -166,7 +180,7 @@ static ssize_t move_on_thread(int fd, bool reads, struct rest r, uint64_t off, s
             return done != 0 ? (ssize_t)done : got;
         done += (size_t)got;
         off += off != NO_POSITION ? (uint64_t)got : 0;
-        if (reads || done >= total)
+        if (done >= total || (reads && !has_more(fd, off)))
             return (ssize_t)done;
         advance(&r, (size_t)got);
     }
@@ -201,20 +215,6 @@ static bool is_unbuffered(struct wait *w, const struct args *a)
     op->flags = OP_BUFFERED;
     op->addr = (uint64_t)a->fd;
     return false;
-}
-
-static bool is_regular(int fd, struct stat *ret_stat)
-{
-    return sys_fstat(fd, ret_stat) == 0 && S_ISREG(ret_stat->st_mode);
-}
-
-/* A read came back short: is there, as far as one can tell, more? */
-static bool has_more(int fd, uint64_t off)
-{
-    struct stat st;
-    if (!is_regular(fd, &st))
-        return false;
-    return off == NO_POSITION || st.st_size == 0 || off < (uint64_t)st.st_size; /* 0: as in /proc */
 }
 
 /*
