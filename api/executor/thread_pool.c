@@ -124,17 +124,27 @@ void pirn_thread_pool_set_default(pirn_thread_pool *pool)
     pirn_thread_pool_release(old);
 }
 
+/* Takes it for the caller, who closes it: 0, -EDEADLK (a job of its own called), or NULL: none. */
+static int take_default(pirn_thread_pool **ret_pool, const struct crew *own)
+{
+    int rc = 0;
+    lock_default();
+    *ret_pool = default_pool;
+    if (default_pool != NULL && default_pool->crew == own)
+        rc = -EDEADLK; /* it stays, and can go at any time: nothing is looked at from here on */
+    else
+        default_pool = NULL;
+    pthread_mutex_unlock(&default_mutex);
+    return rc;
+}
+
 int pirn_thread_pool_close(pirn_thread_pool *pool, pirn_time deadline)
 {
-    struct crew *own = pirn_job_crew();
-    if (pool == NULL) {
-        lock_default();
-        pool = default_pool;
-        if (pool != NULL && pool->crew != own)
-            default_pool = NULL;
-        pthread_mutex_unlock(&default_mutex);
-    }
+    const struct crew *own = pirn_job_crew();
+    int rc = 0;
     if (pool == NULL)
-        return 0;
-    return pool->crew != own ? close_pool(pool, deadline) : -EDEADLK;
+        rc = take_default(&pool, own);
+    else if (pool->crew == own)
+        rc = -EDEADLK;
+    return rc != 0 || pool == NULL ? rc : close_pool(pool, deadline);
 }
