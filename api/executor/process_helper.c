@@ -7,9 +7,9 @@
  * so that functions have the same addresses everywhere).
  *
  * It is forked twice, so that it is not this process's child: a wait() for any child must neither
- * find it nor wait for it. It ends when its socket is closed, which the end of this process does,
- * or when the pidfd it has of this process says so (a fork of this program might keep the socket
- * open).
+ * find it nor wait for it. (If orphans come to this very process it is one all the same.) It ends
+ * when its socket is closed, which the end of this process does, or when the pidfd it has of this
+ * process says so (a fork of this program might keep the socket open).
  *
  * Questions and answers alternate, under a mutex; the helper answers at once.
  */

@@ -169,9 +169,11 @@ typedef int (*pirn_process_fn)(const void *in, size_t in_len, void *out, size_t 
 /*
  * Starts the helper, unless there is one: once for the program, for all pools. It is forked, so the
  * process must still have one thread: call it, or make the first pool, before the first runtime.
- * Output buffers of stdio are flushed. Its one descriptor here is close-on-exec; it is no child
- * that wait(2) finds. In a fork's child there is none. [on the only thread]
- * -EBUSY: there are other threads. -ENOMEM, -EAGAIN, -EMFILE, ...
+ * Output buffers of stdio are flushed. Its one descriptor here is close-on-exec. It is no child of
+ * this process, which wait(2) would find, unless orphans come to this process: the init of a PID
+ * namespace (of a container, say), a subreaper (PR_SET_CHILD_SUBREAPER). There a wait for any child
+ * waits for the helper, too, which lives as long as the program. In a fork's child there is none.
+ * [on the only thread] -EBUSY: there are other threads. -ENOMEM, -EAGAIN, -EMFILE, ...
  */
 PIRN_API PIRN_MUST_USE int pirn_process_helper_start(void);
 
