@@ -20,10 +20,11 @@ typedef enum pirn_when {
 } pirn_when;
 
 /*
- * Waits until all, the first, or the first that failed of the n items has ended, as when says. ret_done[i] tells of each, *ret_count how many
- * have, the same item counted once (both may be NULL). The deadline is no error: then what has not
- * ended is simply not done, and nothing is cancelled. [anywhere; suspends] 0, -ECANCELED (the items
- * go on), -EINVAL (n = 0, or an item is NULL), -EDEADLK (the caller is among them), -ENOMEM.
+ * Waits until all, the first, or the first that failed of the n items has ended, as when says.
+ * ret_done[i] tells of each, *ret_count how many have, the same item counted once (both may be
+ * NULL). The deadline is no error: then what has not ended is simply not done, and nothing is
+ * cancelled. [anywhere; suspends] 0, -ECANCELED (the items go on), -EINVAL (n = 0, or an item is
+ * NULL), -EDEADLK (the caller is among them), -ENOMEM.
  */
 PIRN_API PIRN_MUST_USE int pirn_wait(pirn_awaitable *const *items, size_t n, pirn_when when,
                                      bool *ret_done, size_t *ret_count, pirn_time deadline);

@@ -139,11 +139,11 @@ PIRN_API int pirn_mailbox_close(pirn_mailbox *mailbox);
 /*
  * From now on fn(arg) runs as a task of the runtime (NULL: the caller's) when signal signo has
  * come: an ordinary coroutine, on no strand, which may allocate, print, wait, spawn. arg must last
- * until the runtime's end: a remove does not wait for a call that has begun. Signals that come before it
- * begins are one; while it runs it is not started again, but once more afterwards. It wakes an idle
- * runtime; a paused one runs it in its next run. A handler of the program's that was there before
- * is called too, first, in signal context. Adding again replaces fn and arg. SIGINT is not taken
- * for a cancel (PIRN_SIGINT_CANCELS) while it is added. [anywhere]
+ * until the runtime's end: a remove does not wait for a call that has begun. Signals that come
+ * before it begins are one; while it runs it is not started again, but once more afterwards. It
+ * wakes an idle runtime; a paused one runs it in its next run. A handler of the program's that was
+ * there before is called too, first, in signal context. Adding again replaces fn and arg. SIGINT is
+ * not taken for a cancel (PIRN_SIGINT_CANCELS) while it is added. [anywhere]
  * -EINVAL: no such signal, SIGKILL, SIGSTOP, or one that an instruction raises (SIGSEGV, SIGBUS,
  * SIGFPE, SIGILL). -EBUSY: another runtime has it. -EPERM: no runtime. -ENOMEM, -ESHUTDOWN.
  */

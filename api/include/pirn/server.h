@@ -30,8 +30,9 @@
  *
  * A handler's connection is closed when it returns: what was written is sent first, within
  * config->linger; but if it returns -ECANCELED that is dropped. (One that says goodbye when it is
- * cancelled returns 0.) A handler that fails is reported, once, by the peer's address; the server goes on. Other coroutines may use the
- * stream beside the handler if they retain it; it is closed all the same.
+ * cancelled returns 0.) A handler that fails is reported, once, by the peer's address; the server
+ * goes on. Other coroutines may use the stream beside the handler if they retain it; it is closed
+ * all the same.
  * (After asyncio's start_server and Server.)
  */
 #ifndef PIRN_SERVER_H
@@ -43,8 +44,8 @@
 
 typedef struct pirn_server pirn_server; /* counted by reference */
 
-/* The stream is the server's. What it returns is the status of the connection's task. [coroutine, on
- * no strand: handlers run beside each other] */
+/* The stream is the server's. What it returns is the status of the connection's task. [coroutine,
+ * on no strand: handlers run beside each other] */
 typedef int (*pirn_server_fn)(pirn_stream *stream, void *user);
 
 typedef struct pirn_server_config {

@@ -34,8 +34,8 @@
  *              says nothing: the peer finds its input cut. (As ever with sockets: what the peer
  *              sends and nobody reads may take the last bytes it was sent with it. Read to the end
  *              where that matters.)
- *   Memory     an end that waits costs some 15 KB, most of it OpenSSL's (30 KB with OpenSSL 3.5); in
- *              use, a record's 16 KiB more.
+ *   Memory     an end that waits costs some 15 KB, most of it OpenSSL's (30 KB with OpenSSL 3.5);
+ *              in use, a record's 16 KiB more.
  *   Stacks     a handshake needs less than 32 KiB of a coroutine's stack with OpenSSL 3.0 and 3.5.
  *
  * TLS 1.2 and 1.3; no renegotiation, no early data. A server's context resumes sessions by tickets,
