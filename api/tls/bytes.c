@@ -82,7 +82,10 @@ static int bio_write(BIO *bio, const char *data, int n)
     BIO_clear_retry_flags(bio);
     if (n <= 0)
         return 0;
-    return pirn_tls_bytes_put(&t->out, data, (size_t)n) == 0 ? n : -1;
+    if (pirn_tls_bytes_put(&t->out, data, (size_t)n) != 0)
+        return -1;
+    t->said += (uint64_t)n;
+    return n;
 }
 
 static long bio_ctrl(BIO *bio, int command, long number, void *pointer)

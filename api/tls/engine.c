@@ -31,11 +31,12 @@
 #include "api/tls/tls.h"
 
 enum {
-    FEED = 32 * 1024,        /* ciphertext taken from below at a time */
-    OVERHEAD = 128,          /* of a record, generously */
-    RECORD = 16 * 1024,      /* plaintext in one */
-    CROWDED = 64 * 1024,     /* waiting to be sent below: a try does not add to it */
-    DISCARD_MOST = 64 * 1024 /* of what nobody reads */
+    FEED = 32 * 1024,         /* ciphertext taken from below at a time */
+    OVERHEAD = 128,           /* of a record, generously */
+    RECORD = 16 * 1024,       /* plaintext in one */
+    CROWDED = 64 * 1024,      /* waiting to be sent below: a try does not add to it */
+    REPLIES_MOST = 16 * 1024, /* ciphertext made by reads that the peer does not take */
+    DISCARD_MOST = 64 * 1024  /* of what nobody reads */
 };
 
 /* ---- Under the lock ---- */
@@ -189,13 +190,40 @@ int pirn_tls_shake(struct tls *t, pirn_time deadline)
     return rc;
 }
 
+/*
+ * Under the lock. A read has made OpenSSL say n bytes more, which have been handed on: the refusal
+ * of a new handshake (TLS 1.2), say. A write waits until the peer takes what was said before; a
+ * read must not, as two peers that both write would wait for each other. So a peer that asks and
+ * takes nothing is given up. One that takes what it is told may ask as often as it likes: the count
+ * begins anew when what had been said at its beginning has been taken.
+ */
+static void count_replies(struct tls *t, size_t n)
+{
+    uint64_t taken = t->said - bytes_n(&t->out) - pirn_stream_pending(t->below);
+    if (taken >= t->mark) {
+        t->replies = 0;
+        t->mark = t->said;
+    }
+    t->replies += n;
+    if (t->replies <= REPLIES_MOST || t->error != 0)
+        return;
+    free(t->why);
+    t->why = strdup("the peer has asked for too many replies, and takes none");
+    t->error = -EPROTO;
+}
+
 static ssize_t try_read(struct tls *t, void *buf, size_t n, uint64_t *ret_fed)
 {
     size_t got = 0;
     pthread_mutex_lock(&t->lock);
     ERR_clear_error();
+    uint64_t said = t->said;
     ssize_t rc = t->error != 0 ? t->error : outcome(t, SSL_read_ex(t->ssl, buf, n, &got));
     send_out(t); /* replies and alerts; that they cannot be sent concerns who writes */
+    if (t->said != said)
+        count_replies(t, (size_t)(t->said - said));
+    if (rc == -EAGAIN && t->error != 0)
+        rc = t->error;
     *ret_fed = t->fed;
     pthread_mutex_unlock(&t->lock);
     return rc == 0 ? (ssize_t)got : rc == -ENODATA ? 0 : rc;

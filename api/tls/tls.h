@@ -17,7 +17,8 @@
  * the same thread.
  *
  * Field                       who may touch it
- * ssl, in, out, fed, wrote, error, broken, why, feeding, hungry   holders of the lock
+ * ssl, in, out, fed, said, replies, mark, wrote, error, broken, why, feeding, hungry   holders of
+ *                             the lock
  * alpn                        constant once the handshake is done
  * below                       constant
  */
@@ -55,6 +56,9 @@ struct tls {
     SSL *ssl;
     struct bytes in, out;      /* ciphertext: to be decrypted; to be given to the stream below */
     uint64_t fed;              /* how often something came into in */
+    uint64_t said;             /* bytes that have come into out */
+    size_t replies;            /* those of them that reads have made, */
+    uint64_t mark;             /* since said was so much, of which the peer has not taken all */
     bool wrote;                /* something of the program's is among what went below */
     int error;                 /* of TLS, for good: nothing goes any more; or 0 */
     int broken;                /* what writing below has met, for good; or 0 */
