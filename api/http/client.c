@@ -91,6 +91,7 @@ struct exchange {
     struct url url;
     struct text head;
     bool chunked;
+    bool stopped; /* the program's body_read has failed */
 };
 
 static bool one_of(const char *word, const char *const *words)
@@ -189,8 +190,10 @@ static int send_pieces(struct exchange *x, struct wire *w, pirn_time deadline)
         size_t room = left >= 0 && left < (int64_t)sizeof(piece) ? (size_t)left : sizeof(piece);
         ssize_t n = room == 0 ? 0 : call->body_read(call->body_user, piece, room, deadline);
         int err;
-        if (n < 0)
+        if (n < 0) {
+            x->stopped = true;
             return (int)n;
+        }
         if (n == 0 && left > 0)
             return -EINVAL; /* it has promised more */
         if (x->chunked)
@@ -247,7 +250,7 @@ static bool is_gone(int err)
 static int exchange(struct exchange *x, struct wire *w, bool *ret_unheard, pirn_time deadline)
 {
     int sent = send_request(x, w, deadline), err;
-    if (sent < 0 && !is_gone(sent))
+    if (sent < 0 && (x->stopped || !is_gone(sent)))
         return sent;
     err = receive_head(x, w, deadline);
     *ret_unheard = is_gone(err) && w->in.stage == MESSAGE_HEAD && w->in.scan.searched == 0;
