@@ -44,6 +44,7 @@ struct pirn_http_response {
     pirn_http_client *client;
     struct link *link;   /* NULL: the body is over, and it has been given back */
     struct message head; /* then */
+    struct kept kept;    /* of the body */
 };
 
 /* pool.c. A connection to the place: a kept one that still stands, if kept is true, or a new one.

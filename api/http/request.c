@@ -44,7 +44,6 @@ int pirn_http_request_begin(struct connection *c)
     r->path[n] = copy[n] = '\0';
     r->waited = r->quiet = 0;
     r->error = 0;
-    r->body_len = r->body_at = 0;
     r->expects = expect != NULL && m->minor > 0 && m->stage == MESSAGE_BODY;
     if (pirn_http_router_find(&c->server->router, m->method, copy, &r->match) < 0)
         return 400;
@@ -57,10 +56,9 @@ void pirn_http_request_end(struct connection *c)
     struct pirn_http_request *r = &c->request;
     free(r->query);
     free(r->pairs);
-    free(r->body);
+    pirn_http_kept_free(&r->kept);
     r->query = NULL;
     r->pairs = NULL;
-    r->body = NULL;
     r->pair_count = 0;
 }
 
@@ -155,7 +153,8 @@ const char *pirn_http_query(pirn_http_request *request, const char *name)
 
 int64_t pirn_http_body_length(const pirn_http_request *request)
 {
-    return request->body != NULL ? (int64_t)request->body_len : request->connection->wire.in.length;
+    const struct connection *c = request->connection;
+    return c->blocking ? c->wire.in.received : c->wire.in.length;
 }
 
 /* A client that waits to be asked for its body is asked. */
@@ -215,39 +214,26 @@ ssize_t pirn_http_request_read(void *connection, void *buf, size_t n, pirn_time 
 
 int pirn_http_request_read_ahead(struct connection *c)
 {
-    struct pirn_http_request *r = &c->request;
-    ssize_t n = pirn_http_read_all(pirn_http_request_read, c, c->wire.in.length, &r->body, SIZE_MAX,
-                                   PIRN_NEVER);
-    if (n < 0)
-        return (int)n;
-    r->body_len = (size_t)n;
-    return 0;
+    ssize_t n = pirn_http_keep_all(&c->request.kept, pirn_http_request_read, c, wire_left(&c->wire),
+                                   SIZE_MAX, PIRN_NEVER);
+    return n < 0 ? (int)n : 0;
 }
 
 ssize_t pirn_http_body_read(pirn_http_request *request, void *buf, size_t n, pirn_time deadline)
 {
     if (buf == NULL && n > 0)
         return -EINVAL;
-    if (request->body == NULL)
-        return pirn_http_request_read(request->connection, buf, n, deadline);
-    if (n > request->body_len - request->body_at)
-        n = request->body_len - request->body_at;
-    if (n > 0)
-        memcpy(buf, request->body + request->body_at, n);
-    request->body_at += n;
-    return (ssize_t)n;
-}
-
-static ssize_t read_some(void *request, void *buf, size_t n, pirn_time deadline)
-{
-    return pirn_http_body_read(request, buf, n, deadline);
+    if (kept_n(&request->kept) > 0)
+        return (ssize_t)pirn_http_kept_take(&request->kept, buf, n);
+    return pirn_http_request_read(request->connection, buf, n, deadline);
 }
 
 ssize_t pirn_http_body_all(pirn_http_request *request, char **ret_body, size_t max,
                            pirn_time deadline)
 {
-    return pirn_http_read_all(read_some, request, pirn_http_body_length(request), ret_body, max,
-                              deadline);
+    struct connection *c = request->connection;
+    return pirn_http_read_all(&request->kept, pirn_http_request_read, c, wire_left(&c->wire),
+                              ret_body, max, deadline);
 }
 
 int pirn_http_body_json(pirn_http_request *request, struct json_t **ret_json, size_t max,

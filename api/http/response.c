@@ -47,11 +47,10 @@ int64_t pirn_http_response_length(const pirn_http_response *response)
     return head_of(response)->length;
 }
 
-ssize_t pirn_http_response_read(pirn_http_response *response, void *buf, size_t n,
-                                pirn_time deadline)
+/* What has not come yet. */
+static ssize_t read_some(void *arg, void *buf, size_t n, pirn_time deadline)
 {
-    if (buf == NULL && n > 0)
-        return -EINVAL;
+    pirn_http_response *response = arg;
     if (response->link == NULL)
         return 0;
     ssize_t got = pirn_http_wire_body(&response->link->wire, buf, n, deadline);
@@ -60,16 +59,21 @@ ssize_t pirn_http_response_read(pirn_http_response *response, void *buf, size_t 
     return got;
 }
 
-static ssize_t read_some(void *response, void *buf, size_t n, pirn_time deadline)
+ssize_t pirn_http_response_read(pirn_http_response *response, void *buf, size_t n,
+                                pirn_time deadline)
 {
-    return pirn_http_response_read(response, buf, n, deadline);
+    if (buf == NULL && n > 0)
+        return -EINVAL;
+    if (kept_n(&response->kept) > 0)
+        return (ssize_t)pirn_http_kept_take(&response->kept, buf, n);
+    return read_some(response, buf, n, deadline);
 }
 
 ssize_t pirn_http_response_all(pirn_http_response *response, char **ret_body, size_t max,
                                pirn_time deadline)
 {
-    int64_t left = response->link != NULL ? pirn_http_response_length(response) : 0;
-    return pirn_http_read_all(read_some, response, left, ret_body, max, deadline);
+    int64_t left = response->link != NULL ? wire_left(&response->link->wire) : 0;
+    return pirn_http_read_all(&response->kept, read_some, response, left, ret_body, max, deadline);
 }
 
 int pirn_http_response_json(pirn_http_response *response, struct json_t **ret_json, size_t max,
@@ -90,6 +94,7 @@ void pirn_http_response_free(pirn_http_response *response)
         return;
     if (response->link != NULL)
         pirn_http_pool_give(response->client, response->link, false);
+    pirn_http_kept_free(&response->kept);
     pirn_http_message_free(&response->head);
     free(response);
 }

@@ -69,12 +69,11 @@ struct pirn_http_request {
     char *query; /* cut up; NULL: not asked for yet */
     struct param *pairs;
     size_t pair_count;
-    char *body; /* blocking handlers: all of it, read before */
-    size_t body_len, body_at;
-    int64_t waited; /* for the body, in ns, */
-    int64_t quiet;  /* of it since some of it came */
-    bool expects;   /* 100-continue, and has not got it */
-    int error;      /* of the body, for good */
+    struct kept kept; /* of the body; blocking handlers: all of it, read before */
+    int64_t waited;   /* for the body, in ns, */
+    int64_t quiet;    /* of it since some of it came */
+    bool expects;     /* 100-continue, and has not got it */
+    int error;        /* of the body, for good */
 };
 
 /* Field            who may touch it

@@ -55,12 +55,16 @@ static int cut_slice(const struct wire *w, const char *bytes, size_t n, size_t a
     return count;
 }
 
+static bool may_go_on(ssize_t err)
+{
+    return err == -ETIMEDOUT || err == -ECANCELED || err == -ESHUTDOWN || err == -ENOMEM;
+}
+
 /* The stream has taken the first bytes of out: they are sent once, whatever the wait for them comes
  * to. */
 static void drop(struct wire *w, size_t taken, int err)
 {
-    bool again = err == -ETIMEDOUT || err == -ECANCELED || err == -ESHUTDOWN || err == -ENOMEM;
-    if (taken >= w->out.used || (err < 0 && !again)) {
+    if (taken >= w->out.used || (err < 0 && !may_go_on(err))) {
         w->out.used = 0;
         if (w->out.cap > 2 * WIRE_COPY)
             pirn_http_text_free(&w->out);
@@ -280,34 +284,65 @@ ssize_t pirn_http_wire_body(struct wire *w, void *buf, size_t n, pirn_time deadl
     return w->in.stage == MESSAGE_BAD ? -EBADMSG : 0;
 }
 
-ssize_t pirn_http_read_all(wire_read read, void *user, int64_t length, char **ret_body, size_t max,
-                           pirn_time deadline)
+/* ---- All of a body ----------------------------------------------------------------------- */
+
+size_t pirn_http_kept_take(struct kept *kept, void *buf, size_t n)
 {
-    struct text body = {0};
-    ssize_t n;
-    if (length >= 0 && (uint64_t)length > max)
+    if (n > kept_n(kept))
+        n = kept_n(kept);
+    if (n > 0)
+        memcpy(buf, kept->text.data + kept->at, n);
+    kept->at += n;
+    if (kept_n(kept) == 0)
+        pirn_http_kept_free(kept);
+    return n;
+}
+
+void pirn_http_kept_free(struct kept *kept)
+{
+    pirn_http_text_free(&kept->text);
+    kept->at = 0;
+}
+
+ssize_t pirn_http_keep_all(struct kept *kept, wire_read read, void *user, int64_t length,
+                           size_t max, pirn_time deadline)
+{
+    struct text *body = &kept->text;
+    if (kept_n(kept) > max || (length >= 0 && (uint64_t)length > max - kept_n(kept)))
         return -EMSGSIZE;
+    if (kept->at > 0) {
+        body->used -= kept->at;
+        memmove(body->data, body->data + kept->at, body->used);
+        kept->at = 0;
+    }
     for (;;) {
         /* A peer that promises much gets the memory as it delivers. */
-        size_t want = length >= 0 && length < 65536 ? (size_t)length - body.used + 2 : 16384;
-        if (!pirn_http_text_room(&body, want)) {
-            n = -ENOMEM;
-            break;
+        size_t want = length >= 0 && length < 65536 ? (size_t)length + 2 : 16384;
+        if (!pirn_http_text_room(body, want))
+            return -ENOMEM;
+        ssize_t n = read(user, body->data + body->used, body->cap - body->used - 1, deadline);
+        if (n < 0 && !may_go_on(n))
+            pirn_http_kept_free(kept);
+        if (n < 0)
+            return n;
+        if (n == 0) {
+            body->data[body->used] = '\0'; /* there is room for it */
+            return (ssize_t)body->used;
         }
-        n = read(user, body.data + body.used, body.cap - body.used - 1, deadline);
-        if (n <= 0)
-            break;
-        body.used += (size_t)n;
-        if (body.used > max) {
-            n = -EMSGSIZE;
-            break;
-        }
+        body->used += (size_t)n;
+        length -= length > 0 ? n : 0;
+        if (body->used > max)
+            return -EMSGSIZE;
     }
-    if (n < 0) {
-        pirn_http_text_free(&body);
-        return n;
+}
+
+ssize_t pirn_http_read_all(struct kept *kept, wire_read read, void *user, int64_t length,
+                           char **ret_body, size_t max, pirn_time deadline)
+{
+    ssize_t n = pirn_http_keep_all(kept, read, user, length, max, deadline);
+    if (n >= 0) {
+        *ret_body = kept->text.data;
+        memset(kept, 0, sizeof(*kept));
     }
-    body.data[body.used] = '\0';
-    *ret_body = body.data;
-    return (ssize_t)body.used;
+    return n;
 }

@@ -52,10 +52,37 @@ int pirn_http_wire_head(struct wire *w, wire_wait wait, void *user);
  * waiting for that. Beyond errors of the stream: -EBADMSG, -EMSGSIZE, -ECONNRESET, which stay. */
 ssize_t pirn_http_wire_body(struct wire *w, void *buf, size_t n, pirn_time deadline);
 
-/* All that is left, up to max bytes, with read(user, ...): malloc, and a NUL. */
+/* What has come of a body that somebody wanted all of, and did not get: the bytes of text from at
+ * on go before those that come. Zeroed: nothing. */
+struct kept {
+    struct text text;
+    size_t at;
+};
+
+static inline size_t kept_n(const struct kept *kept)
+{
+    return kept->text.used - kept->at;
+}
+
+/* Up to n bytes of it. */
+size_t pirn_http_kept_take(struct kept *kept, void *buf, size_t n);
+void pirn_http_kept_free(struct kept *kept);
+
+/* Reads on into kept, with read(user, ...), until the body's end, or until it is more than max
+ * bytes: -EMSGSIZE. length: what is to come, or -1. What has come stays in kept, but for an error of
+ * read that is there to stay. How many bytes it has. */
 typedef ssize_t (*wire_read)(void *user, void *buf, size_t n, pirn_time deadline);
-ssize_t pirn_http_read_all(wire_read read, void *user, int64_t length, char **ret_body, size_t max,
-                           pirn_time deadline);
+ssize_t pirn_http_keep_all(struct kept *kept, wire_read read, void *user, int64_t length,
+                           size_t max, pirn_time deadline);
+/* The same, and it is handed over: malloc, and a NUL. */
+ssize_t pirn_http_read_all(struct kept *kept, wire_read read, void *user, int64_t length,
+                           char **ret_body, size_t max, pirn_time deadline);
+
+/* Of the body of a message whose head has come: what is to come, -1: nobody knows. */
+static inline int64_t wire_left(const struct wire *w)
+{
+    return w->in.stage == MESSAGE_DONE ? 0 : w->in.length < 0 ? -1 : w->in.length - w->in.received;
+}
 
 /* json.c. -EBADMSG; -EINVAL, -ENOMEM */
 int pirn_http_parse_json(const char *text, size_t n, struct json_t **ret_json);

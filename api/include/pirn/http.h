@@ -214,7 +214,8 @@ PIRN_API int64_t pirn_http_body_length(const pirn_http_request *request);
 PIRN_API PIRN_MUST_USE ssize_t pirn_http_body_read(pirn_http_request *request, void *buf, size_t n,
                                                    pirn_time deadline);
 /* All of it that is left, at most max bytes (else -EMSGSIZE), and a NUL; the caller frees it. Its
- * length. [suspends] Also -ENOMEM. */
+ * length. What had come when it was too much for max, or before -ETIMEDOUT, -ECANCELED or -ENOMEM,
+ * is not lost: the next call, or a read, begins with it. [suspends] Also -ENOMEM. */
 PIRN_API PIRN_MUST_USE ssize_t pirn_http_body_all(pirn_http_request *request, char **ret_body,
                                                   size_t max, pirn_time deadline);
 /* The body as JSON; the caller has the reference. [suspends] 0; also -EBADMSG: it is no JSON, or
