@@ -184,8 +184,10 @@ static pirn_time pace(const struct connection *c)
     int64_t left = config->body_time.ns - c->request.waited;
     int64_t most = config->idle_time.ns - c->request.quiet;
     int64_t earned = c->wire.in.received / config->body_rate; /* seconds */
-    bool plenty = left >= most || earned > (most - left) / second;
-    return pirn_after_ns(plenty ? most : left + earned * second);
+    if (__builtin_mul_overflow(earned, second, &earned) ||
+        __builtin_add_overflow(left, earned, &left) || left > most)
+        left = most;
+    return pirn_after_ns(left);
 }
 
 ssize_t pirn_http_request_read(void *connection, void *buf, size_t n, pirn_time deadline)

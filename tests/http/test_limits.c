@@ -115,12 +115,59 @@ static void send_most(int64_t idle_time, bool drips, char *text, size_t size)
     site_close(&site);
 }
 
+/* Waits for longer than body_time, which by the rate it may; has one byte more, and then waits
+ * until it is over. */
+static int wait_on(pirn_http_request *request, pirn_http_reply *reply, void *user)
+{
+    pirn_event *waited = user;
+    char buf[1000];
+    (void)reply;
+    for (size_t n = 0; n < sizeof buf;) {
+        ssize_t got = pirn_http_body_read(request, buf, sizeof buf - n, PIRN_NEVER);
+        CHECK_GE(got, 1);
+        n += (size_t)got;
+    }
+    ssize_t rc = pirn_http_body_read(request, buf, 1, pirn_after_ms(20));
+    CHECK(rc == -ETIMEDOUT || rc == -ETIME);
+    pirn_event_set(waited);
+    while ((rc = pirn_http_body_read(request, buf, 1, PIRN_NEVER)) > 0)
+        ;
+    return (int)rc;
+}
+
+/* The rate holds also where nothing else does. */
+static void without_idle_time(char *text, size_t size)
+{
+    pirn_http_server_config config = PIRN_HTTP_SERVER_CONFIG_INIT;
+    pirn_event waited = PIRN_EVENT_INIT;
+    char ask[1200];
+    struct site site;
+    config.idle_time = PIRN_FOREVER;
+    config.body_time = pirn_span_ms(1);
+    config.body_rate = 1000;
+    site_new(&site, &config);
+    site_route(&site, "POST", "/", wait_on, &waited);
+    site_open(&site);
+    int n = sprintf(ask, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1002\r\n\r\n");
+    memset(ask + n, 'a', 1000);
+    ask[n + 1000] = '\0';
+    int fd = site_dial(&site);
+    site_say(fd, ask);
+    CHECK_OK(pirn_event_wait(&waited, PIRN_NEVER));
+    site_say(fd, "a");
+    site_hear(fd, text, size);
+    pirn_close(fd);
+    site_close(&site);
+}
+
 static int stopping(void *arg)
 {
     int64_t idle_time = 40 * MS;
     char text[1024];
     (void)arg;
     send_most(idle_time, false, text, sizeof(text));
+    BEGINS(text, "HTTP/1.1 408 Request Timeout\r\n");
+    without_idle_time(text, sizeof(text));
     BEGINS(text, "HTTP/1.1 408 Request Timeout\r\n");
     /* A busy machine may keep a client from its drips: then all of it takes longer. */
     for (;; idle_time *= 2) {
