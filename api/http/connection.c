@@ -191,6 +191,8 @@ static bool serve_one(struct connection *c)
         status = head_status(c, err);
         if (status != 0)
             refuse(c, status);
+        else if (err == -ECONNRESET) /* in the middle of a head: of others there may be replies */
+            linger(c);
         return false;
     }
     status = pirn_http_request_begin(c);
@@ -200,13 +202,10 @@ static bool serve_one(struct connection *c)
     }
     pirn_http_reply_start(c);
     status = pirn_http_handle(c);
-    if (was_cancelled(c, status))
-        return false;
-    if (pirn_http_reply_end(c, status) < 0)
-        return false;
-    int rest = c->close ? 0 : skip(c);
-    if (rest < 0) {
-        pirn_http_wire_send(&c->wire, NULL, 0, PIRN_NOW); /* as much as goes at once */
+    bool over = was_cancelled(c, status) || pirn_http_reply_end(c, status) < 0;
+    int rest = over ? -ECANCELED : c->close ? 0 : skip(c);
+    if (rest < 0) { /* as much as goes at once, of earlier replies, too */
+        pirn_http_wire_send(&c->wire, NULL, 0, PIRN_NOW);
         return false;
     }
     if (rest == 0)

@@ -155,6 +155,14 @@ static int refuse(struct message *m, int status)
     return -EBADMSG;
 }
 
+size_t pirn_http_message_skip(struct message *m)
+{
+    size_t n = m->scan.lines == 0 ? m->scan.line : 0;
+    if (n != 0)
+        memset(&m->scan, 0, sizeof(m->scan));
+    return n;
+}
+
 /* A head of n bytes. 0 or an HTTP status. */
 static int parse(struct message *m, const char *data, size_t n)
 {

@@ -92,6 +92,10 @@ void pirn_http_message_next(struct message *m, bool bodiless);
  * parsed; 0: more is needed; -EBADMSG, and m->refused is set; -ENOMEM. */
 ssize_t pirn_http_message_head(struct message *m, const char *data, size_t n);
 
+/* Nothing but empty lines has come before a request's head, by what the last look at it has found:
+ * how many bytes. It is looked at anew, from behind them; 0: something has begun, or nothing. */
+size_t pirn_http_message_skip(struct message *m);
+
 /* Decodes up to n bytes of what follows the head into out, which has room for n. *ret_used of them
  * were the message's, *ret_got bytes of body they gave. 0, or -EBADMSG, and m->refused is set. */
 int pirn_http_message_body(struct message *m, const char *data, size_t n, char *out,

@@ -179,12 +179,22 @@ static int take_head(struct wire *w, const char *data, size_t n, size_t length)
     return heads_follow ? 0 : pirn_http_wire_settle(w);
 }
 
+/* Empty lines, one too many behind a body, begin no request. How much is there behind them. */
+static ssize_t skip_empty(struct wire *w, size_t empty, const char **ret_data)
+{
+    int err = pirn_http_wire_settle(w);
+    if (err == 0)
+        err = pirn_stream_consume(w->stream, empty);
+    return err < 0 ? err : look(w, ret_data);
+}
+
 int pirn_http_wire_head(struct wire *w, wire_wait wait, void *user)
 {
     pirn_time deadline = PIRN_NEVER;
-    bool begun = false;
+    bool begun = false, idle = false;
     const char *data;
     ssize_t length;
+    size_t empty;
     int err;
     w->error = 0;
     ssize_t n = look(w, &data);
@@ -194,6 +204,10 @@ int pirn_http_wire_head(struct wire *w, wire_wait wait, void *user)
         length = n > 0 ? pirn_http_message_head(&w->in, data, (size_t)n) : 0;
         if (length < 0)
             return (int)length;
+        if (n > 0 && length == 0 && (empty = pirn_http_message_skip(&w->in)) > 0) {
+            n = skip_empty(w, empty, &data);
+            continue;
+        }
         if (n > 0 && !begun) {
             begun = true;
             err = wait(user, true, length == 0 ? &deadline : NULL);
@@ -210,8 +224,9 @@ int pirn_http_wire_head(struct wire *w, wire_wait wait, void *user)
             more = pirn_stream_peek(w->stream, &data, (size_t)n + 1, PIRN_NOW);
         if (more == -ETIMEDOUT) {
             err = pirn_http_wire_send(w, NULL, 0, w->stall.ns > 0 ? PIRN_NEVER : deadline);
-            if (err == 0 && n == 0)
+            if (err == 0 && n == 0 && !idle)
                 err = wait(user, false, &deadline);
+            idle = true;
             if (err < 0)
                 return err;
             more = pirn_stream_peek(w->stream, &data, (size_t)n + 1, deadline);

@@ -207,6 +207,109 @@ START_TEST(s171_a_reply_that_is_cut_off_is_not_complete)
 }
 END_TEST
 
+/* ---- Replies to what came before ------------------------------------------------------------- */
+
+/* Half a request behind a whole one, and then the client's end. */
+static int half_a_head(void *arg)
+{
+    static const char *const rests[] = {"GET / HT", "\r", "\r\n", "\r\n\r\nGET / HTTP/1.1\r\n"};
+    (void)arg;
+    for (size_t i = 0; i < sizeof(rests) / sizeof(rests[0]); i++) {
+        char text[2048];
+        struct site site;
+        size_t n;
+        site_new(&site, NULL);
+        site_route(&site, "GET", "/", whole, NULL);
+        struct site_visit v = site_visit_begin(&site, false);
+        site_say(v.peer, "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+        site_say(v.peer, rests[i]);
+        CHECK_OK(shutdown(v.peer, SHUT_WR)); /* all of it is there before the server looks */
+        pirn_task *task = support_spawn(site_visit_serve, &v);
+        CHECK_EQ(hear(v.peer, text, sizeof(text), &n), 0);
+        BEGINS(text, "HTTP/1.1 200 OK\r\n");
+        CHECK(n > 9 && strcmp(text + n - 9, "\r\n\r\nwhole") == 0);
+        CHECK_OK(support_join(task));
+        pirn_close(v.peer);
+        site_visit_end(&v);
+    }
+    return 0;
+}
+
+START_TEST(s171_half_a_request_takes_no_reply_with_it)
+{
+    FOR_WORKERS(w) CHECK_OK(support_run(w, half_a_head, NULL));
+}
+END_TEST
+
+static int endless(pirn_http_request *request, pirn_http_reply *reply, void *user)
+{
+    struct scene *scene = user;
+    (void)request;
+    (void)reply;
+    atomic_store(&scene->begun, 1);
+    return pirn_sleep(PIRN_NEVER);
+}
+
+/* A stop cancels the second of two requests; the first has been replied to. */
+static int behind_a_reply(void *arg)
+{
+    struct scene scene = {0};
+    struct site site;
+    char text[2048];
+    size_t n;
+    (void)arg;
+    site_new(&site, NULL);
+    site_route(&site, "GET", "/", whole, NULL);
+    site_route(&site, "GET", "/endless", endless, &scene);
+    site_open(&site);
+    int fd = ask(&site, &scene,
+                 "GET / HTTP/1.1\r\nHost: x\r\n\r\nGET /endless HTTP/1.1\r\nHost: x\r\n\r\n");
+    site_end(&site, pirn_span_ms(1));
+    CHECK_EQ(hear(fd, text, sizeof(text), &n), 0);
+    CHECK(n > 9 && strcmp(text + n - 9, "\r\n\r\nwhole") == 0);
+    pirn_close(fd);
+    end_scene(&site);
+    return 0;
+}
+
+START_TEST(s172_a_handler_that_is_cancelled_takes_no_reply_with_it)
+{
+    FOR_WORKERS(w) CHECK_OK(support_run(w, behind_a_reply, NULL));
+}
+END_TEST
+
+/* An empty line behind a body is no request that a stop would wait for, or that is late. */
+static int empty_lines(void *arg)
+{
+    struct site site;
+    char text[2048];
+    size_t n;
+    (void)arg;
+    site_new(&site, NULL);
+    site_route(&site, "POST", "/", whole, NULL);
+    site_open(&site);
+    int fd = site_dial(&site);
+    for (int i = 0; i < 2; i++) {
+        site_say(fd, "\r\nPOST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nab\r\n\r\n");
+        site_hear_words(fd, text, sizeof(text), "\r\n\r\nwhole", 1);
+    }
+    site_end(&site, pirn_span_s(1000));
+    CHECK_EQ(hear(fd, text, sizeof(text), &n), 0);
+    CHECK_EQ(n, 0);
+    pirn_close(fd);
+    end_scene(&site);
+    return 0;
+}
+
+START_TEST(s171_empty_lines_begin_no_request)
+{
+    FOR_WORKERS(w) CHECK_OK(support_run(w, empty_lines, NULL));
+}
+END_TEST
+
 SUPPORT_MAIN("http/last", s172_a_request_behind_a_reply_that_goes_on_is_answered,
              s172_a_request_that_comes_too_late_is_no_reset,
-             s171_a_reply_that_is_cut_off_is_not_complete)
+             s171_a_reply_that_is_cut_off_is_not_complete,
+             s171_half_a_request_takes_no_reply_with_it,
+             s172_a_handler_that_is_cancelled_takes_no_reply_with_it,
+             s171_empty_lines_begin_no_request)
