@@ -149,5 +149,5 @@ static void fd_free(void *self)
 
 const pirn_transport pirn_descriptor_ops = {
     sizeof(pirn_transport), fd_read, fd_write, fd_end, fd_close, fd_fd, fd_free, fd_try_read,
-    fd_try_write,           NULL,
+    fd_try_write,           NULL,    NULL,
 };

@@ -92,6 +92,23 @@ static int begin(const char *call, pirn_stream *s, struct wait *w)
     return rc;
 }
 
+static int drain(const char *call, pirn_stream *s, bool all, pirn_time deadline);
+
+/* Of what s stands on, if there is anything to be sent, or that cannot be. */
+static int drain_below(const char *call, pirn_stream *s, bool all, pirn_time deadline)
+{
+    int rc = 0;
+    for (s = stream_below(s); rc == 0 && s != NULL; s = stream_below(s)) {
+        lock_take(&s->lock);
+        rc = s->out.error;
+        bool idle = s->out.first == NULL && !s->out.sending;
+        lock_drop(&s->lock);
+        if (rc == 0 && !idle)
+            return drain(call, s, all, deadline); /* and what that stands on */
+    }
+    return rc;
+}
+
 static int drain(const char *call, pirn_stream *s, bool all, pirn_time deadline)
 {
     struct wait w;
@@ -99,6 +116,8 @@ static int drain(const char *call, pirn_stream *s, bool all, pirn_time deadline)
     if (rc != 0)
         return rc;
     rc = pirn_stream_is_closing(s) ? -EBADF : wait_sent(s, &w, all, deadline);
+    if (rc == 0 && s->ops->below != NULL)
+        rc = drain_below(call, s, all, deadline);
     pirn_stream_unref(s, 0);
     return rc;
 }

@@ -139,7 +139,8 @@ size_t pirn_stream_pending(pirn_stream *stream)
     /* After an error nothing is: the chunks are their sender's still, who drops them. */
     size_t pending = stream->out.error == 0 ? stream->out.pending : 0;
     lock_drop(&stream->lock);
-    return pending;
+    pirn_stream *below = stream_below(stream);
+    return below == NULL ? pending : pending + pirn_stream_pending(below);
 }
 
 bool pirn_stream_at_end(const pirn_stream *stream)

@@ -85,6 +85,12 @@ int pirn_stream_check(const pirn_stream_config *config, unsigned flags);
 /* Gives up a reference, and the right to read with it if flags say so. */
 void pirn_stream_unref(pirn_stream *s, uint32_t flags);
 
+/* The one that it stands on, or NULL. */
+static inline pirn_stream *stream_below(const pirn_stream *s)
+{
+    return s->ops->below != NULL ? s->ops->below(s->self) : NULL;
+}
+
 /* The last read has ended because nothing came for as long as the config's idle. */
 static inline bool stream_idled(const pirn_stream *s)
 {

@@ -31,12 +31,10 @@
 #include "api/tls/tls.h"
 
 enum {
-    FEED = 32 * 1024,         /* ciphertext taken from below at a time */
     OVERHEAD = 128,           /* of a record, generously */
     RECORD = 16 * 1024,       /* plaintext in one */
     CROWDED = 64 * 1024,      /* waiting to be sent below: a try does not add to it */
     REPLIES_MOST = 16 * 1024, /* ciphertext made by reads that the peer does not take */
-    DISCARD_MOST = 64 * 1024  /* of what nobody reads */
 };
 
 /* ---- Under the lock ---- */
@@ -81,86 +79,6 @@ static int outcome(struct tls *t, int returned)
     return t->error;
 }
 
-/* ---- From below ---- */
-
-/* Waits until something has been fed. On its coroutine's stack; next and waits are under the
- * lock. */
-struct tls_hungry {
-    struct tls_hungry *next;
-    pirn_event fed;
-    bool waits; /* in the list */
-};
-
-/* Under the lock: the right to feed goes to whoever takes it first. The events are set before the
- * lock is dropped, as who waited takes the lock before it returns. */
-static void stop_feeding(struct tls *t)
-{
-    t->feeding = false;
-    while (t->hungry != NULL) {
-        struct tls_hungry *h = t->hungry;
-        t->hungry = h->next;
-        h->waits = false;
-        pirn_event_set(&h->fed);
-    }
-}
-
-/* Under the lock, which it drops for the time. */
-static int wait_for_feeder(struct tls *t, pirn_time deadline)
-{
-    struct tls_hungry me = {t->hungry, PIRN_EVENT_INIT, true};
-    t->hungry = &me;
-    pthread_mutex_unlock(&t->lock);
-    int rc = pirn_event_wait(&me.fed, deadline);
-    pthread_mutex_lock(&t->lock);
-    struct tls_hungry **link = &t->hungry;
-    while (me.waits && *link != &me)
-        link = &(*link)->next;
-    if (me.waits)
-        *link = me.next;
-    return rc;
-}
-
-/* Under the lock, which it drops for the time, by who has the right to feed, which it gives up. */
-static int take_from_below(struct tls *t, pirn_time deadline)
-{
-    const char *data;
-    pthread_mutex_unlock(&t->lock);
-    ssize_t n = pirn_stream_peek(t->below, &data, 1, deadline);
-    pthread_mutex_lock(&t->lock);
-    int rc = n < 0 ? (int)n : 0;
-    if (n == 0) {
-        if (t->why == NULL)
-            t->why = strdup("the connection was cut: the peer has not said that it ends");
-        rc = -ECONNRESET;
-    } else if (n > 0) {
-        if (n > FEED)
-            n = FEED;
-        rc = pirn_tls_bytes_put(&t->in, data, (size_t)n);
-        if (rc == 0)
-            rc = pirn_stream_consume(t->below, (size_t)n);
-        t->fed++;
-    }
-    stop_feeding(t);
-    return rc;
-}
-
-/* OpenSSL had to see more when it had been fed so often. That this is asked and the wait begun
- * under one hold of the lock is what counts: else somebody feeds in between, takes the right again,
- * and waits for a peer that waits for this call. */
-static int feed(struct tls *t, uint64_t fed, pirn_time deadline)
-{
-    int rc = 0;
-    pthread_mutex_lock(&t->lock);
-    while (rc == 0 && t->feeding && t->fed == fed)
-        rc = wait_for_feeder(t, deadline);
-    if (rc == 0 && t->fed == fed) {
-        t->feeding = true;
-        rc = take_from_below(t, deadline);
-    }
-    pthread_mutex_unlock(&t->lock);
-    return rc;
-}
-
 /* ---- The calls: one try each, then with waiting ---- */
 
 static int try_shake(struct tls *t, uint64_t *ret_fed)
@@ -183,7 +101,7 @@ int pirn_tls_shake(struct tls *t, pirn_time deadline)
     do {
         rc = try_shake(t, &fed);
         if (rc == -EAGAIN)
-            rc = feed(t, fed, deadline);
+            rc = pirn_tls_feed(t, fed, deadline);
         else
             return rc;
     } while (rc == 0);
@@ -235,7 +153,7 @@ ssize_t pirn_tls_read(struct tls *t, void *buf, size_t n, pirn_time deadline)
     for (;;) {
         ssize_t rc = try_read(t, buf, n, &fed);
         if (rc == -EAGAIN)
-            rc = feed(t, fed, deadline);
+            rc = pirn_tls_feed(t, fed, deadline);
         else
             return rc;
         if (rc != 0)
@@ -295,7 +213,7 @@ ssize_t pirn_tls_write(struct tls *t, const void *buf, size_t n, pirn_time deadl
         rc = try_write(t, &iov, 1, &fed);
         if (rc != -EAGAIN)
             return rc;
-        rc = feed(t, fed, deadline);
+        rc = pirn_tls_feed(t, fed, deadline);
         if (rc != 0)
             return rc;
     }
@@ -332,35 +250,11 @@ int pirn_tls_notify(struct tls *t, pirn_time deadline)
     do {
         rc = try_notify(t, &fed);
         if (rc == -EAGAIN)
-            rc = feed(t, fed, deadline);
+            rc = pirn_tls_feed(t, fed, deadline);
         else
             return rc;
     } while (rc == 0);
     return rc;
-}
-
-void pirn_tls_discard(struct tls *t)
-{
-    const char *data;
-    ssize_t n = 0;
-    size_t gone = 0;
-    pthread_mutex_lock(&t->lock);
-    bool mine = !t->feeding; /* else somebody reads */
-    if (mine)
-        t->feeding = true;
-    pthread_mutex_unlock(&t->lock);
-    if (!mine)
-        return;
-    bool shielded = pirn_shield_enter() == 0; /* a cancel is not for this */
-    while (gone < DISCARD_MOST && (n = pirn_stream_peek(t->below, &data, 1, PIRN_NOW)) > 0) {
-        pirn_stream_consume(t->below, (size_t)n);
-        gone += (size_t)n;
-    }
-    if (shielded)
-        pirn_shield_leave();
-    pthread_mutex_lock(&t->lock);
-    stop_feeding(t);
-    pthread_mutex_unlock(&t->lock);
 }
 
 /* ---- Made and freed ---- */

@@ -3,7 +3,8 @@
  *
  *   context.c     contexts
  *   bytes.c       the BIO that OpenSSL reads from and writes to: bytes in memory
- *   engine.c      one connection: OpenSSL under its lock, ciphertext to and from the stream below
+ *   engine.c      one connection: OpenSSL under its lock, ciphertext to the stream below
+ *   feed.c        ciphertext from there
  *   transport.c   the engine as a stream's transport
  *   connection.c  handshakes, and the questions at a stream
  *   text.c        what OpenSSL says, in errno values and words
@@ -64,7 +65,7 @@ struct tls {
     int broken;                /* what writing below has met, for good; or 0 */
     char *why;                 /* error in words, or NULL */
     bool feeding;              /* somebody has the right to take ciphertext from below */
-    struct tls_hungry *hungry; /* who waits for it to be fed; engine.c */
+    struct tls_hungry *hungry; /* who waits for it to be fed; feed.c */
     pirn_stream *below;        /* a reference, from the end of the handshake on */
     char *alpn;                /* what was agreed on, or NULL */
 };
@@ -108,6 +109,12 @@ ssize_t pirn_tls_write(struct tls *t, const void *buf, size_t n, pirn_time deadl
 ssize_t pirn_tls_try_read(struct tls *t, void *buf, size_t n);
 ssize_t pirn_tls_try_write(struct tls *t, const struct iovec *iov, int count);
 int pirn_tls_notify(struct tls *t, pirn_time deadline); /* the peer: nothing more comes */
+
+/* ---- feed.c ---- */
+
+/* OpenSSL had to see more when it had been fed so often: waits until it has been once more. 0, or
+ * an error. [coroutine; suspends] */
+int pirn_tls_feed(struct tls *t, uint64_t fed, pirn_time deadline);
 /* What came from below and was not asked for is dropped. Does not wait. */
 void pirn_tls_discard(struct tls *t);
 

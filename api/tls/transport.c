@@ -80,6 +80,12 @@ static int tls_fd(void *self)
     return pirn_stream_fd(t->below);
 }
 
+static pirn_stream *tls_below(void *self)
+{
+    struct tls *t = self;
+    return t->below;
+}
+
 static void tls_free(void *self)
 {
     struct tls *t = self;
@@ -99,4 +105,5 @@ const pirn_transport pirn_tls_ops = {
     .try_read = tls_try_read,
     .try_write = tls_try_write,
     .finish = tls_finish,
+    .below = tls_below,
 };

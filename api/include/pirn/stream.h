@@ -96,6 +96,9 @@ typedef struct pirn_transport {
     /* By pirn_stream_close, not by an abort, ahead of the close: everything has been written; waits
      * until it has gone out from here too. May suspend. NULL: nothing to do. */
     int (*finish)(void *self, pirn_time deadline);
+    /* The stream that this one stands on, as long as it is there: what waits in that to be sent is
+     * not sent yet for drain, flush and pending either. Must not suspend. NULL: there is none. */
+    pirn_stream *(*below)(void *self);
 } pirn_transport;
 
 /* A stream over a transport; ops is constant while the stream is there, self is the stream's if
