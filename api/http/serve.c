@@ -57,13 +57,22 @@ void pirn_http_server_ends(struct pirn_http_server *server)
     pthread_mutex_unlock(&server->lock);
 }
 
+/* The report is the program's, and may look at the server: it is called without the lock. */
 static void name_the_rest(struct pirn_http_server *server)
 {
+    struct text names = {0};
     pthread_mutex_lock(&server->lock);
-    for (struct connection *c = server->connections; c != NULL; c = c->next)
-        pirn_http_report(server, "http: the server is stopped, and %s goes on",
-                         c->label != NULL ? c->label : "a connection");
+    int n = server->count;
+    for (struct connection *c = server->connections; c != NULL; c = c->next) {
+        const char *name = c->label != NULL ? c->label : "a connection";
+        pirn_http_text_add(&names, name, strlen(name) + 1);
+    }
     pthread_mutex_unlock(&server->lock);
+    if (names.failed)
+        pirn_http_report(server, "http: the server is stopped, and %d connections go on", n);
+    for (size_t at = 0; !names.failed && at < names.used; at += strlen(names.data + at) + 1)
+        pirn_http_report(server, "http: the server is stopped, and %s goes on", names.data + at);
+    pirn_http_text_free(&names);
 }
 
 static void cancel_all(struct pirn_http_server *server)
