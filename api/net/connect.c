@@ -150,9 +150,10 @@ static int run(struct contest *c, pirn_time deadline)
     pirn_time start = PIRN_NOW; /* of the next attempt */
     for (;;) {
         if (c->next < c->n && (c->pending_n == 0 || is_past(start))) {
+            size_t failed = c->failed;
             if (begin(c))
                 return 0;
-            start = pirn_after_ns(stagger);
+            start = c->failed != failed ? PIRN_NOW : pirn_after_ns(stagger);
             continue;
         }
         if (c->pending_n == 0)

@@ -99,6 +99,37 @@ START_TEST(a154_a_hanging_address_is_passed_over)
 }
 END_TEST
 
+/* Behind one that hangs, two thousand that fail at once: none of them has a head start. */
+static void at_once(void)
+{
+    enum {
+        MANY = 2000
+    };
+    static pirn_address list[MANY + 2];
+    place p;
+    attempt a;
+    open_place(&p, "hl");
+    list[0] = loopback(&p, 2);
+    list[MANY + 1] = loopback(&p, 3);
+    list[1] = at("224.0.0.1", p.port); /* no TCP to a group */
+    for (int i = 2; i <= MANY; i++)
+        list[i] = list[1];
+    attempt_init(&a);
+    a.config.stagger = (pirn_span){20 * MS};
+    int fd = pirn_connect_any(list, MANY + 2, &a.config, pirn_after_s(20));
+    check_plain(fd);
+    CHECK(is_connected_to(fd, &list[MANY + 1]));
+    CHECK_EQ(a.count, MANY + 1);
+    close(fd);
+    close_place(&p);
+}
+
+START_TEST(a154_what_fails_at_once_is_passed_over_at_once)
+{
+    support_everywhere(at_once);
+}
+END_TEST
+
 /* Families alternate, beginning with the first one's: seen in the order of the refusals. */
 static void families_alternate(void)
 {
@@ -305,5 +336,6 @@ START_TEST(s124_s130_localhost)
 END_TEST
 
 SUPPORT_MAIN("connect_host", a154_each_address_in_turn, a154_a_hanging_address_is_passed_over,
-             a154_families_alternate, a154_half_open_sockets_are_closed, a154_raced_by_a_cancel,
-             a154_s130_by_name, s124_s130_localhost)
+             a154_what_fails_at_once_is_passed_over_at_once, a154_families_alternate,
+             a154_half_open_sockets_are_closed, a154_raced_by_a_cancel, a154_s130_by_name,
+             s124_s130_localhost)
