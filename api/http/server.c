@@ -24,6 +24,8 @@ static int complete(pirn_http_server_config *config)
         config->max_head = 16 * 1024;
     if (config->max_target == 0)
         config->max_target = 8 * 1024;
+    if (config->max_target > config->max_head) /* it is part of that */
+        config->max_target = config->max_head;
     if (config->max_headers == 0)
         config->max_headers = 100;
     if (config->max_body == 0)

@@ -319,8 +319,42 @@ START_TEST(s171_json_is_as_deep_as_a_stack_carries)
 }
 END_TEST
 
+/* ---- A limit beyond all bounds --------------------------------------------------------------- */
+
+/* The first line comes in two parts. */
+static int no_limit(void *arg)
+{
+    pirn_http_server_config config = PIRN_HTTP_SERVER_CONFIG_INIT;
+    struct site site;
+    char text[1024], target[101];
+    (void)arg;
+    config.max_target = SIZE_MAX;
+    site_new(&site, &config);
+    struct site_visit v = site_visit_begin(&site, false);
+    memset(target, 'a', 100);
+    target[100] = '\0';
+    site_say(v.peer, "GET /");
+    site_say(v.peer, target);
+    pirn_task *task = support_spawn(site_visit_serve, &v);
+    support_until_waiting(task);
+    site_say(v.peer, " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    site_hear(v.peer, text, sizeof text);
+    BEGINS(text, "HTTP/1.1 404 Not Found\r\n");
+    CHECK_OK(support_join(task));
+    pirn_close(v.peer);
+    site_visit_end(&v);
+    return 0;
+}
+
+START_TEST(s171_a_target_may_be_as_long_as_the_head)
+{
+    FOR_WORKERS(w) CHECK_OK(support_run(w, no_limit, NULL));
+}
+END_TEST
+
 SUPPORT_MAIN("http/odd", s168_what_has_no_body_has_none, s168_hints_have_an_end,
              s168_a_reply_is_heard_though_the_request_was_cut_off,
              s171_what_waits_to_be_sent_is_sent_once,
              s171_a_cancel_of_the_servers_is_not_the_callers,
-             s171_a_reply_does_not_wait_for_the_next_body, s171_json_is_as_deep_as_a_stack_carries)
+             s171_a_reply_does_not_wait_for_the_next_body, s171_json_is_as_deep_as_a_stack_carries,
+             s171_a_target_may_be_as_long_as_the_head)
