@@ -68,19 +68,31 @@ int pirn_http_client_new(pirn_http_client **ret_client, const pirn_http_client_c
         free(client);
         return err;
     }
+    atomic_init(&client->refs, 1);
     pthread_mutex_init(&client->lock, NULL);
     *ret_client = client;
     return 0;
+}
+
+void pirn_http_client_unref(pirn_http_client *client)
+{
+    /* acq_rel: everybody's last use comes before the free */
+    if (atomic_fetch_sub_explicit(&client->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    pthread_mutex_destroy(&client->lock);
+    free(client->agent);
+    free(client);
 }
 
 void pirn_http_client_free(pirn_http_client *client)
 {
     if (client == NULL)
         return;
+    pthread_mutex_lock(&client->lock);
+    client->over = true;
+    pthread_mutex_unlock(&client->lock);
     pirn_http_pool_sweep(client, true);
-    pthread_mutex_destroy(&client->lock);
-    free(client->agent);
-    free(client);
+    pirn_http_client_unref(client);
 }
 
 /* ---- The request ------------------------------------------------------------------------- */
@@ -312,6 +324,7 @@ int pirn_http_send(pirn_http_client *client, const pirn_http_call *call,
         return err;
     }
     response->client = client;
+    atomic_fetch_add_explicit(&client->refs, 1, memory_order_relaxed);
     pirn_http_response_settle(response);
     *ret_response = response;
     return 0;

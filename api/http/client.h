@@ -6,6 +6,7 @@
 #include "api/http/wire.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 /* One scheme, host and port. There while somebody uses it: a call, a response, a kept
  * connection. */
@@ -29,8 +30,10 @@ struct link {
 
 /* Field            who may touch it
  * config, limits, agent   constant
+ * refs             anybody, atomically: the program, and each response
  * lock             guards all else */
 struct pirn_http_client {
+    _Atomic uint32_t refs;
     pirn_http_client_config config;
     struct message_limits limits;
     char *agent;
@@ -38,6 +41,7 @@ struct pirn_http_client {
     struct host *hosts[64];
     struct link *oldest, *newest;
     int idle_count;
+    bool over; /* the program has freed it: nothing is kept any more */
 };
 
 struct pirn_http_response {
@@ -46,6 +50,9 @@ struct pirn_http_response {
     struct message head; /* then */
     struct kept kept;    /* of the body */
 };
+
+/* client.c: gives up a reference. */
+void pirn_http_client_unref(pirn_http_client *client);
 
 /* pool.c. A connection to the place: a kept one that still stands, if kept is true, or a new one.
  * Waits while too many are in use. What connecting returns, -ETIMEDOUT, -ECANCELED, -ENOMEM, ... */

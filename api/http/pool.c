@@ -191,30 +191,31 @@ int pirn_http_pool_take(pirn_http_client *client, const struct url *url, bool ke
     return err;
 }
 
-/* Under the lock. */
-static void keep(pirn_http_client *client, struct link *link)
+/* False: the client is over. */
+static bool keep(pirn_http_client *client, struct link *link)
 {
-    link->idle_since = pirn_now();
-    link->prev = client->newest;
-    if (client->newest != NULL)
-        client->newest->next = link;
-    else
-        client->oldest = link;
-    client->newest = link;
-    client->idle_count++;
-    link->host->users++;
+    pthread_mutex_lock(&client->lock);
+    bool over = client->over;
+    if (!over) {
+        link->idle_since = pirn_now();
+        link->prev = client->newest;
+        if (client->newest != NULL)
+            client->newest->next = link;
+        else
+            client->oldest = link;
+        client->newest = link;
+        client->idle_count++;
+        link->host->users++;
+    }
+    pthread_mutex_unlock(&client->lock);
+    return !over;
 }
 
 void pirn_http_pool_give(pirn_http_client *client, struct link *link, bool reusable)
 {
     struct host *host = link->host;
-    if (reusable && client->config.max_idle > 0) {
-        pthread_mutex_lock(&client->lock);
-        keep(client, link);
-        pthread_mutex_unlock(&client->lock);
-    } else {
+    if (!reusable || client->config.max_idle <= 0 || !keep(client, link))
         close_link(link);
-    }
     /* Only now: who waits for a place would find no connection, and make one too many. */
     pirn_semaphore_release(&host->places, 1);
     pthread_mutex_lock(&client->lock);

@@ -94,6 +94,7 @@ void pirn_http_response_free(pirn_http_response *response)
         return;
     if (response->link != NULL)
         pirn_http_pool_give(response->client, response->link, false);
+    pirn_http_client_unref(response->client);
     pirn_http_kept_free(&response->kept);
     pirn_http_message_free(&response->head);
     free(response);

@@ -272,10 +272,42 @@ START_TEST(s171_a_handlers_try_that_is_given_up_loses_nothing)
 }
 END_TEST
 
+/* ---- A response that is left when its client has gone ---------------------------------------- */
+
+static int outlives(void *arg)
+{
+    static const char half[] = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello";
+    pirn_http_client *client;
+    int server;
+    char byte;
+    (void)arg;
+    for (int whole = 0; whole < 2; whole++) {
+        pirn_http_response *r = get(&client, &server, half);
+        pirn_http_client_free(client);
+        if (whole) {
+            site_say(server, "world");
+            check_all(r, 10, "helloworld");
+        }
+        pirn_http_response_free(r);
+        char request[1000];
+        CHECK_GE(pirn_recv(server, request, sizeof request, 0, PIRN_NEVER), 1);
+        ssize_t end = pirn_recv(server, &byte, 1, 0, PIRN_NEVER); /* nothing is kept */
+        CHECK(end == 0 || end == -ECONNRESET);
+        CHECK_OK(pirn_close(server));
+    }
+    return 0;
+}
+
+START_TEST(s168_a_response_may_outlive_its_client)
+{
+    FOR_WORKERS(w) CHECK_OK(support_run(w, outlives, NULL));
+}
+END_TEST
+
 int main(void)
 {
-    const TTest *tests[] = {s168_a_source_that_fails_ends_the_call,
-                            s168_a_try_that_is_given_up_loses_nothing,
-                            s171_a_handlers_try_that_is_given_up_loses_nothing};
+    const TTest *tests[] = {
+        s168_a_source_that_fails_ends_the_call, s168_a_try_that_is_given_up_loses_nothing,
+        s171_a_handlers_try_that_is_given_up_loses_nothing, s168_a_response_may_outlive_its_client};
     return support_main("http/body", tests, sizeof tests / sizeof tests[0]);
 }

@@ -312,7 +312,8 @@ PIRN_API PIRN_MUST_USE int pirn_http_connect_tls(void *context, pirn_stream **re
 /* config may be NULL. [anywhere] -EINVAL, -ENOMEM */
 PIRN_API PIRN_MUST_USE int pirn_http_client_new(pirn_http_client **ret_client,
                                                 const pirn_http_client_config *config);
-/* Closes idle connections; those of responses go with them. No call may be under way. [anywhere] */
+/* Closes idle connections; those of responses, which may be read and freed later, go with them. No
+ * call may be under way. NULL: nothing. [anywhere] */
 PIRN_API void pirn_http_client_free(pirn_http_client *client);
 
 typedef struct pirn_http_field {
