@@ -12,7 +12,8 @@
 #include "io/sys.h"
 
 enum {
-    FDS_MAX = 253 /* the kernel's SCM_MAX_FD */
+    FDS_MAX = 253,  /* the kernel's SCM_MAX_FD */
+    SCM_A_PIDFD = 4 /* SCM_PIDFD, which older headers have not: the sender's, by SO_PASSPIDFD */
 };
 
 ssize_t pirn_recvfrom(int fd, void *buf, size_t n, int flags, pirn_address *ret_from,
@@ -102,19 +103,26 @@ ssize_t pirn_send_fds(int fd, const void *buf, size_t n, const int *fds, size_t 
     return rest > 0 ? sent + rest : sent;
 }
 
-/* Takes what came: how many, of which max are kept. */
+/* Takes what came: how many, of which max are kept. The kernel's own word of the sender, which
+ * nobody asked this call for, is closed. */
 static size_t take_fds(struct msghdr *msg, int *ret_fds, size_t max)
 {
     size_t count = 0;
     for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c != NULL; c = CMSG_NXTHDR(msg, c)) {
-        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
-            continue;
         size_t n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-        for (size_t i = 0; i < n; i++, count++) {
+        if (c->cmsg_level != SOL_SOCKET ||
+            (c->cmsg_type != SCM_RIGHTS && c->cmsg_type != SCM_A_PIDFD))
+            continue;
+        for (size_t i = 0; i < n; i++) {
             int fd;
             memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(fd));
-            if (count < max)
-                ret_fds[count] = fd;
+            if (c->cmsg_type == SCM_A_PIDFD) {
+                if (fd >= 0) /* else why there is none */
+                    sys_close(fd);
+                continue;
+            }
+            if (count++ < max)
+                ret_fds[count - 1] = fd;
             else
                 sys_close(fd);
         }

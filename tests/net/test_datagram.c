@@ -242,6 +242,49 @@ static void passing(void)
     CHECK_OK(pirn_close(pipe_fds[1]));
 }
 
+/* How many descriptors this process has of processes. */
+static int pidfds(void)
+{
+    int n = 0;
+    support_blocking_begin();
+    for (int fd = 0; fd < 1024; fd++) {
+        char path[32], what[64] = "";
+        snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+        n += readlink(path, what, sizeof(what) - 1) > 0 && strstr(what, "pidfd") != NULL;
+    }
+    support_blocking_end();
+    return n;
+}
+
+/* The kernel sends a descriptor of the sender's process along: it is not left open. */
+static void with_a_pidfd(void)
+{
+    enum {
+        PASS_PIDFD = 76 /* SO_PASSPIDFD: Linux 6.5 */
+    };
+    int pair[2], pipe_fds[2], got[2], yes = 1;
+    char buf[4];
+    size_t count = 77;
+    support_pair(pair);
+    support_pipe(pipe_fds);
+    if (setsockopt(pair[1], SOL_SOCKET, PASS_PIDFD, &yes, sizeof(yes)) != 0)
+        CHECK_EQ(errno, ENOPROTOOPT);
+    int before = pidfds();
+    CHECK_EQ(pirn_send_fds(pair[0], "abcd", 4, pipe_fds, 1, PIRN_NEVER), 4);
+    CHECK_EQ(pirn_recv_fds(pair[1], buf, sizeof(buf), got, 2, &count, PIRN_NEVER), 4);
+    CHECK_EQ(count, 1);
+    check_pipe(pipe_fds[1], got[0]);
+    CHECK_OK(close(got[0]));
+    CHECK_EQ(pirn_send(pair[0], "abcd", 4, 0, PIRN_NEVER), 4);
+    CHECK_EQ(pirn_recv_fds(pair[1], buf, sizeof(buf), got, 2, &count, PIRN_NEVER), 4);
+    CHECK_EQ(count, 0);
+    CHECK_EQ(pidfds(), before);
+    for (int i = 0; i < 2; i++) {
+        CHECK_OK(pirn_close(pair[i]));
+        CHECK_OK(pirn_close(pipe_fds[i]));
+    }
+}
+
 /* A datagram that is cut off says so, and its descriptors are the caller's all the same. */
 static void cut_off(void)
 {
@@ -267,6 +310,7 @@ START_TEST(descriptors_travel)
 {
     support_everywhere(passing);
     support_everywhere(cut_off);
+    support_everywhere(with_a_pidfd);
 }
 END_TEST
 
