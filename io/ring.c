@@ -1,10 +1,10 @@
 /*
  * The ring; see ring.h.
  *
- * The submission queue's index array is filled once with the identity (entry i is always at
- * position i), so publishing is one release store of the tail. An entry's slot is free again when
- * the kernel's head has passed it; the kernel copies entries when it takes them, so an operation's
- * own memory (a timespec) is not read later.
+ * The submission queue's index array, if there is one, is filled once with the identity (entry i is
+ * always at position i), so publishing is one release store of the tail. An entry's slot is free
+ * again when the kernel's head has passed it; the kernel copies entries when it takes them, so an
+ * operation's own memory (a timespec) is not read later.
  *
  * Under valgrind (3.19) one thread runs at a time, and who is in a system call lets the others go
  * on only if valgrind knows that the call may wait. It takes io_uring_enter for one that does not:
@@ -95,7 +95,8 @@ int pirn_ring_init(struct ring *r, unsigned entries, unsigned completions)
         return -ENOSYS; /* before 5.11: no wait with a timeout */
     }
     io_uring_ring_dontfork(&r->uring);
-    for (unsigned i = 0; i < r->uring.sq.ring_entries; i++)
+    /* NULL: liburing (2.5 and later) has agreed with the kernel (6.6) to do without. */
+    for (unsigned i = 0; r->uring.sq.array != NULL && i < r->uring.sq.ring_entries; i++)
         r->uring.sq.array[i] = i;
     r->wait_flags = r->uring.features & FEAT_NO_IOWAIT ? ENTER_NO_IOWAIT : 0;
     r->accept_polls = (r->uring.features & FEAT_BUNDLES) != 0;
