@@ -176,7 +176,7 @@ bool pirn_port_is_idle(const struct port *p)
 bool pirn_port_has_backlog(const struct port *p)
 {
     return atomic_load_explicit(&p->backlog, memory_order_relaxed) != 0 ||
-           pirn_ring_unsubmitted(p->ring) != 0;
+           pirn_ring_unsubmitted(p->ring) != 0 || pirn_ring_has_overflow(p->ring);
 }
 
 bool pirn_port_holds_back(const struct port *p)

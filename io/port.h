@@ -110,13 +110,14 @@ bool pirn_port_is_due(const struct port *p, int64_t now);
 bool pirn_port_has_completions(const struct port *p);
 /* Nothing under way and no deadlines. */
 bool pirn_port_is_idle(const struct port *p);
-/* Anything to submit? */
+/* Anything for which the kernel must be entered, by whomever: requests to submit, completions that
+ * have overflowed? */
 bool pirn_port_has_backlog(const struct port *p);
 /* Does the kernel hold back completions until the thread they belong to enters it? Nobody else's
  * entering helps, but for those of an overflow. */
 bool pirn_port_holds_back(const struct port *p);
 
-/* Gives queued operations and cancels to the kernel. */
+/* Gives queued operations and cancels to the kernel, and has it post what has overflowed. */
 void pirn_port_flush(struct port *p, struct submitter *me);
 
 /* Flushes and waits for a completion, a wake-up, or the time. */

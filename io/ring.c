@@ -333,6 +333,12 @@ bool pirn_ring_wants_enter(const struct ring *r)
     return (flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0;
 }
 
+bool pirn_ring_has_overflow(const struct ring *r)
+{
+    unsigned flags = __atomic_load_n(r->uring.sq.kflags, __ATOMIC_RELAXED);
+    return (flags & IORING_SQ_CQ_OVERFLOW) != 0;
+}
+
 bool pirn_ring_has_completions(const struct ring *r)
 {
     return __atomic_load_n(r->uring.cq.khead, __ATOMIC_RELAXED) != load_acquire(r->uring.cq.ktail);

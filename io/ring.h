@@ -56,6 +56,8 @@ unsigned pirn_ring_unsubmitted(const struct ring *r);
 
 /* Does the kernel hold back completions until somebody enters (task work, overflow)? */
 bool pirn_ring_wants_enter(const struct ring *r);
+/* Completions that found the queue full: until somebody enters, all later ones join them. */
+bool pirn_ring_has_overflow(const struct ring *r);
 bool pirn_ring_has_completions(const struct ring *r);
 
 /* Submits what is published and runs held-back work; does not wait. Entries taken, or -errno. */

@@ -70,6 +70,7 @@ bool pirn_worker_serve(struct worker *w, struct worker *peer)
     if (worker_stuck(peer) != STUCK_NOT && pirn_port_has_backlog(&peer->port)) {
         w->foreign_requests = true;
         pirn_port_flush(&peer->port, &w->submitter);
+        any |= pirn_port_has_completions(&peer->port); /* an overflow's, say: look again */
     }
     return any;
 }

@@ -268,7 +268,8 @@ void pirn_worker_requeue(struct worker *w, struct pirn_task *t);
 /* Into w's own ring, whatever the role: it has been chosen to run here. */
 void pirn_worker_accept(struct worker *w, struct pirn_task *t);
 
-/* Collects and flushes a peer's port (rescue.c): true if anything became runnable. */
+/* Collects and flushes a peer's port (rescue.c): true if anything became runnable, or is there to
+ * be collected now. */
 bool pirn_worker_serve(struct worker *w, struct worker *peer);
 bool pirn_worker_serve_peers(struct worker *w, bool idle);
 bool pirn_worker_serve_self(struct worker *w);

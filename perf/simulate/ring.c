@@ -104,6 +104,12 @@ bool pirn_ring_wants_enter(const struct ring *r)
     return __atomic_load_n(r->uring.sq.kflags, __ATOMIC_RELAXED) != 0;
 }
 
+bool pirn_ring_has_overflow(const struct ring *r)
+{
+    (void)r;
+    return false;
+}
+
 bool pirn_ring_has_completions(const struct ring *r)
 {
     return __atomic_load_n(r->uring.cq.khead, __ATOMIC_RELAXED) !=

@@ -1,11 +1,17 @@
 /*
  * What is ready behind a coroutine that computes runs, although all the other workers have work
- * without end and never come to look for some.
+ * without end and never come to look for some; and also if more became ready in the kernel
+ * meanwhile than the queue of a ring holds.
  */
 #include "tests/support.h"
 
+#include <poll.h>
+#include <sys/eventfd.h>
+
 enum {
-    YIELDERS = 8, /* for each worker */
+    POLLERS = 12000,     /* a ring's queue has 4096 */
+    POLLERS_TSAN = 5000, /* ThreadSanitizer has no room for as many */
+    YIELDERS = 8,        /* for each worker */
     ROUNDS = 3,
     BEHIND = 5
 };
@@ -77,4 +83,69 @@ START_TEST(the_ready_run_behind_one_who_computes)
 }
 END_TEST
 
-SUPPORT_MAIN("process/behind_hog", the_ready_run_behind_one_who_computes)
+/* ---- More than a ring's queue holds ---------------------------------------------------------- */
+
+struct crowd {
+    int event, workers, pollers;
+    atomic_int spinning, through;
+};
+
+static int polls(void *arg)
+{
+    struct crowd *c = arg;
+    CHECK_EQ(pirn_poll(c->event, POLLIN, PIRN_NEVER), POLLIN);
+    atomic_fetch_add(&c->through, 1);
+    return 0;
+}
+
+static int computes_until_all_are_through(void *arg)
+{
+    struct crowd *c = arg;
+    atomic_fetch_add(&c->spinning, 1);
+    while (atomic_load(&c->through) < c->pollers) {}
+    return 0;
+}
+
+static void *tell_all(void *arg)
+{
+    struct crowd *c = arg;
+    uint64_t one = 1;
+    support_until(&c->spinning, c->workers);
+    CHECK_EQ(support_write(c->event, &one, sizeof(one)), sizeof(one));
+    return NULL;
+}
+
+static int beside_a_crowd(void *arg)
+{
+    struct crowd c = {.workers = *(int *)arg, .pollers = support_tsan() ? POLLERS_TSAN : POLLERS};
+    pirn_task **pollers = calloc(POLLERS, sizeof(pollers[0]));
+    pirn_task *hogs[4];
+    CHECK(pollers != NULL);
+    CHECK_GE(c.event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), 0);
+    for (int i = 0; i < c.pollers; i++)
+        pollers[i] = support_spawn(polls, &c);
+    for (int i = 0; i < c.pollers; i++)
+        support_until_waiting(pollers[i]);
+    CHECK_OK(pirn_sleep(pirn_after_ms(1))); /* their requests have been submitted */
+    pthread_t teller = support_thread(tell_all, &c);
+    for (int i = 0; i < c.workers; i++)
+        hogs[i] = support_spawn(computes_until_all_are_through, &c);
+    for (int i = 0; i < c.workers; i++)
+        CHECK_OK(support_join(hogs[i]));
+    for (int i = 0; i < c.pollers; i++)
+        CHECK_OK(support_join(pollers[i]));
+    support_thread_join(teller);
+    CHECK_OK(close(c.event));
+    free(pollers);
+    return 0;
+}
+
+START_TEST(more_become_ready_behind_one_who_computes_than_a_ring_holds)
+{
+    FOR_WORKERS(w)
+    CHECK_OK(support_run(w, beside_a_crowd, &w));
+}
+END_TEST
+
+SUPPORT_MAIN("process/behind_hog", the_ready_run_behind_one_who_computes,
+             more_become_ready_behind_one_who_computes_than_a_ring_holds)
