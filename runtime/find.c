@@ -11,6 +11,7 @@
  */
 #include "io/clock.h"
 #include "runtime/runtime.h"
+#include "runtime/strand.h"
 #include "runtime/worker.h"
 
 enum {
@@ -152,6 +153,24 @@ static void end_search(struct worker *w)
     w->took = false;
     if (hand_on && (pirn_runq_size(&w->q) != 0 || anything_injected(w)))
         pirn_wake_one(w->rt);
+}
+
+/* What drops its argument may take long: it counts as a task that the search has found. */
+void pirn_worker_end_unrun(struct worker *w, struct pirn_task *t, int status)
+{
+    struct pirn_strand *strand = task_strand(t);
+    task_set_started(t, STARTED);
+    struct pirn_task *leaving = w->current; /* half gone, or gone: not for a drop to find */
+    worker_set_current(w, NULL);
+    if (t->arg_drop != NULL && (w->searching || w->took)) {
+        w->woken = false;
+        end_search(w);
+    }
+    pirn_task_drop_arg(t);
+    pirn_task_end(t, status, w, 1);
+    worker_set_current(w, leaving);
+    if (strand != NULL)
+        pirn_strand_leave(w, strand);
 }
 
 /* The look between PARKING and KERNEL: is there anything we ought to do instead? What has just been

@@ -43,19 +43,6 @@ static void task_entry(void *arg);
 #define HARD_MODE 0
 #endif
 
-static void end_unstarted(struct worker *w, struct pirn_task *t, int status)
-{
-    struct pirn_strand *strand = task_strand(t);
-    task_set_started(t, STARTED);
-    struct pirn_task *leaving = w->current; /* half gone, or gone: not for a drop to find */
-    worker_set_current(w, NULL);
-    pirn_task_drop_arg(t);
-    pirn_task_end(t, status, w, 1);
-    worker_set_current(w, leaving);
-    if (strand != NULL)
-        pirn_strand_leave(w, strand);
-}
-
 /* Binds a stack to a task that runs for the first time. False: it ended instead, or comes later. */
 static bool start(struct worker *w, struct pirn_task *t)
 {
@@ -65,7 +52,7 @@ static bool start(struct worker *w, struct pirn_task *t)
     if (rc == -ENOMEM)
         pirn_report_shortage(w->rt);
     if (rc != 0 && ((t->flags & TASK_DUE) == 0 || !pirn_timer_postpone(w, t)))
-        end_unstarted(w, t, rc);
+        pirn_worker_end_unrun(w, t, rc);
     if (rc != 0)
         return false;
     task_set_started(t, STARTED);

@@ -255,6 +255,8 @@ static inline void worker_note_long(struct worker *w)
     atomic_store_explicit(&w->ran_long, w->now, memory_order_relaxed);
 }
 
+/* A task that has not run ends (find.c). */
+void pirn_worker_end_unrun(struct worker *w, struct pirn_task *t, int status);
 /* A task that has not run yet gets a stack. False: it ended instead. */
 bool pirn_worker_bind(struct worker *w, struct pirn_task *t);
 

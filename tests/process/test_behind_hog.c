@@ -1,7 +1,8 @@
 /*
  * What is ready behind a coroutine that computes runs, although all the other workers have work
  * without end and never come to look for some; and also if more became ready in the kernel
- * meanwhile than the queue of a ring holds.
+ * meanwhile than the queue of a ring holds. And a drop that takes long, of a task that was
+ * cancelled before it began, keeps nobody from being woken.
  */
 #include "tests/support.h"
 
@@ -13,7 +14,8 @@ enum {
     POLLERS_TSAN = 5000, /* ThreadSanitizer has no room for as many */
     YIELDERS = 8,        /* for each worker */
     ROUNDS = 3,
-    BEHIND = 5
+    BEHIND = 5,
+    DROPS = 20
 };
 
 struct scene {
@@ -147,5 +149,89 @@ START_TEST(more_become_ready_behind_one_who_computes_than_a_ring_holds)
 }
 END_TEST
 
+/* ---- A drop that takes long ------------------------------------------------------------------ */
+
+struct drop {
+    pirn_runtime *runtime;
+    pirn_future *over;
+    atomic_int began, dropped, release, done, other;
+};
+
+static int begins(void *arg)
+{
+    struct drop *d = arg;
+    atomic_store(&d->began, 1);
+    return 0;
+}
+
+static void drops_late(void *arg)
+{
+    struct drop *d = arg;
+    atomic_store(&d->dropped, 1);
+    support_blocking_begin();
+    while (!atomic_load(&d->began) && !atomic_load(&d->release))
+        usleep(100);
+    support_blocking_end();
+    atomic_store(&d->done, 1);
+}
+
+static int other(void *arg)
+{
+    struct drop *d = arg;
+    atomic_store(&d->other, 1);
+    return 0;
+}
+
+/* True: the task had not begun. */
+static bool spawn_and_cancel(struct drop *d)
+{
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
+    pirn_task *cancelled, *task;
+    d->began = d->dropped = d->release = d->done = d->other = 0;
+    config.runtime = d->runtime;
+    support_pause_ms(2); /* all sleep, mostly */
+    config.arg_drop = drops_late;
+    CHECK_OK(pirn_spawn_with(&cancelled, &config, begins, d));
+    pirn_cancel(cancelled, NULL);
+    support_until(&d->dropped, 1);
+    bool unbegun = atomic_load(&d->began) == 0;
+    config.arg_drop = NULL;
+    CHECK_OK(pirn_spawn_with(&task, &config, other, d));
+    support_until(&d->other, 1);
+    atomic_store(&d->release, 1);
+    support_until(&d->done, 1);
+    support_join(cancelled);
+    CHECK_OK(support_join(task));
+    return unbegun;
+}
+
+static void *drops_take_long(void *arg)
+{
+    struct drop *d = arg;
+    for (int i = 0; i < DROPS;)
+        i += spawn_and_cancel(d);
+    CHECK_OK(pirn_future_set(d->over, 0, NULL));
+    return NULL;
+}
+
+static int beside_drops(void *arg)
+{
+    struct drop d = {.runtime = pirn_runtime_current()};
+    (void)arg;
+    CHECK_OK(pirn_future_new(&d.over));
+    pthread_t thread = support_thread(drops_take_long, &d);
+    CHECK_OK(pirn_await(d.over, NULL, PIRN_NEVER));
+    support_thread_join(thread);
+    return pirn_release(d.over);
+}
+
+START_TEST(others_are_woken_while_an_argument_is_dropped)
+{
+    FOR_WORKERS(w)
+    CHECK_OK(support_run(w, beside_drops, NULL));
+}
+END_TEST
+
 SUPPORT_MAIN("process/behind_hog", the_ready_run_behind_one_who_computes,
-             more_become_ready_behind_one_who_computes_than_a_ring_holds)
+             more_become_ready_behind_one_who_computes_than_a_ring_holds,
+             others_are_woken_while_an_argument_is_dropped)
