@@ -26,7 +26,7 @@ enum {
 _Atomic uint32_t pirn_port_waiting_opens;
 
 int pirn_port_init(struct port *p, const struct mem *mem, unsigned entries, unsigned completions,
-                   bool (*expire)(struct op *op), struct op *(*call)(struct op *op))
+                   bool patient, bool (*expire)(struct op *op), struct op *(*call)(struct op *op))
 {
     memset(p, 0, sizeof(*p));
     p->mem = mem;
@@ -37,7 +37,7 @@ int pirn_port_init(struct port *p, const struct mem *mem, unsigned entries, unsi
     p->ring = mem_alloc(mem, sizeof(*p->ring));
     if (p->ring == NULL)
         return -ENOMEM;
-    int rc = pirn_ring_init(p->ring, entries, completions);
+    int rc = pirn_ring_init(p->ring, entries, completions, patient);
     if (rc != 0) {
         mem_free(mem, p->ring);
         return rc;

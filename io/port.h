@@ -69,9 +69,9 @@ struct port {
     _Atomic uint64_t submissions, completions;
 };
 
-/* 0 or what pirn_ring_init says; -ENOMEM. */
+/* patient: see pirn_ring_init. 0 or what that says; -ENOMEM. */
 int pirn_port_init(struct port *p, const struct mem *mem, unsigned entries, unsigned completions,
-                   bool (*expire)(struct op *op), struct op *(*call)(struct op *op));
+                   bool patient, bool (*expire)(struct op *op), struct op *(*call)(struct op *op));
 void pirn_port_destroy(struct port *p);
 
 /* Starts an operation whose kind and arguments are filled in; it goes to the kernel with the next

@@ -69,7 +69,7 @@ static int setup_with_best_flags(struct ring *r, unsigned entries, unsigned comp
     return rc;
 }
 
-int pirn_ring_init(struct ring *r, unsigned entries, unsigned completions)
+int pirn_ring_init(struct ring *r, unsigned entries, unsigned completions, bool patient)
 {
     enum {
         TRIES = 7,
@@ -80,7 +80,7 @@ int pirn_ring_init(struct ring *r, unsigned entries, unsigned completions)
     int rc = setup_with_best_flags(r, entries, completions);
     /* RLIMIT_MEMLOCK counts rings per user, and the kernel uncounts a closed one a little later:
      * wait for that, up to 0.1 s in all, and make do with a smaller one. */
-    for (int i = 0; i < TRIES && rc == -ENOMEM; i++) {
+    for (int i = 0; i < TRIES && patient && rc == -ENOMEM; i++) {
         struct timespec pause = clock_timespec((int64_t)1000000 << i);
         clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
         if (i >= TRIES / 2 && completions > LEAST_COMPLETIONS)

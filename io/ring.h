@@ -41,8 +41,9 @@ struct ring {
     bool on_valgrind;    /* see ring.c */
 };
 
-/* 0, -ENOSYS (no io_uring, or too old), -EPERM (denied), -ENOMEM, -EMFILE. */
-int pirn_ring_init(struct ring *r, unsigned entries, unsigned completions);
+/* patient: waits up to 0.1 s for the memory of rings that have just been closed.
+ * 0, -ENOSYS (no io_uring, or too old), -EPERM (denied), -ENOMEM, -EMFILE. */
+int pirn_ring_init(struct ring *r, unsigned entries, unsigned completions, bool patient);
 void pirn_ring_destroy(struct ring *r);
 
 /* Under the lock: prepares one entry; false when the submission queue is full. */

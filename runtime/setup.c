@@ -24,8 +24,9 @@ int pirn_worker_init(struct worker *w, struct pirn_runtime *rt, unsigned index, 
     atomic_init(&w->role, (uint32_t)role);
     atomic_init(&w->attention, rt->debug ? ATTENTION_DEBUG : 0);
     pirn_runq_init(&w->q);
-    /* A spare's ring is small: rings count against RLIMIT_MEMLOCK, per user. */
-    return pirn_port_init(&w->port, &rt->mem, primary ? 256 : 32, primary ? 4096 : 256,
+    /* A spare's ring is small: rings count against RLIMIT_MEMLOCK, per user. And the monitor has no
+     * time to wait for one: it tries again at its next look. */
+    return pirn_port_init(&w->port, &rt->mem, primary ? 256 : 32, primary ? 4096 : 256, primary,
                           pirn_wait_expire, pirn_timer_due);
 }
 

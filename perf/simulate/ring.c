@@ -38,10 +38,11 @@ static void refuse(void)
     exit(1);
 }
 
-int pirn_ring_init(struct ring *r, unsigned entries, unsigned completions)
+int pirn_ring_init(struct ring *r, unsigned entries, unsigned completions, bool patient)
 {
     (void)entries;
     (void)completions;
+    (void)patient;
     struct shared *s = aligned_alloc(64, sizeof(*s) + COMPLETIONS * sizeof(struct io_uring_cqe));
     if (s == NULL)
         return -ENOMEM;
