@@ -68,6 +68,15 @@
 #define PIRN_NOTRACK
 #endif
 
+#ifdef __AVX512F__ /* -march=x86-64-v4, say: values may be in these, too */
+#define PIRN_LOST_BY_AVX512 \
+    , "xmm16", "xmm17", "xmm18", "xmm19", "xmm20", "xmm21", "xmm22", "xmm23", "xmm24", "xmm25", \
+        "xmm26", "xmm27", "xmm28", "xmm29", "xmm30", "xmm31", "k0", "k1", "k2", "k3", "k4", "k5", \
+        "k6", "k7"
+#else
+#define PIRN_LOST_BY_AVX512
+#endif
+
 static inline void *context_switch(void **save_sp, void *to_sp, void *arg)
 {
     __asm__ volatile("leaq -128(%%rsp), %%rsp\n\t" /* past the red zone */
@@ -86,7 +95,7 @@ static inline void *context_switch(void **save_sp, void *to_sp, void *arg)
                        "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8",
                        "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15", "mm0", "mm1",
                        "mm2", "mm3", "mm4", "mm5", "mm6", "mm7", "st", "st(1)", "st(2)", "st(3)",
-                       "st(4)", "st(5)", "st(6)", "st(7)", "memory", "cc");
+                       "st(4)", "st(5)", "st(6)", "st(7)", "memory", "cc" PIRN_LOST_BY_AVX512);
     return arg;
 }
 
