@@ -1,7 +1,7 @@
 /*
  * Idle workers; the protocol stands in idle.h. The full fences are seq_cst fences: each pairs with
- * the other's (pusher: publish work | read searching, parked; worker: state := PARKING | read the
- * queues).
+ * the other's (pusher: publish work | read searching, parked; worker: state := PARKING, or
+ * searching - 1 | read the queues).
  */
 #include "sched/idle.h"
 
@@ -17,14 +17,19 @@ bool pirn_idle_search_begin(struct idle *idle, int limit)
 
 bool pirn_idle_search_end(struct idle *idle)
 {
-    /* seq_cst: comes before our next look at the queues, for a pusher that saw us searching */
-    return atomic_fetch_sub_explicit(&idle->searching, 1, memory_order_seq_cst) == 1;
+    bool last = atomic_fetch_sub_explicit(&idle->searching, 1, memory_order_relaxed) == 1;
+    /* Before our next look at the queues, for a pusher that saw us searching; pairs with the fence
+     * in pirn_idle_wake_begin. (A seq_cst subtraction alone would not do: on ARMv8.0 later loads
+     * may come before its store.) */
+    atomic_thread_fence(memory_order_seq_cst);
+    return last;
 }
 
 bool pirn_idle_wake_begin(struct idle *idle)
 {
     int none = 0;
-    atomic_thread_fence(memory_order_seq_cst); /* pairs with the fence in pirn_parker_begin */
+    /* pairs with the fences in pirn_parker_begin and pirn_idle_search_end */
+    atomic_thread_fence(memory_order_seq_cst);
     if (atomic_load_explicit(&idle->parked, memory_order_relaxed) <= 0)
         return false;
     return atomic_compare_exchange_strong_explicit(&idle->searching, &none, 1, memory_order_seq_cst,

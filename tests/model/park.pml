@@ -7,8 +7,8 @@
  * As it stands the model is checked for its states of rest; with -DLIVENESS, for coming to one.
  *
  * Each step is one atomic operation of the code. Promela's memory is sequentially consistent, which
- * is what the two fences of the protocol ask for; a missing fence is modelled by doing the two
- * steps it separates in the other order (LOOK_FIRST, WAKE_FIRST).
+ * is what the three fences of the protocol ask for; a missing fence is modelled by doing the two
+ * steps it separates in the other order (LOOK_FIRST, WAKE_FIRST, EARLY_LOOK).
  *
  * A worker may hand its queue over to a peer that is awake (runtime/pace.c): it goes into the inject
  * queue, and the worker parks without looking there, if it then still sees a peer awake. In the
@@ -27,6 +27,7 @@
  *   STILL_COUNTED the worker parks without ending its search
  *   NO_SHARE      a worker takes injected tasks and does not see to the rest
  *   NO_HANDOFF    the last searcher takes work and does not see to the rest
+ *   EARLY_LOOK    it looks for the rest before it has ended its search
  *   UNDO_ONCE     a waker that found nobody does not look again whether one has parked meanwhile
  *   LOST_MESSAGE  a message sent before the wait has been entered is lost
  *   MESSAGE_EATEN who collects a peer's completions takes a wake-up along and does not send it again
@@ -168,6 +169,9 @@ proctype worker(byte me) {
     bool counted = false;
     bool sees = false; /* must see to it that somebody takes the rest */
     bool handed = false;
+#ifdef BUG_EARLY_LOOK
+    bool rest = false;
+#endif
     mtype was = AWAKE;
 
 find: /* look_around: its own ring, then a share of what was injected */
@@ -214,6 +218,9 @@ got:   /* end_search */
 #ifdef BUG_NO_SHARE
        sees = false;
 #endif
+#ifdef BUG_EARLY_LOOK
+       rest = (queue[me] > 0 || injected > 0);
+#endif
        if
        :: counted ->
           counted = false;
@@ -225,7 +232,11 @@ got:   /* end_search */
        :: else
        fi;
        if
+#ifdef BUG_EARLY_LOOK
+       :: sees && rest -> wake_one()
+#else
        :: sees && (queue[me] > 0 || injected > 0) -> wake_one()
+#endif
        :: else
        fi;
        sees = false;
