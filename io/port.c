@@ -107,6 +107,8 @@ int pirn_port_call_at(struct port *p, struct op *op, int64_t deadline)
     bool armed = op->state == OP_GUARD;
     port_remove_deadline(p, op);
     int rc = begin(p, op, OP_GUARD, 0, deadline); /* with the room of the one removed */
+    if (rc != 0)
+        op->state = OP_IDLE; /* it was armed for INT64_MAX, which takes no room */
     futex_lock_drop(&p->lock);
     return rc == 0 ? armed : rc;
 }
