@@ -19,7 +19,8 @@
  *     never come to steal: what waits behind one that was stuck all that time goes to the inject
  *     queues, of which everybody takes a share at each look. (Not where all compute: taken again
  *     behind another hog and brought back here, and so on, a task would never run.)
- *   - a spinner whose ring holds back completions (TASKRUN) is made to post them by membarrier
+ *   - where somebody spins, and a ring, his own or one that he submitted to for a peer, holds back
+ *     completions (TASKRUN), he is made to post them by membarrier
  *
  * A worker that moves from task to task but has not looked at its rings since the last tick (a
  * stride that turned out long) is asked to look.
@@ -68,7 +69,8 @@ struct look {
     unsigned spinning;  /* of those, stuck in user code */
     unsigned maybe;     /* blocked at this look, not at the one before: it may be a page fault */
     unsigned stuck;
-    bool light_waits, heavy_waits, hogs_wait, kick, spares;
+    bool light_waits, heavy_waits, hogs_wait, spares;
+    bool spins, held_back;      /* somebody, somewhere */
     bool hogged;                /* somebody is stuck, and not for want of a core */
     bool long_busy, long_stuck; /* somebody is */
     struct worker *sentinel;    /* the one that is well */
@@ -144,6 +146,8 @@ static void look_at(struct worker *w, int64_t now, struct look *l)
     if (role == ROLE_SENTINEL && !hogged)
         stuck = STUCK_NOT; /* at most in want of a core, which another one would be too */
     l->hogged |= hogged;
+    l->spins |= stuck == STUCK_SPINNING;
+    l->held_back |= pirn_port_holds_back(&w->port); /* by who submitted: a peer, perhaps */
     w->monitor_stuck = stuck != STUCK_NOT ? w->monitor_stuck + 1 : 0;
     w->monitor_busy = stuck != STUCK_NOT || worker_is_away(w) ? 0 : w->monitor_busy + 1;
     l->long_stuck |= w->monitor_stuck >= LONG_TICKS;
@@ -159,7 +163,6 @@ static void look_at(struct worker *w, int64_t now, struct look *l)
         l->light_waits |= pirn_port_is_due(&w->port, now);
         if (pirn_runq_size(&w->q) != 0 || pirn_runq_slot(&w->q) != NULL)
             l->light_waits = l->heavy_waits = l->hogs_wait = true; /* any of them, maybe */
-        l->kick |= stuck == STUCK_SPINNING && pirn_port_holds_back(&w->port);
         if (role ==
             ROLE_SENTINEL) /* no use as one any more, and not wanted for more of that kind */
             atomic_store_explicit(&w->role, ROLE_RETIRED, memory_order_relaxed);
@@ -224,7 +227,7 @@ static void rescue(struct pirn_runtime *rt, struct look *l)
             pirn_wake_one(rt); /* a wake-up a local push may have spared itself (queue.c) */
         return;
     }
-    if (l->kick && pirn_remote_fence != NULL) {
+    if (l->spins && l->held_back && pirn_remote_fence != NULL) {
         pirn_remote_fence();
         atomic_fetch_add_explicit(&rt->kicks, 1, memory_order_relaxed);
     }
