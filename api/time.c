@@ -119,6 +119,8 @@ int pirn_sleep_on(pirn_clock clock, pirn_time until)
         return rc;
     if (until.ns <= clock_ns(clock_id(clock)))
         return pirn_current() != NULL ? pirn_yield() : 0;
+    if (w.task == NULL && w.self->worker != NULL)
+        return -EPERM; /* in the arg_drop of a task that never began */
     if (w.task == NULL)
         return sleep_thread(clock_id(clock), until.ns);
     struct op *op = &w.task->op;

@@ -56,7 +56,8 @@ enum wake {
     WAKE_CANCEL,
     WAKE_OP, /* the operation is done, its result says how */
     WAKE_SHUTDOWN,
-    WAKE_NO_MEMORY
+    WAKE_NO_MEMORY,
+    WAKE_NO_COROUTINE /* nobody who could wait */
 };
 
 enum {

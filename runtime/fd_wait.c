@@ -13,6 +13,7 @@
 #include "io/clock.h"
 #include "io/sys.h"
 #include "runtime/fork.h"
+#include "runtime/self.h"
 
 enum {
     BUCKETS = 64
@@ -91,18 +92,20 @@ static int poll_until(struct pollfd *fds, nfds_t n, int64_t deadline)
 
 int pirn_fd_wait(int fd, unsigned events, int64_t deadline)
 {
-    int bell = deadline > clock_now() ? sys_eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) : -1;
+    bool waits = deadline > clock_now();
+    bool refused = waits && pirn_self()->worker != NULL; /* see park_until in wait.c */
+    int bell = waits && !refused ? sys_eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) : -1;
     struct fd_wait w = {.fd = fd, .bell = bell};
     struct pollfd both[2] = {{fd, (short)events, 0}, {bell, POLLIN, 0}};
     if (bell >= 0)
         enlist(&w);
-    int rc = poll_until(both, bell >= 0 ? 2 : 1, deadline);
+    int rc = poll_until(both, bell >= 0 ? 2 : 1, refused ? 0 : deadline);
     if (bell >= 0 && leave(&w))
         rc = -EBADF; /* whatever else has come: from now on the number may be another's */
     if (bell >= 0)
         sys_close(bell);
     if (rc < 0)
-        return rc;
+        return rc == -ETIMEDOUT && refused ? -EPERM : rc;
     return (both[0].revents & POLLNVAL) != 0 ? -EBADF : both[0].revents;
 }
 

@@ -72,7 +72,7 @@ bool pirn_task_run_in_place(struct wait *wait, struct pirn_task *t, int *ret_sta
     struct pirn_task *me = wait->task;
     enum cancel_found found;
     uint32_t gen;
-    if (w == NULL || !may_run(w, me, t) || !pirn_runq_take_newest(&w->q, &t->node))
+    if (w == NULL || me == NULL || !may_run(w, me, t) || !pirn_runq_take_newest(&w->q, &t->node))
         return false;
     uint64_t tick = atomic_load_explicit(&w->tick, memory_order_relaxed);
     atomic_store_explicit(&w->tick, tick + 1, memory_order_relaxed);

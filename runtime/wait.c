@@ -36,6 +36,8 @@ static int error_of(enum wake reason)
         return -ESHUTDOWN;
     case WAKE_NO_MEMORY:
         return -ENOMEM;
+    case WAKE_NO_COROUTINE:
+        return -EPERM;
     }
     return -EINVAL;
 }
@@ -175,12 +177,15 @@ static void unnote(struct pirn_task *t)
         atomic_store_explicit(&t->what, NULL, memory_order_relaxed);
 }
 
-/* With a deadline, on a worker. */
+/* With a deadline, on a worker. Or where that is between coroutines, in the arg_drop of a task that
+ * never began: nobody may wait there. */
 static __attribute__((noinline)) int park_until(struct wait *w, const char *what, int64_t deadline)
 {
     enum wake give_up = WAKE_NONE;
     if (deadline <= 0 || deadline <= clock_now())
         give_up = WAKE_TIMEOUT;
+    else if (w->task == NULL)
+        give_up = WAKE_NO_COROUTINE;
     else if (pirn_worker_arm(w->self->worker, &w->task->op, OP_GUARD, w->gen, deadline) != 0)
         give_up = WAKE_NO_MEMORY;
     /* Not parked yet, so a claim of our own is either the first or lost to the object's. */
@@ -201,7 +206,7 @@ static __attribute__((noinline)) int park_until(struct wait *w, const char *what
 static inline __attribute__((always_inline)) int park_edge(struct wait *w, const char *what,
                                                            int64_t deadline)
 {
-    if (deadline != INT64_MAX && w->self->worker != NULL)
+    if ((deadline != INT64_MAX || w->task == NULL) && w->self->worker != NULL)
         return park_until(w, what, deadline);
     note(w, what);
     enum wake reason = park(w, 0, deadline);
@@ -294,6 +299,8 @@ int pirn_wait_until(struct wait *w, const char *what, int64_t until)
             pirn_task_relevel(w->task);
         return reason == WAKE_TIMEOUT ? 0 : error_of(reason);
     }
+    if (w->task == NULL)
+        return -EPERM; /* see park_until */
     int rc = pirn_worker_arm(w->self->worker, &w->task->op, OP_TIMER, w->gen, until);
     return rc == 0 ? end_op(w, what) : rc;
 }
@@ -301,7 +308,7 @@ int pirn_wait_until(struct wait *w, const char *what, int64_t until)
 void pirn_wait_give_way(void)
 {
     struct self *self = pirn_self();
-    if (self->worker != NULL)
+    if (self->worker != NULL && self->worker->current != NULL)
         pirn_worker_yield(self->worker);
     else
         sched_yield();

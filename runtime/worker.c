@@ -225,6 +225,10 @@ void pirn_worker_yield(struct worker *w)
 void pirn_worker_pause(struct worker *w)
 {
     struct pirn_task *t = w->current;
+    if (t == NULL) { /* in a drop; see park_until in wait.c */
+        w->budget = 0;
+        return;
+    }
     give_way(w, t, task_is_on_strand(t) && pirn_strand_keeps(t) ? AFTER_PAUSE : AFTER_YIELD);
 }
 
