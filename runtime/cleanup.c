@@ -55,7 +55,7 @@ int pirn_task_undefer(struct pirn_task *t, void (*fn)(void *arg, int status), vo
     return -ENOENT;
 }
 
-void pirn_task_run_cleanups(struct pirn_task *t, uint64_t down_to, int status)
+void pirn_task_run_cleanups(struct pirn_task *t, uint64_t down_to, int status, bool ends)
 {
     struct task_extra *e = task_extra(t);
     if (e == NULL || pirn_current_task() != t)
@@ -67,7 +67,7 @@ void pirn_task_run_cleanups(struct pirn_task *t, uint64_t down_to, int status)
         e->cleanups = c.next;
         c.fn(c.arg, status);
     }
-    if (down_to == 0)
+    if (ends)
         pirn_bound_abandon(t);
     if (shields)
         pirn_task_unshield(t);

@@ -312,17 +312,18 @@ static inline struct task_extra *task_extra(const struct pirn_task *t)
 }
 
 /* cleanup.c: what runs when the task ends, or before; only the task itself calls these. Registered:
- * 0 or -ENOMEM. Taken back: 0, or -ENOENT. Run: those registered after the first down_to. */
+ * 0 or -ENOMEM. Taken back: 0, or -ENOENT. Run: those registered after the first down_to; ends: the
+ * task ends then, and leaves all bounds. */
 int pirn_task_defer(struct pirn_task *t, void (*fn)(void *arg, int status), void *arg);
 int pirn_task_undefer(struct pirn_task *t, void (*fn)(void *arg, int status), void *arg);
-void pirn_task_run_cleanups(struct pirn_task *t, uint64_t down_to, int status);
+void pirn_task_run_cleanups(struct pirn_task *t, uint64_t down_to, int status, bool ends);
 
 /* The task's function has returned status: runs its cleanups. The same status. */
 static inline int task_clean_up(struct pirn_task *t, int status)
 {
     const struct task_extra *e = task_extra(t);
     if (__builtin_expect(e != NULL && (e->cleanups != NULL || e->bounds != NULL), 0))
-        pirn_task_run_cleanups(t, 0, status);
+        pirn_task_run_cleanups(t, 0, status, true);
     return status;
 }
 

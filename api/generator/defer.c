@@ -38,6 +38,6 @@ int pirn_defer_end(pirn_defer_mark mark, int status)
 {
     struct pirn_task *t = pirn_current_task();
     if (t != NULL)
-        pirn_task_run_cleanups(t, mark.count, status);
+        pirn_task_run_cleanups(t, mark.count, status, false);
     return status;
 }
