@@ -63,7 +63,28 @@ void pirn_wait_end(struct pirn_task *t, enum cancel_found found, uint32_t gen)
     }
 }
 
-static int cancel(struct pirn_task *t, const char *reason, bool leftover)
+/* The end of a runtime cancels each task once. But a task that is told so hands that on to whom it
+ * awaits, and to the children of its scope, with the reason: by that the cancel is known for the
+ * same, whoever comes with it. Of another runtime's end it is a cancel like any. */
+const char pirn_shutdown_reason[] = "shutdown";
+
+bool pirn_wait_is_told(struct pirn_task *t, const char *reason)
+{
+    if (reason != pirn_shutdown_reason || !rt_is_closing(t->rt))
+        return false;
+    bool told = t->fate == FATE_TOLD;
+    t->fate = FATE_TOLD;
+    return told;
+}
+
+/* Under the lock. What a task asks of itself is pending again: it has taken that, and could not say
+ * so. */
+static bool is_new(struct pirn_task *t, const char *reason)
+{
+    return !pirn_wait_is_told(t, reason) || t == pirn_current_task();
+}
+
+int pirn_wait_cancel(struct pirn_task *t, const char *reason)
 {
     struct pirn_runtime *rt = t->rt;
     struct pirn_task *outer = t, *inner;
@@ -76,8 +97,12 @@ static int cancel(struct pirn_task *t, const char *reason, bool leftover)
     if (outside)
         rt_outsider_enter(rt);
     lock_take(&t->base.lock); /* with pirn_task_uncancel: the count and the cell agree */
-    if (leftover)
-        t->fate = FATE_TOLD;
+    if (!is_new(t, reason)) {
+        lock_drop(&t->base.lock);
+        if (outside)
+            rt_outsider_leave(rt);
+        return 0;
+    }
     if (t->cell.cancels != UINT16_MAX)
         t->cell.cancels++;
     atomic_store_explicit(&t->cancel_reason, reason, memory_order_relaxed);
@@ -98,18 +123,13 @@ static int cancel(struct pirn_task *t, const char *reason, bool leftover)
     return 0;
 }
 
-int pirn_wait_cancel(struct pirn_task *t, const char *reason)
-{
-    return cancel(t, reason, false);
-}
-
 void pirn_wait_cancel_leftover(struct pirn_task *t)
 {
     lock_take(&t->base.lock);
     bool untold = t->fate == FATE_CANCEL;
     lock_drop(&t->base.lock);
     if (untold)
-        cancel(t, "shutdown", true);
+        pirn_wait_cancel(t, pirn_shutdown_reason);
 }
 
 bool pirn_wait_cleans_up(struct pirn_task *t)

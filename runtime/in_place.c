@@ -128,7 +128,9 @@ struct pirn_task *pirn_task_pass_cancel(struct pirn_task *t, enum cancel_found *
     bool passed = child->base.joiners == NULL &&
                   atomic_load_explicit(&t->inner, memory_order_relaxed) == child &&
                   pirn_cell_pass_cancel(&t->cell);
-    if (passed) {
+    if (passed && pirn_wait_is_told(child, reason)) {
+        *ret_found = CANCEL_NOTED;
+    } else if (passed) {
         atomic_store_explicit(&child->cancel_reason, reason, memory_order_relaxed);
         *ret_found = pirn_cell_cancel(&child->cell, 0, true, ret_gen);
         if (child->cell.cancels != UINT16_MAX)

@@ -127,6 +127,10 @@ void pirn_wait_give_way(void);
 
 /* cancel.c: sends a cancel; what pirn_cancel does of a task. 0 or -EALREADY. */
 int pirn_wait_cancel(struct pirn_task *t, const char *reason);
+/* The end's cancel, by its reason's address. Under t's lock: is it that, and has t had it? If not,
+ * it has now. */
+extern const char pirn_shutdown_reason[];
+bool pirn_wait_is_told(struct pirn_task *t, const char *reason);
 /* By who ends its runtime, and alone: asks it unless it has been asked, or helps somebody to clean
  * up. And does the calling task clean up? It has heard of the end, or would not hear of it now.
  * Whom it spawns before that is cancelled like itself: else the end would wait for it, as long as

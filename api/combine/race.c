@@ -95,7 +95,7 @@ int pirn_race(const pirn_call *calls, size_t n, size_t *ret_winner, pirn_task **
     if (rc == 0)
         rc = first_to_succeed(ends, &winner, &first, deadline);
     pirn_completions_free(ends);
-    end_all(tasks, started, "lost the race");
+    end_all(tasks, started, rc == -ECANCELED ? pirn_cancel_reason() : "lost the race");
     for (size_t i = 0; i < n && ret_statuses != NULL; i++)
         ret_statuses[i] = i < started ? status_of(tasks[i]) : -ECANCELED;
     for (size_t i = 0; i < n && rc == 0 && winner != NULL && ret_winner != NULL; i++)
@@ -167,7 +167,8 @@ int pirn_map(size_t n, size_t limit, int (*fn)(size_t i, void *arg), void *arg, 
         rc = -ETIMEDOUT;
     if (rc != 0) { /* no more numbers */
         atomic_store_explicit(&m.next, n, memory_order_relaxed);
-        end_all(tasks, started, "the map has been given up");
+        end_all(tasks, started,
+                rc == -ECANCELED ? pirn_cancel_reason() : "the map has been given up");
     } else {
         rc = left_over(&m, tasks, started);
     }

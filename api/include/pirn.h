@@ -340,7 +340,8 @@ PIRN_API int pirn_release(pirn_awaitable *awaitable);
  * Asks it to end. reason may be NULL; the string must outlive it. Returns 0, or -EALREADY if it has
  * ended. [anywhere]
  *   a task         its next (or present) [suspends] call returns -ECANCELED, once; if it has not
- *                  begun it never runs
+ *                  begun it never runs. The end of a runtime cancels each task once, however many
+ *                  of those told hand that on: to whom they await, or with pirn_cancel_reason()
  *   a future       is set to -ECANCELED
  *   a job          never runs if it is still queued; else it goes on, and nobody hears of it
  *   a combination  cancels what it combines (but see pirn_shield)
