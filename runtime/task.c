@@ -46,30 +46,6 @@ static uint64_t new_id(struct pirn_runtime *rt, struct worker *w)
     return w->next_id++;
 }
 
-struct task_extra *pirn_task_extra(struct pirn_task *t)
-{
-    struct task_extra *fresh = NULL;
-    for (;;) {
-        lock_take(&t->base.lock);
-        struct task_extra *e = task_extra(t);
-        if (e == NULL && fresh != NULL) {
-            e = fresh;
-            fresh = NULL;
-            /* release: pairs with the acquire in task_extra */
-            atomic_store_explicit(&t->extra, e, memory_order_release);
-        }
-        lock_drop(&t->base.lock);
-        if (e != NULL) {
-            mem_free(&t->rt->mem, fresh);
-            return e;
-        }
-        fresh = mem_alloc(&t->rt->mem, sizeof(*fresh));
-        if (fresh == NULL)
-            return NULL;
-        memset(fresh, 0, sizeof(*fresh));
-    }
-}
-
 /* Task-locals are copied, the pointers, not what they point to. */
 static int inherit(struct pirn_task *t, struct pirn_task *parent)
 {
@@ -217,6 +193,22 @@ static __attribute__((noinline)) int fail(struct pirn_task *t, struct worker *w,
     return rc;
 }
 
+/* Once its thread has begun it may be over, and another task in its place: the caller looks at it
+ * no more, unless it has a handle. That is there before the task can look for it, as always. */
+static __attribute__((noinline)) int start_pinned(struct pirn_task *t, struct worker *w,
+                                                  struct pirn_awaitable **ret_task)
+{
+    struct pirn_awaitable *before = ret_task != NULL ? *ret_task : NULL;
+    if (ret_task != NULL)
+        *ret_task = &t->base;
+    int rc = pirn_pinned_start(t);
+    if (rc == 0)
+        return 0;
+    if (ret_task != NULL)
+        *ret_task = before;
+    return fail(t, w, rc, ret_task != NULL);
+}
+
 /* Inlined where a task of a worker spawns: the way of nearly all (see perf/bench/spawn.c). */
 static inline __attribute__((always_inline)) int spawn(struct self *self, struct pirn_runtime *rt,
                                                        struct pirn_awaitable **ret_task,
@@ -255,19 +247,23 @@ static inline __attribute__((always_inline)) int spawn(struct self *self, struct
         t->owner->adopt(t);
         *how->ret_adopted = true;
     }
-    if (rc == 0 && (t->flags & PIRN_PINNED) != 0)
-        rc = pirn_pinned_start(t);
     if (rc != 0)
         return fail(t, w, rc, ret_task != NULL);
-    if (ret_task != NULL)
+    unsigned flags = t->flags;
+    if (__builtin_expect((flags & PIRN_PINNED) != 0, 0)) {
+        rc = start_pinned(t, w, ret_task);
+        if (rc != 0)
+            return rc;
+    } else if (ret_task != NULL) {
         *ret_task = &t->base;
+    }
     if (w != NULL)
         count_one(&w->n.spawns);
     if (__builtin_expect(apart, 0)) {
         *how->ret_apart = t;
         return 0;
     }
-    if ((t->flags & (PIRN_PINNED | TASK_PREPARED)) != 0)
+    if ((flags & (PIRN_PINNED | TASK_PREPARED)) != 0)
         return 0;
     if (w != NULL && !task_is_on_strand(t))
         pirn_worker_enqueue(w, t);

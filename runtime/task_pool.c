@@ -61,6 +61,30 @@ static bool grow(struct pirn_runtime *rt, struct node **list, unsigned *count)
     return true;
 }
 
+struct task_extra *pirn_task_extra(struct pirn_task *t)
+{
+    struct task_extra *fresh = NULL;
+    for (;;) {
+        lock_take(&t->base.lock);
+        struct task_extra *e = task_extra(t);
+        if (e == NULL && fresh != NULL) {
+            e = fresh;
+            fresh = NULL;
+            /* release: pairs with the acquire in task_extra */
+            atomic_store_explicit(&t->extra, e, memory_order_release);
+        }
+        lock_drop(&t->base.lock);
+        if (e != NULL) {
+            mem_free(&t->rt->mem, fresh);
+            return e;
+        }
+        fresh = mem_alloc(&t->rt->mem, sizeof(*fresh));
+        if (fresh == NULL)
+            return NULL;
+        memset(fresh, 0, sizeof(*fresh));
+    }
+}
+
 static void free_extra(struct pirn_task *t, struct pirn_runtime *rt)
 {
     struct task_extra *e = task_extra(t);
