@@ -174,3 +174,16 @@ bool pirn_awaitable_link(struct pirn_awaitable *a, struct waiter *waiter)
         atomic_fetch_and_explicit(&a->refs, ~AWAITABLE_JOINED, memory_order_relaxed);
     return false;
 }
+
+bool pirn_awaitable_is_awaited(const struct pirn_awaitable *a)
+{
+    const struct waiter *w = a->joiners;
+    if (w == NULL)
+        return false;
+    do {
+        if (!w->observes)
+            return true;
+        w = w->next;
+    } while (w != a->joiners);
+    return false;
+}

@@ -164,4 +164,7 @@ int pirn_awaitable_await_entered(struct wait *w, struct pirn_awaitable *a, int *
 /* Links a waiter to a's end, whose lock is held: false if a has ended. */
 bool pirn_awaitable_link(struct pirn_awaitable *a, struct waiter *waiter);
 
+/* Does anybody wait for it, apart from observers? Under the lock. */
+bool pirn_awaitable_is_awaited(const struct pirn_awaitable *a);
+
 #endif

@@ -125,7 +125,7 @@ struct pirn_task *pirn_task_pass_cancel(struct pirn_task *t, enum cancel_found *
         return NULL; /* acquire: pairs with the exchange, too */
     const char *reason = atomic_load_explicit(&t->cancel_reason, memory_order_relaxed);
     lock_take(&child->base.lock);
-    bool passed = child->base.joiners == NULL &&
+    bool passed = !pirn_awaitable_is_awaited(&child->base) &&
                   atomic_load_explicit(&t->inner, memory_order_relaxed) == child &&
                   pirn_cell_pass_cancel(&t->cell);
     if (passed && pirn_wait_is_told(child, reason)) {

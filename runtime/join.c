@@ -39,20 +39,6 @@ static int answer(struct wait *w, struct pirn_awaitable *a, int *ret_status, boo
     return 0;
 }
 
-/* Does anybody wait for it, apart from observers? Under the lock. */
-static bool is_awaited(const struct pirn_awaitable *a)
-{
-    const struct waiter *w = a->joiners;
-    if (w == NULL)
-        return false;
-    do {
-        if (!w->observes)
-            return true;
-        w = w->next;
-    } while (w != a->joiners);
-    return false;
-}
-
 /* 0, -EALREADY: it has ended, -EBUSY: it goes on without us. */
 static int pass_on(const struct wait *w, struct pirn_awaitable *a)
 {
@@ -61,7 +47,7 @@ static int pass_on(const struct wait *w, struct pirn_awaitable *a)
         return -EBUSY;
     lock_take(&a->lock);
     bool alone =
-        !is_awaited(a) &&
+        !pirn_awaitable_is_awaited(a) &&
         (t == NULL || atomic_load_explicit(&t->started, memory_order_relaxed) != STARTED_IN_PLACE);
     lock_drop(&a->lock);
     if (!alone)

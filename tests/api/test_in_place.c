@@ -154,6 +154,82 @@ START_TEST(in_a_dump)
 }
 END_TEST
 
+/* ---- Who only looks on keeps no cancel from it ------------------------------------------- */
+
+struct watched {
+    bool selected;
+    pirn_task *child, *looker;
+    atomic_int called, looking, ended;
+};
+
+static void called(pirn_awaitable *awaitable, void *user)
+{
+    struct watched *x = user;
+    CHECK(awaitable == x->child);
+    atomic_fetch_add(&x->called, 1);
+}
+
+static int look_on(void *arg)
+{
+    struct watched *x = arg;
+    pirn_case end = pirn_case_await(x->child, NULL);
+    CHECK_EQ(pirn_select(&end, 1, PIRN_NEVER), 0);
+    CHECK_EQ(end.result, -ECANCELED);
+    return 4;
+}
+
+static int is_watched(void *arg)
+{
+    struct watched *x = arg;
+    x->child = pirn_current();
+    if (x->selected) {
+        x->looker = support_spawn(look_on, x);
+        support_until_waiting(x->looker);
+    } else {
+        CHECK_OK(pirn_add_done_callback(x->child, NULL, called, x));
+    }
+    atomic_store(&x->looking, 1);
+    int rc = pirn_sleep(PIRN_NEVER);
+    atomic_store(&x->ended, 1);
+    return rc;
+}
+
+static int joins_watched(void *arg)
+{
+    int status = 0;
+    pirn_task *task = support_spawn(is_watched, arg);
+    CHECK_EQ(pirn_await(task, &status, PIRN_NEVER), -ECANCELED);
+    CHECK_EQ(atomic_load(&((struct watched *)arg)->ended), 1);
+    CHECK_EQ(support_join(task), -ECANCELED);
+    return pirn_yield();
+}
+
+static int cancel_watched(void *arg)
+{
+    struct watched x = {.selected = *(bool *)arg};
+    pirn_task *task = support_spawn(joins_watched, &x);
+    support_until(&x.looking, 1);
+    support_until_waiting(x.child);
+    support_until_waiting(task);
+    CHECK_OK(pirn_cancel(task, NULL));
+    CHECK_OK(support_join(task));
+    if (x.selected)
+        CHECK_EQ(support_join(x.looker), 4);
+    else
+        support_until(&x.called, 1);
+    return 0;
+}
+
+START_TEST(cancelled_while_watched)
+{
+    for (int selected = 0; selected < 2; selected++) {
+        bool select = selected != 0;
+        FOR_WORKERS(w)
+        CHECK_OK(support_run(w, cancel_watched, &select));
+    }
+}
+END_TEST
+
 /* ---- Batches, awaited in either order, with thieves about -------------------------------- */
 
 static int add(void *arg)
@@ -187,4 +263,5 @@ START_TEST(batches_in_either_order)
 }
 END_TEST
 
-SUPPORT_MAIN("in_place", chain_of_awaits, its_own_task, in_a_dump, batches_in_either_order)
+SUPPORT_MAIN("in_place", chain_of_awaits, its_own_task, in_a_dump, cancelled_while_watched,
+             batches_in_either_order)
