@@ -184,12 +184,13 @@ static int wait_for_place(pirn_scope *s, struct wait *w, struct applicant *me, p
     return late ? -ECANCELED : rc;
 }
 
-/* Takes a place under the limit, waiting for one if need be. */
+/* Takes a place under the limit, waiting for one if need be. Without one this is no place to give
+ * way, as a spawn is none. */
 static int take_place(const char *call, pirn_scope *s, pirn_time deadline)
 {
     struct wait w;
     struct applicant me = {.placed = false};
-    int rc = pirn_wait_enter(&w);
+    int rc = s->limit == 0 ? pirn_wait_enter_free(&w) : pirn_wait_enter(&w);
     if (rc != 0)
         return rc;
     if (w.task == NULL)

@@ -318,4 +318,58 @@ START_TEST(s9_calls_that_never_suspend)
 }
 END_TEST
 
-SUPPORT_MAIN("asyncio/never_suspend", s9_calls_that_never_suspend)
+/* However many: nobody else runs on this worker meanwhile. (On another one, which may stand in for
+ * it if the machine is slow, they may.) */
+struct crowd {
+    _Atomic pid_t thread; /* the spawner's */
+    atomic_int others, children;
+    atomic_bool over;
+};
+
+static int runs_on(void *arg)
+{
+    struct crowd *c = arg;
+    while (!atomic_load(&c->over)) {
+        if ((pid_t)syscall(SYS_gettid) == atomic_load(&c->thread))
+            atomic_fetch_add(&c->others, 1);
+        CHECK_OK(pirn_yield());
+    }
+    return 0;
+}
+
+static int is_child(void *arg)
+{
+    atomic_fetch_add(&((struct crowd *)arg)->children, 1);
+    return 0;
+}
+
+static int spawns_many(void *arg)
+{
+    struct crowd c = {0};
+    pirn_scope *many;
+    (void)arg;
+    pirn_task *other = support_spawn(runs_on, &c);
+    CHECK_OK(pirn_scope_open(&many, 0));
+    for (int i = 0; i < 10; i++) {
+        CHECK_OK(pirn_yield());
+        atomic_store(&c.thread, (pid_t)syscall(SYS_gettid));
+        int before = atomic_load(&c.others);
+        for (int k = 0; k < 1000; k++)
+            CHECK_OK(pirn_scope_spawn(many, is_child, &c, PIRN_NEVER));
+        CHECK_EQ((pid_t)syscall(SYS_gettid), atomic_load(&c.thread));
+        CHECK_EQ(atomic_load(&c.others), before);
+    }
+    CHECK_OK(pirn_scope_close(many, PIRN_NEVER));
+    CHECK_EQ(atomic_load(&c.children), 10000);
+    atomic_store(&c.over, true);
+    return support_join(other);
+}
+
+START_TEST(s9_many_children)
+{
+    FOR_WORKERS(w)
+    CHECK_OK(support_run(w, spawns_many, NULL));
+}
+END_TEST
+
+SUPPORT_MAIN("asyncio/never_suspend", s9_calls_that_never_suspend, s9_many_children)
