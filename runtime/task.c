@@ -174,22 +174,18 @@ static void fill(struct pirn_task *t, const pirn_spawn_config *config, pirn_fn f
     t->cell.kind = (config->flags & PIRN_PINNED) != 0 ? CELL_THREAD : CELL_TASK;
 }
 
-/* It cannot be: ends without ever having been queued. */
+/* It cannot be: ends without ever having been queued. Its owner hears that it is gone, and of no
+ * failure of a child's; who has found it (pirn_tasks), and waits for it, hears of the end. */
 static __attribute__((noinline)) int fail(struct pirn_task *t, struct worker *w, int rc,
                                           bool has_handle)
 {
-    struct pirn_runtime *rt = t->rt;
     if (t->owner != NULL)
         t->owner->on_end(t);
+    t->owner = NULL;
     if (task_is_on_strand(t))
         pirn_strand_unref(task_strand(t));
     atomic_store_explicit(&t->base.seen, 1, memory_order_relaxed);
-    atomic_store_explicit(&t->base.status, rc, memory_order_relaxed);
-    atomic_store_explicit(&t->base.ended, 1, memory_order_release); /* as in pirn_task_end */
-    if (has_handle)
-        pirn_task_unref(t);
-    pirn_task_unref(t);
-    uncount_live(rt, w);
+    pirn_task_end(t, rc, w, has_handle ? 2 : 1);
     return rc;
 }
 

@@ -26,13 +26,19 @@ int __wrap_pthread_create(pthread_t *ret, const pthread_attr_t *attr, void *(*fn
     return stand_in(ret, attr, fn, arg);
 }
 
+/* The next thread that the caller makes is made so. */
+static void expect(create_fn *create)
+{
+    stand_in = create;
+    spawner = pthread_self();
+    atomic_store(&armed, 1);
+}
+
 static int spawn_pinned(pirn_task **ret_task, create_fn *create, pirn_fn fn, void *arg)
 {
     pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
     config.flags = PIRN_PINNED;
-    stand_in = create;
-    spawner = pthread_self();
-    atomic_store(&armed, create != NULL);
+    expect(create);
     support_blocking_begin();
     int rc = pirn_spawn_with(ret_task, &config, fn, arg);
     support_blocking_end();
@@ -189,4 +195,78 @@ START_TEST(no_thread_no_handle)
 }
 END_TEST
 
-SUPPORT_MAIN("pinned_start", gone_before_its_spawn_returns, handle_comes_first, no_thread_no_handle)
+/* ---- It gets none, and somebody has found it, and awaits it ------------------------------ */
+
+static pirn_task *finder;
+static atomic_int found_it;
+
+static int finds_and_awaits(void *arg)
+{
+    pirn_task *all[8], *task = NULL;
+    int status = 0;
+    wait_for(arg);
+    while (task == NULL) {
+        int n = pirn_tasks(all, 8);
+        CHECK_LE(n, 8);
+        for (int i = 0; i < n; i++) {
+            char name[32];
+            CHECK_OK(pirn_name(all[i], name, sizeof(name)));
+            if (strcmp(name, "wanted") == 0)
+                task = pirn_retain(all[i]);
+            CHECK_OK(pirn_release(all[i]));
+        }
+    }
+    atomic_store(&found_it, 1);
+    CHECK_OK(pirn_await(task, &status, PIRN_NEVER));
+    CHECK_OK(pirn_release(task));
+    return status;
+}
+
+static atomic_int tried;
+
+static int refuse_once_awaited(pthread_t *ret, const pthread_attr_t *attr, void *(*fn)(void *),
+                               void *arg)
+{
+    atomic_store(&tried, 1);
+    wait_for(&found_it);
+    while (!support_is_waiting(finder))
+        usleep(100);
+    return refuse(ret, attr, fn, arg);
+}
+
+static int is_awaited(void *arg)
+{
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
+    pirn_scope *scope = NULL;
+    bool in_scope = *(bool *)arg;
+    atomic_store(&found_it, 0);
+    atomic_store(&tried, 0);
+    config.flags = PIRN_PINNED;
+    CHECK_OK(pirn_spawn_with(&finder, &config, finds_and_awaits, &tried));
+    if (in_scope)
+        CHECK_OK(pirn_scope_open(&scope, 0));
+    expect(refuse_once_awaited);
+    config.name = "wanted";
+    support_blocking_begin();
+    CHECK_EQ(in_scope ? pirn_scope_spawn_with(scope, &config, looks, NULL, PIRN_NEVER)
+                      : pirn_spawn_with(NULL, &config, looks, NULL),
+             -EAGAIN);
+    support_blocking_end();
+    if (in_scope) /* it was no child that failed */
+        CHECK_OK(pirn_scope_close(scope, PIRN_NEVER));
+    CHECK_EQ(support_join(finder), -EAGAIN);
+    return 0;
+}
+
+START_TEST(refused_and_awaited)
+{
+    for (int in_scope = 0; in_scope < 2; in_scope++) {
+        bool yes = in_scope != 0;
+        FOR_WORKERS(w)
+        CHECK_OK(support_run(w, is_awaited, &yes));
+    }
+}
+END_TEST
+
+SUPPORT_MAIN("pinned_start", gone_before_its_spawn_returns, handle_comes_first, no_thread_no_handle,
+             refused_and_awaited)
