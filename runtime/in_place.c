@@ -106,6 +106,7 @@ bool pirn_task_run_in_place(struct wait *wait, struct pirn_task *t, int *ret_sta
         *ret_rc = take_back(me, t, status);
     atomic_store_explicit(&t->base.seen, 1, memory_order_relaxed);
     pirn_task_end(t, status, w, join && *ret_rc == 0 ? 2 : 1);
+    w = pirn_self()->worker; /* again: a drop of its value may not suspend, but might */
     worker_set_current(w, me);
     fiber_put_cxx(kept);
     atomic_store_explicit(&me->what, NULL, memory_order_relaxed);

@@ -138,8 +138,8 @@ int pirn_awaitable_await(struct pirn_awaitable *a, int *ret_status, int64_t dead
     if (awaitable_has_ended(a) && a->kind != PIRN_KIND_FUTURE) { /* no place to be cancelled */
         if (t == NULL && awaitable_is_dead(a))
             return pirn_misuse_dead(join ? "pirn_join" : "pirn_await", a);
-        if (worker != NULL && pirn_worker_charge(worker))
-            pirn_worker_pause(worker);
+        if (worker != NULL && worker->current != NULL && pirn_worker_charge(worker))
+            pirn_worker_pause(worker); /* a drop on the scheduler has no task to pause */
         rc = answer(&w, a, ret_status, false);
         if (join)
             pirn_awaitable_unref(a);

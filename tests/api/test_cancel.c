@@ -293,5 +293,60 @@ START_TEST(cancel_storm)
 }
 END_TEST
 
+/* ---- Drops of those who never began, which look at what has ended ------------------------- */
+
+struct ended {
+    pirn_task *task;
+    atomic_int drops;
+};
+
+static void look_at_ended(void *arg)
+{
+    struct ended *e = arg;
+    int status = 0;
+    CHECK_OK(pirn_await(e->task, &status, PIRN_NEVER));
+    CHECK_EQ(status, 6);
+    atomic_fetch_add(&e->drops, 1);
+}
+
+static int six(void *arg)
+{
+    (void)arg;
+    return 6;
+}
+
+static int drops_that_look(void *arg)
+{
+    enum {
+        TASKS = 1000
+    };
+    static pirn_task *tasks[TASKS];
+    struct ended e = {.task = support_spawn(six, NULL)};
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
+    (void)arg;
+    config.arg_drop = look_at_ended;
+    CHECK_OK(pirn_await(e.task, NULL, PIRN_NEVER));
+    for (int i = 0; i < TASKS; i++)
+        CHECK_OK(pirn_spawn_with(&tasks[i], &config, six, &e));
+    for (int i = 0; i < TASKS; i++) {
+        int rc = pirn_cancel(tasks[i], NULL);
+        CHECK(rc == 0 || rc == -EALREADY);
+    }
+    for (int i = 0; i < TASKS; i++) {
+        int status = support_join(tasks[i]);
+        CHECK(status == -ECANCELED || status == 6);
+    }
+    CHECK_EQ(atomic_load(&e.drops), TASKS);
+    return pirn_release(e.task);
+}
+
+START_TEST(drops_look_at_what_has_ended)
+{
+    FOR_WORKERS(w)
+    for (int i = 0; i < 5; i++)
+        CHECK_OK(support_run(w, drops_that_look, NULL));
+}
+END_TEST
+
 SUPPORT_MAIN("cancel", delivered_once, absorbed, before_the_start, shield, shielded_await,
-             cancel_storm)
+             cancel_storm, drops_look_at_what_has_ended)

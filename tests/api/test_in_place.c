@@ -230,13 +230,90 @@ START_TEST(cancelled_while_watched)
 }
 END_TEST
 
-/* ---- Batches, awaited in either order, with thieves about -------------------------------- */
+/* ---- Its value's drop goes on elsewhere: not to be done, and survived -------------------- */
 
 static int add(void *arg)
 {
     atomic_fetch_add((atomic_long *)arg, 1);
     return 1;
 }
+
+struct mover {
+    int workers;
+    pirn_task *ended;
+    pthread_t thread;
+    atomic_int over;
+    bool moved;
+};
+
+static bool goes_on(struct mover *m, int64_t began)
+{
+    return atomic_load(&m->over) == 0 && support_now() - began < 500 * MS;
+}
+
+static int hogs(void *arg)
+{
+    int64_t began = support_now();
+    while (goes_on(arg, began)) {}
+    return 0;
+}
+
+/* It gives way now and then, to a hog, and somebody else takes it up. */
+static void drop_elsewhere(void *value)
+{
+    struct mover *m = value;
+    int64_t began = support_now();
+    while (!m->moved && goes_on(m, began)) {
+        CHECK_OK(pirn_await(m->ended, NULL, PIRN_NEVER));
+        m->moved = !pthread_equal(pthread_self(), m->thread);
+    }
+    atomic_store(&m->over, 1);
+}
+
+static int leaves_a_value(void *arg)
+{
+    struct mover *m = arg;
+    m->thread = pthread_self();
+    CHECK_OK(pirn_set_value(m, drop_elsewhere));
+    return 8;
+}
+
+static int moves_once(void *arg)
+{
+    struct mover *m = arg;
+    pirn_task *hog[4], *me = pirn_current();
+    CHECK_OK(pirn_await(m->ended, NULL, PIRN_NEVER));
+    for (int i = 0; i < m->workers; i++)
+        hog[i] = support_spawn(hogs, m);
+    CHECK_EQ(support_join(support_spawn(leaves_a_value, m)), 8);
+    CHECK(pirn_current() == me);
+    for (int i = 0; i < m->workers; i++)
+        CHECK_OK(support_join(hog[i]));
+    CHECK_OK(pirn_yield());
+    CHECK(pirn_current() == me);
+    return 0;
+}
+
+static int moves(void *arg)
+{
+    atomic_long sum = 0;
+    pirn_task *ended = support_spawn(add, &sum);
+    for (int n = 0; n < 3;) {
+        struct mover m = {.workers = *(int *)arg, .ended = ended};
+        CHECK_OK(support_join(support_spawn(moves_once, &m)));
+        n += m.moved;
+    }
+    return pirn_release(ended);
+}
+
+START_TEST(drop_moves)
+{
+    FOR_WORKERS(w)
+    CHECK_OK(support_run(w, moves, &w));
+}
+END_TEST
+
+/* ---- Batches, awaited in either order, with thieves about -------------------------------- */
 
 static int batches(void *arg)
 {
@@ -264,4 +341,4 @@ START_TEST(batches_in_either_order)
 END_TEST
 
 SUPPORT_MAIN("in_place", chain_of_awaits, its_own_task, in_a_dump, cancelled_while_watched,
-             batches_in_either_order)
+             drop_moves, batches_in_either_order)
