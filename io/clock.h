@@ -19,6 +19,13 @@ static inline int64_t clock_now(void)
     return clock_ns(CLOCK_MONOTONIC);
 }
 
+/* How long it is until then; 0: it is past, and be it as long as can be. */
+static inline int64_t clock_left(int64_t until)
+{
+    int64_t now = clock_now();
+    return until > now ? until - now : 0;
+}
+
 static inline struct timespec clock_timespec(int64_t ns)
 {
     struct timespec ts = {0, 0};

@@ -355,7 +355,7 @@ static int wait_in_poll(struct ring *r, int64_t until)
     int rc = pirn_ring_enter(r);
     if (rc < 0 || pirn_ring_has_completions(r))
         return rc;
-    struct timespec left = clock_timespec(until - clock_now());
+    struct timespec left = clock_timespec(clock_left(until));
     struct pollfd ring = {r->uring.ring_fd, POLLIN, 0};
     rc = sys_ppoll(&ring, 1, until != INT64_MAX ? &left : NULL);
     return rc < 0 ? rc : pirn_ring_enter(r);
@@ -368,7 +368,7 @@ int pirn_ring_wait(struct ring *r, int64_t until)
     struct __kernel_timespec ts;
     struct io_uring_getevents_arg arg = {0};
     if (until != INT64_MAX) {
-        int64_t left = until - clock_now();
+        int64_t left = clock_left(until);
         if (left <= 0)
             return pirn_ring_enter(r); /* a wait with a zero timeout costs 17 us, this 0.2 */
         ts.tv_sec = left / 1000000000;

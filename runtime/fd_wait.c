@@ -81,7 +81,7 @@ static int poll_until(struct pollfd *fds, nfds_t n, int64_t deadline)
     for (;;) {
         struct timespec ts, *timeout = NULL;
         if (deadline != INT64_MAX) {
-            ts = clock_timespec(deadline - clock_now());
+            ts = clock_timespec(clock_left(deadline));
             timeout = &ts;
         }
         int rc = sys_ppoll(fds, n, timeout);

@@ -119,7 +119,7 @@ static void park_thread(struct cell *c, uint32_t gen, unsigned how, struct pirn_
         if (cell_gen(atomic_load_explicit(&c->word, memory_order_acquire)) != gen)
             return; /* acquire: pairs with the claim's release */
         if (deadline != INT64_MAX) {
-            int64_t left = deadline - clock_now();
+            int64_t left = clock_left(deadline);
             if (left <= 0) {
                 pirn_cell_claim(c, gen, WAKE_TIMEOUT);
                 continue; /* ours or another's: the gen has changed */

@@ -2,6 +2,7 @@
 /* Sleeps: never early, in order, on three clocks, cancelled promptly, and soon enough. */
 #include "tests/support.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -286,5 +287,51 @@ START_TEST(lone_sleeper)
 }
 END_TEST
 
+/* ---- A deadline as far in the past as can be --------------------------------------------- */
+
+static void long_past(void)
+{
+    int pair[2];
+    char c;
+    support_pair(pair);
+    for (int i = 0; i < 4; i++) {
+        pirn_time past = i % 2 == 0 ? (pirn_time){INT64_MIN} : pirn_after_s(-(double)INFINITY);
+        pirn_future *future;
+        CHECK_OK(pirn_future_new(&future));
+        CHECK_EQ(pirn_future_await(future, NULL, NULL, past), -ETIMEDOUT);
+        CHECK_EQ(pirn_recv(pair[0], &c, 1, 0, past), -ETIMEDOUT);
+        CHECK_EQ(pirn_poll(pair[0], 1 /* POLLIN */, past), -ETIMEDOUT);
+        CHECK_OK(pirn_release(future));
+    }
+    CHECK_OK(pirn_close(pair[0]));
+    CHECK_OK(pirn_close(pair[1]));
+}
+
+static int is_pinned(void *arg)
+{
+    (void)arg;
+    long_past();
+    return 0;
+}
+
+static int pins(void *arg)
+{
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
+    pirn_task *task;
+    (void)arg;
+    config.flags = PIRN_PINNED;
+    CHECK_OK(pirn_spawn_with(&task, &config, is_pinned, NULL));
+    return support_join(task);
+}
+
+START_TEST(deadline_long_past)
+{
+    support_everywhere(long_past);
+    FOR_WORKERS(w)
+    CHECK_OK(support_run(w, pins, NULL));
+}
+END_TEST
+
 SUPPORT_MAIN("timer", sleeps_never_early, three_clocks, time_arithmetic, ordered,
-             long_sleeps_cancelled, other_clocks_cancelled, many_sleepers, lone_sleeper)
+             long_sleeps_cancelled, other_clocks_cancelled, many_sleepers, lone_sleeper,
+             deadline_long_past)
