@@ -46,6 +46,14 @@ static uint32_t own_refs(const struct pirn_task *t)
     return (t->flags & PIRN_PINNED) != 0 ? 2 : 1;
 }
 
+/* A coroutine object that, but for the caller, only its callbacks have a reference to: they wait
+ * for its end, and will not begin it. */
+static bool is_told_on(struct pirn_task *t, uint32_t refs, uint32_t others)
+{
+    return (t->flags & TASK_PREPARED) != 0 &&
+           (refs & ~AWAITABLE_JOINED) <= others + pirn_callback_refs(t) + 1;
+}
+
 /* runs_on: what has begun, or will, may run on unowned; else that is refused. */
 static int release_task(struct pirn_task *t, bool runs_on)
 {
@@ -58,9 +66,10 @@ static int release_task(struct pirn_task *t, bool runs_on)
      * at the same time; then the last of them is told. */
     uint32_t refs = atomic_load_explicit(&t->base.refs, memory_order_relaxed);
     do {
-        if ((refs & ~AWAITABLE_JOINED) <= others + 1 && !task_has_ended(t)) {
+        bool only = (refs & ~AWAITABLE_JOINED) <= others + 1;
+        if ((only || is_told_on(t, refs, others)) && !task_has_ended(t)) {
             bool never = (t->flags & TASK_TIMED) == 0 && pirn_task_withdraw(t);
-            if (!never && !runs_on)
+            if (!never && only && !runs_on)
                 return pirn_misuse(
                     "pirn_release", -EBUSY,
                     "the task has not ended, and nobody else has a reference: await, "
@@ -99,12 +108,13 @@ static int not_a_task(const char *call, const pirn_awaitable *a)
                                              : pirn_misuse(call, -EINVAL, "it is no task");
 }
 
-/* If the runtime's are all, whoever calls has none: what it has is borrowed. */
-static bool is_owned(const struct pirn_task *t)
+/* If the runtime's and the callbacks' are all, whoever calls has none: what it has is borrowed. */
+static bool is_owned(struct pirn_task *t)
 {
+    uint32_t others = own_refs(t) + pirn_callback_refs(t);
     /* acquire: the look at its end comes after */
     uint32_t refs = atomic_load_explicit(&t->base.refs, memory_order_acquire);
-    return (refs & ~AWAITABLE_JOINED) > own_refs(t) || task_has_ended(t);
+    return (refs & ~AWAITABLE_JOINED) > others || task_has_ended(t);
 }
 
 int pirn_detach(pirn_task *task)

@@ -45,6 +45,17 @@ static struct callbacks **place_of(struct pirn_awaitable *a)
     return t != NULL ? &task_extra(t)->callbacks : &object_of(a)->callbacks;
 }
 
+uint32_t pirn_callback_refs(struct pirn_task *t)
+{
+    struct task_extra *e = task_extra(t);
+    if (e == NULL)
+        return 0;
+    lock_take(&t->base.lock);
+    uint32_t n = e->callbacks != NULL;
+    lock_drop(&t->base.lock);
+    return n;
+}
+
 static void forget(struct callback *callback)
 {
     free(callback->locals);
@@ -116,7 +127,10 @@ static void drop(void *arg)
         next = c->first->next;
         forget(c->first);
     }
-    pirn_awaitable_unref(a);
+    if (task_of(a) != NULL)
+        pirn_task_leave_unbegun(task_of(a));
+    else
+        pirn_awaitable_unref(a);
     free(c);
 }
 

@@ -84,10 +84,15 @@ void pirn_task_discard(struct pirn_task *t)
 void pirn_task_leave_unbegun(struct pirn_task *t)
 {
     enum {
+        KIND = TASK_PREPARED | TASK_TIMED | TASK_CALLBACKS,
         OURS = 2 /* the runtime's, and the caller's */
     };
+    if ((t->flags & KIND) != TASK_PREPARED) {
+        pirn_task_unref(t);
+        return;
+    }
     uint32_t refs = atomic_load_explicit(&t->base.refs, memory_order_relaxed);
-    while ((refs & ~AWAITABLE_JOINED) > OURS) {
+    while ((refs & ~AWAITABLE_JOINED) > OURS + pirn_callback_refs(t)) {
         /* acq_rel: as in pirn_task_unref */
         if (atomic_compare_exchange_weak_explicit(&t->base.refs, &refs, refs - 1,
                                                   memory_order_acq_rel, memory_order_relaxed))

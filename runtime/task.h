@@ -220,8 +220,9 @@ bool pirn_task_launch(struct pirn_task *t);
 void pirn_task_begin_awaited(struct pirn_awaitable *a);
 bool pirn_task_withdraw(struct pirn_task *t);
 void pirn_task_discard(struct pirn_task *t);
-/* Gives up a reference to a coroutine object that nobody can begin it by. If the last that somebody
- * could has gone meanwhile, leaving it to this one, it ends before it began. */
+/* Gives up a reference to a task that nobody can begin it by, if it is a coroutine object. If the
+ * last that somebody could has gone meanwhile, leaving it to this one and its callbacks', it ends
+ * before it began. */
 void pirn_task_leave_unbegun(struct pirn_task *t);
 /* Whose wait to begin the caller has just ended with a cancel: ends here if it is a call to be made
  * later. False: it has to be made to run, to end. */
@@ -239,6 +240,8 @@ int pirn_callback_add(struct pirn_awaitable *a, struct pirn_runtime *rt,
                       void (*fn)(struct pirn_awaitable *, void *), void *user);
 int pirn_callback_remove(struct pirn_awaitable *a, void (*fn)(struct pirn_awaitable *, void *),
                          void *user);
+/* How many of a task's references are its callbacks': 0 or 1. */
+uint32_t pirn_callback_refs(struct pirn_task *t);
 
 /* The body of every task, on its own stack or thread: runs fn and ends the task, which may be gone
  * then. Its status. */

@@ -242,18 +242,6 @@ unsigned pirn_task_cached_max(const struct pirn_runtime *rt)
     return rt->debug ? 0 : CACHED_MAX;
 }
 
-/* A look's reference. */
-static void leave(struct pirn_task *t)
-{
-    enum {
-        KIND = TASK_PREPARED | TASK_TIMED | TASK_CALLBACKS
-    };
-    if ((t->flags & KIND) == TASK_PREPARED)
-        pirn_task_leave_unbegun(t);
-    else
-        pirn_task_unref(t);
-}
-
 static void each(struct pirn_runtime *rt, bool ended,
                  bool (*wanted)(const struct pirn_task *t, const void *arg),
                  void (*fn)(struct pirn_task *t, void *arg), void *arg)
@@ -270,7 +258,7 @@ static void each(struct pirn_runtime *rt, bool ended,
                 continue;
             if (task_has_ended(t) == ended)
                 fn(t, arg);
-            leave(t);
+            pirn_task_leave_unbegun(t); /* a look's reference */
         }
     }
 }

@@ -230,9 +230,10 @@ PIRN_API PIRN_MUST_USE int pirn_spawn_with(pirn_task **ret_task, const pirn_spaw
 
 /*
  * A coroutine that does not run yet: pirn_start begins it, and so does the first await (as a
- * coroutine object of asyncio's). Released or detached without either it never runs, and its
- * arg_drop is called. As pirn_spawn_with otherwise; but it is not pinned (-EINVAL), and ret_task is
- * not NULL (-EINVAL: nobody could begin it). pirn_start: -EALREADY, -EINVAL.
+ * coroutine object of asyncio's). Released or detached without either it never runs: its arg_drop
+ * is called, and its done callbacks find that it ended with -ECANCELED. As pirn_spawn_with
+ * otherwise; but it is not pinned (-EINVAL), and ret_task is not NULL (-EINVAL: nobody could begin
+ * it). pirn_start: -EALREADY, -EINVAL.
  */
 PIRN_API PIRN_MUST_USE int pirn_coroutine_new(pirn_task **ret_task, const pirn_spawn_config *config,
                                               pirn_fn fn, void *arg);
