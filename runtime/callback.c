@@ -239,7 +239,9 @@ int pirn_callback_remove(struct pirn_awaitable *a, void (*fn)(pirn_awaitable *, 
     }
     if (link != NULL)
         c->end = link;
-    if (n != 0 && c->first == NULL && c->runner->waiter.linked) { /* nothing to wait for any more */
+    /* Nothing to wait for any more. Once a has ended the runner's waiter is its own (for what a
+     * callback waits for, maybe), and it finds the empty list by itself. */
+    if (n != 0 && c->first == NULL && !awaitable_has_ended(a)) {
         runner = c->runner;
         pirn_awaitable_ref(&runner->base);
         pirn_waiter_unlink(&a->joiners, &runner->waiter);

@@ -1,4 +1,7 @@
-/* Done callbacks that are taken back while they are added, and while what they wait for settles. */
+/*
+ * Done callbacks that are taken back while they are added, while what they wait for settles, and
+ * while those before them wait.
+ */
 #include "tests/race/rounds.h"
 
 static pirn_future *new_future(void)
@@ -115,7 +118,7 @@ static void never(pirn_awaitable *awaitable, void *user)
 {
     (void)awaitable;
     (void)user;
-    CHECK(!"it has not ended");
+    CHECK(!"it has not ended, or this has been removed");
 }
 
 static void *add_often(void *arg)
@@ -160,4 +163,75 @@ START_TEST(a45_removed_as_it_is_added)
 }
 END_TEST
 
-SUPPORT_MAIN("callback_race", a45_removed_ones_do_not_run, a45_removed_as_it_is_added)
+/* ---- A30: one that is removed behind one that waits ----------------------------------------- */
+
+enum {
+    FOR_MUTEX,
+    FOR_EVENT,
+    FOR_FUTURE
+};
+
+struct held {
+    int waits_for;
+    pirn_mutex mutex;
+    pirn_event event;
+    pirn_future *gate;
+    pirn_task *runner;
+    atomic_int begun, got, followed;
+};
+
+static void wait_inside(pirn_awaitable *awaitable, void *user)
+{
+    struct held *h = user;
+    (void)awaitable;
+    h->runner = pirn_retain(pirn_current());
+    atomic_store(&h->begun, 1);
+    CHECK_OK(h->waits_for == FOR_MUTEX   ? pirn_mutex_lock(&h->mutex, PIRN_NEVER)
+             : h->waits_for == FOR_EVENT ? pirn_event_wait(&h->event, PIRN_NEVER)
+                                         : pirn_await(h->gate, NULL, PIRN_NEVER));
+    atomic_store(&h->got, 1);
+}
+
+static void follow(pirn_awaitable *awaitable, void *user)
+{
+    struct held *h = user;
+    (void)awaitable;
+    CHECK_EQ(atomic_load(&h->got), 1); /* later, not beside it */
+    atomic_store(&h->followed, 1);
+}
+
+/* What a callback waits for is no business of who removes the last one behind it. */
+static int remove_behind(void *arg)
+{
+    for (int waits_for = FOR_MUTEX; waits_for <= FOR_FUTURE; waits_for++) {
+        struct held h = {.waits_for = waits_for,
+                         .mutex = PIRN_MUTEX_INIT,
+                         .event = PIRN_EVENT_INIT,
+                         .gate = new_future()};
+        pirn_future *future = new_future();
+        (void)arg;
+        CHECK_OK(pirn_add_done_callback(future, NULL, wait_inside, &h));
+        CHECK_OK(pirn_add_done_callback(future, NULL, never, NULL));
+        CHECK_OK(pirn_mutex_lock(&h.mutex, PIRN_NEVER));
+        CHECK_OK(pirn_future_set(future, 0, NULL));
+        support_until(&h.begun, 1);
+        support_until_waiting(h.runner);
+        CHECK_EQ(pirn_remove_done_callback(future, never, NULL), 1);
+        CHECK_OK(pirn_add_done_callback(future, NULL, follow, &h));
+        CHECK_OK(pirn_sleep(pirn_after_ms(1)));
+        CHECK_EQ(atomic_load(&h.got), 0);
+        CHECK_OK(pirn_mutex_unlock(&h.mutex));
+        pirn_event_set(&h.event);
+        CHECK_OK(pirn_future_set(h.gate, 0, NULL));
+        support_until(&h.followed, 1);
+        CHECK_OK(pirn_join(h.runner, NULL, PIRN_NEVER));
+        pirn_release(h.gate);
+        pirn_release(future);
+    }
+    return 0;
+}
+
+SUPPORT_EACH(a30_removed_behind_one_that_waits, remove_behind, 20)
+
+SUPPORT_MAIN("callback_race", a45_removed_ones_do_not_run, a45_removed_as_it_is_added,
+             a30_removed_behind_one_that_waits)
