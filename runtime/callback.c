@@ -13,7 +13,8 @@
  * Each callback sees the task-locals of who added it, as they were then (asyncio's contexts).
  *
  * Shutdown cancels no runner. When only such are left whose awaitables have not ended, it withdraws
- * them (runtime.c): so callbacks that are due run before pirn_run returns.
+ * them (runtime.c), and each looks under the lock whether that is so: its awaitable may have ended
+ * and not have come to waking it. So callbacks that are due run before pirn_run returns.
  */
 #include <errno.h>
 #include <pirn.h>
@@ -111,6 +112,19 @@ static int run(void *arg)
             return 0;
         call(c->runner, a, next);
     }
+}
+
+bool pirn_callback_is_due(struct pirn_task *runner)
+{
+    struct callbacks *c = runner->arg;
+    struct pirn_awaitable *a = c->of;
+    lock_take(&a->lock);
+    bool due = c->first != NULL && awaitable_has_ended(a);
+    pirn_waiter_unlink(&a->joiners, &runner->waiter);
+    if (!due && *place_of(a) == c)
+        *place_of(a) = NULL; /* whose end comes from now on finds no callbacks */
+    lock_drop(&a->lock);
+    return due;
 }
 
 /* The runner is done with its argument, run or not. */

@@ -129,5 +129,7 @@ int pirn_task_prepared_begins(struct pirn_task *t)
     if ((t->flags & TASK_TIMED) != 0)
         withdraw_deadline(t); /* it may still be there */
     atomic_store_explicit(&t->what, NULL, memory_order_relaxed);
+    if (why != WAKE_OBJECT && (t->flags & TASK_CALLBACKS) != 0 && pirn_callback_is_due(t))
+        return 0;
     return why == WAKE_SHUTDOWN ? -ESHUTDOWN : why == WAKE_CANCEL ? -ECANCELED : 0;
 }

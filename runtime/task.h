@@ -242,6 +242,9 @@ int pirn_callback_remove(struct pirn_awaitable *a, void (*fn)(struct pirn_awaita
                          void *user);
 /* How many of a task's references are its callbacks': 0 or 1. */
 uint32_t pirn_callback_refs(struct pirn_task *t);
+/* A runner (TASK_CALLBACKS) is to end without having begun: has it callbacks that are due? Then it
+ * begins all the same; else they never are. */
+bool pirn_callback_is_due(struct pirn_task *runner);
 
 /* The body of every task, on its own stack or thread: runs fn and ends the task, which may be gone
  * then. Its status. */
