@@ -203,7 +203,8 @@ static void park_sentinel(struct worker *w)
         pirn_wake_one(rt);
     }
     atomic_store_explicit(&rt->sentinel_until, until, memory_order_relaxed);
-    atomic_store_explicit(&w->parker.state, PARKER_ASIDE, memory_order_relaxed);
+    /* release: pairs with the acquire in is_asleep (quiet.c) */
+    atomic_store_explicit(&w->parker.state, PARKER_ASIDE, memory_order_release);
     atomic_thread_fence(memory_order_seq_cst);
     if (worker_role(w) == ROLE_SENTINEL && !anything_injected(w) &&
         !pirn_port_is_due(&w->port, w->now) && rt_phase(rt) == PHASE_RUN) {
@@ -265,7 +266,8 @@ static bool retire(struct worker *w)
         pirn_idle_search_end(&rt->idle);
         pirn_wake_one(rt); /* a wake-up meant for a worker went to us */
     }
-    atomic_store_explicit(&w->parker.state, PARKER_ASIDE, memory_order_relaxed);
+    /* release: pairs with the acquire in is_asleep (quiet.c) */
+    atomic_store_explicit(&w->parker.state, PARKER_ASIDE, memory_order_release);
     atomic_thread_fence(memory_order_seq_cst); /* pairs with the one in pass_on_wake (rescue.c) */
     if (worker_role(w) == ROLE_RETIRED && !pirn_port_is_due(&w->port, w->now) &&
         rt_phase(rt) == PHASE_RUN) {

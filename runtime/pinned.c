@@ -34,8 +34,8 @@ static void *pinned_main(void *arg)
     pirn_self()->pinned = NULL;
     pirn_overflow_thread_fini();
     pirn_task_unref(t);
-    /* release: pairs with the acquire in pirn_pinned_wait_gone. Then there may be no runtime any
-     * more: for a wake-up the address is enough. */
+    /* release: pairs with the acquires in pirn_pinned_wait_gone and is_over (runtime.c). Then there
+     * may be no runtime any more: for a wake-up the address is enough. */
     if (atomic_fetch_sub_explicit(&rt->pinned_not_gone, 1, memory_order_release) == 1)
         sys_futex_wake(&rt->pinned_not_gone, INT_MAX);
     return NULL;

@@ -126,21 +126,42 @@ static unsigned process_threads(void)
 
 /* ---- The census ---- */
 
+static bool is_asleep(const struct worker *w, enum role role)
+{
+    /* acquire: what it ran is seen; pairs with the fence in pirn_parker_begin and the releases of
+     * PARKER_ASIDE in find.c */
+    uint32_t state = atomic_load_explicit(&w->parker.state, memory_order_acquire);
+    return state == PARKER_KERNEL || (state == PARKER_ASIDE && role != ROLE_PRIMARY);
+}
+
 static bool workers_sleep(struct pirn_runtime *rt, struct census *c)
 {
     unsigned n = rt_threads(rt);
     for (unsigned i = 0; i < n; i++) {
         struct worker *w = rt_worker(rt, i);
         enum role role = worker_role(w);
-        uint32_t state = atomic_load_explicit(&w->parker.state, memory_order_relaxed);
         if (role == ROLE_GONE)
             continue;
-        if (state != PARKER_KERNEL && (state != PARKER_ASIDE || role == ROLE_PRIMARY))
+        if (!is_asleep(w, role))
             return false;
         if (!pirn_port_is_idle(&w->port) || pirn_port_is_due(&w->port, 0))
             return false;
         c->moves += atomic_load_explicit(&w->pass, memory_order_relaxed);
         c->threads++;
+    }
+    return true;
+}
+
+bool pirn_quiet_workers(struct pirn_runtime *rt, uint64_t *ret_passes)
+{
+    unsigned n = rt_threads(rt);
+    *ret_passes = 0;
+    for (unsigned i = 0; i < n; i++) {
+        struct worker *w = rt_worker(rt, i);
+        enum role role = worker_role(w);
+        if (role != ROLE_GONE && !is_asleep(w, role))
+            return false;
+        *ret_passes += atomic_load_explicit(&w->pass, memory_order_relaxed);
     }
     return true;
 }

@@ -5,6 +5,7 @@
 #define PIRN_RUNTIME_QUIET_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct pirn_runtime;
 
@@ -17,5 +18,9 @@ bool pirn_quiet_watch(struct pirn_runtime *rt);
 /* The same: is it worth a look? Not while the kernel has an operation of rt's, or a deadline is to
  * come. */
 bool pirn_quiet_may_be(struct pirn_runtime *rt);
+
+/* Anybody: do all its workers sleep? If so, and again later with the same number, none of them ran
+ * anything in between: the number grows when one wakes, before it does anything else. */
+bool pirn_quiet_workers(struct pirn_runtime *rt, uint64_t *ret_passes);
 
 #endif

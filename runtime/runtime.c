@@ -24,6 +24,7 @@
 #include "io/clock.h"
 #include "io/sys.h"
 #include "runtime/debug.h"
+#include "runtime/quiet.h"
 #include "runtime/registry.h"
 #include "runtime/self.h"
 #include "runtime/signals.h"
@@ -92,17 +93,32 @@ static bool wait_for_tasks(struct pirn_runtime *rt, int64_t until)
     }
 }
 
+/* Does nobody run, nor wait for anything but to begin? One task is looked at after the other: one
+ * that has been passed may be made to begin, or a new one be spawned there, by one that has ended
+ * when its turn comes; and who has ended may not have woken all who wait for that. But whoever does
+ * so is on a worker or a pinned thread, and what it did before its end is seen by who sees that
+ * (acquire): so there is none of the latter, and the workers sleep from before the look until after
+ * it. (Plain threads are not waited for.) */
+static bool is_over(struct pirn_runtime *rt)
+{
+    uint64_t before, after;
+    bool busy = false;
+    /* acquire: pairs with the release in pinned_main */
+    bool rest = atomic_load_explicit(&rt->pinned_not_gone, memory_order_acquire) == 0 &&
+                pirn_quiet_workers(rt, &before);
+    pirn_task_each(rt, look_for_busy, &busy);
+    return !busy && rest && pirn_quiet_workers(rt, &after) && after == before;
+}
+
 /* Gives what is left time to end. Who waits to begin waits for it, as long as anybody may make
  * it. */
 static bool let_end(struct pirn_runtime *rt, int64_t until)
 {
     for (int64_t slice = 100000;; slice = slice < SLICE_MS * 1000000LL ? 2 * slice : slice) {
         int64_t now = clock_now();
-        bool busy = false;
         if (wait_for_tasks(rt, until - now > slice ? now + slice : until))
             return true;
-        pirn_task_each(rt, look_for_busy, &busy);
-        if (!busy)
+        if (is_over(rt))
             pirn_task_each(rt, withdraw_one, NULL);
         if (clock_now() >= until)
             return false;

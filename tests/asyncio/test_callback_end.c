@@ -1,21 +1,32 @@
 /* Done callbacks that come due as the run ends: they run before it has returned. */
 #include "tests/support.h"
 
+static pirn_future *new_future(void)
+{
+    pirn_future *future;
+    CHECK_OK(pirn_future_new(&future));
+    return future;
+}
+
 static void ran(pirn_awaitable *awaitable, void *user)
 {
     CHECK(pirn_done(awaitable));
     atomic_fetch_add((atomic_int *)user, 1);
 }
 
+/* ---- While a task ends ----------------------------------------------------------------------- */
+
 struct open_end {
     pirn_generator *generator;
+    pirn_task *body;
     atomic_int reports, ran;
 };
 
 static int yield_once(pirn_generator *generator, void *arg)
 {
     struct open_end *o = arg;
-    CHECK_OK(pirn_add_done_callback(pirn_current(), NULL, ran, &o->ran));
+    o->body = pirn_retain(pirn_current());
+    CHECK_OK(pirn_add_done_callback(o->body, NULL, ran, &o->ran));
     CHECK_EQ(pirn_generator_yield(generator, NULL), -ECANCELED);
     return 0;
 }
@@ -23,8 +34,13 @@ static int yield_once(pirn_generator *generator, void *arg)
 static int leave_open(void *arg)
 {
     struct open_end *o = arg;
+    pirn_awaitable *gather;
     CHECK_OK(pirn_generator_new(&o->generator, 0, yield_once, o));
     CHECK_EQ(pirn_generator_next(o->generator, NULL, PIRN_NEVER), 1);
+    CHECK_OK(pirn_gather(&gather, &o->body, 1, 0)); /* ends a moment after the body */
+    CHECK_OK(pirn_add_done_callback(gather, NULL, ran, &o->ran));
+    pirn_release(gather);
+    pirn_release(o->body);
     return 0;
 }
 
@@ -47,10 +63,76 @@ START_TEST(a44_due_while_a_task_ends)
         config.report_user = &o;
         CHECK_OK(support_run_with(&config, leave_open, &o));
         CHECK_EQ(atomic_load(&o.reports), 1);
-        CHECK_EQ(atomic_load(&o.ran), 1);
+        CHECK_EQ(atomic_load(&o.ran), 2);
         CHECK_OK(pirn_generator_close(o.generator));
     }
 }
 END_TEST
 
-SUPPORT_MAIN("callback_end", a44_due_while_a_task_ends)
+/* ---- Those whom others spawn as they end ------------------------------------------------------ */
+
+enum {
+    PLACES = 400,
+    CHAIN_MS = 20
+};
+
+struct chain {
+    pirn_time until;
+    pirn_future *last, *never_set;
+    _Atomic(pirn_task *) links[PLACES];
+    atomic_int ran, never_ran;
+};
+
+/* Each has another descriptor, any of many: the one that the last but one has let go of. So who
+ * looks at one after the other may not come to one in time. */
+static int spawn_next(void *arg)
+{
+    struct chain *c = arg;
+    pirn_task *next;
+    if (pirn_now().ns >= c->until.ns)
+        return pirn_future_set(c->last, 0, NULL);
+    CHECK_OK(pirn_spawn(&next, spawn_next, c));
+    next = atomic_exchange(&c->links[support_between(0, PLACES - 1)], next);
+    return next != NULL ? pirn_detach(next) : 0;
+}
+
+static int begin_chain(void *arg)
+{
+    struct chain *c = arg;
+    CHECK_EQ(pirn_sleep(PIRN_NEVER), -ECANCELED);
+    c->until = pirn_after_ms(CHAIN_MS);
+    return spawn_next(c);
+}
+
+static int leave_chain(void *arg)
+{
+    struct chain *c = arg;
+    pirn_task *first = support_spawn(begin_chain, c);
+    support_until_waiting(first);
+    CHECK_OK(pirn_detach(first));
+    CHECK_OK(pirn_add_done_callback(c->last, NULL, ran, &c->ran));
+    CHECK_OK(pirn_add_done_callback(c->never_set, NULL, ran, &c->never_ran));
+    return 0;
+}
+
+START_TEST(a44_due_at_the_end_of_a_chain)
+{
+    FOR_WORKERS(w)
+    for (int i = 0; i < support_rounds(20); i++) {
+        struct chain c = {.last = new_future(), .never_set = new_future()};
+        pirn_config config = PIRN_CONFIG_INIT;
+        config.workers = w;
+        config.grace.ns = 1000 * 1000 * MS; /* not needed */
+        CHECK_OK(support_run_with(&config, leave_chain, &c));
+        CHECK_EQ(atomic_load(&c.ran), 1);
+        CHECK_EQ(atomic_load(&c.never_ran), 0);
+        for (int k = 0; k < PLACES; k++)
+            if (c.links[k] != NULL)
+                CHECK_OK(pirn_detach(c.links[k]));
+        CHECK_OK(pirn_release(c.last));
+        CHECK_OK(pirn_release(c.never_set));
+    }
+}
+END_TEST
+
+SUPPORT_MAIN("callback_end", a44_due_while_a_task_ends, a44_due_at_the_end_of_a_chain)
