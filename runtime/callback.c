@@ -5,10 +5,11 @@
  *
  * The runner is made when the first callback is added, so that settling cannot fail for want of
  * memory: a task that has not begun, its waiter in the awaitable's list like that of anybody who
- * awaits; only once it is there the runner is parked (prepare.c). Settling wakes it. It takes the
- * callbacks from the list one by one, under the awaitable's lock, and closes the list when it finds
- * none; a callback added after that gets a new list and runner. What has been taken runs; what is
- * still listed can be removed.
+ * awaits; only once it is there the runner is parked (prepare.c). Settling wakes it; if there is no
+ * stack for it then, it is put off until there is (timer.c). It takes the callbacks from the list
+ * one by one, under the awaitable's lock, and closes the list when it finds none; a callback added
+ * after that gets a new list and runner. What has been taken runs; what is still listed can be
+ * removed.
  *
  * Each callback sees the task-locals of who added it, as they were then (asyncio's contexts).
  *

@@ -69,8 +69,8 @@ void pirn_report_shortage(struct pirn_runtime *rt)
 {
     if (!atomic_exchange_explicit(&rt->shortage_told, true, memory_order_relaxed))
         pirn_report(rt,
-                    "no stack for a task, which ends with -ENOMEM without having run (a timer's "
-                    "comes later): %s",
+                    "no stack for a task, which ends with -ENOMEM without having run (a timer's or "
+                    "a done callback's comes later): %s",
                     pirn_stacks_shortage(&rt->stacks));
 }
 

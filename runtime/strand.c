@@ -167,6 +167,11 @@ void pirn_strand_parked(struct worker *w, struct pirn_task *t)
         hand_on(w, s);
 }
 
+void pirn_strand_let_go(struct worker *w, const struct pirn_task *t)
+{
+    hand_on(w, task_strand(t));
+}
+
 void pirn_strand_leave(struct worker *w, struct pirn_strand *s)
 {
     hand_on(w, s);

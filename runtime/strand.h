@@ -54,6 +54,9 @@ bool pirn_strand_pass(struct worker *w, const struct pirn_task *t, struct pirn_t
 void pirn_strand_yielded(struct worker *w, struct pirn_task *t);
 void pirn_strand_parked(struct worker *w, struct pirn_task *t);
 
+/* The holder was about to begin on w, and is to be ready again later. */
+void pirn_strand_let_go(struct worker *w, const struct pirn_task *t);
+
 /* The holder is over. The reference it had is given up. */
 void pirn_strand_leave(struct worker *w, struct pirn_strand *s);
 

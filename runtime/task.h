@@ -230,9 +230,9 @@ bool pirn_task_end_timed(struct pirn_task *t);
 /* What task_begins asks of a prepared task. */
 int pirn_task_prepared_begins(struct pirn_task *t);
 
-/* timer.c: there is no stack for a TASK_DUE task that was about to begin on w: it is launched again
- * a little later, and not the caller's any more. False: the run is at its end, it has to end
- * without its call. */
+/* timer.c: there is no stack for a task that was about to begin on w. What it does is promised
+ * (TASK_DUE, TASK_CALLBACKS): it is launched again a little later, and not the caller's any more.
+ * False: it is not, or the run is at its end; it has to end without its call. */
 bool pirn_timer_postpone(struct worker *w, struct pirn_task *t);
 
 /* callback.c: a function to be called in rt when a has ended; takes it back, and says how many. */

@@ -9,7 +9,9 @@
  * operation, which it has no use for yet, is armed to launch it again), until there is one, or the
  * waits of the run fail: then it ends with -ENOMEM, which is reported. If there is no memory for
  * that deadline either, it goes to the end of the inject queue: the worker is busy then, but
- * nothing is lost.
+ * nothing is lost. The same goes for a runner of done callbacks (callback.c), which settling has
+ * promised. It may be on a strand: that goes on with its other members meanwhile, who may have the
+ * stacks.
  *
  * Rejected: to make it after the lock has been dropped. Then the timer would still be in use by
  * someone while its program finds that it has gone off, arms it again, or frees it.
@@ -20,6 +22,7 @@
 
 #include "io/clock.h"
 #include "runtime/runtime.h"
+#include "runtime/strand.h"
 #include "runtime/task.h"
 #include "runtime/worker.h"
 
@@ -45,13 +48,17 @@ bool pirn_timer_postpone(struct worker *w, struct pirn_task *t)
     enum {
         A_LITTLE_NS = 1000000
     };
-    if (atomic_load_explicit(&t->rt->failing, memory_order_relaxed) != 0)
+    if ((t->flags & (TASK_DUE | TASK_CALLBACKS)) == 0 ||
+        atomic_load_explicit(&t->rt->failing, memory_order_relaxed) != 0)
         return false;
+    if (task_is_on_strand(t))
+        pirn_strand_let_go(w, t);
     uint32_t gen = cell_gen(cell_load(&t->cell)); /* of its first wait, which is to come */
     t->op.kind = OP_LAUNCH;
     if (pirn_worker_arm(w, &t->op, OP_TIMER, gen, clock_now() + A_LITTLE_NS) != 0) {
         t->op.kind = 0;
-        pirn_inject_task(t->rt, t);
+        if (!task_is_on_strand(t) || pirn_strand_admit(t))
+            pirn_inject_task(t->rt, t);
     }
     return true; /* t may be running by now */
 }

@@ -51,7 +51,7 @@ static bool start(struct worker *w, struct pirn_task *t)
         rc = pirn_stack_get(&w->rt->stacks, &w->stacks, t->stack_size, &t->stack);
     if (rc == -ENOMEM)
         pirn_report_shortage(w->rt);
-    if (rc != 0 && ((t->flags & TASK_DUE) == 0 || !pirn_timer_postpone(w, t)))
+    if (rc != 0 && (rc != -ENOMEM || !pirn_timer_postpone(w, t)))
         pirn_worker_end_unrun(w, t, rc);
     if (rc != 0)
         return false;

@@ -1,8 +1,9 @@
 /*
- * Timers that are due while there are no stacks: each call is made, later, once. Stacks fail as the
- * kernel refuses their guards (the rules of io/sys.c, read once by a process: so this program runs
- * itself), for half of them, at random; or for all but main's. Those whose time has come may get
- * that at the end of the run; if not they are given up when the grace is over, and reported.
+ * Timers and done callbacks that are due while there are no stacks: each call is made, later, once.
+ * Stacks fail as the kernel refuses their guards (the rules of io/sys.c, read once by a process: so
+ * this program runs itself), for half of them, at random; or for all but main's. Those whose time
+ * has come may get that at the end of the run; if not they are given up when the grace is over, and
+ * reported.
  */
 #include "tests/support.h"
 #include "tests/support/memory.h"
@@ -102,6 +103,83 @@ static int some_fail(void)
     return 0;
 }
 
+/* ---- The same of done callbacks -------------------------------------------------------------- */
+
+static pirn_future *futures[TIMERS];
+
+static void call_back(pirn_awaitable *awaitable, void *arg)
+{
+    atomic_int *calls = arg;
+    CHECK(pirn_done(awaitable));
+    CHECK_EQ(atomic_fetch_add(calls, 1), 0);
+    atomic_fetch_add(&all.called, 1);
+    if (all.gate != NULL) /* as above */
+        CHECK_OK(pirn_future_await(all.gate, NULL, NULL, PIRN_NEVER));
+}
+
+static int add_some(void *arg)
+{
+    for (int i = *(int *)arg; i < TIMERS; i += 4)
+        CHECK_OK(pirn_add_done_callback(futures[i], NULL, call_back, &all.calls[i]));
+    return 0;
+}
+
+static void add_callbacks(void)
+{
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
+    for (int i = 0; i < TIMERS; i++)
+        CHECK_OK(pirn_future_new(&futures[i]));
+    for (int of = 0; of < 4; of++) {
+        pirn_task *task;
+        int status = 0;
+        CHECK_OK(of == 3 ? pirn_strand_new(&config.strand) : 0);
+        do { /* it needs a stack, too */
+            CHECK_OK(pirn_spawn_with(&task, &config, add_some, &of));
+            CHECK_OK(pirn_join(task, &status, PIRN_NEVER));
+        } while (status == -ENOMEM);
+        CHECK_OK(status);
+    }
+    pirn_strand_release(config.strand); /* they have it */
+}
+
+static int call_back_later(void *arg)
+{
+    bool waits = arg != NULL;
+    memset(&all, 0, sizeof(all));
+    if (waits)
+        CHECK_OK(pirn_future_new(&all.gate));
+    add_callbacks();
+    for (int i = 0; i < TIMERS; i++) {
+        CHECK_OK(pirn_future_set(futures[i], 0, NULL));
+        CHECK_OK(pirn_release(futures[i]));
+    }
+    if (!waits)
+        return 0; /* they come before the run has returned */
+    support_until(&all.called, TIMERS);
+    CHECK_OK(pirn_future_set(all.gate, 0, NULL));
+    while (live() > 1)
+        CHECK_OK(pirn_yield());
+    CHECK_OK(pirn_release(all.gate));
+    return 0;
+}
+
+static int callbacks_fail(void)
+{
+    FOR_WORKERS(w)
+    for (int i = 0; i < 6; i++) {
+        pirn_config config = PIRN_CONFIG_INIT;
+        int status = 0, rc;
+        config.workers = w;
+        config.grace = pirn_span_s(1000); /* not needed */
+        do                                /* main needs a stack, too */
+            rc = pirn_run_with(&config, call_back_later, i % 2 == 0 ? &all : NULL, &status);
+        while (rc == -ENOMEM);
+        CHECK_OK(rc != 0 ? rc : status);
+        CHECK_EQ(atomic_load(&all.called), TIMERS);
+    }
+    return 0;
+}
+
 /* ---- All of them, to the end ----------------------------------------------------------------- */
 
 static int ends_before(void *arg)
@@ -189,6 +267,45 @@ static int none_comes_free(void)
     return 0;
 }
 
+/* ---- All of them, and whose turn it is on a strand has none ---------------------------------- */
+
+static int goes_on(void *arg)
+{
+    pirn_future *future;
+    (void)arg;
+    memset(&all, 0, sizeof(all));
+    CHECK_OK(pirn_future_new(&future));
+    CHECK_OK(pirn_add_done_callback(future, NULL, call_back, &all.calls[0]));
+    CHECK_OK(pirn_future_set(future, 0, NULL));
+    CHECK_OK(pirn_release(future));
+    for (int i = 0; i < FEW; i++) /* and comes back to its strand */
+        CHECK_OK(pirn_sleep(pirn_after_ms(1)));
+    return atomic_load(&all.called) == 0 ? 0 : TOO_MANY;
+}
+
+static int strand_goes_on(void)
+{
+    support_report report = SUPPORT_REPORT_INIT;
+    pirn_config config = PIRN_CONFIG_INIT;
+    pirn_spawn_config on_strand = PIRN_SPAWN_CONFIG_INIT;
+    pirn_runtime *rt;
+    int status = 0;
+    config.workers = 1;
+    config.grace = pirn_span_ms(500);
+    config.report = support_report_line;
+    config.report_user = &report;
+    CHECK_OK(pirn_strand_new(&on_strand.strand));
+    CHECK_OK(pirn_runtime_new(&rt, &config));
+    int rc = pirn_runtime_run_until_complete_with(rt, &on_strand, goes_on, NULL, &status);
+    CHECK_OK(pirn_runtime_free(rt));
+    pirn_strand_release(on_strand.strand);
+    if (rc == -ENOMEM || status == TOO_MANY)
+        return rc == 0 ? TOO_MANY : NO_MAIN;
+    CHECK_OK(rc != 0 ? rc : status);
+    CHECK_EQ(atomic_load(&all.called) + support_reported(&report, "nobody looked"), 1);
+    return 0;
+}
+
 /* ---- The cases ------------------------------------------------------------------------------- */
 
 /* This program again, with those rules: its exit status. */
@@ -216,6 +333,12 @@ START_TEST(s102_a_timer_waits_for_a_stack)
 }
 END_TEST
 
+START_TEST(a44_callbacks_wait_for_a_stack)
+{
+    CHECK_OK(suffer("madvise:EINVAL,mprotect:ENOMEM:1/2", "callbacks"));
+}
+END_TEST
+
 /* Main gets the last one. A thread's signal stack has such a guard, too, and may come before it or
  * after. */
 static void suffer_all(const char *which)
@@ -230,6 +353,12 @@ static void suffer_all(const char *which)
     }
     CHECK_OK(status);
 }
+
+START_TEST(a44_callbacks_without_a_stack_leave_their_strand)
+{
+    suffer_all("strand");
+}
+END_TEST
 
 START_TEST(s102_timers_without_stacks_get_mains)
 {
@@ -251,16 +380,21 @@ END_TEST
 
 int main(void)
 {
-    const TTest *tests[] = {s102_a_timer_waits_for_a_stack, s102_timers_without_stacks_get_mains,
+    const TTest *tests[] = {s102_a_timer_waits_for_a_stack,
+                            a44_callbacks_wait_for_a_stack,
+                            a44_callbacks_without_a_stack_leave_their_strand,
+                            s102_timers_without_stacks_get_mains,
                             s102_timers_without_stacks_or_deadlines_get_mains,
                             s102_timers_without_stacks_end_with_the_grace};
     const char *which = getenv("PIRN_TEST_FAULT_CASE");
     if (which == NULL)
         return support_main("timer_stack", tests, sizeof(tests) / sizeof(tests[0]));
-    return strcmp(which, "some") == 0     ? some_fail()
-           : strcmp(which, "free") == 0   ? one_comes_free(ends_before)
-           : strcmp(which, "memory") == 0 ? one_comes_free(ends_without_memory)
-                                          : none_comes_free();
+    return strcmp(which, "some") == 0        ? some_fail()
+           : strcmp(which, "callbacks") == 0 ? callbacks_fail()
+           : strcmp(which, "strand") == 0    ? strand_goes_on()
+           : strcmp(which, "free") == 0      ? one_comes_free(ends_before)
+           : strcmp(which, "memory") == 0    ? one_comes_free(ends_without_memory)
+                                             : none_comes_free();
 }
 
 #endif
