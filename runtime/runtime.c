@@ -52,18 +52,27 @@ static bool is_idle(const struct pirn_task *t)
            (cell_load(&t->cell) & CELL_PARKED) != 0;
 }
 
+struct left {
+    bool busy;   /* anybody is not idle */
+    bool ending; /* anybody is idle whose end callbacks may wait for: these come after it */
+};
+
 /* And tells those whom others have spawned before they were told. */
-static void look_for_busy(struct pirn_task *t, void *arg)
+static void look_at_one(struct pirn_task *t, void *arg)
 {
-    bool *ret_busy = arg;
+    struct left *left = arg;
     cancel_one(t, NULL);
-    *ret_busy = *ret_busy || !is_idle(t);
+    if (!is_idle(t))
+        left->busy = true;
+    else if ((t->flags & TASK_CALLBACKS) == 0)
+        left->ending = true;
 }
 
 static void withdraw_one(struct pirn_task *t, void *arg)
 {
-    (void)arg;
-    pirn_task_withdraw(t);
+    const struct left *left = arg;
+    if (!left->ending || (t->flags & TASK_CALLBACKS) == 0)
+        pirn_task_withdraw(t);
 }
 
 static void fail_one(struct pirn_task *t, void *arg)
@@ -99,27 +108,31 @@ static bool wait_for_tasks(struct pirn_runtime *rt, int64_t until)
  * so is on a worker or a pinned thread, and what it did before its end is seen by who sees that
  * (acquire): so there is none of the latter, and the workers sleep from before the look until after
  * it. (Plain threads are not waited for.) */
-static bool is_over(struct pirn_runtime *rt)
+static bool is_over(struct pirn_runtime *rt, struct left *left)
 {
     uint64_t before, after;
-    bool busy = false;
+    *left = (struct left){false, false};
     /* acquire: pairs with the release in pinned_main */
     bool rest = atomic_load_explicit(&rt->pinned_not_gone, memory_order_acquire) == 0 &&
                 pirn_quiet_workers(rt, &before);
-    pirn_task_each(rt, look_for_busy, &busy);
-    return !busy && rest && pirn_quiet_workers(rt, &after) && after == before;
+    pirn_task_each(rt, look_at_one, left);
+    return !left->busy && rest && pirn_quiet_workers(rt, &after) && after == before;
 }
 
 /* Gives what is left time to end. Who waits to begin waits for it, as long as anybody may make
  * it. */
 static bool let_end(struct pirn_runtime *rt, int64_t until)
 {
-    for (int64_t slice = 100000;; slice = slice < SLICE_MS * 1000000LL ? 2 * slice : slice) {
+    const int64_t least = 100000;
+    for (int64_t slice = least;; slice = slice < SLICE_MS * 1000000LL ? 2 * slice : slice) {
         int64_t now = clock_now();
+        struct left left;
         if (wait_for_tasks(rt, until - now > slice ? now + slice : until))
             return true;
-        if (is_over(rt))
-            pirn_task_each(rt, withdraw_one, NULL);
+        if (is_over(rt, &left)) {
+            pirn_task_each(rt, withdraw_one, &left);
+            slice = least; /* what follows comes soon */
+        }
         if (clock_now() >= until)
             return false;
     }

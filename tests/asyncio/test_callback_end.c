@@ -69,7 +69,7 @@ START_TEST(a44_due_while_a_task_ends)
 }
 END_TEST
 
-/* ---- Those whom others spawn as they end ------------------------------------------------------ */
+/* ---- Those whom others spawn as they end ----------------------------------------------------- */
 
 enum {
     PLACES = 400,
@@ -135,4 +135,57 @@ START_TEST(a44_due_at_the_end_of_a_chain)
 }
 END_TEST
 
-SUPPORT_MAIN("callback_end", a44_due_while_a_task_ends, a44_due_at_the_end_of_a_chain)
+/* ---- What is withdrawn itself ---------------------------------------------------------------- */
+
+enum {
+    OBJECTS = 50
+};
+
+struct unbegun {
+    pirn_task *tasks[OBJECTS];
+    atomic_int ran;
+};
+
+static int never_begins(void *arg)
+{
+    (void)arg;
+    CHECK(!"nobody begins it");
+    return 0;
+}
+
+/* As a clean-up they are not told of the end. */
+static int leave_objects(void *arg)
+{
+    struct unbegun *u = arg;
+    CHECK_EQ(pirn_sleep(PIRN_NEVER), -ECANCELED);
+    for (int i = 0; i < OBJECTS; i++) {
+        CHECK_OK(pirn_coroutine_new(&u->tasks[i], NULL, never_begins, NULL));
+        CHECK_OK(pirn_add_done_callback(u->tasks[i], NULL, ran, &u->ran));
+    }
+    return 0;
+}
+
+static int detach_one(void *arg)
+{
+    pirn_task *task = support_spawn(leave_objects, arg);
+    support_until_waiting(task);
+    return pirn_detach(task);
+}
+
+START_TEST(a44_due_as_what_nobody_began_is_withdrawn)
+{
+    FOR_WORKERS(w)
+    for (int i = 0; i < support_rounds(50); i++) {
+        struct unbegun u = {.ran = 0};
+        CHECK_OK(support_run(w, detach_one, &u));
+        CHECK_EQ(atomic_load(&u.ran), OBJECTS);
+        for (int k = 0; k < OBJECTS; k++) {
+            CHECK_EQ(pirn_status(u.tasks[k]), -ECANCELED);
+            CHECK_OK(pirn_release(u.tasks[k]));
+        }
+    }
+}
+END_TEST
+
+SUPPORT_MAIN("callback_end", a44_due_while_a_task_ends, a44_due_at_the_end_of_a_chain,
+             a44_due_as_what_nobody_began_is_withdrawn)
