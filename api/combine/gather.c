@@ -129,19 +129,36 @@ static int first_failure(const struct watch *w, size_t done)
     return 0;
 }
 
-static void part_ended(struct watch *w, size_t i, size_t done, struct wakeups *wakeups)
+/* All parts have ended, or one has failed; done: as above. */
+static void settle(struct gather *g, size_t done, struct wakeups *wakeups)
 {
-    struct gather *g = gather_of_watch(w);
-    bool collects = (g->flags & PIRN_COLLECT) != 0;
-    if (done < w->n && (collects || status_of(w->items[i].a) >= 0))
-        return;
-    if (awaitable_has_ended(&g->object.base))
-        return;
-    int status = collects ? 0 : first_failure(w, done);
+    int status = (g->flags & PIRN_COLLECT) != 0 ? 0 : first_failure(&g->watch, done);
     if (status == 0 && g->cancelled) /* the last part: nobody writes it any more */
         status = -ECANCELED;
     pirn_object_settle_into(&g->object, status, NULL, NULL, wakeups);
+}
+
+static void part_ended(struct watch *w, size_t i, size_t done, struct wakeups *wakeups)
+{
+    struct gather *g = gather_of_watch(w);
+    if (done < w->n && ((g->flags & PIRN_COLLECT) != 0 || status_of(w->items[i].a) >= 0))
+        return;
+    if (awaitable_has_ended(&g->object.base))
+        return;
+    settle(g, done, wakeups);
     stop_listening(g);
+}
+
+/* Too late for a cancel, and maybe who was told of the last part has not come to settling it: then
+ * it is done here. It has ended for whoever hears that it is too late: an awaiter that is cancelled
+ * tries no second time. */
+static void settle_late(struct gather *g)
+{
+    struct wakeups wakeups = WAKEUPS_INIT;
+    if (awaitable_has_ended(&g->object.base))
+        return;
+    settle(g, g->watch.n, &wakeups);
+    pirn_wakeups_run(&wakeups);
 }
 
 /* Gathers to be told, first come, first served: one that several lead to is there once, mostly. */
@@ -221,8 +238,10 @@ static int cancel_parts(struct object *o, const char *reason)
 {
     struct told todo = {NULL, &todo.first};
     struct gather *g;
-    if (!list_cancel(gather_of(o), &todo))
+    if (!list_cancel(gather_of(o), &todo)) {
+        settle_late(gather_of(o));
         return -EALREADY;
+    }
     while ((g = todo.first) != NULL) {
         todo.first = g->next_told;
         if (todo.first == NULL)

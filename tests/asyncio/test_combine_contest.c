@@ -319,5 +319,66 @@ START_TEST(a71_fails_while_it_is_made)
 }
 END_TEST
 
+/* ---- A cancel between the last part's end and the whole's ------------------------------------ */
+
+enum {
+    PARTS = 20000 /* to be looked through in between */
+};
+
+struct last {
+    support_barrier barrier;
+    pirn_future *f;
+    int rounds;
+};
+
+static void *sets_last(void *arg)
+{
+    struct last *l = arg;
+    for (int i = 0; i < l->rounds; i++) {
+        support_meet(&l->barrier);
+        CHECK_OK(pirn_future_set(l->f, 0, NULL));
+        support_meet(&l->barrier);
+    }
+    return NULL;
+}
+
+static int cancels_late(void *arg)
+{
+    struct last *l = arg;
+    static pirn_awaitable *items[PARTS];
+    pirn_future *ended = new_future();
+    pthread_t thread = support_thread(sets_last, l);
+    CHECK_OK(pirn_future_set(ended, 0, NULL));
+    for (int i = 0; i < PARTS; i++)
+        items[i] = ended;
+    for (int i = 0; i < l->rounds; i++) {
+        int status;
+        items[PARTS - 1] = l->f = new_future();
+        pirn_awaitable *g = gather(items, PARTS, 0);
+        support_meet(&l->barrier);
+        while (!pirn_done(l->f)) {}
+        support_spin(support_between(0, 20 * US));
+        int rc = pirn_cancel(g, NULL);
+        CHECK(rc == 0 || (rc == -EALREADY && pirn_done(g)));
+        support_meet(&l->barrier);
+        CHECK_OK(pirn_join(g, &status, PIRN_NEVER));
+        CHECK_EQ(status, rc == 0 ? -ECANCELED : 0);
+        pirn_release(l->f);
+    }
+    support_thread_join(thread);
+    pirn_release(ended);
+    return 0;
+}
+
+START_TEST(a85_too_late_is_after_the_end)
+{
+    FOR_WORKERS(w)
+    {
+        struct last l = {.barrier = {.n = 2}, .rounds = support_rounds(100)};
+        CHECK_OK(support_run(w, cancels_late, &l));
+    }
+}
+END_TEST
+
 SUPPORT_MAIN("asyncio/combine_contest", a71_a_failure_is_not_lost, a71_fails_while_it_is_made,
-             a85_a_cancel_is_told_once)
+             a85_a_cancel_is_told_once, a85_too_late_is_after_the_end)
