@@ -69,8 +69,8 @@ size_t pirn_http_kept_take(struct kept *kept, void *buf, size_t n);
 void pirn_http_kept_free(struct kept *kept);
 
 /* Reads on into kept, with read(user, ...), until the body's end, or until it is more than max
- * bytes: -EMSGSIZE. length: what is to come, or -1. What has come stays in kept, but for an error of
- * read that is there to stay. How many bytes it has. */
+ * bytes: -EMSGSIZE. length: what is to come, or -1. What has come stays in kept, but for an error
+ * of read that is there to stay. How many bytes it has. */
 typedef ssize_t (*wire_read)(void *user, void *buf, size_t n, pirn_time deadline);
 ssize_t pirn_http_keep_all(struct kept *kept, wire_read read, void *user, int64_t length,
                            size_t max, pirn_time deadline);

@@ -99,8 +99,8 @@ static int take_from_below(struct tls *t, pirn_time deadline)
     return rc;
 }
 
-/* That it is asked how often OpenSSL has been fed, and the wait begun, under one hold of the lock is
- * what counts: else somebody feeds in between, takes the right again, and waits for a peer that
+/* That it is asked how often OpenSSL has been fed, and the wait begun, under one hold of the lock
+ * is what counts: else somebody feeds in between, takes the right again, and waits for a peer that
  * waits for this call. */
 int pirn_tls_feed(struct tls *t, uint64_t fed, pirn_time deadline)
 {
