@@ -49,6 +49,13 @@ static void until_refused(const struct site *site)
     }
 }
 
+/* Once it serves: a task that is cancelled before it has begun never does, and stops nothing. */
+static void cancel_serving(const struct site *site)
+{
+    support_until_waiting(site->task);
+    CHECK_OK(pirn_cancel(site->task, "enough"));
+}
+
 static int finish_running(void *arg)
 {
     struct site site;
@@ -64,7 +71,7 @@ static int finish_running(void *arg)
     site_say(busy, "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
     support_until(&visit.begun, 1);
     if (by_cancel)
-        CHECK_OK(pirn_cancel(site.task, "enough"));
+        cancel_serving(&site);
     else
         site_end(&site, pirn_span_s(1000));
     CHECK_EQ(site_hear(idle, text, sizeof text), 0);
@@ -206,7 +213,7 @@ static int cancel_the_rest(void *arg)
     support_until(&stubborn.begun, 1);
     until_named(&site, 2);
     if (twice) {
-        CHECK_OK(pirn_cancel(site.task, "enough"));
+        cancel_serving(&site);
         until_refused(&site);
         CHECK(!pirn_done(site.task));
         CHECK_OK(pirn_cancel(site.task, "enough, I say"));
