@@ -74,8 +74,10 @@ struct worker *pirn_spare_start(struct pirn_runtime *rt, enum role role)
             return rt_worker(rt, i);
     }
     atomic_store_explicit(&rt->peers_bound, 1, memory_order_relaxed);
+    /* Counted first: it may have taken a task over before we are back. */
+    atomic_fetch_add_explicit(&rt->spares_started, 1, memory_order_relaxed);
     struct worker *w = pirn_worker_new(rt, role);
-    if (w != NULL)
-        atomic_fetch_add_explicit(&rt->spares_started, 1, memory_order_relaxed);
+    if (w == NULL)
+        atomic_fetch_sub_explicit(&rt->spares_started, 1, memory_order_relaxed);
     return w;
 }

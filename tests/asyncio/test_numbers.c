@@ -25,10 +25,10 @@ static int crowd(void *arg)
 {
     struct crowd *c = arg;
     int n = support_rounds(100000);
-    int threads = support_count().threads;
     long before = support_resident();
     support_control control;
     support_control_begin(&control);
+    int threads = support_count().threads;
     pirn_task **tasks = calloc((size_t)n, sizeof(pirn_task *));
     CHECK(tasks != NULL);
     int64_t began = support_now();
@@ -258,12 +258,17 @@ enum {
 struct meeting {
     const struct meeting *next; /* the other one */
     int turns;
-    bool in_turn;
+    bool begun, in_turn;
 };
 
+/* The turns count once both have begun: what waits to begin is passed by what has, at most twice
+ * (sched/runq.h). */
 static int yields(void *arg)
 {
     struct meeting *m = arg;
+    m->begun = true;
+    while (!m->next->begun)
+        CHECK_OK(pirn_yield());
     for (int i = 0; i < YIELDS; i++) {
         m->turns++; /* no atomic: one worker, and no suspend in between */
         if (m->turns - m->next->turns > 1 || m->next->turns - m->turns > 1)
@@ -275,7 +280,7 @@ static int yields(void *arg)
 
 static int two_yield(void *arg)
 {
-    struct meeting both[2] = {{&both[1], 0, true}, {&both[0], 0, true}};
+    struct meeting both[2] = {{&both[1], 0, false, true}, {&both[0], 0, false, true}};
     pirn_task *tasks[2];
     support_control control;
     (void)arg;
