@@ -5,11 +5,17 @@
 #ifndef PIRN_PERF_BENCH_H
 #define PIRN_PERF_BENCH_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
-/* ---- Arguments and output (main.c) -------------------------------------------------------- */
+/* ---- Arguments and output (args.c; bench_out: main.c) ------------------------------------- */
+
+/* For main: these are the key=value arguments; has the row asked for each of them? Says which it
+ * has not. */
+void bench_args_begin(int count, char **first);
+bool bench_args_end(const char *row);
 
 /* The value of key=value on the command line, or the fallback. */
 const char *bench_arg(const char *key, const char *fallback);

@@ -6,12 +6,9 @@
  */
 #include "perf/bench/bench.h"
 
-#include <errno.h>
 #include <math.h>
-#include <pirn.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "perf/bench/rows.h"
@@ -47,72 +44,11 @@ static const struct row {
     {"noise", bench_row_noise, true},
 };
 
-static char **args;
-static bool *used;
-static int arg_count;
-
-const char *bench_arg(const char *key, const char *fallback)
-{
-    size_t length = strlen(key);
-    const char *value = fallback;
-    for (int i = 0; i < arg_count; i++) {
-        if (!strncmp(args[i], key, length) && args[i][length] == '=') {
-            value = args[i] + length + 1;
-            used[i] = true;
-        }
-    }
-    return value;
-}
-
-int64_t bench_int(const char *key, int64_t fallback)
-{
-    const char *text = bench_arg(key, NULL);
-    if (!text)
-        return fallback;
-    char *end;
-    int64_t value = strtoll(text, &end, 10);
-    if (end == text || *end || value < 0) {
-        fprintf(stderr, "bench: %s=%s is not a number\n", key, text);
-        exit(2);
-    }
-    return value;
-}
-
 void bench_out(const char *key, double value)
 {
     int digits = fabs(value) < 10 ? 3 : fabs(value) < 1000 ? 1 : 0;
     printf("%s=%.*f\n", key, value == floor(value) ? 0 : digits, value);
     fflush(stdout);
-}
-
-void bench_fail(const char *what, int error)
-{
-    fprintf(stderr, "bench: %s: %s\n", what, strerror(error));
-    exit(1);
-}
-
-int bench_ok(int result, const char *what)
-{
-    if (result < 0)
-        bench_fail(what, -result);
-    return result;
-}
-
-void *bench_alloc(size_t count, size_t size)
-{
-    void *memory = calloc(count, size);
-    if (!memory)
-        bench_fail("memory", ENOMEM);
-    return memory;
-}
-
-void bench_run(int workers, int (*fn)(void *arg), void *arg)
-{
-    pirn_config config = PIRN_CONFIG_INIT;
-    config.workers = workers;
-    int status = 0;
-    bench_ok(pirn_run_with(&config, fn, arg, &status), "pirn_run_with");
-    bench_ok(status, "the main coroutine");
 }
 
 int main(int argc, char **argv)
@@ -132,16 +68,7 @@ int main(int argc, char **argv)
         fputs("usage: bench --list | bench ROW [key=value ...]\n", stderr);
         return 2;
     }
-    args = argv + 2;
-    arg_count = argc - 2;
-    used = bench_alloc((size_t)arg_count + 1, sizeof *used);
+    bench_args_begin(argc - 2, argv + 2);
     row->run();
-    for (int i = 0; i < arg_count; i++) {
-        if (!used[i]) {
-            fprintf(stderr, "bench: row %s knows nothing of %s\n", row->name, args[i]);
-            return 2;
-        }
-    }
-    free(used);
-    return 0;
+    return bench_args_end(row->name) ? 0 : 2;
 }

@@ -72,76 +72,9 @@ static const struct row {
     {"pingpong", NULL, bench_row_pingpong},
 };
 
-static char **args;
-static bool *used;
-static int arg_count;
-
-/* ---- What bench's rows need (perf/bench/bench.h) --------------------------------------------- */
-
-const char *bench_arg(const char *key, const char *fallback)
-{
-    size_t length = strlen(key);
-    const char *value = fallback;
-    for (int i = 0; i < arg_count; i++) {
-        if (strncmp(args[i], key, length) == 0 && args[i][length] == '=') {
-            value = args[i] + length + 1;
-            used[i] = true;
-        }
-    }
-    return value;
-}
-
-static int64_t number(const char *arg)
-{
-    const char *text = strchr(arg, '=');
-    char *end = NULL;
-    int64_t value = text != NULL ? strtoll(text + 1, &end, 10) : 0;
-    if (text == NULL || end == text + 1 || *end != '\0' || value < 0) {
-        fprintf(stderr, "simulate: %s is not a number\n", arg);
-        exit(2);
-    }
-    return value;
-}
-
-int64_t bench_int(const char *key, int64_t fallback)
-{
-    const char *text = bench_arg(key, NULL);
-    return text != NULL ? number(text - 1) : fallback;
-}
-
 void bench_out(const char *key, double value)
 {
     printf("%s=%.2f\n", key, value);
-}
-
-void bench_fail(const char *what, int error)
-{
-    fprintf(stderr, "simulate: %s: %s\n", what, strerror(error));
-    exit(1);
-}
-
-int bench_ok(int result, const char *what)
-{
-    if (result < 0)
-        bench_fail(what, -result);
-    return result;
-}
-
-void *bench_alloc(size_t count, size_t size)
-{
-    void *memory = calloc(count, size);
-    if (memory == NULL)
-        bench_fail("memory", ENOMEM);
-    return memory;
-}
-
-void bench_run(int workers, int (*fn)(void *arg), void *arg)
-{
-    pirn_config config = PIRN_CONFIG_INIT;
-    config.workers = workers;
-    int status = 0;
-    bench_ok(pirn_run_with(&config, fn, arg, &status), "pirn_run_with");
-    bench_ok(status, "the main coroutine");
 }
 
 /* ---- One run --------------------------------------------------------------------------------- */
@@ -251,18 +184,17 @@ static void sweep(void)
     }
 }
 
-/* Every key is an assumption's, or was asked for. */
-static void set_assumptions(void)
+/* A key that is an assumption's sets it; the others are for who asks for them. */
+static void set_assumptions(int count, char **args)
 {
-    for (int i = 0; i < arg_count; i++) {
+    for (int i = 0; i < count; i++) {
         char name[32] = "";
         const char *end = strchr(args[i], '=');
         if (end == NULL || (size_t)(end - args[i]) >= sizeof(name))
             continue;
         memcpy(name, args[i], (size_t)(end - args[i]));
-        used[i] = assume_set(name, strtoll(end + 1, NULL, 10));
-        if (used[i])
-            number(args[i]);
+        if (assume_set(name, strtoll(end + 1, NULL, 10)))
+            bench_int(name, 0); /* is it a number? */
     }
 }
 
@@ -281,10 +213,8 @@ int main(int argc, char **argv)
         fputc('\n', stderr);
         return 2;
     }
-    args = argv + 2;
-    arg_count = argc - 2;
-    used = bench_alloc((size_t)arg_count + 1, sizeof(*used));
-    set_assumptions();
+    bench_args_begin(argc - 2, argv + 2);
+    set_assumptions(argc - 2, argv + 2);
     if (all) {
         sweep();
     } else if (row->load != NULL) {
@@ -296,12 +226,5 @@ int main(int argc, char **argv)
     } else {
         on_machine(run_bench, (void *)(uintptr_t)row);
     }
-    for (int i = 0; i < arg_count; i++) {
-        if (!used[i]) {
-            fprintf(stderr, "simulate: row %s knows nothing of %s\n", argv[1], args[i]);
-            return 2;
-        }
-    }
-    free(used);
-    return 0;
+    return bench_args_end(argv[1]) ? 0 : 2;
 }
