@@ -194,6 +194,9 @@ typedef struct support_report {
         } \
     }
 void support_report_line(void *report, const char *line);
+/* A run whose reports go there: its configuration; all of it. */
+pirn_config support_reporting(int workers, support_report *report);
+int support_run_reported(int workers, support_report *report, pirn_fn fn, void *arg);
 /* How many remembered lines hold the word. */
 int support_reported(support_report *report, const char *word);
 /* How often the word occurs in text, not as part of a longer one. */

@@ -292,11 +292,7 @@ START_TEST(what_a_task_leaves_is_dropped_while_somebody_closes)
     FOR_WORKERS(w)
     {
         support_report report = SUPPORT_REPORT_INIT;
-        pirn_config config = PIRN_CONFIG_INIT;
-        config.workers = w;
-        config.report = support_report_line;
-        config.report_user = &report;
-        CHECK_OK(support_run_with(&config, drop_in_close, NULL));
+        CHECK_OK(support_run_reported(w, &report, drop_in_close, NULL));
         CHECK(support_reported(&report, "nobody looked"));
     }
 }

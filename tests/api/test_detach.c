@@ -51,21 +51,12 @@ static int detached(void *arg)
     return 0;
 }
 
-static void run_reported(int workers, pirn_fn fn, support_report *report)
-{
-    pirn_config config = PIRN_CONFIG_INIT;
-    config.workers = workers;
-    config.report = support_report_line;
-    config.report_user = report;
-    CHECK_OK(support_run_with(&config, fn, NULL));
-}
-
 START_TEST(detached_error_is_named_once)
 {
     FOR_WORKERS(w)
     {
         support_report report = SUPPORT_REPORT_INIT;
-        run_reported(w, detached, &report);
+        CHECK_OK(support_run_reported(w, &report, detached, NULL));
         CHECK_EQ(support_reported(&report, "broken"), 1);
         CHECK_EQ(support_reported(&report, "worse"), 1);
         CHECK_EQ(support_reported(&report, "fine"), 0);
@@ -110,7 +101,7 @@ START_TEST(spawned_without_a_handle)
     FOR_WORKERS(w)
     {
         support_report report = SUPPORT_REPORT_INIT;
-        run_reported(w, without_a_handle, &report);
+        CHECK_OK(support_run_reported(w, &report, without_a_handle, NULL));
         CHECK_EQ(support_reported(&report, "task unpinned ended with"), 1);
         CHECK_EQ(support_reported(&report, "task pinned ended with"), 1);
         CHECK_EQ(support_reported(&report, "task on a strand ended with"), 1);
@@ -142,7 +133,7 @@ START_TEST(what_a_pinned_one_ended_with_is_told_before_the_run_is_over)
 {
     for (int i = 0; i < support_rounds(300); i++) {
         support_report report = SUPPORT_REPORT_INIT;
-        run_reported(1, leaves_it, &report);
+        CHECK_OK(support_run_reported(1, &report, leaves_it, NULL));
         CHECK_EQ(support_reported(&report, "nobody looked"), 1);
     }
 }

@@ -219,14 +219,11 @@ static struct memory run_hungry(long blocks)
 {
     struct memory m = {0};
     atomic_init(&m.left, blocks);
-    pirn_config config = PIRN_CONFIG_INIT;
     support_report report = SUPPORT_REPORT_INIT;
-    config.workers = 2;
+    pirn_config config = support_reporting(2, &report);
     config.alloc = take;
     config.free = give_back;
     config.alloc_user = &m;
-    config.report = support_report_line;
-    config.report_user = &report;
     int status = -12345, rc = pirn_run_with(&config, hungry, NULL, &status);
     CHECK((rc == 0 && status == 0) || (rc == -ENOMEM && status == -12345));
     CHECK_EQ(atomic_load(&m.taken), atomic_load(&m.given));

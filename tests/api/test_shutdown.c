@@ -45,15 +45,6 @@ static int leave_sleepers(void *arg)
     return 33;
 }
 
-static void run_reported(int workers, pirn_fn fn, void *arg, int expected, support_report *report)
-{
-    pirn_config config = PIRN_CONFIG_INIT;
-    config.workers = workers;
-    config.report = support_report_line;
-    config.report_user = report;
-    CHECK_EQ(support_run_with(&config, fn, arg), expected);
-}
-
 START_TEST(leftovers_clean_up)
 {
     FOR_WORKERS(w)
@@ -62,7 +53,7 @@ START_TEST(leftovers_clean_up)
         for (int i = 0; i < 3; i++) {
             struct leftovers l = {.result = results[i]};
             support_report report = SUPPORT_REPORT_INIT;
-            run_reported(w, leave_sleepers, &l, 33, &report);
+            CHECK_EQ(support_run_reported(w, &report, leave_sleepers, &l), 33);
             CHECK_EQ(atomic_load(&l.cancelled), 10);
             CHECK_EQ(atomic_load(&l.cleaned), 10);
             CHECK_EQ(atomic_load(&l.dropped), 10);
@@ -76,7 +67,8 @@ START_TEST(leftover_error_is_reported_once)
 {
     struct leftovers l = {.result = -EIO};
     support_report report = SUPPORT_REPORT_INIT;
-    run_reported(2, leave_sleepers, &l, 33, &report); /* main's value is not touched */
+    CHECK_EQ(support_run_reported(2, &report, leave_sleepers, &l),
+             33); /* main's value is not touched */
     CHECK_EQ(support_reported(&report, "left"), 10);
 }
 END_TEST
@@ -263,11 +255,8 @@ START_TEST(after_the_grace)
     {
         struct leftovers l = {0};
         support_report report = SUPPORT_REPORT_INIT;
-        pirn_config config = PIRN_CONFIG_INIT;
-        config.workers = w;
+        pirn_config config = support_reporting(w, &report);
         config.grace.ns = 100 * MS;
-        config.report = support_report_line;
-        config.report_user = &report;
         int64_t begin = support_now();
         CHECK_EQ(support_run_with(&config, leave_heeding, &l), 21);
         CHECK_GE(support_now() - begin, 100 * MS);

@@ -25,11 +25,8 @@ static int leave_stubborn(void *arg)
 START_TEST(named_and_left_alone)
 {
     static support_report report = SUPPORT_REPORT_INIT; /* the task outlives this frame */
-    pirn_config config = PIRN_CONFIG_INIT;
-    config.workers = 2;
+    pirn_config config = support_reporting(2, &report);
     config.grace.ns = 200 * MS;
-    config.report = support_report_line;
-    config.report_user = &report;
     int status = -12345;
     support_control control;
     support_control_begin(&control);

@@ -81,12 +81,9 @@ static inline void misuse_in_coroutines(const struct misuse *list, size_t n)
     for (int debug = 0; debug < 2; debug++) {
         support_report report = SUPPORT_REPORT_INIT;
         struct misuses all = {list, n, &report, debug != 0};
-        pirn_config config = PIRN_CONFIG_INIT;
-        config.workers = w;
+        pirn_config config = support_reporting(w, &report);
         config.flags = debug ? PIRN_DEBUG : 0;
         config.slow_step.ns = 3600 * 1000 * MS;
-        config.report = support_report_line;
-        config.report_user = &report;
         CHECK_OK(support_run_with(&config, misuse_commit_all, &all));
     }
 }

@@ -108,13 +108,10 @@ START_TEST(a52_once_for_each_request)
 {
     FOR_WORKERS(w)
     {
-        pirn_config config = PIRN_CONFIG_INIT;
         support_report report = SUPPORT_REPORT_INIT;
         atomic_int state = 0;
-        config.workers = w;
+        pirn_config config = support_reporting(w, &report);
         config.grace.ns = 20 * MS;
-        config.report = support_report_line;
-        config.report_user = &report;
         CHECK_OK(support_run_with(&config, absorb, &state)); /* it ends at shutdown all the same */
         CHECK_EQ(atomic_load(&state), 2);
     }
@@ -232,11 +229,7 @@ START_TEST(a59_recorded_as_cancelled_not_reported)
     FOR_WORKERS(w)
     {
         support_report report = SUPPORT_REPORT_INIT;
-        pirn_config config = PIRN_CONFIG_INIT;
-        config.workers = w;
-        config.report = support_report_line;
-        config.report_user = &report;
-        CHECK_OK(support_run_with(&config, unasked, NULL));
+        CHECK_OK(support_run_reported(w, &report, unasked, NULL));
         CHECK_EQ(report.used, 0);
     }
 }

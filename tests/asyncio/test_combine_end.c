@@ -347,11 +347,8 @@ START_TEST(a81_past_the_grace)
     FOR_WORKERS(w)
     for (int how = 0; how < 3; how++) {
         support_report report = SUPPORT_REPORT_INIT;
-        pirn_config config = PIRN_CONFIG_INIT;
-        config.workers = w;
+        pirn_config config = support_reporting(w, &report);
         config.grace.ns = 5 * MS;
-        config.report = support_report_line;
-        config.report_user = &report;
         CHECK_OK(support_run_with(&config, leaves_it, &how));
     }
 }

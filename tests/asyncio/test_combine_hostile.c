@@ -316,11 +316,7 @@ START_TEST(a73_nobody_looked)
     FOR_WORKERS(w)
     {
         support_report report = SUPPORT_REPORT_INIT;
-        pirn_config config = PIRN_CONFIG_INIT;
-        config.workers = w;
-        config.report = support_report_line;
-        config.report_user = &report;
-        CHECK_OK(support_run_with(&config, dropped, NULL));
+        CHECK_OK(support_run_reported(w, &report, dropped, NULL));
         CHECK_EQ(support_reported(&report, "unseen"), 2);
         CHECK_EQ(support_reported(&report, "seen-one"), 0);
     }

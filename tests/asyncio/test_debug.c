@@ -12,12 +12,9 @@ enum {
 
 static pirn_config debugging(int workers, support_report *report)
 {
-    pirn_config config = PIRN_CONFIG_INIT;
-    config.workers = workers;
+    pirn_config config = support_reporting(workers, report);
     config.flags = PIRN_DEBUG;
     config.slow_step.ns = 3600 * 1000 * MS; /* whatever else this machine is busy with */
-    config.report = support_report_line;
-    config.report_user = report;
     return config;
 }
 

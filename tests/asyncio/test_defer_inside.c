@@ -62,11 +62,7 @@ static int in_scope(void *arg)
 static void run_reported(int workers, pirn_fn fn, void (*in)(void))
 {
     support_report report = SUPPORT_REPORT_INIT;
-    pirn_config config = PIRN_CONFIG_INIT;
-    config.workers = workers;
-    config.report = support_report_line;
-    config.report_user = &report;
-    CHECK_OK(support_run_with(&config, fn, &in));
+    CHECK_OK(support_run_reported(workers, &report, fn, &in));
     CHECK_EQ(support_reported(&report, "inside"), 0);
 }
 

@@ -220,11 +220,7 @@ START_TEST(a48_unread_errors_are_heard_once)
     FOR_WORKERS(w)
     {
         support_report report = SUPPORT_REPORT_INIT;
-        pirn_config config = PIRN_CONFIG_INIT;
-        config.workers = w;
-        config.report = support_report_line;
-        config.report_user = &report;
-        CHECK_OK(support_run_with(&config, unread_errors, NULL));
+        CHECK_OK(support_run_reported(w, &report, unread_errors, NULL));
         CHECK_EQ(support_reported(&report, "future"), 1);
         CHECK_EQ(support_reported(&report, "-18"), 1);
     }

@@ -232,10 +232,7 @@ START_TEST(a174_s167_alive_at_shutdown_cleans_up_once)
     FOR_WORKERS(w)
     for (int how = 0; how < 4; how++) {
         support_report report = SUPPORT_REPORT_INIT;
-        pirn_config config = PIRN_CONFIG_INIT;
-        config.workers = w;
-        config.report = support_report_line;
-        config.report_user = &report;
+        pirn_config config = support_reporting(w, &report);
         /* consumer gone; consumer gone without a pull; consumer in a pull, and closes; asleep */
         struct leftover l = {.b = {.from = 0, .to = 1000}, .pulls = how == 1 ? 0 : 2};
         l.ends = how < 2;

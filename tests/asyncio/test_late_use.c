@@ -227,12 +227,9 @@ static void run(int workers, pirn_fn fn)
 {
     support_report report = SUPPORT_REPORT_INIT;
     struct scene s = {.report = &report};
-    pirn_config config = PIRN_CONFIG_INIT;
-    config.workers = workers;
+    pirn_config config = support_reporting(workers, &report);
     config.flags = PIRN_DEBUG;
     config.slow_step.ns = 3600 * 1000 * MS;
-    config.report = support_report_line;
-    config.report_user = &report;
     CHECK_OK(support_run_with(&config, fn, &s));
 }
 

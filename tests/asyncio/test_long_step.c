@@ -99,12 +99,9 @@ static int watches(void *arg)
 static void run(int workers, unsigned flags, int64_t slow, bool told, support_report *report)
 {
     struct scene s = {.report = report, .told = told};
-    pirn_config config = PIRN_CONFIG_INIT;
-    config.workers = workers;
+    pirn_config config = support_reporting(workers, report);
     config.flags = flags;
     config.slow_step.ns = slow;
-    config.report = support_report_line;
-    config.report_user = report;
     support_pipe(s.pipe);
     CHECK_OK(support_run_with(&config, watches, &s));
     CHECK_OK(close(s.pipe[0]));

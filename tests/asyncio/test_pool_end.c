@@ -40,11 +40,7 @@ START_TEST(a142_a_job_outlives_the_runtime)
         {
             struct left l = {.pool = new_pool(1), .queued = {.result = -EIO}};
             support_report report = SUPPORT_REPORT_INIT;
-            pirn_config config = PIRN_CONFIG_INIT;
-            config.workers = w;
-            config.report = support_report_line;
-            config.report_user = &report;
-            CHECK_OK(support_run_with(&config, leave, &l)); /* does not wait for it */
+            CHECK_OK(support_run_reported(w, &report, leave, &l)); /* does not wait for it */
             CHECK_EQ(l.running.ended, 0);
             CHECK_EQ(pirn_status(l.jobs[0]), -ECANCELED); /* its awaiter was cancelled */
             CHECK_EQ(pirn_status(l.jobs[1]), -EINPROGRESS);

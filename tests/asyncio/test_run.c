@@ -168,12 +168,8 @@ START_TEST(a4_a_leftovers_error_is_heard_once)
     FOR_WORKERS(w)
     {
         support_report report = SUPPORT_REPORT_INIT;
-        pirn_config config = PIRN_CONFIG_INIT;
         int value = 4;
-        config.workers = w;
-        config.report = support_report_line;
-        config.report_user = &report;
-        CHECK_EQ(support_run_with(&config, leave_a_failure, &value), 4);
+        CHECK_EQ(support_run_reported(w, &report, leave_a_failure, &value), 4);
         CHECK_EQ(support_reported(&report, "sorry"), 1);
     }
 }

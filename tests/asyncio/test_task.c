@@ -415,11 +415,7 @@ START_TEST(a38_runs_on_and_is_heard_once)
     FOR_WORKERS(w)
     {
         support_report report = SUPPORT_REPORT_INIT;
-        pirn_config config = PIRN_CONFIG_INIT;
-        config.workers = w;
-        config.report = support_report_line;
-        config.report_user = &report;
-        CHECK_OK(support_run_with(&config, drop_handles, NULL));
+        CHECK_OK(support_run_reported(w, &report, drop_handles, NULL));
         CHECK_EQ(support_reported(&report, "unread"), 1);
         CHECK_EQ(support_reported(&report, "held"), 1);
         CHECK_EQ(support_reported(&report, "cancelled"), 0);

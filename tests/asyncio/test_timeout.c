@@ -322,16 +322,10 @@ START_TEST(a95_misuse)
 {
     pirn_timeout t = PIRN_TIMEOUT_INIT;
     support_report report = SUPPORT_REPORT_INIT;
-    pirn_config config = PIRN_CONFIG_INIT;
-    config.report = support_report_line;
-    config.report_user = &report;
     run_everywhere(misuse);
     CHECK_EQ(pirn_timeout_enter(&t, PIRN_NEVER), -EPERM);
     FOR_WORKERS(w)
-    {
-        config.workers = w;
-        CHECK_OK(support_run_with(&config, forgets, NULL));
-    }
+    CHECK_OK(support_run_reported(w, &report, forgets, NULL));
     CHECK_EQ(support_reported(&report, "forgetful"), 3);
 }
 END_TEST

@@ -68,12 +68,9 @@ static int keeps_many(void *arg)
 static void run(int workers, unsigned flags, pirn_fn fn, support_report *report)
 {
     struct scene s = {.n = 0};
-    pirn_config config = PIRN_CONFIG_INIT;
-    config.workers = workers;
+    pirn_config config = support_reporting(workers, report);
     config.flags = flags;
     config.slow_step.ns = 3600 * 1000 * MS;
-    config.report = support_report_line;
-    config.report_user = report;
     CHECK_OK(support_run_with(&config, fn, &s));
     while (s.n > 0) { /* late, and not too late */
         CHECK(pirn_status(s.kept[--s.n]) != -EINPROGRESS);

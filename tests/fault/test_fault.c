@@ -220,10 +220,7 @@ static int suffering(const struct fault_case *c)
     support_census before = support_count();
     for (int i = 0; i < 3; i++) {
         support_report report = SUPPORT_REPORT_INIT;
-        pirn_config config = PIRN_CONFIG_INIT;
-        config.workers = 2;
-        config.report = support_report_line;
-        config.report_user = &report;
+        pirn_config config = support_reporting(2, &report);
         int status = 0, rc = pirn_run_with(&config, suffer, NULL, &status);
         CHECK_OK(status);
         if (rc != 0) {

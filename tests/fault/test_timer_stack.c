@@ -220,22 +220,32 @@ static int ends_without_memory(void *arg)
     return 0;
 }
 
+/* main: NULL as it usually is. */
+static int scene(pirn_fn fn, const pirn_spawn_config *main, int64_t grace_ms,
+                 support_report *report)
+{
+    pirn_config config = support_reporting(1, report);
+    pirn_runtime *rt;
+    int status = 0;
+    config.grace = pirn_span_ms(grace_ms);
+    CHECK_OK(pirn_runtime_new(&rt, &config));
+    int rc = pirn_runtime_run_until_complete_with(rt, main, fn, NULL, &status);
+    CHECK_OK(pirn_runtime_free(rt));
+    if (rc == -ENOMEM || status == TOO_MANY)
+        return rc == 0 ? TOO_MANY : NO_MAIN;
+    CHECK_OK(rc);
+    CHECK_OK(status);
+    return 0;
+}
+
 /* They run on main's, once it has ended; but if a spare had to help out, that may be kept by
  * another thread. */
 static int one_comes_free(pirn_fn fn)
 {
     support_report report = SUPPORT_REPORT_INIT;
-    pirn_config config = PIRN_CONFIG_INIT;
-    int status = 0;
-    config.workers = 1;
-    config.grace = pirn_span_ms(500);
-    config.report = support_report_line;
-    config.report_user = &report;
-    int rc = pirn_run_with(&config, fn, NULL, &status);
-    if (rc == -ENOMEM || status == TOO_MANY)
-        return rc == 0 ? TOO_MANY : NO_MAIN;
-    CHECK_OK(rc);
-    CHECK_OK(status);
+    int rc = scene(fn, NULL, 500, &report);
+    if (rc != 0)
+        return rc;
     CHECK_EQ(atomic_load(&all.called) + support_reported(&report, "nobody looked"), FEW);
     CHECK_OK(pirn_release(all.gate));
     return 0;
@@ -245,22 +255,11 @@ static int one_comes_free(pirn_fn fn)
 static int none_comes_free(void)
 {
     support_report report = SUPPORT_REPORT_INIT;
-    pirn_config config = PIRN_CONFIG_INIT;
     pirn_spawn_config large = PIRN_SPAWN_CONFIG_INIT;
-    pirn_runtime *rt;
-    int status = 0;
-    config.workers = 1;
-    config.grace = pirn_span_ms(20);
-    config.report = support_report_line;
-    config.report_user = &report;
     large.stack_size = 1 << 20;
-    CHECK_OK(pirn_runtime_new(&rt, &config));
-    int rc = pirn_runtime_run_until_complete_with(rt, &large, ends_before, NULL, &status);
-    CHECK_OK(pirn_runtime_free(rt));
-    if (rc == -ENOMEM || status == TOO_MANY)
-        return rc == 0 ? TOO_MANY : NO_MAIN;
-    CHECK_OK(rc);
-    CHECK_OK(status);
+    int rc = scene(ends_before, &large, 20, &report);
+    if (rc != 0)
+        return rc;
     CHECK_EQ(atomic_load(&all.called), 0);
     CHECK_EQ(support_reported(&report, "nobody looked"), FEW);
     CHECK_OK(pirn_release(all.gate));
@@ -286,22 +285,12 @@ static int goes_on(void *arg)
 static int strand_goes_on(void)
 {
     support_report report = SUPPORT_REPORT_INIT;
-    pirn_config config = PIRN_CONFIG_INIT;
     pirn_spawn_config on_strand = PIRN_SPAWN_CONFIG_INIT;
-    pirn_runtime *rt;
-    int status = 0;
-    config.workers = 1;
-    config.grace = pirn_span_ms(500);
-    config.report = support_report_line;
-    config.report_user = &report;
     CHECK_OK(pirn_strand_new(&on_strand.strand));
-    CHECK_OK(pirn_runtime_new(&rt, &config));
-    int rc = pirn_runtime_run_until_complete_with(rt, &on_strand, goes_on, NULL, &status);
-    CHECK_OK(pirn_runtime_free(rt));
+    int rc = scene(goes_on, &on_strand, 500, &report);
     pirn_strand_release(on_strand.strand);
-    if (rc == -ENOMEM || status == TOO_MANY)
-        return rc == 0 ? TOO_MANY : NO_MAIN;
-    CHECK_OK(rc != 0 ? rc : status);
+    if (rc != 0)
+        return rc;
     CHECK_EQ(atomic_load(&all.called) + support_reported(&report, "nobody looked"), 1);
     return 0;
 }

@@ -82,16 +82,4 @@ static inline void exchange(pirn_stream *stream, const char *word)
     CHECK(memcmp(line, word, n) == 0);
 }
 
-/* ---- Runs -------------------------------------------------------------------------------- */
-
-/* What is reported goes to report. */
-static inline void run_reported(int workers, support_report *report, pirn_fn fn, void *arg)
-{
-    pirn_config config = PIRN_CONFIG_INIT;
-    config.workers = workers;
-    config.report = support_report_line;
-    config.report_user = report;
-    CHECK_OK(support_run_with(&config, fn, arg));
-}
-
 #endif

@@ -103,7 +103,7 @@ static int one_handler(void *arg)
 static int reports_of(const char *what, int w, const char *word)
 {
     support_report report = SUPPORT_REPORT_INIT;
-    run_reported(w, &report, one_handler, (void *)(uintptr_t)what);
+    CHECK_OK(support_run_reported(w, &report, one_handler, (void *)(uintptr_t)what));
     return support_reported(&report, word);
 }
 

@@ -224,7 +224,7 @@ START_TEST(a153_no_descriptors_a_pause_and_on_it_goes)
         for (int limit = 0; limit <= 3; limit += 3) {
             support_census before = support_count();
             said = (support_report)SUPPORT_REPORT_INIT;
-            run_reported(w, &said, descriptors_run_out, &limit);
+            CHECK_OK(support_run_reported(w, &said, descriptors_run_out, &limit));
             support_no_more_than(before);
         }
     }
@@ -258,7 +258,7 @@ START_TEST(a153_stopped_in_a_pause)
     {
         support_census before = support_count();
         said = (support_report)SUPPORT_REPORT_INIT;
-        run_reported(w, &said, stopped_in_a_pause, NULL);
+        CHECK_OK(support_run_reported(w, &said, stopped_in_a_pause, NULL));
         support_no_more_than(before);
     }
 }

