@@ -184,6 +184,17 @@ void pirn_port_collect(struct port *p, int64_t now, struct op_list *done)
     futex_lock_drop(&p->lock);
 }
 
+void pirn_port_collect_all(struct port *p, int64_t now, struct op_list *done)
+{
+    struct ring *r = p->ring;
+    pirn_port_collect(p, now, done);
+    /* Each entering posts as many as there is room for. */
+    while (pirn_ring_has_overflow(r) &&
+           sys_io_uring_enter(r->uring.ring_fd, 0, 0, IORING_ENTER_GETEVENTS, NULL, 0) >= 0 &&
+           pirn_ring_has_completions(r))
+        pirn_port_collect(p, now, done);
+}
+
 bool pirn_port_try_collect(struct port *p, int64_t now, struct op_list *done, bool *ret_wake)
 {
     *ret_wake = false;

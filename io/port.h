@@ -99,9 +99,11 @@ bool pirn_op_stop(struct op *op, uint32_t gen, int err, struct port **ret_port);
 
 /* Moves completed and expired operations to `done`. */
 void pirn_port_collect(struct port *p, int64_t now, struct op_list *done);
-/* For others than the owner: the same, or false if somebody else is at it. *ret_wake: a wake-up was
- * taken too. If the owner waits by now, or is about to, it must be sent again (see
- * pirn_worker_serve). */
+/* The same, and what has overflowed, too. Submits nothing, so any thread may. */
+void pirn_port_collect_all(struct port *p, int64_t now, struct op_list *done);
+/* For others than the owner: as pirn_port_collect, or false if somebody else is at it. *ret_wake: a
+ * wake-up was taken too. If the owner waits by now, or is about to, it must be sent again, and what
+ * has been queued must be flushed (see pirn_worker_serve). */
 bool pirn_port_try_collect(struct port *p, int64_t now, struct op_list *done, bool *ret_wake);
 
 /* Hints, without the lock. Anything another thread could do for the owner: collect, submit,

@@ -6,9 +6,9 @@
  *            3. every worker is asked to look (attention) and woken from its ring
  *            4. it waits until each has written this very word into its `rests`, and until no
  *               pinned task is at work
- *   worker   comes to its scheduler at its next switch, sees the phase, writes `rests`, and sleeps
- *            on the phase's futex. It is not among the parked (PARKER_ASIDE): who queues a task
- *            meanwhile wakes nobody
+ *   worker   comes to its scheduler at its next switch, sees the phase, submits what is to be
+ *            submitted, writes `rests`, and sleeps on the phase's futex. It is not among the parked
+ *            (PARKER_ASIDE): who queues a task meanwhile wakes nobody
  *   pinned   is counted while at work, and looks at the phase whenever that begins: at its start
  *            and after each wait. Its count and the phase are each other's Dekker pair
  *   stop     does step 1 itself, and asks for attention: what it ends must not depend on how soon
@@ -23,7 +23,8 @@
  * The pass: what was ready when it began runs once. It is taken out of all queues into `pass` while
  * everybody rests; the phase stays PAUSE and becomes another word, at which the workers wake, take
  * from `pass` alone, come back after one step each (attention again), and rest when it is empty.
- * Pinned tasks have no part in it.
+ * Pinned tasks have no part in it. What tasks ask the kernel for in a pass is submitted at its end,
+ * and what has completed by the next one is ready then: who makes nothing but passes gets on.
  *
  * Rejected: parking in the rings as usual with nothing to run (a due timer or a completion would
  * wake the worker, again and again, or had to be kept from it); stopping threads and starting new
@@ -82,6 +83,8 @@ struct pirn_task *pirn_worker_rest(struct worker *w)
         if ((t = next_of_pass(w)) != NULL)
             return t;
         pirn_task_settle(w);
+        if (pirn_port_has_backlog(&w->port) || pirn_port_holds_back(&w->port))
+            pirn_port_flush(&w->port, &w->submitter);
         atomic_store_explicit(&w->parker.state, PARKER_ASIDE, memory_order_relaxed);
         write_rests(&w->rests, phase);
         sys_futex_wait(&rt->phase, phase, NULL);
@@ -198,9 +201,7 @@ static void collect(struct worker *w, int64_t now)
 {
     struct op_list done = {NULL, NULL};
     struct op *next;
-    bool wake;
-    if (!pirn_port_try_collect(&w->port, now, &done, &wake))
-        return;
+    pirn_port_collect_all(&w->port, now, &done);
     for (struct op *op = done.head; op != NULL; op = next) {
         next = op->next; /* once told, the operation is its waiter's again */
         pirn_wait_op_done(op);

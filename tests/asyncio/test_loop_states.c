@@ -1,6 +1,8 @@
 /* The runtime as an object: what it says of itself, what it takes, and several of them. */
 #include "tests/asyncio/runtimes.h"
 
+#include <dirent.h>
+#include <poll.h>
 #include <stdio.h>
 
 /* ---- S24, S30, S38 ----------------------------------------------------------------------- */
@@ -249,5 +251,135 @@ START_TEST(s32_both_levels)
 }
 END_TEST
 
-SUPPORT_MAIN("loop_states", s24_identity, s30_states, s38_on_worker, s18_no_nested_run_of_an_object,
+/* ---- S106: nothing but passes ------------------------------------------------------------ */
+
+static void pass(pirn_runtime *rt)
+{
+    CHECK_OK(pirn_runtime_stop(rt));
+    CHECK_OK(pirn_runtime_run_forever(rt));
+}
+
+struct receiver {
+    int fd;
+    pirn_time deadline;
+    atomic_int got;
+};
+
+static int receive(void *arg)
+{
+    struct receiver *r = arg;
+    char byte;
+    ssize_t n;
+    while ((n = pirn_recv(r->fd, &byte, 1, 0, r->deadline)) == 1)
+        atomic_fetch_add(&r->got, 1);
+    return (int)n;
+}
+
+START_TEST(s106_operations_go_on_from_pass_to_pass)
+{
+    FOR_WORKERS(w)
+    {
+        pirn_runtime *rt = new_runtime(w);
+        int pair[2];
+        CHECK_OK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair));
+        struct receiver r = {.fd = pair[0], .deadline = PIRN_NEVER};
+        pirn_task *task = spawn_in(rt, receive, &r);
+        pass(rt);
+        CHECK_EQ(support_write(pair[1], "abc", 3), 3);
+        while (atomic_load(&r.got) < 3)
+            pass(rt);
+        CHECK_OK(close(pair[1]));
+        while (!pirn_done(task))
+            pass(rt);
+        CHECK_EQ(pirn_status(task), 0);
+        CHECK_OK(pirn_release(task));
+        CHECK_OK(close(pair[0]));
+        CHECK_OK(pirn_runtime_free(rt));
+    }
+}
+END_TEST
+
+START_TEST(s106_deadlines_of_operations_come_in_passes)
+{
+    FOR_WORKERS(w)
+    {
+        pirn_runtime *rt = new_runtime(w);
+        int pair[2];
+        CHECK_OK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair));
+        struct receiver r = {.fd = pair[0], .deadline = pirn_after_ms(5)};
+        pirn_task *task = spawn_in(rt, receive, &r);
+        while (!pirn_done(task))
+            pass(rt);
+        CHECK_EQ(pirn_status(task), -ETIMEDOUT);
+        CHECK_OK(pirn_release(task));
+        CHECK_OK(close(pair[0]));
+        CHECK_OK(close(pair[1]));
+        CHECK_OK(pirn_runtime_free(rt));
+    }
+}
+END_TEST
+
+static int poll_then_count(void *arg)
+{
+    struct receiver *r = arg;
+    CHECK_EQ(pirn_poll(r->fd, POLLIN, PIRN_NEVER), POLLIN);
+    atomic_fetch_add(&r->got, 1);
+    return 0;
+}
+
+/* Completions of operations in the process's rings, overflowed ones as well. */
+static int completed(void)
+{
+    int n = 0;
+    DIR *dir = opendir("/proc/self/fdinfo");
+    CHECK(dir != NULL);
+    for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
+        char path[300], *line = NULL;
+        size_t size = 0;
+        snprintf(path, sizeof(path), "/proc/self/fdinfo/%s", entry->d_name);
+        FILE *file = fopen(path, "re");
+        while (file != NULL && getline(&line, &size, file) > 0) {
+            const char *data = strstr(line, "user_data");
+            n += data != NULL && strtoull(data + strlen("user_data="), NULL, 10) > 7;
+        }
+        free(line);
+        if (file != NULL)
+            fclose(file);
+    }
+    closedir(dir);
+    return n;
+}
+
+/* More completions than a worker's queue has room for. */
+START_TEST(s106_a_pass_sees_all_that_has_completed)
+{
+    enum {
+        MANY = 6000
+    };
+    static pirn_task *tasks[MANY];
+    pirn_runtime *rt = new_runtime(1);
+    int pair[2];
+    CHECK_OK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair));
+    struct receiver r = {.fd = pair[0]};
+    for (int i = 0; i < MANY; i++)
+        tasks[i] = spawn_in(rt, poll_then_count, &r);
+    for (int i = 0; i < MANY; i++) {
+        while (!support_is_waiting(tasks[i])) /* one that has to give way first needs another */
+            pass(rt);
+        CHECK_OK(pirn_detach(tasks[i]));
+    }
+    CHECK_EQ(support_write(pair[1], "a", 1), 1);
+    while (completed() < MANY) /* the worker's thread posts them in its sleep */
+        support_pause_ms(5);
+    pass(rt);
+    CHECK_EQ(atomic_load(&r.got), MANY);
+    CHECK_OK(close(pair[0]));
+    CHECK_OK(close(pair[1]));
+    CHECK_OK(pirn_runtime_free(rt));
+}
+END_TEST
+
+SUPPORT_MAIN("loop_states", s106_operations_go_on_from_pass_to_pass,
+             s106_deadlines_of_operations_come_in_passes, s106_a_pass_sees_all_that_has_completed,
+             s24_identity, s30_states, s38_on_worker, s18_no_nested_run_of_an_object,
              s26_one_runs_while_another_is_paused, s25_whatever_can_be_awaited, s32_both_levels)

@@ -59,8 +59,9 @@ PIRN_API PIRN_MUST_USE int pirn_runtime_run_forever(pirn_runtime *runtime);
 /*
  * Makes the present run end, after the step that each coroutine is in. Without one the next run is
  * a single pass: every task that is ready runs once, up to its next suspend point, and then the run
- * returns (pinned tasks have no part in it). [anywhere, but no signal handler] -ESHUTDOWN: it is
- * closed.
+ * returns (pinned tasks have no part in it). What they ask the kernel for goes on between passes;
+ * what has completed or is due makes its task ready for the next one. [anywhere, but no signal
+ * handler] -ESHUTDOWN: it is closed.
  */
 PIRN_API int pirn_runtime_stop(pirn_runtime *runtime);
 
