@@ -268,7 +268,7 @@ static bool retire(struct worker *w)
     }
     /* release: pairs with the acquire in is_asleep (quiet.c) */
     atomic_store_explicit(&w->parker.state, PARKER_ASIDE, memory_order_release);
-    atomic_thread_fence(memory_order_seq_cst); /* pairs with the one in pass_on_wake (rescue.c) */
+    atomic_thread_fence(memory_order_seq_cst); /* pairs with the one in pass_on (rescue.c) */
     if (worker_role(w) == ROLE_RETIRED && !pirn_port_is_due(&w->port, w->now) &&
         rt_phase(rt) == PHASE_RUN) {
         int64_t until = atomic_load_explicit(&w->port.next_deadline, memory_order_relaxed);

@@ -42,17 +42,18 @@ bool pirn_worker_serve_self(struct worker *w)
     return any;
 }
 
-/* A wake-up for the peer came along with its completions. Its waker had set what the peer looks at
- * after it has said that it parks. So either the peer sees that, or we see it parking (or parked)
- * here and send the wake-up again: it may be about to enter the kernel. */
-static void pass_on_wake(struct worker *w, struct worker *peer)
+/* A wake-up for the peer came along with its completions: its waker had set what the peer looks at
+ * after it has said that it parks. Or an operation that goes on, or its cancel, has been queued in
+ * its port. So either the peer sees that, or we see it parking (or parked) here and call it again:
+ * it may be about to enter the kernel. */
+static void pass_on(struct worker *w, struct worker *peer)
 {
     atomic_thread_fence(
         memory_order_seq_cst); /* pairs with those in pirn_parker_begin, retire, park_sentinel */
     if (!worker_is_away(peer))
         return;
     w->foreign_requests = true;
-    pirn_port_flush(&peer->port, &w->submitter); /* an eventfd's poll has to be armed again */
+    pirn_port_flush(&peer->port, &w->submitter); /* also an eventfd's poll, to be armed again */
     pirn_port_wake(&peer->port);
 }
 
@@ -64,8 +65,8 @@ bool pirn_worker_serve(struct worker *w, struct worker *peer)
         any = tell(&done);
         if (any)
             count_one(&w->n.rescues);
-        if (wake)
-            pass_on_wake(w, peer);
+        if (wake || pirn_port_has_backlog(&peer->port))
+            pass_on(w, peer);
     }
     if (worker_stuck(peer) != STUCK_NOT && pirn_port_has_backlog(&peer->port)) {
         w->foreign_requests = true;
