@@ -5,21 +5,54 @@
  * it was used (system(3), say, or a program that saves and restores) has put it back since. It then
  * does what the earlier one would have done, the default action included, and is taken for what it
  * is when it is used again: never for an earlier one, to which it would pass on for ever.
+ *
+ * What was there before is read by handlers at any time, also while the place is given back and
+ * taken again: so it is written once, listed, and never freed. One that comes again is found in the
+ * list, which stays as short as the program has handlers.
  */
 #include "runtime/handler.h"
 
+#include <errno.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "io/sys.h"
 
-static struct sigaction earlier_of[NSIG]; /* under the mutex; handlers read */
-static _Atomic unsigned users[NSIG];      /* the same */
+struct earlier {
+    struct sigaction action; /* all bytes of it are set */
+    struct earlier *next;
+};
+static struct earlier *known;                            /* under the mutex */
+static _Atomic(const struct earlier *) earlier_of[NSIG]; /* the same; handlers read */
+static _Atomic unsigned users[NSIG];                     /* the same */
 
-struct sigaction pirn_handler_earlier(int sig)
+static const struct earlier none = {.action.sa_handler = SIG_DFL};
+
+const struct sigaction *pirn_handler_earlier(int sig)
 {
-    return earlier_of[sig];
+    /* acquire: pairs with the release in set_earlier */
+    const struct earlier *e = atomic_load_explicit(&earlier_of[sig], memory_order_acquire);
+    return e != NULL ? &e->action : &none.action;
+}
+
+static int set_earlier(int sig, const struct sigaction *action)
+{
+    struct earlier *e = known;
+    while (e != NULL && memcmp(&e->action, action, sizeof(*action)) != 0)
+        e = e->next;
+    if (e == NULL) {
+        e = malloc(sizeof(*e));
+        if (e == NULL)
+            return -ENOMEM;
+        memcpy(&e->action, action, sizeof(*action));
+        e->next = known;
+        known = e;
+    }
+    /* release: pairs with the acquire in pirn_handler_earlier */
+    atomic_store_explicit(&earlier_of[sig], e, memory_order_release);
+    return 0;
 }
 
 static bool is_ours(const struct sigaction *action)
@@ -78,13 +111,16 @@ int pirn_handler_take(int sig)
 {
     struct sigaction action, now;
     unsigned n = atomic_load_explicit(&users[sig], memory_order_relaxed);
+    memset(&now, 0, sizeof(now)); /* to be compared, with what lies between its fields */
     int rc = n == 0 ? sys_sigaction(sig, NULL, &now) : 0;
+    bool is_there = n != 0 || (rc == 0 && is_ours(&now));
+    if (rc == 0 && !is_there) /* before it is in place: the next signal may come to it first */
+        rc = set_earlier(sig, &now);
     if (rc != 0)
         return rc;
     set_users(sig, n + 1);
-    if (n != 0 || is_ours(&now))
+    if (is_there)
         return 0;
-    earlier_of[sig] = now; /* before it is in place: the next signal may come to it first */
     memset(&action, 0, sizeof(action));
     action.sa_sigaction = pirn_signals_hit;
     action.sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK;
@@ -99,7 +135,7 @@ void pirn_handler_give_back(int sig)
 {
     unsigned n = atomic_load_explicit(&users[sig], memory_order_relaxed);
     if (n == 1)
-        sys_sigaction(sig, &earlier_of[sig], NULL);
+        sys_sigaction(sig, pirn_handler_earlier(sig), NULL);
     set_users(sig, n - 1);
 }
 
@@ -107,7 +143,7 @@ void pirn_handler_forget(void)
 {
     for (int sig = 1; sig < NSIG; sig++) {
         if (atomic_load_explicit(&users[sig], memory_order_relaxed) != 0)
-            sys_sigaction(sig, &earlier_of[sig], NULL);
+            sys_sigaction(sig, pirn_handler_earlier(sig), NULL);
         set_users(sig, 0);
     }
 }

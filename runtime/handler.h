@@ -11,13 +11,13 @@
 void pirn_signals_hit(int sig, siginfo_t *info, void *context);
 
 /* Under the mutex of signals.c. As many users as takes that were not given back; the first has the
- * handler installed (0, or -errno), the last has the earlier one put back. */
+ * handler installed (0, or -errno; -ENOMEM), the last has the earlier one put back. */
 int pirn_handler_take(int sig);
 void pirn_handler_give_back(int sig);
 void pirn_handler_forget(void); /* in a fork's child: nobody uses any, all are given back */
 
-/* In the handler. */
-struct sigaction pirn_handler_earlier(int sig);
+/* In the handler. What the first returns stays as it is for ever. */
+const struct sigaction *pirn_handler_earlier(int sig);
 void pirn_handler_pass_on(const struct sigaction *earlier, int sig, siginfo_t *info, void *context);
 
 #endif

@@ -75,7 +75,7 @@ void pirn_signals_hit(int sig, siginfo_t *info, void *context)
 {
     int saved = errno;
     atomic_fetch_add_explicit(&running, 1, memory_order_seq_cst); /* pairs with outlast's fence */
-    struct sigaction earlier = pirn_handler_earlier(sig);
+    const struct sigaction *earlier = pirn_handler_earlier(sig);
     bool second = false;
     /* acquire: pairs with the release in pirn_signals_add */
     struct pirn_runtime *handler = atomic_load_explicit(&handled_by[sig], memory_order_acquire);
@@ -99,12 +99,12 @@ void pirn_signals_hit(int sig, siginfo_t *info, void *context)
         pirn_monitor_call(rt);
     }
     if (second) {
-        sys_sigaction(sig, &earlier, NULL);
+        sys_sigaction(sig, earlier, NULL);
         raise(sig); /* delivered when this handler returns */
     }
     atomic_fetch_sub_explicit(&running, 1, memory_order_release); /* pairs with outlast's acquire */
     if (!second)
-        pirn_handler_pass_on(&earlier, sig, info, context); /* which may stay, or leave by a jump */
+        pirn_handler_pass_on(earlier, sig, info, context); /* which may stay, or leave by a jump */
     errno = saved;
 }
 

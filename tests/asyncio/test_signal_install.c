@@ -306,8 +306,58 @@ START_TEST(pirns_handler_is_put_back_late)
 }
 END_TEST
 
-SUPPORT_MAIN("signal_install", a_signal_beside_an_add_is_not_lost,
-             a_signal_beside_the_start_of_a_run_is_not_lost, a_fork_beside_a_handler_at_work,
-             an_earlier_handler_that_jumps, pirns_handler_is_put_back_late)
+/* ---- The earlier handler changes between a remove and the next add ----------------------- */
+
+static atomic_int strange, hammers;
+
+static void takes_one(int signo)
+{
+    if (signo != SIGUSR2)
+        atomic_store(&strange, 1);
+}
+
+static void takes_three(int signo, siginfo_t *info, void *context)
+{
+    if (signo != SIGUSR2 || info->si_signo != SIGUSR2 || context == NULL)
+        atomic_store(&strange, 1);
+}
+
+static void *hammer(void *arg)
+{
+    while (atomic_load(&hammers) != 0)
+        raise(SIGUSR2);
+    return arg;
+}
+
+static int changes(void *arg)
+{
+    struct sigaction one = {.sa_handler = takes_one};
+    struct sigaction three = {.sa_sigaction = takes_three, .sa_flags = SA_SIGINFO};
+    atomic_int runs = 0;
+    (void)arg;
+    CHECK_OK(sigaction(SIGUSR2, &one, NULL));
+    atomic_store(&hammers, 1);
+    pthread_t thread = support_thread(hammer, NULL);
+    for (int i = 0; i < support_rounds(100000); i++) {
+        CHECK_OK(sigaction(SIGUSR2, i % 2 != 0 ? &one : &three, NULL));
+        CHECK_OK(pirn_signal_add(SIGUSR2, count, &runs, NULL));
+        CHECK_EQ(pirn_signal_remove(SIGUSR2), 1);
+    }
+    atomic_store(&hammers, 0);
+    support_thread_join(thread);
+    return 0;
+}
+
+START_TEST(an_earlier_handler_is_called_as_what_it_is)
+{
+    CHECK_OK(support_run(2, changes, NULL));
+    CHECK_EQ(atomic_load(&strange), 0);
+}
+END_TEST
+
+SUPPORT_MAIN("signal_install", an_earlier_handler_is_called_as_what_it_is,
+             a_signal_beside_an_add_is_not_lost, a_signal_beside_the_start_of_a_run_is_not_lost,
+             a_fork_beside_a_handler_at_work, an_earlier_handler_that_jumps,
+             pirns_handler_is_put_back_late)
 
 #endif
