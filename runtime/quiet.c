@@ -140,14 +140,13 @@ static bool workers_sleep(struct pirn_runtime *rt, struct census *c)
     for (unsigned i = 0; i < n; i++) {
         struct worker *w = rt_worker(rt, i);
         enum role role = worker_role(w);
-        if (role == ROLE_GONE)
-            continue;
-        if (!is_asleep(w, role))
+        bool gone = role == ROLE_GONE; /* its passes count all the same: the sum only grows */
+        if (!gone && !is_asleep(w, role))
             return false;
-        if (!pirn_port_is_idle(&w->port) || pirn_port_is_due(&w->port, 0))
+        if (!gone && (!pirn_port_is_idle(&w->port) || pirn_port_is_due(&w->port, 0)))
             return false;
         c->moves += atomic_load_explicit(&w->pass, memory_order_relaxed);
-        c->threads++;
+        c->threads += !gone;
     }
     return true;
 }
