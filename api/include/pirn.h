@@ -333,7 +333,8 @@ PIRN_API PIRN_MUST_USE int pirn_join(pirn_awaitable *awaitable, int *ret_status,
                                      pirn_time deadline);
 
 /* References: one more; one less (-EBUSY, and nothing happens, if it is the last one of a task
- * that has not ended, and is no scope's child: await or detach it). [anywhere] */
+ * that has not ended, is no scope's child, and has no done callback, which will see to it: await or
+ * detach it). [anywhere] */
 PIRN_API pirn_awaitable *pirn_retain(pirn_awaitable *awaitable);
 PIRN_API int pirn_release(pirn_awaitable *awaitable);
 

@@ -187,5 +187,38 @@ START_TEST(a44_due_as_what_nobody_began_is_withdrawn)
 }
 END_TEST
 
-SUPPORT_MAIN("callback_end", a44_due_while_a_task_ends, a44_due_at_the_end_of_a_chain,
-             a44_due_as_what_nobody_began_is_withdrawn)
+/* ---- Who has a done callback may be left to it ------------------------------------------- */
+
+static int fails_at_the_gate(void *gate)
+{
+    CHECK_OK(pirn_await(gate, NULL, PIRN_NEVER));
+    return -EIO;
+}
+
+static void takes_status(pirn_awaitable *task, void *user)
+{
+    atomic_store((atomic_int *)user, pirn_status(task));
+}
+
+static int leaves_it_to_a_callback(void *arg)
+{
+    atomic_int status = 0;
+    pirn_future *gate;
+    (void)arg;
+    CHECK_OK(pirn_future_new(&gate));
+    pirn_task *task = support_spawn(fails_at_the_gate, gate);
+    support_until_waiting(task);
+    CHECK_EQ(pirn_release(task), -EBUSY);
+    CHECK_OK(pirn_add_done_callback(task, NULL, takes_status, &status));
+    CHECK_OK(pirn_release(task));
+    CHECK_OK(pirn_future_set(gate, 0, NULL));
+    while (atomic_load(&status) == 0)
+        CHECK_OK(pirn_sleep(pirn_after_us(100)));
+    CHECK_EQ(atomic_load(&status), -EIO);
+    return pirn_release(gate);
+}
+
+SUPPORT_EACH(a_done_callback_sees_to_a_task, leaves_it_to_a_callback, 1)
+
+SUPPORT_MAIN("callback_end", a_done_callback_sees_to_a_task, a44_due_while_a_task_ends,
+             a44_due_at_the_end_of_a_chain, a44_due_as_what_nobody_began_is_withdrawn)
