@@ -74,9 +74,9 @@ void pirn_report_shortage(struct pirn_runtime *rt)
                     pirn_stacks_shortage(&rt->stacks));
 }
 
-static void remote_fence(void)
+static bool remote_fence(void)
 {
-    sys_membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0);
+    return sys_membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0) == 0;
 }
 
 static void register_remote_fence(void)

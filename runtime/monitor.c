@@ -227,10 +227,8 @@ static void rescue(struct pirn_runtime *rt, struct look *l)
             pirn_wake_one(rt); /* a wake-up a local push may have spared itself (queue.c) */
         return;
     }
-    if (l->spins && l->held_back && pirn_remote_fence != NULL) {
-        pirn_remote_fence();
+    if (l->spins && l->held_back && pirn_remote_fence != NULL && pirn_remote_fence())
         atomic_fetch_add_explicit(&rt->kicks, 1, memory_order_relaxed);
-    }
     if (l->parked_primaries != 0 && (l->light_waits || l->heavy_waits))
         pirn_wake_one(rt);
     else if (l->well_primaries == 0)

@@ -32,7 +32,7 @@
  * a task that was claimed is not parked. A worker that was just about to wake, or had been sent a
  * wake-up, finds nothing: whatever that was for would have shown. The barriers are what orders the
  * owners' plain stores and these reads, so that their side pays nothing; a kernel without
- * membarrier gets no report.
+ * membarrier, or one that refuses it, gets no report.
  *
  * Other monitors may run their looks meanwhile; these wake threads for work that shows, and start
  * what signals ask for, which has been ruled out. One that is in the program's report hook is seen
@@ -223,11 +223,12 @@ static bool take_census(struct pirn_runtime *rt, bool tasks, struct census *c)
     return c->quiet && c->found && pools_sleep(c);
 }
 
-static void barrier(void)
+static bool barrier(void)
 {
     atomic_thread_fence(memory_order_seq_cst); /* pairs with those it makes the others execute */
-    pirn_remote_fence();
+    bool made = pirn_remote_fence();
     atomic_thread_fence(memory_order_seq_cst);
+    return made;
 }
 
 static bool is_quiet(struct pirn_runtime *rt, uint64_t *ret_moves)
@@ -238,12 +239,12 @@ static bool is_quiet(struct pirn_runtime *rt, uint64_t *ret_moves)
         return false; /* nearly always: and a million tasks have not been looked at */
     if (!take_census(rt, true, &first))
         return false;
-    barrier();
+    bool ordered = barrier();
     unsigned threads = process_threads();
     bool awaited = pirn_signals_are_awaited();
-    barrier();
+    ordered &= barrier();
     *ret_moves = first.moves;
-    return take_census(rt, true, &second) && !awaited && first.moves == second.moves &&
+    return ordered && take_census(rt, true, &second) && !awaited && first.moves == second.moves &&
            first.threads == threads && second.threads == threads;
 }
 

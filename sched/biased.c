@@ -10,7 +10,7 @@ enum {
     OWNER_WAIT_SPINS = 2000
 }; /* an owner's section is some 20 instructions: far more than it needs */
 
-void (*pirn_remote_fence)(void) = NULL;
+bool (*pirn_remote_fence)(void) = NULL;
 
 void pirn_biased_init(struct biased *b)
 {
@@ -28,6 +28,8 @@ void pirn_biased_enter_shared(struct biased *b)
     atomic_store_explicit(&b->owner_in, 0, memory_order_release);
     lock_take(&b->lock);
     b->held = 1;
+    if (atomic_load_explicit(&b->mode, memory_order_relaxed) == BIAS_ASKED)
+        atomic_store_explicit(&b->mode, BIAS_SHARED, memory_order_relaxed); /* `lock` orders it */
     if (atomic_load_explicit(&b->thief_seen, memory_order_relaxed)) {
         atomic_store_explicit(&b->thief_seen, 0, memory_order_relaxed);
         b->entries = 0;
@@ -44,10 +46,14 @@ bool pirn_biased_try_thief(struct biased *b)
     if (!lock_try(&b->lock))
         return false;
     atomic_store_explicit(&b->thief_seen, 1, memory_order_relaxed);
-    if (atomic_load_explicit(&b->mode, memory_order_relaxed) == BIAS_OWNER) {
+    if (atomic_load_explicit(&b->mode, memory_order_relaxed) != BIAS_SHARED) {
         /* release: pairs with the acquire load in biased_enter */
-        atomic_store_explicit(&b->mode, BIAS_SHARED, memory_order_release);
-        pirn_remote_fence();
+        atomic_store_explicit(&b->mode, BIAS_ASKED, memory_order_release);
+        if (!pirn_remote_fence()) {
+            lock_drop(&b->lock);
+            return false;
+        }
+        atomic_store_explicit(&b->mode, BIAS_SHARED, memory_order_relaxed);
     }
     for (int i = 0; i < OWNER_WAIT_SPINS; i++) {
         /* acquire: pairs with the owner's release store on leaving */

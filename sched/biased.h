@@ -11,13 +11,16 @@
  *   owner   1. owner_in := 1          2. compiler barrier      3. read mode
  *           BIASED: in. Leaving stores owner_in := 0.
  *           SHARED: owner_in := 0, take `lock`. Leaving drops it.
- *   thief   1. try `lock`             2. BIASED? mode := SHARED, then a remote fence (membarrier):
- *           every running thread executes a full barrier, so either the owner's step 3 sees
- *           SHARED, or its step 1 is visible to us.            3. owner_in is 0: in.
+ *   thief   1. try `lock`             2. BIASED? mode := ASKED, to the owner the same as SHARED,
+ *           then a remote fence (membarrier): every running thread executes a full barrier, so
+ *           either the owner's step 3 sees it, or its step 1 is visible to us. mode := SHARED
+ *           3. owner_in is 0: in.
  *           The owner may have been descheduled inside: after a bounded wait the thief gives up.
- *           The mode stays SHARED, so the next thief pays no fence.
- *   owner   goes back to BIASED (holding `lock`) after REBIAS_AFTER entries that no thief
- *           disturbed.
+ *           The mode stays SHARED, so the next thief pays no fence. If the fence is refused (by a
+ *           seccomp filter, say, that came later than the runtime) it stays ASKED, and nobody gets
+ *           in until the owner, who has seen it, makes it SHARED, or a fence has come to pass.
+ *   owner   makes ASKED SHARED, holding `lock`; and goes back to BIASED, likewise, after
+ *           REBIAS_AFTER entries that no thief disturbed.
  *
  * Without membarrier (pirn_remote_fence == NULL) the mode is SHARED for ever.
  *
@@ -38,7 +41,8 @@
 
 enum {
     BIAS_SHARED,
-    BIAS_OWNER
+    BIAS_OWNER,
+    BIAS_ASKED
 };
 enum {
     REBIAS_AFTER = 4096
@@ -53,8 +57,9 @@ struct biased {
     struct lock lock;
 };
 
-/* Makes every running thread of the process execute a full barrier; NULL where there is no way. */
-extern void (*pirn_remote_fence)(void);
+/* Makes every running thread of the process execute a full barrier; NULL where there is no way.
+ * False: it was refused. */
+extern bool (*pirn_remote_fence)(void);
 
 void pirn_biased_init(struct biased *b);
 void pirn_biased_enter_shared(struct biased *b); /* the owner's slow way in */

@@ -147,6 +147,41 @@ START_TEST(the_slot_goes_first_but_not_for_ever)
 }
 END_TEST
 
-SUPPORT_MAIN("runq", a_brood_goes_first_and_in_order, what_has_waited_goes_before_a_brood,
-             the_oldest_of_the_broods_comes_out, a_brood_that_is_not_all_there_stays,
-             thieves_take_the_older_half, the_slot_goes_first_but_not_for_ever)
+static bool refused;
+
+static bool fence(void)
+{
+    return !refused;
+}
+
+/* As under a seccomp filter that came later than the runtime. The owner might not have seen the
+ * thief yet: nobody else gets in before it has, or a fence has been had. */
+START_TEST(no_thief_gets_in_without_its_fence)
+{
+    struct node *stolen[4];
+    bool (*real)(void) = pirn_remote_fence;
+    pirn_remote_fence = fence;
+    for (int owner_comes = 0; owner_comes < 2; owner_comes++) {
+        refused = true;
+        begin();
+        CHECK(pirn_runq_push(&q, &n[0]));
+        for (int i = 0; i < 3; i++) {
+            CHECK_EQ(pirn_runq_steal(&q, stolen, 4, true, NULL), 0);
+            CHECK_EQ(pirn_runq_steal_brood(&q, stolen, 4), 0);
+        }
+        if (owner_comes)
+            CHECK(pirn_runq_push(&q, &n[1]));
+        else
+            refused = false;
+        CHECK_EQ(pirn_runq_steal(&q, stolen, 4, true, NULL), 1);
+        CHECK(stolen[0] == &n[0]);
+        CHECK_EQ(next(), owner_comes ? 1 : -1);
+    }
+    pirn_remote_fence = real;
+}
+END_TEST
+
+SUPPORT_MAIN("runq", no_thief_gets_in_without_its_fence, a_brood_goes_first_and_in_order,
+             what_has_waited_goes_before_a_brood, the_oldest_of_the_broods_comes_out,
+             a_brood_that_is_not_all_there_stays, thieves_take_the_older_half,
+             the_slot_goes_first_but_not_for_ever)
