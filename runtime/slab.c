@@ -74,7 +74,7 @@ int pirn_slab_guard(struct slab_list *list, char *base)
         return r == -ENOMEM ? -ENOMEM : -ENOTSUP;
     }
     atomic_fetch_add_explicit(&list->protected, 1, memory_order_relaxed);
-    return 0;
+    return 1;
 }
 
 /* ---- The list --------------------------------------------------------------------------- */
@@ -180,6 +180,7 @@ struct slab *pirn_slab_map(struct slab_list *list, size_t slot, size_t want, siz
     atomic_store_explicit(&slab->bytes, want, memory_order_relaxed);
     atomic_store_explicit(&slab->slot, slot, memory_order_relaxed);
     atomic_store_explicit(&slab->carved, 0, memory_order_relaxed);
+    slab->protected = 0;
     /* pairs with the acquire in pirn_slab_guard_of */
     atomic_store_explicit(&slab->base, at, memory_order_release);
     return slab;
@@ -190,6 +191,8 @@ void pirn_slab_unmap(struct slab_list *list, struct slab *slab)
     char *base = atomic_load_explicit(&slab->base, memory_order_relaxed);
     atomic_store_explicit(&slab->base, NULL, memory_order_relaxed);
     sys_munmap(base, atomic_load_explicit(&slab->bytes, memory_order_relaxed));
+    atomic_fetch_sub_explicit(&list->protected, slab->protected, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&protected_in_all, slab->protected, memory_order_relaxed);
     list->vacant++;
 }
 

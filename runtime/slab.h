@@ -19,6 +19,7 @@ struct slab {
     _Atomic size_t bytes;
     _Atomic size_t slot;   /* bytes per slot, its guard included */
     _Atomic size_t carved; /* slots handed out, from base up */
+    size_t protected;      /* of an own mapping: its guard is one of mprotect's; its user's */
 };
 
 struct slab_list {
@@ -44,8 +45,9 @@ void pirn_slab_unmap(struct slab_list *list, struct slab *slab);
 /* The next slot's address; NULL: the slab is used up. */
 char *pirn_slab_carve(struct slab *slab);
 
-/* Makes the guard of the slot at base, without a lock. 0; -ENOMEM: no mapping left for it;
- * -ENOTSUP: this system makes none. */
+/* Makes the guard of the slot at base, without a lock. 0; 1: by mprotect (if the slab is to be
+ * unmapped alone that goes into its `protected`); -ENOMEM: no mapping left for it; -ENOTSUP: this
+ * system makes none. */
 int pirn_slab_guard(struct slab_list *list, char *base);
 
 /* Entry i < count. Async-signal-safe. */

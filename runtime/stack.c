@@ -92,13 +92,14 @@ static struct stack *stack_lay(struct stack_pool *pool, struct slab *slab, char 
     return stack;
 }
 
+/* 0, 1 (as pirn_slab_guard), or -ENOMEM. */
 static int stack_guard(struct stack_pool *pool, char *base)
 {
     int r = pirn_slab_guard(&pool->slabs, base);
     if (r < 0)
         return shortage(pool, r == -ENOMEM ? STACK_NO_MAPPINGS : STACK_NO_GUARD);
     atomic_fetch_add_explicit(&pool->total, 1, memory_order_relaxed);
-    return 0;
+    return r;
 }
 
 /* A slab is an eighth of what there is already: other mappings of the process come in between and
@@ -141,7 +142,7 @@ static int stack_carve(struct stack_pool *pool, int index, struct stack **ret_st
     if (!stack)
         return shortage(pool, STACK_NO_MEMORY);
     int r = stack_guard(pool, stack->low - pool->slabs.guard);
-    if (r == 0) {
+    if (r >= 0) {
         *ret_stack = stack;
         return 0;
     }
@@ -165,7 +166,8 @@ static int stack_map(struct stack_pool *pool, size_t size, struct stack **ret_st
     if (!base)
         return shortage(pool, STACK_NO_MEMORY);
     int r = stack_guard(pool, base);
-    if (r == 0) {
+    if (r >= 0) {
+        slab->protected = (size_t)r;
         *ret_stack = stack_lay(pool, slab, base);
         return 0;
     }

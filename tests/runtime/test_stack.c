@@ -312,6 +312,25 @@ START_TEST(guards_by_mprotect_end_before_the_mappings_do)
 }
 END_TEST
 
+/* A large stack's mapping goes when it is put, and its guard with it. */
+START_TEST(guards_of_large_stacks_are_counted_while_they_are_there)
+{
+    struct stack *large[99], *stack;
+    pool.slabs.markers = false;
+    pool.slabs.protect_limit = 100;
+    for (int i = 0; i < 1000; i++) {
+        stack = get(8 * MIB);
+        pirn_stack_put(&pool, &cache, stack);
+    }
+    check_guard(get(8 * MIB));
+    for (int i = 0; i < 99; i++)
+        large[i] = get(8 * MIB);
+    ck_assert_int_eq(pirn_stack_get(&pool, &cache, 8 * MIB, &stack), -ENOMEM);
+    for (int i = 0; i < 99; i++)
+        pirn_stack_put(&pool, &cache, large[i]);
+}
+END_TEST
+
 /* ---- Sizes ---------------------------------------------------------------------------------- */
 
 START_TEST(sizes_are_rounded_up_and_kept_apart)
@@ -576,6 +595,7 @@ int main(void)
     tcase_add_loop_test(cases, guards_fault, 0, 2);
     tcase_add_test(cases, other_addresses_are_no_guards);
     tcase_add_test(cases, guards_by_mprotect_end_before_the_mappings_do);
+    tcase_add_test(cases, guards_of_large_stacks_are_counted_while_they_are_there);
     tcase_add_test(cases, sizes_are_rounded_up_and_kept_apart);
     tcase_add_test(cases, large_stacks_are_given_back);
     tcase_add_test(cases, a_large_default_works);
