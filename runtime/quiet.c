@@ -55,6 +55,7 @@
 #include "runtime/quiet.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -91,11 +92,11 @@ static bool counts(int dir, const char *name)
     snprintf(path, sizeof(path), "%.16s/stat", name);
     int fd = sys_openat(dir, path, O_RDONLY | O_CLOEXEC, 0);
     if (fd < 0)
-        return false; /* it is gone */
+        return fd != -ENOENT; /* it is gone; else it is there, for all we know */
     ssize_t n = sys_read(fd, text, sizeof(text) - 1);
     sys_close(fd);
     if (n <= 0)
-        return false;
+        return n != -ESRCH; /* the same */
     text[n] = '\0';
     const char *end_of_name = strrchr(text, ')');
     if (end_of_name == NULL ||
