@@ -1,9 +1,12 @@
 /*
  * Waiting for what was written, and the end of a stream.
  *
- * Who waits is in one list, for less to be pending, for the right to send to be let go, or for the
- * close: all of it is seldom, so everybody is woken and looks for himself. A wait that finds bytes
- * pending and nobody sending (writer.c says when) sends them.
+ * Who waits is in one list, for less to be pending, for the right to send to be let go, for an end
+ * or for the close: all of it is seldom, so everybody is woken and looks for himself. A wait that
+ * finds bytes pending and nobody sending (writer.c says when) sends them.
+ *
+ * Of several that end it one sends and tells the peer, and the others wait for what becomes of
+ * that: if it gives up, one of them is next.
  *
  * A close
  *   1. sets STREAM_CLOSING: no call begins any more
@@ -21,6 +24,35 @@
 #include "api/stream/stream.h"
 #include "runtime/debug.h"
 
+/* Under the lock, which it drops: until somebody has changed something. */
+static int wait_change(pirn_stream *s, struct wait *w, const char *what, pirn_time deadline)
+{
+    pirn_wait_link(w, &s->out.waiting);
+    lock_drop(&s->lock);
+    int rc = pirn_wait_park(w, what, deadline.ns);
+    if (rc != 0) {
+        lock_take(&s->lock);
+        pirn_waiter_unlink(&s->out.waiting, w->waiter);
+        lock_drop(&s->lock);
+        return rc;
+    }
+    pirn_wait_renew(w);
+    return 0;
+}
+
+/* Tells them. */
+static void change(pirn_stream *s, bool *what, bool value)
+{
+    struct wakeups wakeups;
+    wakeups_init(&wakeups);
+    lock_take(&s->lock);
+    *what = value;
+    while (s->out.waiting != NULL)
+        pirn_waiter_claim(pirn_waiter_pop(&s->out.waiting), &wakeups);
+    lock_drop(&s->lock);
+    pirn_wakeups_run(&wakeups);
+}
+
 /* all: until nothing is pending, else until drains need not wait; but what is left to nobody is
  * sent. */
 static int wait_sent(pirn_stream *s, struct wait *w, bool all, pirn_time deadline)
@@ -34,26 +66,19 @@ static int wait_sent(pirn_stream *s, struct wait *w, bool all, pirn_time deadlin
             lock_drop(&s->lock);
             return rc;
         }
-        if (mine)
+        if (!mine) {
+            rc = wait_change(s, w, "drain", deadline);
+        } else {
             s->out.sending = true;
-        else
-            pirn_wait_link(w, &s->out.waiting);
-        lock_drop(&s->lock);
-        if (mine) {
+            lock_drop(&s->lock);
             rc = pirn_writer_send(s, all || !paused, false, deadline);
             if (rc == -ETIMEDOUT && !all && !paused)
                 return 0; /* it was not waited for */
-        } else {
-            rc = pirn_wait_park(w, "drain", deadline.ns);
-            if (rc != 0) {
-                lock_take(&s->lock);
-                pirn_waiter_unlink(&s->out.waiting, w->waiter);
-                lock_drop(&s->lock);
-            }
+            if (rc == 0)
+                pirn_wait_renew(w);
         }
         if (rc != 0)
             return rc;
-        pirn_wait_renew(w);
     }
 }
 
@@ -62,20 +87,13 @@ static int wait_closed(pirn_stream *s, struct wait *w, pirn_time deadline)
 {
     for (;;) {
         lock_take(&s->lock);
-        bool closed = s->out.closed;
-        if (!closed)
-            pirn_wait_link(w, &s->out.waiting);
-        lock_drop(&s->lock);
-        if (closed)
-            return 0;
-        int rc = pirn_wait_park(w, "stream close", deadline.ns);
-        if (rc != 0) {
-            lock_take(&s->lock);
-            pirn_waiter_unlink(&s->out.waiting, w->waiter);
+        if (s->out.closed) {
             lock_drop(&s->lock);
-            return rc;
+            return 0;
         }
-        pirn_wait_renew(w);
+        int rc = wait_change(s, w, "stream close", deadline);
+        if (rc != 0)
+            return rc;
     }
 }
 
@@ -132,22 +150,40 @@ int pirn_stream_flush(pirn_stream *stream, pirn_time deadline)
     return drain(__func__, stream, true, deadline);
 }
 
+/* True: the end is the caller's to bring about. Else 0 (the peer has been told) or an error. Who
+ * finds another at it waits for what becomes of that. */
+static bool begin_end(pirn_stream *s, struct wait *w, pirn_time deadline, int *ret_rc)
+{
+    for (;;) {
+        lock_take(&s->lock);
+        int rc = s->out.error;
+        bool mine = rc == 0 && !s->out.ended;
+        if (mine)
+            s->out.ended = true;
+        if (rc == 0 && !mine && !s->out.told) {
+            rc = wait_change(s, w, "stream end", deadline);
+            if (rc == 0)
+                continue;
+        } else {
+            lock_drop(&s->lock);
+        }
+        *ret_rc = rc;
+        return mine;
+    }
+}
+
 static int end_stream(pirn_stream *s, struct wait *w, pirn_time deadline)
 {
-    lock_take(&s->lock);
-    bool before = s->out.ended;
-    s->out.ended = true;
-    lock_drop(&s->lock);
-    int rc = wait_sent(s, w, true, deadline);
-    if (before)
+    int rc;
+    if (!begin_end(s, w, deadline, &rc))
         return rc;
+    rc = wait_sent(s, w, true, deadline);
     if (rc == 0)
         rc = s->ops->end != NULL ? s->ops->end(s->self, deadline) : -EOPNOTSUPP;
-    if (rc != 0) {
-        lock_take(&s->lock);
-        s->out.ended = false;
-        lock_drop(&s->lock);
-    }
+    if (rc == 0)
+        change(s, &s->out.told, true);
+    else
+        change(s, &s->out.ended, false);
     return rc;
 }
 
@@ -188,8 +224,6 @@ static void outlast_close(pirn_stream *s)
 /* The third step, and the fourth; or until they are done. */
 static int finish_close(pirn_stream *s)
 {
-    struct wakeups wakeups;
-    wakeups_init(&wakeups);
     lock_take(&s->lock);
     bool mine = !s->out.taken_down;
     s->out.taken_down = true;
@@ -200,12 +234,7 @@ static int finish_close(pirn_stream *s)
     }
     pirn_writer_fail(s, -EBADF);
     int rc = s->ops->close(s->self);
-    lock_take(&s->lock);
-    s->out.closed = true;
-    while (s->out.waiting != NULL)
-        pirn_waiter_claim(pirn_waiter_pop(&s->out.waiting), &wakeups);
-    lock_drop(&s->lock);
-    pirn_wakeups_run(&wakeups);
+    change(s, &s->out.closed, true);
     return rc;
 }
 

@@ -67,7 +67,8 @@ struct pirn_stream {
         int error;              /* that came for good: nothing is pending any more */
         bool sending;           /* somebody has the right to send */
         bool paused;            /* more than high, and not yet down to low: drains wait */
-        bool ended;             /* nothing more may be written */
+        bool ended;             /* nothing more may be written: somebody ends it, or has */
+        bool told;              /* of that the peer has been told */
         bool taken_down;        /* somebody calls the transport's close, or has */
         bool closed;            /* it has returned */
     } out;

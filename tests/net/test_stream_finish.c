@@ -1,6 +1,6 @@
 /*
- * A flush, which waits until all is sent and ends nothing; and a transport's last word before a
- * close.
+ * A flush, which waits until all is sent and ends nothing; an end that several ask for; and a
+ * transport's last word before a close.
  */
 #include "tests/support.h"
 
@@ -43,6 +43,123 @@ START_TEST(a_flush_waits_until_all_is_sent)
     FOR_WORKERS(w) CHECK_OK(support_run(w, flush, NULL));
 }
 END_TEST
+
+/* ---- Several ends at once -------------------------------------------------------------------- */
+
+static int ended(void *stream)
+{
+    return pirn_stream_end(stream, PIRN_NEVER);
+}
+
+/* The first gives up while it waits; the second does not, and has the peer told. */
+static int ended_by_the_second(void *arg)
+{
+    static char block[4 << 20];
+    pirn_stream *stream;
+    int pair[2];
+    (void)arg;
+    support_pair(pair);
+    CHECK_OK(pirn_stream_new(&stream, pair[0], NULL));
+    CHECK_EQ(pirn_stream_write(stream, block, sizeof(block)), sizeof(block));
+    pirn_task *first = support_spawn(ended, stream);
+    support_until_waiting(first);
+    pirn_task *second = support_spawn(ended, stream);
+    support_until_waiting(second);
+    CHECK_EQ(pirn_stream_end(stream, PIRN_NOW), -ETIMEDOUT);
+    CHECK_OK(pirn_cancel(first, NULL));
+    CHECK_EQ(support_join(first), -ECANCELED);
+    for (size_t got = 0; got < sizeof(block);) {
+        ssize_t n = pirn_read(pair[1], block, sizeof(block), PIRN_NEVER);
+        CHECK_GE(n, 1);
+        got += (size_t)n;
+    }
+    CHECK_OK(support_join(second));
+    CHECK_EQ(pirn_read(pair[1], block, 1, PIRN_NOW), 0);
+    CHECK_EQ(pirn_stream_write(stream, "x", 1), -EPIPE);
+    CHECK_OK(pirn_stream_end(stream, PIRN_NOW)); /* again */
+    CHECK_OK(pirn_stream_close(stream, PIRN_NEVER));
+    pirn_stream_release(stream);
+    CHECK_OK(close(pair[1]));
+    return 0;
+}
+
+START_TEST(an_end_that_is_given_up_leaves_the_other_one)
+{
+    FOR_WORKERS(w) CHECK_OK(support_run(w, ended_by_the_second, NULL));
+}
+END_TEST
+
+/* A transport whose end takes its time. */
+struct slow {
+    atomic_int inside;
+    pirn_event go;
+    int answer;
+};
+
+static int slow_end(void *self, pirn_time deadline)
+{
+    struct slow *s = self;
+    CHECK_EQ(atomic_fetch_add(&s->inside, 1), 0); /* one at a time */
+    int rc = pirn_event_wait(&s->go, deadline);
+    atomic_fetch_sub(&s->inside, 1);
+    return rc == 0 ? s->answer : rc;
+}
+
+static int nothing_to_close(void *self)
+{
+    (void)self;
+    return 0;
+}
+
+static ssize_t nothing_to_read(void *self, void *buf, size_t n, pirn_time deadline)
+{
+    (void)self, (void)buf, (void)n, (void)deadline;
+    return 0;
+}
+
+static ssize_t takes_all(void *self, const void *buf, size_t n, pirn_time deadline)
+{
+    (void)self, (void)buf, (void)deadline;
+    return (ssize_t)n;
+}
+
+static int end_takes_its_time(void *arg)
+{
+    static const pirn_transport ops = {.size = sizeof(ops),
+                                       .read = nothing_to_read,
+                                       .write = takes_all,
+                                       .close = nothing_to_close,
+                                       .end = slow_end};
+    (void)arg;
+    for (int answer = 0; answer >= -EIO; answer -= EIO) {
+        struct slow slow = {.answer = answer};
+        pirn_stream *stream;
+        pirn_task *tasks[3];
+        pirn_event_init(&slow.go);
+        CHECK_OK(pirn_stream_over(&stream, &ops, &slow, NULL));
+        for (int i = 0; i < 3; i++) {
+            tasks[i] = support_spawn(ended, stream);
+            support_until_waiting(tasks[i]);
+            CHECK_EQ(atomic_load(&slow.inside), 1);
+        }
+        CHECK_EQ(pirn_stream_end(stream, PIRN_NOW), -ETIMEDOUT); /* the peer has not been told */
+        pirn_event_set(&slow.go);
+        for (int i = 0; i < 3; i++)
+            CHECK_EQ(support_join(tasks[i]), answer);
+        CHECK_EQ(pirn_stream_write(stream, "x", 1), answer == 0 ? -EPIPE : 1);
+        CHECK_OK(pirn_stream_close(stream, PIRN_NEVER));
+        pirn_stream_release(stream);
+    }
+    return 0;
+}
+
+START_TEST(no_end_returns_before_the_peer_is_told)
+{
+    FOR_WORKERS(w) CHECK_OK(support_run(w, end_takes_its_time, NULL));
+}
+END_TEST
+
+/* ---- A transport's last word ----------------------------------------------------------------- */
 
 struct recorder {
     char calls[8]; /* w, f, c: in the order in which they came */
@@ -205,5 +322,6 @@ START_TEST(an_abort_ends_a_close_that_waits_in_the_transport)
 END_TEST
 
 SUPPORT_MAIN("net/stream_finish", a_flush_waits_until_all_is_sent,
+             an_end_that_is_given_up_leaves_the_other_one, no_end_returns_before_the_peer_is_told,
              a_close_has_the_transport_finish_and_an_abort_has_not,
              an_abort_ends_a_close_that_waits_in_the_transport)
