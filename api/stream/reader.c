@@ -138,7 +138,7 @@ static ssize_t note(pirn_stream *s, size_t asked, ssize_t n)
     else if (n < 0 && !pirn_stream_may_retry(n))
         s->in.error = (int)n;
     else if ((size_t)n == asked)
-        s->in.chunk = asked < CHUNK ? (uint32_t)asked * 4 : CHUNK;
+        s->in.chunk = asked < CHUNK / 4 ? (uint32_t)asked * 4 : CHUNK;
     else if (s->ops->try_read != NULL)
         s->in.chunk = s->in.first;
     else if ((size_t)n < asked / 4 && asked > FIRST)
