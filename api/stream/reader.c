@@ -205,6 +205,12 @@ static ssize_t receive(pirn_stream *s, void *buf, size_t n, pirn_time deadline)
     return got;
 }
 
+void pirn_reader_took(pirn_stream *s, const char *data, ssize_t n)
+{
+    if (n > 0 && s->in.skipping && memchr(data, '\n', (size_t)n) != NULL)
+        s->in.skipping = false;
+}
+
 static void take(pirn_stream *s, void *buf, size_t n)
 {
     if (n != 0)
@@ -239,6 +245,7 @@ ssize_t pirn_stream_read(pirn_stream *stream, void *buf, size_t n, pirn_time dea
     if (rc != 0)
         return rc;
     rc = read_some(stream, buf, n, deadline);
+    pirn_reader_took(stream, buf, rc);
     pirn_reader_end(stream);
     return rc;
 }
@@ -296,6 +303,7 @@ ssize_t pirn_stream_read_exactly(pirn_stream *stream, void *buf, size_t n, size_
     if (rc != 0)
         return rc;
     rc = read_exactly(stream, buf, n, ret_got != NULL ? ret_got : &unwanted, deadline);
+    pirn_reader_took(stream, buf, rc);
     pirn_reader_end(stream);
     return rc;
 }
@@ -332,10 +340,12 @@ int pirn_stream_consume(pirn_stream *stream, size_t n)
     int rc = pirn_reader_begin(__func__, stream, false);
     if (rc != 0)
         return rc;
-    if (n <= stream_buffered(stream))
-        stream->in.start += n;
-    else
+    if (n > stream_buffered(stream)) {
         rc = -EINVAL;
+    } else if (n != 0) {
+        pirn_reader_took(stream, stream->in.buf + stream->in.start, (ssize_t)n);
+        stream->in.start += n;
+    }
     pirn_reader_end(stream);
     return rc == 0 ? 0 : pirn_misuse(__func__, rc, "more is consumed than is buffered");
 }

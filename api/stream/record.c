@@ -96,10 +96,12 @@ ssize_t pirn_stream_read_until(pirn_stream *stream, const char **ret_data, const
     if (rc != 0)
         return rc;
     rc = find(stream, sep, sep_len, deadline);
-    if (rc > 0)
+    if (rc > 0) {
         rc = take_view(stream, ret_data, (size_t)rc);
-    else if (rc == 0)
+        pirn_reader_took(stream, *ret_data, rc);
+    } else if (rc == 0) {
         rc = -ENODATA;
+    }
     pirn_stream_unref(stream, STREAM_READING);
     return rc;
 }

@@ -58,7 +58,7 @@ struct pirn_stream {
         int error;       /* that came for good */
         bool ended;
         atomic_bool idled; /* the last read has been ended by idle */
-        bool skipping;     /* the rest of a line that was too long is to come */
+        bool skipping;     /* the rest of a line that was too long comes next */
     } in;
     struct {
         struct chunk *first, *last;
@@ -111,6 +111,8 @@ int pirn_reader_begin(const char *call, pirn_stream *s, bool waits);
 ssize_t pirn_reader_fill(pirn_stream *s, pirn_time deadline);
 /* Room for so many bytes more behind those in the buffer: 0 or -ENOMEM. */
 int pirn_reader_room(pirn_stream *s, size_t want);
+/* These bytes have been handed out: the rest of a line that was too long may be over. */
+void pirn_reader_took(pirn_stream *s, const char *data, ssize_t n);
 /* After a call that leaves no view behind: ends it. */
 void pirn_reader_end(pirn_stream *s);
 

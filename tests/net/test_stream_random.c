@@ -99,11 +99,18 @@ static size_t record(const struct text *t, const char *sep, size_t sep_len)
     return 0;
 }
 
+static void take(struct text *t, size_t n)
+{
+    if (memchr(t->data + t->at, '\n', n) != NULL)
+        t->skipping = false;
+    t->at += n;
+}
+
 static void expect(struct text *t, const char *view, size_t n)
 {
     CHECK_LE(n, left(t));
     CHECK_OK(memcmp(view, t->data + t->at, n));
-    t->at += n;
+    take(t, n);
 }
 
 static void line_step(pirn_stream *s, struct text *t)
@@ -173,7 +180,7 @@ static void peek_step(pirn_stream *s, struct text *t)
     CHECK_OK(memcmp(view, t->data + t->at, (size_t)rc));
     size_t n = below(&t->random, (size_t)rc + 1);
     CHECK_OK(pirn_stream_consume(s, n));
-    t->at += n;
+    take(t, n);
 }
 
 static void parse(uint64_t seed)

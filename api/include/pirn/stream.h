@@ -139,7 +139,7 @@ PIRN_API PIRN_MUST_USE ssize_t pirn_stream_read_exactly(pirn_stream *stream, voi
 
 /* A line with its newline, if it has one: the last may lack it. Its length; 0: the end. -EMSGSIZE:
  * a line is longer than the limit, newline not counted; its first limit + 1 bytes are gone, and the
- * rest of it goes with the next call. */
+ * rest of it goes with the next pirn_stream_read_line, as far as no other call has read it. */
 PIRN_API PIRN_MUST_USE ssize_t pirn_stream_read_line(pirn_stream *stream, const char **ret_line,
                                                      pirn_time deadline);
 
