@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 
 #include "api/stream/stream.h"
 #include "api/transfer.h"
@@ -62,16 +63,37 @@ static ssize_t fd_read(void *self, void *buf, size_t n, pirn_time deadline)
     return got;
 }
 
+static ssize_t direct_write(const struct args *a)
+{
+    struct iovec iov = {(void *)(uintptr_t)a->addr, clamp(a->len)};
+    return soften(sys_pwritev2(a->fd, &iov, 1, -1, RWF_NOWAIT));
+}
+
+/* What there is room for, once there is some. */
+static ssize_t write_pipe(int fd, const void *buf, size_t n, pirn_time deadline)
+{
+    struct wait w;
+    struct args a = {OP_WRITE, fd, buf, n, 0, UINT64_MAX};
+    int rc = pirn_transfer_begin(&w, fd, buf, n);
+    return rc != 0 ? rc : pirn_transfer_one(&w, "write", &a, direct_write, POLLOUT, deadline);
+}
+
 static ssize_t fd_write(void *self, const void *buf, size_t n, pirn_time deadline)
 {
     struct descriptor *d = self;
+    ssize_t got;
     if (!enter(d))
         return -EBADF;
     struct iovec iov = {(void *)(uintptr_t)buf, n};
     struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
-    /* Not pirn_send, which ends with the last byte: who looks at what is pending sees it move. */
-    ssize_t got =
-        d->is_socket ? pirn_sendmsg(d->fd, &msg, 0, deadline) : pirn_write(d->fd, buf, n, deadline);
+    /* Not pirn_send and pirn_write, which end with the last byte: who looks at what is pending sees
+     * it move. */
+    if (d->is_socket)
+        got = pirn_sendmsg(d->fd, &msg, 0, deadline);
+    else if (d->is_pipe)
+        got = write_pipe(d->fd, buf, n, deadline);
+    else
+        got = pirn_write(d->fd, buf, n, deadline);
     leave(d);
     return got;
 }

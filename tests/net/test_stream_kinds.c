@@ -55,6 +55,49 @@ START_TEST(s157_a_terminal_takes_its_time)
 }
 END_TEST
 
+/* ---- A pipe's bytes go one by one: drain need not wait for the last -------------------------- */
+
+static int drains_pipe(void *arg)
+{
+    enum {
+        MARK = 512 * 1024,
+        ALL = 2 * MARK
+    };
+    pirn_stream_config config = PIRN_STREAM_CONFIG_INIT;
+    char *data = pattern(ALL), *back = malloc(ALL);
+    pirn_stream *s;
+    int ends[2];
+    (void)arg;
+    CHECK(back);
+    support_pipe(ends);
+    config.high = config.low = MARK;
+    CHECK_OK(pirn_stream_new(&s, ends[1], &config));
+    CHECK_EQ(pirn_stream_write(s, data, ALL), ALL);
+    CHECK_EQ(pirn_stream_drain(s, PIRN_NOW), -ETIMEDOUT);
+    for (size_t got = 0; got < MARK;) {
+        ssize_t n = pirn_read(ends[0], back + got, MARK - got, PIRN_NEVER);
+        CHECK_GE(n, 1);
+        got += (size_t)n;
+    }
+    CHECK_OK(pirn_stream_drain(s, pirn_after_s(20))); /* half of it is still to be read */
+    CHECK_LE(pirn_stream_pending(s), MARK);
+    CHECK_GE(pirn_stream_pending(s), 1);
+    CHECK_OK(memcmp(data, back, MARK));
+    CHECK_OK(pirn_stream_abort(s));
+    pirn_stream_release(s);
+    CHECK_OK(close(ends[0]));
+    free(data);
+    free(back);
+    return 0;
+}
+
+START_TEST(a161_a_pipe_is_drained_to_the_low_mark)
+{
+    FOR_WORKERS(w)
+    CHECK_OK(support_run(w, drains_pipe, NULL));
+}
+END_TEST
+
 /* ---- Standard input -------------------------------------------------------------------------- */
 
 static int read_standard_input(void *arg)
@@ -336,6 +379,7 @@ START_TEST(a161_an_idle_connection_is_small)
 }
 END_TEST
 
-SUPPORT_MAIN("net/stream_kinds", s157_a_terminal_takes_its_time, s157_standard_input_is_left_open,
+SUPPORT_MAIN("net/stream_kinds", s157_a_terminal_takes_its_time,
+             a161_a_pipe_is_drained_to_the_low_mark, s157_standard_input_is_left_open,
              s157_a_childs_lines_while_it_runs, a162_who_may_call, a161_drains_without_a_background,
              a161_an_idle_connection_is_small)
