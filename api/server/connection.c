@@ -69,6 +69,8 @@ static int run(void *arg)
     if (status == -ETIMEDOUT && stream_idled(c->stream))
         status = 0;
     int rc = pirn_stream_close(c->stream, pirn_after(c->server->config.linger));
+    if (rc != 0)
+        pirn_stream_abort(c->stream); /* another, who closes it too, would wait longer */
     return status != 0        ? status
            : rc == -ECANCELED ? rc
                               : 0; /* a peer that has gone is no failure */

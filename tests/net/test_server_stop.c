@@ -373,7 +373,67 @@ START_TEST(a164_race_of_stop_and_clients)
 }
 END_TEST
 
+/* ---- A handler that has left its stream to others -------------------------------------------- */
+
+static pirn_task *closer;
+
+static int closes_for_ever(void *arg)
+{
+    int rc = pirn_stream_close(arg, PIRN_NEVER);
+    pirn_stream_release(arg);
+    return rc;
+}
+
+static int leaves_it(pirn_stream *stream, void *user)
+{
+    static char block[1 << 20];
+    int small = 4096;
+    CHECK_OK(setsockopt(pirn_stream_fd(stream), SOL_SOCKET, SO_SNDBUF, &small, sizeof(small)));
+    while (pirn_stream_pending(stream) == 0) /* more than the peer's socket takes */
+        CHECK_EQ(pirn_stream_write(stream, block, sizeof(block)), sizeof(block));
+    closer = support_spawn(closes_for_ever, pirn_stream_retain(stream));
+    support_until_waiting(closer);
+    atomic_store((atomic_int *)user, 1);
+    return 0;
+}
+
+/* Somebody else closes the stream and would wait for a peer that reads nothing. */
+static int closed_all_the_same(void *arg)
+{
+    bool cancelled = arg != NULL;
+    pirn_server_config config = PIRN_SERVER_CONFIG_INIT;
+    atomic_int handed;
+    atomic_init(&handed, 0);
+    config.linger = (pirn_span){cancelled ? 3600000 * MS : 5 * MS};
+    config.grace = pirn_span_s(200);
+    pirn_server *server = new_server(leaves_it, &handed, &config);
+    pirn_stream *stream = connect_to(server);
+    support_until(&handed, 1);
+    CHECK_EQ(pirn_server_stop(server, cancelled ? pirn_after_ms(5) : PIRN_NEVER),
+             cancelled ? -ETIMEDOUT : 0);
+    int status = -EINPROGRESS;
+    CHECK_OK(pirn_await(closer, &status, pirn_after_s(20)));
+    CHECK_EQ(status, -EBADF);
+    pirn_detach(closer);
+    pirn_server_release(server);
+    pirn_stream_release(stream);
+    return 0;
+}
+
+START_TEST(who_closes_a_stream_for_ever_does_not_keep_the_connection)
+{
+    FOR_WORKERS(w)
+    {
+        support_census before = support_count();
+        CHECK_OK(support_run(w, closed_all_the_same, NULL));
+        CHECK_OK(support_run(w, closed_all_the_same, ""));
+        support_no_more_than(before);
+    }
+}
+END_TEST
+
 SUPPORT_MAIN("server_stop", a164_s133_close_leaves_connections_alone,
              stop_cancels_what_is_left_and_names_what_goes_on, each_stop_tells_what_goes_on,
              a_stop_that_leaves_somebody_leaves_its_cancel, released_or_left_to_the_end,
-             drop_comes_after_the_last_handler, a164_race_of_stop_and_clients)
+             drop_comes_after_the_last_handler, a164_race_of_stop_and_clients,
+             who_closes_a_stream_for_ever_does_not_keep_the_connection)
