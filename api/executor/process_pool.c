@@ -335,6 +335,14 @@ int pirn_process_pool_new(pirn_process_pool **ret_pool, int workers)
 
 /* ---- Closing ----------------------------------------------------------------------------- */
 
+static bool is_over(pirn_process_pool *pool)
+{
+    pthread_mutex_lock(&pool->lock);
+    bool over = pool->over;
+    pthread_mutex_unlock(&pool->lock);
+    return over;
+}
+
 /* Waits for the carrier's end: 0, or why it stopped waiting. */
 static int wait_over(pirn_process_pool *pool, pirn_time deadline)
 {
@@ -376,8 +384,10 @@ int pirn_process_pool_close(pirn_process_pool *pool, pirn_time deadline)
     if (why != 0) {
         bool shielded = pirn_shield_enter() == 0;
         begin_close(pool, true);
-        while (wait_over(pool, PIRN_NEVER) != 0)
-            pirn_wait_give_way(); /* in a shutdown past its grace */
+        while (!is_over(pool)) {
+            if (wait_over(pool, PIRN_NEVER) != 0)
+                pirn_wait_give_way(); /* in a shutdown past its grace */
+        }
         if (shielded)
             pirn_shield_leave();
     }

@@ -141,8 +141,10 @@ bool pirn_server_shut(pirn_server *server)
 static void wait_unheard(pirn_server *server)
 {
     bool shielded = pirn_shield_enter() == 0;
-    while (pirn_event_wait(&server->unheard, PIRN_NEVER) != 0)
-        pirn_wait_give_way(); /* shutdown's failing: they end all the same */
+    while (!pirn_event_is_set(&server->unheard)) {
+        if (pirn_event_wait(&server->unheard, PIRN_NEVER) != 0)
+            pirn_wait_give_way(); /* shutdown's failing: they end all the same */
+    }
     if (shielded)
         pirn_shield_leave();
 }

@@ -82,6 +82,14 @@ static int wait_sent(pirn_stream *s, struct wait *w, bool all, pirn_time deadlin
     }
 }
 
+static bool is_closed(pirn_stream *s)
+{
+    lock_take(&s->lock);
+    bool closed = s->out.closed;
+    lock_drop(&s->lock);
+    return closed;
+}
+
 /* Somebody else closes it. */
 static int wait_closed(pirn_stream *s, struct wait *w, pirn_time deadline)
 {
@@ -215,8 +223,10 @@ static void outlast_close(pirn_stream *s)
     struct pirn_task *t = pirn_current_task();
     struct wait w;
     bool shielded = pirn_task_shield(t) == 0;
-    while (pirn_wait_enter(&w) != 0 || wait_closed(s, &w, PIRN_NEVER) != 0)
-        pirn_wait_give_way(); /* in a shutdown past its grace */
+    while (!is_closed(s)) {
+        if (pirn_wait_enter(&w) != 0 || wait_closed(s, &w, PIRN_NEVER) != 0)
+            pirn_wait_give_way(); /* in a shutdown past its grace */
+    }
     if (shielded)
         pirn_task_unshield(t);
 }
