@@ -278,6 +278,10 @@ int pirn_stream_close(pirn_stream *stream, pirn_time deadline)
             rc = stream->ops->finish(stream->self, deadline);
         int closed = finish_close(stream);
         rc = rc != 0 ? rc : closed;
+    } else if (is_closed(stream)) {
+        if (rc == -ECANCELED)
+            pirn_wait_keep_cancel(&w);
+        rc = 0;
     } else if (rc == 0) {
         rc = wait_closed(stream, &w, deadline);
     }

@@ -17,6 +17,7 @@ static int late_abort(void *arg)
     outstay();
     CHECK_OK(pirn_stream_abort(arg));
     CHECK_OK(pirn_stream_abort(arg));
+    CHECK_OK(pirn_stream_close(arg, PIRN_NEVER));
     pirn_stream_release(arg);
     atomic_store(&over, 1);
     return 0;
@@ -120,10 +121,35 @@ START_TEST(a_process_pool_is_closed)
 }
 END_TEST
 
+/* ---- Before that, too: a close of what is closed --------------------------------------------- */
+
+static int close_cancelled(void *arg)
+{
+    pirn_stream *stream;
+    int pair[2];
+    (void)arg;
+    support_pair(pair);
+    CHECK_OK(pirn_stream_new(&stream, pair[0], NULL));
+    CHECK_OK(pirn_stream_close(stream, PIRN_NEVER));
+    CHECK_OK(pirn_cancel(pirn_current(), NULL));
+    CHECK_OK(pirn_stream_close(stream, PIRN_NEVER)); /* it does not wait */
+    CHECK_EQ(pirn_sleep(PIRN_NEVER), -ECANCELED);
+    pirn_stream_release(stream);
+    CHECK_OK(close(pair[1]));
+    return 0;
+}
+
+START_TEST(a_close_of_a_closed_stream_leaves_a_cancel_pending)
+{
+    FOR_WORKERS(w) CHECK_OK(support_run(w, close_cancelled, NULL));
+}
+END_TEST
+
 int main(void)
 {
     CHECK_OK(pirn_process_helper_start()); /* while there is one thread */
-    const TTest *tests[] = {a_stream_that_is_closed_is_aborted_again, a_server_is_closed,
+    const TTest *tests[] = {a_close_of_a_closed_stream_leaves_a_cancel_pending,
+                            a_stream_that_is_closed_is_aborted_again, a_server_is_closed,
                             a_process_pool_is_closed};
     return support_main("net/close_late", tests, sizeof(tests) / sizeof(tests[0]));
 }
