@@ -115,10 +115,11 @@ ssize_t pirn_sendfile(int out_fd, int in_fd, off_t offset, size_t n, pirn_time d
         return -EBADF;
     if (offset < 0 || n > INT64_MAX)
         return -EINVAL;
+    size_t most = (size_t)(INT64_MAX - offset); /* what a file can have there */
     struct transfer t = {.out = out_fd,
                          .in = in_fd,
                          .offset = offset,
-                         .left = n != 0 ? n : INT64_MAX,
+                         .left = n != 0 && n < most ? n : most,
                          .to_end = n == 0,
                          .deadline = deadline};
     if (w.task != NULL) {

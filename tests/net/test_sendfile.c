@@ -118,6 +118,12 @@ static void refused(void)
     CHECK_EQ(pirn_sendfile(-1, file, 0, 1, PIRN_NEVER), -EBADF);
     CHECK_EQ(pirn_sendfile(pair[1], -1, 0, 1, PIRN_NEVER), -EBADF);
     CHECK_EQ(pirn_sendfile(pair[1], file, -1, 1, PIRN_NEVER), -EINVAL);
+    for (int nonblocking = 0; nonblocking < 2; nonblocking++) { /* the file ends long before */
+        support_nonblock(pair[1], nonblocking);
+        CHECK_EQ(pirn_sendfile(pair[1], file, INT64_MAX - 5, 0, PIRN_NEVER), 0);
+        CHECK_EQ(pirn_sendfile(pair[1], file, INT64_MAX - 5, 100, PIRN_NEVER), 0);
+        CHECK_EQ(pirn_sendfile(pair[1], file, INT64_MAX, INT64_MAX, PIRN_NEVER), 0);
+    }
     CHECK_OK(close(pair[0]));
     for (int nonblocking = 0; nonblocking < 2; nonblocking++) { /* no signal ends the program */
         support_nonblock(pair[1], nonblocking);
