@@ -7,8 +7,10 @@
  * along.
  */
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
+#include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,9 +35,17 @@ static __attribute__((noinline)) int flush_stdio(void)
     return fflush(stdout) == 0 ? 0 : -errno;
 }
 
+/* A pipe that says it has room takes at least as much as stdio holds for one; one that is full
+ * would hold up the worker. */
+static int flush_with_room(int fd)
+{
+    int rc = __fpending(stdout) != 0 ? pirn_poll(fd, POLLOUT, PIRN_NEVER) : 0;
+    return rc < 0 ? rc : flush_stdio();
+}
+
 static int write_all(const char *text, size_t n)
 {
-    int rc = flush_stdio(), fd = fileno(stdout);
+    int fd = fileno(stdout), rc = flush_with_room(fd);
     for (size_t at = 0; rc == 0 && at < n;) {
         ssize_t put = pirn_write(fd, text + at, n - at, PIRN_NEVER);
         if (put <= 0)

@@ -1,3 +1,4 @@
+/* wraps fflush */
 /* Printing from many coroutines at once, into a pipe that is taken slowly: every line is whole. */
 #include "tests/file/files.h"
 
@@ -295,5 +296,66 @@ START_TEST(s178_file_text_whole)
 }
 END_TEST
 
+/* ---- What stdio holds goes first, and waits for room as the rest does ------------------------ */
+
+static bool watched; /* of one coroutine, or another's after it */
+
+int __real_fflush(FILE *stream);
+int __wrap_fflush(FILE *stream);
+
+/* Where there is no room it blocks the worker. */
+int __wrap_fflush(FILE *stream)
+{
+    struct pollfd p = {STDOUT_FILENO, POLLOUT, 0};
+    if (stream == stdout && watched)
+        CHECK_EQ(poll(&p, 1, 0), 1);
+    return __real_fflush(stream);
+}
+
+static int print_late(void *arg)
+{
+    (void)arg;
+    return pirn_print("late\n");
+}
+
+static int hold_in_stdio(void *arg)
+{
+    int *ends = arg;
+    char buf[16] = "", zeroes[4096];
+    size_t filled = support_fill(ends[1]);
+    CHECK_EQ(printf("held "), 5);
+    watched = true;
+    pirn_task *task = support_spawn(print_late, NULL);
+    support_until_waiting(task);
+    while (filled != 0) {
+        size_t most = filled < sizeof(zeroes) ? filled : sizeof(zeroes);
+        ssize_t n = pirn_read(ends[0], zeroes, most, PIRN_NEVER);
+        CHECK_GE(n, 1);
+        filled -= (size_t)n;
+    }
+    CHECK_EQ(support_join(task), 5);
+    watched = false;
+    CHECK_EQ(pirn_read(ends[0], buf, sizeof(buf), PIRN_NEVER), 10);
+    CHECK(strcmp(buf, "held late\n") == 0);
+    return 0;
+}
+
+START_TEST(what_stdio_holds_waits_for_room)
+{
+    FOR_WORKERS(w)
+    {
+        int ends[2];
+        fflush(stdout);
+        int saved = dup(STDOUT_FILENO);
+        support_pipe(ends);
+        CHECK_EQ(dup2(ends[1], STDOUT_FILENO), STDOUT_FILENO);
+        int rc = support_run(w, hold_in_stdio, ends);
+        CHECK_EQ(dup2(saved, STDOUT_FILENO), STDOUT_FILENO);
+        CHECK_OK(rc);
+        CHECK_OK(close(ends[0]) | close(ends[1]) | close(saved));
+    }
+}
+END_TEST
+
 SUPPORT_MAIN("file_print", begin, s177_no_torn_lines, order_and_cancel, a_cancel_does_not_tear,
-             s178_file_text_whole, end)
+             what_stdio_holds_waits_for_room, s178_file_text_whole, end)
