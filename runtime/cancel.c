@@ -35,10 +35,13 @@ static bool is_on_fd(const struct pirn_task *t, const void *arg)
 static void stop_if_on_fd(struct pirn_task *t, void *arg)
 {
     struct stop_fd *s = arg;
+    /* acquire: pairs with the release in begin (io/port.c). The gen comes first: if it is a later
+     * operation's the fd is that one's, or later still; if an earlier one's, the stop is void. */
+    uint32_t gen = atomic_load_explicit(&t->op.gen, memory_order_acquire);
     if (!is_on_fd(t, s))
         return;
     s->any = true;
-    pirn_wait_stop_op(t, atomic_load_explicit(&t->op.gen, memory_order_relaxed), -EBADF);
+    pirn_wait_stop_op(t, gen, -EBADF);
 }
 
 bool pirn_wait_stop_fd(struct pirn_runtime *rt, int fd)

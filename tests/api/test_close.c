@@ -298,5 +298,62 @@ START_TEST(what_a_task_leaves_is_dropped_while_somebody_closes)
 }
 END_TEST
 
+/* ---- What comes after a call that has ended by itself ---------------------------------------- */
+
+struct handed {
+    atomic_int fd; /* to be closed; -1: it has been; -2: there will be no more */
+};
+
+static void *closes_what_it_gets(void *arg)
+{
+    struct handed *h = arg;
+    int fd;
+    while ((fd = atomic_load(&h->fd)) != -2) {
+        if (fd < 0) {
+            sched_yield();
+            continue;
+        }
+        support_spin(support_between(0, 40) * US);
+        CHECK_OK(pirn_close(fd));
+        atomic_store(&h->fd, -1);
+    }
+    return NULL;
+}
+
+/* A close that is late for the call on its descriptor stops no later one of the same coroutine. */
+static int goes_on(void *arg)
+{
+    struct handed h;
+    int rounds = support_rounds(500), other[2], pair[2];
+    int64_t began = support_now();
+    char c;
+    (void)arg;
+    atomic_init(&h.fd, -1);
+    support_pair(other);
+    pthread_t thread = support_thread(closes_what_it_gets, &h);
+    for (int i = 0; rounds_go_on(began, i, rounds); i++) {
+        support_pair(pair);
+        atomic_store(&h.fd, pair[0]);
+        ssize_t n = pirn_recv(pair[0], &c, 1, 0, pirn_after_us(support_between(1, 40)));
+        CHECK(n == -EBADF || n == -ETIMEDOUT);
+        CHECK_OK(pirn_sleep(pirn_after_us(1)));
+        CHECK_EQ(pirn_recv(other[0], &c, 1, 0, pirn_after_us(20)), -ETIMEDOUT);
+        while (atomic_load(&h.fd) != -1)
+            CHECK_OK(pirn_sleep(pirn_after_us(1)));
+        CHECK_OK(close(pair[1]));
+    }
+    atomic_store(&h.fd, -2);
+    support_thread_join(thread);
+    CHECK_OK(close(other[0]));
+    CHECK_OK(close(other[1]));
+    return 0;
+}
+
+START_TEST(a_late_close_stops_nothing_else)
+{
+    FOR_WORKERS(w) CHECK_OK(support_run(w, goes_on, NULL));
+}
+END_TEST
+
 SUPPORT_MAIN("close", in_flight, several_at_once, from_a_thread, raced_by_data,
-             what_a_task_leaves_is_dropped_while_somebody_closes)
+             what_a_task_leaves_is_dropped_while_somebody_closes, a_late_close_stops_nothing_else)
