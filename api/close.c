@@ -12,7 +12,7 @@
  * again. */
 static bool stop_all(int fd)
 {
-    bool operations = pirn_registry_stop_fd(fd);
+    bool operations = pirn_registry_stop_fd(fd, NULL);
     return pirn_fd_wait_stop(fd) || operations;
 }
 

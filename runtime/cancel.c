@@ -21,12 +21,16 @@ void pirn_wait_stop_op(struct pirn_task *t, uint32_t gen, int err)
 
 struct stop_fd {
     int fd;
+    const struct fd_users *only;
     bool any;
 };
 
 static bool is_on_fd(const struct pirn_task *t, const void *arg)
 {
     const struct stop_fd *s = arg;
+    if (s->only != NULL && atomic_load_explicit(&s->only->reader, memory_order_relaxed) != t &&
+        atomic_load_explicit(&s->only->writer, memory_order_relaxed) != t)
+        return false;
     /* acquire: pairs with the release in pirn_wait_op. The operation may be about to start; then
      * this gen is not its own yet, the stop is void, and the caller comes again. */
     return atomic_load_explicit(&t->op.fd, memory_order_acquire) == s->fd;
@@ -44,9 +48,9 @@ static void stop_if_on_fd(struct pirn_task *t, void *arg)
     pirn_wait_stop_op(t, gen, -EBADF);
 }
 
-bool pirn_wait_stop_fd(struct pirn_runtime *rt, int fd)
+bool pirn_wait_stop_fd(struct pirn_runtime *rt, int fd, const struct fd_users *only)
 {
-    struct stop_fd s = {fd, false};
+    struct stop_fd s = {fd, only, false};
     pirn_task_each_that(rt, is_on_fd, stop_if_on_fd, &s);
     return s.any && rt_phase(rt) != PHASE_PAUSE;
 }

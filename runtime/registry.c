@@ -82,7 +82,7 @@ static struct pirn_runtime *next_on(const struct pirn_runtime *before, int fd)
     return rt;
 }
 
-bool pirn_registry_stop_fd(int fd)
+bool pirn_registry_stop_fd(int fd, const struct fd_users *only)
 {
     struct pirn_runtime *rt = NULL, *before;
     bool any = false;
@@ -96,7 +96,7 @@ bool pirn_registry_stop_fd(int fd)
         if (before != NULL)
             rt_outsider_leave(before);
         if (rt != NULL)
-            any |= pirn_wait_stop_fd(rt, fd);
+            any |= pirn_wait_stop_fd(rt, fd, only);
     } while (rt != NULL);
     return any;
 }

@@ -101,10 +101,16 @@ void pirn_wake_cell(struct cell *c);
  * -errno. */
 int pirn_wait_op(struct wait *w, const char *what, int fd, int64_t deadline);
 
-/* Stops every operation of the runtime that is under way on fd, with -EBADF; true if there was any
- * (call again: they take a moment; but those of a paused runtime only end when it runs again, and
- * whoever closes the descriptor must not wait for that). */
-bool pirn_wait_stop_fd(struct pirn_runtime *rt, int fd);
+/* Who makes calls on a descriptor that is others' too. Written by themselves, relaxed: what
+ * operation of theirs is meant, its gen says (stop_if_on_fd). */
+struct fd_users {
+    struct pirn_task *_Atomic reader, *_Atomic writer;
+};
+
+/* Stops every operation of the runtime that is under way on fd, with -EBADF, or (only) those of
+ * these users; true if there was any (call again: they take a moment; but those of a paused runtime
+ * only end when it runs again, and whoever closes the descriptor must not wait for that). */
+bool pirn_wait_stop_fd(struct pirn_runtime *rt, int fd, const struct fd_users *only);
 
 /* pirn_wait_park, for a loop that deals with cancels itself: a bound's (bound.h) comes once. The
  * caller ends with pirn_task_relevel. */

@@ -5,7 +5,8 @@
  * about to: each counts itself in and out. A close
  *   1. sets CLOSED: whoever comes later is sent away
  *   2. ends the operations that are under way, again and again until everybody is out: one that was
- *      counted in before may begin its operation only now
+ *      counted in before may begin its operation only now. (Of a descriptor that stays open it ends
+ *      the stream's own alone.)
  *   3. closes.
  * A coroutine of a paused runtime that is inside gets out when that runs again, and the close waits
  * for it.
@@ -57,8 +58,10 @@ static ssize_t fd_read(void *self, void *buf, size_t n, pirn_time deadline)
     struct descriptor *d = self;
     if (!enter(d))
         return -EBADF;
+    atomic_store_explicit(&d->who.reader, pirn_current_task(), memory_order_relaxed);
     ssize_t got =
         d->is_socket ? pirn_recv(d->fd, buf, n, 0, deadline) : pirn_read(d->fd, buf, n, deadline);
+    atomic_store_explicit(&d->who.reader, NULL, memory_order_relaxed);
     leave(d);
     return got;
 }
@@ -88,12 +91,14 @@ static ssize_t fd_write(void *self, const void *buf, size_t n, pirn_time deadlin
     struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
     /* Not pirn_send and pirn_write, which end with the last byte: who looks at what is pending sees
      * it move. */
+    atomic_store_explicit(&d->who.writer, pirn_current_task(), memory_order_relaxed);
     if (d->is_socket)
         got = pirn_sendmsg(d->fd, &msg, 0, deadline);
     else if (d->is_pipe)
         got = write_pipe(d->fd, buf, n, deadline);
     else
         got = pirn_write(d->fd, buf, n, deadline);
+    atomic_store_explicit(&d->who.writer, NULL, memory_order_relaxed);
     leave(d);
     return got;
 }
@@ -130,7 +135,7 @@ static int fd_close(void *self)
         pirn_task_shield(t);
     /* acquire: see leave */
     while ((atomic_load_explicit(&d->users, memory_order_acquire) & ~CLOSED) != 0) {
-        pirn_registry_stop_fd(d->fd);
+        pirn_registry_stop_fd(d->fd, d->keep ? &d->who : NULL);
         if (pirn_sleep(pirn_after_us(50)) != 0)
             pirn_wait_give_way(); /* in a shutdown past its grace */
     }

@@ -40,6 +40,7 @@ struct descriptor {
     int fd;
     bool is_socket, is_pipe, keep;
     _Atomic uint32_t users; /* calls inside; and whether it is closed */
+    struct fd_users who;    /* of these, those that may wait: one that reads, one that writes */
 };
 
 struct pirn_stream {

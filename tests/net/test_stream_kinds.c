@@ -136,6 +136,66 @@ START_TEST(s157_standard_input_is_left_open)
 }
 END_TEST
 
+/* ---- A descriptor that stays open: others use it on ------------------------------------------ */
+
+static int polls(void *arg)
+{
+    return pirn_poll(*(int *)arg, POLLIN, PIRN_NEVER);
+}
+
+static int reads(void *arg)
+{
+    char c;
+    return (int)pirn_stream_read(arg, &c, 1, PIRN_NEVER);
+}
+
+static int drains(void *arg)
+{
+    return pirn_stream_drain(arg, PIRN_NEVER);
+}
+
+static int left_to_others(void *arg)
+{
+    static const char much[1 << 20];
+    pirn_stream_config config = PIRN_STREAM_CONFIG_INIT;
+    pirn_stream *s, *other;
+    int pair[2];
+    (void)arg;
+    support_pair(pair);
+    config.flags = PIRN_STREAM_KEEP_FD;
+    CHECK_OK(pirn_stream_new(&s, pair[0], &config));
+    CHECK_OK(pirn_stream_new(&other, pair[0], &config));
+    pirn_task *reader = support_spawn(reads, s), *poller = support_spawn(polls, &pair[0]);
+    CHECK_EQ(pirn_stream_write(other, much, sizeof(much)), sizeof(much));
+    pirn_task *drainer = support_spawn(drains, other);
+    support_until_waiting(reader);
+    support_until_waiting(poller);
+    support_until_waiting(drainer);
+    CHECK_OK(pirn_stream_abort(s));
+    CHECK_EQ(support_join(reader), -EBADF);
+    CHECK_EQ(support_write(pair[1], "x", 1), 1);
+    CHECK_EQ(support_join(poller), POLLIN);
+    for (size_t got = 0; got < sizeof(much);) {
+        char buf[4096];
+        ssize_t n = pirn_read(pair[1], buf, sizeof(buf), PIRN_NEVER);
+        CHECK_GE(n, 1);
+        got += (size_t)n;
+    }
+    CHECK_OK(support_join(drainer));
+    CHECK_OK(pirn_stream_close(other, PIRN_NEVER));
+    pirn_stream_release(s);
+    pirn_stream_release(other);
+    CHECK_OK(close(pair[0]) | close(pair[1]));
+    return 0;
+}
+
+START_TEST(a162_a_descriptor_that_stays_open_is_left_to_others)
+{
+    FOR_WORKERS(w)
+    CHECK_OK(support_run(w, left_to_others, NULL));
+}
+END_TEST
+
 /* ---- A child's lines while it runs ----------------------------------------------------------- */
 
 static void start_child(pid_t *ret_pid, int in, int out)
@@ -381,5 +441,5 @@ END_TEST
 
 SUPPORT_MAIN("net/stream_kinds", s157_a_terminal_takes_its_time,
              a161_a_pipe_is_drained_to_the_low_mark, s157_standard_input_is_left_open,
-             s157_a_childs_lines_while_it_runs, a162_who_may_call, a161_drains_without_a_background,
-             a161_an_idle_connection_is_small)
+             a162_a_descriptor_that_stays_open_is_left_to_others, s157_a_childs_lines_while_it_runs,
+             a162_who_may_call, a161_drains_without_a_background, a161_an_idle_connection_is_small)
