@@ -23,8 +23,10 @@
  * The pass: what was ready when it began runs once. It is taken out of all queues into `pass` while
  * everybody rests; the phase stays PAUSE and becomes another word, at which the workers wake, take
  * from `pass` alone, come back after one step each (attention again), and rest when it is empty.
- * Pinned tasks have no part in it. What tasks ask the kernel for in a pass is submitted at its end,
- * and what has completed by the next one is ready then: who makes nothing but passes gets on.
+ * Members of a strand that were ready behind one of these come into `pass` one by one, as they get
+ * the strand. Pinned tasks have no part in it. What tasks ask the kernel for in a pass is submitted
+ * at its end, and what has completed by the next one is ready then: who makes nothing but passes
+ * gets on.
  *
  * Rejected: parking in the rings as usual with nothing to run (a due timer or a completion would
  * wake the worker, again and again, or had to be kept from it); stopping threads and starting new
@@ -35,6 +37,7 @@
 #include "io/clock.h"
 #include "io/sys.h"
 #include "runtime/runtime.h"
+#include "runtime/strand.h"
 #include "runtime/wait.h"
 
 enum {
@@ -208,30 +211,43 @@ static void collect(struct worker *w, int64_t now)
     }
 }
 
-static void take_queued(struct worker *w, struct inject *pass)
+static void put_into_pass(struct pirn_runtime *rt, struct node *n)
+{
+    if (task_is_on_strand(task_of_node(n)))
+        pirn_strand_begin_pass(task_of_node(n));
+    pirn_inject_push(&rt->pass, n);
+}
+
+static void take_queued(struct worker *w)
 {
     struct node *nodes[TAKE_MAX];
     unsigned n;
     while ((n = pirn_runq_steal(&w->q, nodes, TAKE_MAX, true, NULL)) != 0 ||
            (n = pirn_runq_steal_brood(&w->q, nodes, TAKE_MAX)) != 0) {
         for (unsigned i = 0; i < n; i++)
-            pirn_inject_push(pass, nodes[i]);
+            put_into_pass(w->rt, nodes[i]);
     }
 }
 
 void pirn_pass(struct pirn_runtime *rt)
 {
-    struct node *list;
+    struct node *list, *next;
     unsigned threads = rt_threads(rt), n;
     int64_t now = clock_now();
     for (unsigned i = 0; i < threads; i++)
         collect(rt_worker(rt, i), now);
     for (unsigned i = 0; i < threads; i++)
-        take_queued(rt_worker(rt, i), &rt->pass);
+        take_queued(rt_worker(rt, i));
     for (int lane = 0; lane < LANES; lane++) {
-        while ((list = pirn_inject_pop(&rt->inject[lane], TAKE_MAX, true, &n)) != NULL)
-            pirn_inject_push_list(&rt->pass, list, n);
+        while ((list = pirn_inject_pop(&rt->inject[lane], TAKE_MAX, true, &n)) != NULL) {
+            for (; list != NULL; list = next) {
+                next = list->next;
+                put_into_pass(rt, list);
+            }
+        }
     }
+    rt->passing = true;
     pirn_pause_begin(rt);
     pirn_wait_for_rest(rt);
+    rt->passing = false;
 }

@@ -98,6 +98,7 @@ struct pirn_runtime {
     _Atomic uint32_t use;      /* enum use */
     _Atomic uint32_t spawners; /* threads that are no workers, inside a spawn */
     struct inject pass;        /* what may run once although it is paused */
+    bool passing;              /* it does: written while all workers rest, read by them */
 
     pthread_mutex_t run_mutex;
     struct cell *runner; /* of the thread inside a run: a stop ends its wait */

@@ -77,14 +77,17 @@ static void append(struct pirn_strand *s, struct pirn_task *t)
     s->last = &t->node;
 }
 
-/* Under the lock: who holds the strand next, or NULL. */
-static struct pirn_task *next_holder(struct pirn_strand *s)
+/* Under the lock: who holds the strand next, or NULL. *ret_due: it was ready before a pass. */
+static struct pirn_task *next_holder(struct pirn_strand *s, bool *ret_due)
 {
     struct node *n = s->first;
     s->pauses = 0;
-    if (n != NULL)
-        s->first = n->next;
-    return n != NULL ? task_of_node(n) : NULL;
+    *ret_due = s->due != 0;
+    if (n == NULL)
+        return NULL;
+    s->first = n->next;
+    s->due -= *ret_due;
+    return task_of_node(n);
 }
 
 bool pirn_strand_admit(struct pirn_task *t)
@@ -99,11 +102,24 @@ bool pirn_strand_admit(struct pirn_task *t)
     return !was_held;
 }
 
-/* To a run queue; t may be of another runtime than the one it is told of by. */
-static void launch(struct worker *w, struct pirn_task *t, bool had_its_turn)
+void pirn_strand_begin_pass(struct pirn_task *t)
+{
+    struct pirn_strand *s = task_strand(t);
+    lock_take(&s->lock);
+    s->due = 0;
+    for (const struct node *n = s->first; n != NULL; n = n->next)
+        s->due++;
+    lock_drop(&s->lock);
+}
+
+/* To a run queue; t may be of another runtime than the one it is told of by. due: it has its step
+ * in a pass that is under way. */
+static void launch(struct worker *w, struct pirn_task *t, bool had_its_turn, bool due)
 {
     if (t->rt != w->rt)
         pirn_inject_task(t->rt, t);
+    else if (due && w->rt->passing)
+        pirn_inject_push(&w->rt->pass, &t->node); /* where this worker looks next */
     else if (had_its_turn)
         pirn_worker_requeue(w, t);
     else
@@ -114,7 +130,7 @@ bool pirn_strand_pass(struct worker *w, const struct pirn_task *t, struct pirn_t
 {
     struct pirn_strand *s = task_strand(t);
     enum role role = worker_role(w);
-    bool here = role == ROLE_PRIMARY || role == ROLE_SUBSTITUTE;
+    bool due, here = role == ROLE_PRIMARY || role == ROLE_SUBSTITUTE;
 #ifdef PIRN_HARD
     here = false; /* by way of another worker */
 #endif
@@ -126,7 +142,7 @@ bool pirn_strand_pass(struct worker *w, const struct pirn_task *t, struct pirn_t
     } else if (here) {
         struct pirn_task *next = task_of_node(s->first);
         if (task_has_started(next) && next->rt == w->rt)
-            *ret_next = next_holder(s);
+            *ret_next = next_holder(s, &due);
     }
     lock_drop(&s->lock);
     return waited_for;
@@ -141,23 +157,25 @@ void pirn_strand_yielded(struct worker *w, struct pirn_task *t)
 {
     struct pirn_strand *s = task_strand(t);
     struct pirn_task *next = NULL;
+    bool due = false;
     lock_take(&s->lock);
     append(s, t);
     if (!has_been_passed(w, s))
-        next = next_holder(s);
+        next = next_holder(s, &due);
     lock_drop(&s->lock);
     if (next != NULL)
-        launch(w, next, true);
+        launch(w, next, true, due);
 }
 
 static void hand_on(struct worker *w, struct pirn_strand *s)
 {
+    bool due;
     lock_take(&s->lock);
-    struct pirn_task *next = next_holder(s);
+    struct pirn_task *next = next_holder(s, &due);
     s->held = next != NULL;
     lock_drop(&s->lock);
     if (next != NULL)
-        launch(w, next, false);
+        launch(w, next, false, due);
 }
 
 void pirn_strand_parked(struct worker *w, struct pirn_task *t)

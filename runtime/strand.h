@@ -16,6 +16,8 @@
  * Field                who may touch it
  * refs                 anybody, atomically
  * held, first, last    under lock
+ * due                  under lock: so many at the front of the list were ready when a pass of their
+ *                      runtime began (pause.c)
  * pauses               who holds the strand
  */
 #ifndef PIRN_RUNTIME_STRAND_H
@@ -28,7 +30,8 @@ struct pirn_strand {
     _Atomic uint32_t refs;
     struct lock lock;
     bool held;
-    uint8_t pauses;            /* since the holder was admitted */
+    uint8_t pauses; /* since the holder was admitted */
+    uint32_t due;
     struct node *first, *last; /* ready, linked by node.next; last is void while first is NULL */
 };
 
@@ -53,6 +56,10 @@ bool pirn_strand_pass(struct worker *w, const struct pirn_task *t, struct pirn_t
 /* On the side that was switched to. */
 void pirn_strand_yielded(struct worker *w, struct pirn_task *t);
 void pirn_strand_parked(struct worker *w, struct pirn_task *t);
+
+/* A pass is about to begin, in which the holder t has its step: so have those who wait behind it
+ * now. */
+void pirn_strand_begin_pass(struct pirn_task *t);
 
 /* The holder was about to begin on w, and is to be ready again later. */
 void pirn_strand_let_go(struct worker *w, const struct pirn_task *t);
