@@ -11,7 +11,9 @@
  * after that gets a new list and runner. What has been taken runs; what is still listed can be
  * removed.
  *
- * Each callback sees the task-locals of who added it, as they were then (asyncio's contexts).
+ * Each callback sees the task-locals of who added it, as they were then (asyncio's contexts). What
+ * it has deferred runs after it, and a timeout that it is still inside of is left: the next one is
+ * another's.
  *
  * Shutdown cancels no runner. When only such are left whose awaitables have not ended, it withdraws
  * them (runtime.c), and each looks under the lock whether that is so: its awaitable may have ended
@@ -92,6 +94,7 @@ static void call(struct pirn_task *runner, struct pirn_awaitable *a, struct call
     e->locals = callback->locals;
     callback->locals = NULL;
     callback->fn(a, callback->user);
+    task_clean_up(runner, 0);
     forget(callback);
 }
 

@@ -362,12 +362,12 @@ PIRN_API const char *pirn_reason(const pirn_awaitable *awaitable);
  * fn(awaitable, user) is called once it has ended, in a coroutine of the runtime; NULL: the
  * caller's, or on a plain thread the task's (a future there needs one: -EPERM). All of one
  * awaitable are called in the runtime of the one that was added first, in the order added, one
- * after another, never on the stack of who settled it. Each registration counts, also of the same
- * fn twice. One that is added after the end runs soon. While there is no stack for the coroutine
- * they are put off. What is due runs before pirn_run returns (what gets no stack until the grace is
- * over never does, which is reported). [anywhere, with a runtime on a plain thread] -EINVAL,
- * -ENOMEM, and what pirn_spawn returns. Removing: how many registrations of fn with user will not
- * run now; they are not running either.
+ * after another, never on the stack of who settled it; what one defers runs before the next. Each
+ * registration counts, also of the same fn twice. One that is added after the end runs soon. While
+ * there is no stack for the coroutine they are put off. What is due runs before pirn_run returns
+ * (what gets no stack until the grace is over never does, which is reported). [anywhere, with a
+ * runtime on a plain thread] -EINVAL, -ENOMEM, and what pirn_spawn returns. Removing: how many
+ * registrations of fn with user will not run now; they are not running either.
  */
 typedef void (*pirn_done_fn)(pirn_awaitable *awaitable, void *user);
 PIRN_API PIRN_MUST_USE int pirn_add_done_callback(pirn_awaitable *awaitable, pirn_runtime *runtime,

@@ -1,4 +1,5 @@
-/* Done callbacks that come due as the run ends: they run before it has returned. */
+/* Done callbacks that come due as the run ends: they run before it has returned. And the end of
+ * each: what it leaves behind is not the next one's. */
 #include "tests/support.h"
 
 static pirn_future *new_future(void)
@@ -220,5 +221,68 @@ static int leaves_it_to_a_callback(void *arg)
 
 SUPPORT_EACH(a_done_callback_sees_to_a_task, leaves_it_to_a_callback, 1)
 
+/* ---- What a callback leaves behind -------------------------------------------------------- */
+
+enum {
+    GUARDED = 8
+};
+
+struct guarded {
+    pirn_mutex mutex;
+    atomic_int deferred;
+    int called;
+    pirn_timeout timeouts[GUARDED];
+};
+
+static void unlock(void *arg, int status)
+{
+    struct guarded *g = arg;
+    CHECK_EQ(status, 0);
+    CHECK_OK(pirn_yield());
+    CHECK_OK(pirn_mutex_unlock(&g->mutex));
+    atomic_fetch_add(&g->deferred, 1);
+}
+
+static void lock_and_defer(pirn_awaitable *awaitable, void *user)
+{
+    struct guarded *g = user;
+    pirn_timeout *timeout = &g->timeouts[g->called];
+    (void)awaitable;
+    CHECK_EQ(atomic_load(&g->deferred), g->called++);
+    CHECK_OK(pirn_yield()); /* the timeout of the one before was that one's */
+    CHECK_OK(pirn_mutex_lock(&g->mutex, PIRN_NEVER));
+    CHECK_OK(pirn_defer(unlock, g));
+    *timeout = (pirn_timeout)PIRN_TIMEOUT_INIT;
+    CHECK_OK(pirn_timeout_enter(timeout, PIRN_NOW)); /* and is never left: that is reported */
+}
+
+static int left_behind(void *arg)
+{
+    struct guarded *g = arg;
+    pirn_future *future = new_future();
+    CHECK_OK(pirn_mutex_init(&g->mutex));
+    for (int i = 0; i < GUARDED; i++)
+        CHECK_OK(pirn_add_done_callback(future, NULL, lock_and_defer, g));
+    CHECK_OK(pirn_future_set(future, 0, NULL));
+    support_until(&g->deferred, GUARDED);
+    pirn_release(future);
+    return 0;
+}
+
+/* What it defers runs after it, and not at some later time: the next one is another's. */
+START_TEST(a43_what_one_leaves_behind_is_not_the_nexts)
+{
+    static struct guarded guarded[3]; /* what is never left is never freed, and found from here */
+    struct guarded *g = guarded;
+    FOR_WORKERS(w)
+    {
+        support_report report = SUPPORT_REPORT_INIT;
+        CHECK_OK(support_run_reported(w, &report, left_behind, g++));
+        CHECK_EQ(support_reported(&report, "has ended inside a timeout"), GUARDED);
+    }
+}
+END_TEST
+
 SUPPORT_MAIN("callback_end", a_done_callback_sees_to_a_task, a44_due_while_a_task_ends,
-             a44_due_at_the_end_of_a_chain, a44_due_as_what_nobody_began_is_withdrawn)
+             a44_due_at_the_end_of_a_chain, a44_due_as_what_nobody_began_is_withdrawn,
+             a43_what_one_leaves_behind_is_not_the_nexts)
