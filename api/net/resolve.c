@@ -212,6 +212,8 @@ int pirn_resolve(const char *host, const char *service, const pirn_resolve_confi
     if (config == NULL)
         config = &defaults;
     int rc = begin(__func__, config);
+    if (rc == 0 && ret_list == NULL)
+        rc = pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
     if (rc == 0)
         rc = port_of(service, config, &port, deadline);
     if (rc != 0)

@@ -11,6 +11,7 @@
 
 #include "api/transfer.h"
 #include "io/sys.h"
+#include "runtime/debug.h"
 #include "runtime/wait.h"
 
 static int note_end(pirn_process *p, const siginfo_t *info)
@@ -53,43 +54,43 @@ static int look(pirn_process *p, int *ret_status)
 }
 
 /* -EINVAL, -ESHUTDOWN: not a handle of this process's child. */
-static int check(const pirn_process *p)
+static int check(const char *call, const pirn_process *p)
 {
     if (p == NULL)
-        return -EINVAL;
+        return pirn_misuse(call, -EINVAL, MISUSE_NULL);
     return p->owner == getpid() ? 0 : -ESHUTDOWN;
 }
 
 pid_t pirn_process_pid(const pirn_process *process)
 {
-    return process->pid;
+    return process != NULL ? process->pid : pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
 }
 
 pirn_stream *pirn_process_in(const pirn_process *process)
 {
-    return process->streams[0];
+    return process != NULL ? process->streams[0] : NULL;
 }
 
 pirn_stream *pirn_process_out(const pirn_process *process)
 {
-    return process->streams[1];
+    return process != NULL ? process->streams[1] : NULL;
 }
 
 pirn_stream *pirn_process_err(const pirn_process *process)
 {
-    return process->streams[2];
+    return process != NULL ? process->streams[2] : NULL;
 }
 
 int pirn_process_status(pirn_process *process, int *ret_status)
 {
-    int rc = check(process);
+    int rc = check(__func__, process);
     return rc == 0 ? look(process, ret_status) : rc;
 }
 
 int pirn_process_wait(pirn_process *process, int *ret_status, pirn_time deadline)
 {
     struct wait w;
-    int rc = check(process);
+    int rc = check(__func__, process);
     if (rc == 0)
         rc = pirn_wait_enter(&w);
     if (rc != 0)
@@ -138,35 +139,41 @@ static int send_to_group(pirn_process *p, int signal)
     return rc;
 }
 
+static int signal_child(const char *call, pirn_process *process, int signal)
+{
+    int rc = check(call, process);
+    return rc == 0 ? send_signal(process, signal) : rc;
+}
+
 int pirn_process_signal(pirn_process *process, int signal)
 {
-    int rc = check(process);
-    return rc == 0 ? send_signal(process, signal) : rc;
+    return signal_child(__func__, process, signal);
 }
 
 int pirn_process_signal_group(pirn_process *process, int signal)
 {
-    int rc = check(process);
+    int rc = check(__func__, process);
     if (rc == 0 && !leads_group(process))
-        rc = -EINVAL;
+        rc = pirn_misuse(__func__, -EINVAL, "the child leads no group");
     return rc == 0 ? send_to_group(process, signal) : rc;
 }
 
 int pirn_process_terminate(pirn_process *process)
 {
-    return pirn_process_signal(process, SIGTERM);
+    return signal_child(__func__, process, SIGTERM);
 }
 
 int pirn_process_kill(pirn_process *process)
 {
-    return pirn_process_signal(process, SIGKILL);
+    return signal_child(__func__, process, SIGKILL);
 }
 
 /* ---- References ---------------------------------------------------------------------------- */
 
 pirn_process *pirn_process_retain(pirn_process *process)
 {
-    atomic_fetch_add_explicit(&process->refs, 1, memory_order_relaxed);
+    if (process != NULL)
+        atomic_fetch_add_explicit(&process->refs, 1, memory_order_relaxed);
     return process;
 }
 

@@ -1,5 +1,6 @@
-/* Misuse of locks, tasks, timeouts, mailboxes, combinations. Of scopes, generators, runtimes, and
- * of what wants a coroutine: test_misuse_place.c; of arguments: test_misuse_argument.c. */
+/* Misuse of locks, tasks, timeouts, mailboxes, combinations, processes. Of scopes, generators,
+ * runtimes, and of what wants a coroutine: test_misuse_place.c; of arguments:
+ * test_misuse_argument.c. */
 #include "tests/asyncio/misuse.h"
 
 static int nothing(void *arg)
@@ -255,6 +256,52 @@ static int shield_oneself(void)
     return pirn_shield(&outer, pirn_current());
 }
 
+/* ---- Of a process that is none ------------------------------------------------------------ */
+
+static int number_of_nothing(void)
+{
+    CHECK(pirn_process_retain(NULL) == NULL); /* as that of any other object */
+    CHECK(pirn_process_in(NULL) == NULL);
+    CHECK(pirn_process_out(NULL) == NULL);
+    CHECK(pirn_process_err(NULL) == NULL);
+    return pirn_process_pid(NULL);
+}
+
+static int wait_for_nothing(void)
+{
+    return pirn_process_wait(NULL, NULL, PIRN_NEVER);
+}
+
+static int status_of_nothing(void)
+{
+    return pirn_process_status(NULL, NULL);
+}
+
+static int signal_to_nothing(void)
+{
+    return pirn_process_signal(NULL, 0);
+}
+
+static int signal_to_no_group(void)
+{
+    return pirn_process_signal_group(NULL, 0);
+}
+
+static int terminate_nothing(void)
+{
+    return pirn_process_terminate(NULL);
+}
+
+static int kill_nothing(void)
+{
+    return pirn_process_kill(NULL);
+}
+
+static int resolve_for_nobody(void)
+{
+    return pirn_resolve("127.0.0.1", NULL, NULL, NULL, PIRN_NEVER);
+}
+
 #define AMONG "a task is among those whose end it waits for"
 
 static const struct misuse misuses[] = {
@@ -303,6 +350,14 @@ static const struct misuse misuses[] = {
      leave_outer_timeout, IN_COROUTINE},
     {"pirn_timeout_enter", -EINVAL,
      "it has been entered before: each time is a PIRN_TIMEOUT_INIT's", enter_twice, IN_COROUTINE},
+    {"pirn_process_pid", -EINVAL, A_NULL, number_of_nothing, ANYWHERE},
+    {"pirn_process_wait", -EINVAL, A_NULL, wait_for_nothing, ANYWHERE},
+    {"pirn_process_status", -EINVAL, A_NULL, status_of_nothing, ANYWHERE},
+    {"pirn_process_signal", -EINVAL, A_NULL, signal_to_nothing, ANYWHERE},
+    {"pirn_process_signal_group", -EINVAL, A_NULL, signal_to_no_group, ANYWHERE},
+    {"pirn_process_terminate", -EINVAL, A_NULL, terminate_nothing, ANYWHERE},
+    {"pirn_process_kill", -EINVAL, A_NULL, kill_nothing, ANYWHERE},
+    {"pirn_resolve", -EINVAL, A_NULL, resolve_for_nobody, ANYWHERE},
 };
 
 START_TEST(a114_and_others_each_misuse_is_named)
