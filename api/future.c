@@ -24,7 +24,7 @@ static void free_future(struct object *o)
 
 int pirn_future_new(pirn_future **ret_future)
 {
-    static const struct object_ops ops = {cancel, free_future, true, NULL};
+    static const struct object_ops ops = {cancel, free_future, NULL, true, NULL};
     if (ret_future == NULL)
         return pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
     struct object *o = malloc(sizeof(*o));

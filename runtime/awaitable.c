@@ -128,13 +128,25 @@ int pirn_object_settle_and_unref(struct object *o, int status, void *value,
     return late ? -EALREADY : 0;
 }
 
+bool pirn_object_let_go(struct object *o)
+{
+    uint32_t refs = atomic_load_explicit(&o->base.refs, memory_order_relaxed);
+    do {
+        if (refs == 2 && o->ops->alone != NULL && !awaitable_has_ended(&o->base)) {
+            o->ops->alone(o);
+            refs = atomic_load_explicit(&o->base.refs, memory_order_relaxed);
+        }
+        /* acq_rel: everybody's last use comes before the free */
+    } while (!atomic_compare_exchange_weak_explicit(&o->base.refs, &refs, refs - 1,
+                                                    memory_order_acq_rel, memory_order_relaxed));
+    return refs == 1;
+}
+
 void pirn_awaitable_unref(struct pirn_awaitable *a)
 {
     if (a->kind == PIRN_KIND_TASK)
         pirn_task_unref(task_of(a));
-    /* acq_rel: everybody's last use comes before the free */
-    else if ((atomic_fetch_sub_explicit(&a->refs, 1, memory_order_acq_rel) & ~AWAITABLE_JOINED) ==
-             1)
+    else if (pirn_object_let_go(object_of(a)))
         dispose(object_of(a));
 }
 

@@ -107,6 +107,9 @@ struct object_ops {
     int (*cancel)(struct object *o, const char *reason);
     /* The last reference is gone. value has been dropped. */
     void (*free)(struct object *o);
+    /* It has a reference to itself as long as it has not ended, and whoever calls gives up the only
+     * other one: nobody would hear of its end. May give up its own. NULL: it has none. */
+    void (*alone)(struct object *o);
     bool stays; /* when its only awaiter is cancelled: a future */
     /* A job's, else NULL: it is no longer queued. A hint that is false at most until it has
      * begun. */
@@ -146,6 +149,9 @@ int pirn_object_settle_and_unref(struct object *o, int status, void *value,
                                  void (*drop)(void *value));
 /* It was cancelled, for that reason. */
 int pirn_object_settle_cancelled(struct object *o, const char *reason);
+
+/* Gives up a reference, but frees nothing: true if it was the last one. */
+bool pirn_object_let_go(struct object *o);
 
 /* Of any kind. */
 void pirn_awaitable_ref(struct pirn_awaitable *a);

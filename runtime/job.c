@@ -85,8 +85,8 @@ static void **callers_locals(void)
 int pirn_job_submit(struct job **ret_job, struct crew *crew, pirn_fn fn, void *arg,
                     void (*arg_drop)(void *arg), bool attached)
 {
-    static const struct object_ops ops = {cancel, free_job, false, has_begun},
-                                   attached_ops = {cancel, free_job, true, has_begun};
+    static const struct object_ops ops = {cancel, free_job, NULL, false, has_begun},
+                                   attached_ops = {cancel, free_job, NULL, true, has_begun};
     void **locals = callers_locals();
     struct job *job = calloc(1, sizeof(*job));
     if (job != NULL && locals != NULL)

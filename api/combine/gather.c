@@ -2,9 +2,9 @@
  * gather and shield: awaitables made of others.
  *
  * Either is an object with a watch over its parts. The watch holds a reference to the object as
- * long as a hook may fire, so a handle that is dropped early does not end what it watches. Once the
- * object has ended the hooks that are left are taken back: what is given up, or fails, again and
- * again beside a part that stays must leave nothing there. (Not while they are being set: then who
+ * long as a hook may fire. Once the object has ended, or nobody else has a reference to it, the
+ * hooks that are left are taken back: what is given up, or fails, again and again beside a part
+ * that stays must leave nothing there. (Not while they are being set: then who
  * sets them does it.)
  *
  * Parts end on several threads, so the second may be told before the first is: what it ends with is
@@ -63,15 +63,10 @@ static bool is_combined(const pirn_awaitable *a) /* made here */
 
 static void gone(struct watch *w)
 {
-    pirn_awaitable_unref(&gather_of_watch(w)->object.base);
-}
-
-/* Gives up a reference to what was made here, which pirn_awaitable_unref would free in its own
- * frame. */
-static bool is_last(pirn_awaitable *a)
-{
-    /* acq_rel: as in pirn_awaitable_unref */
-    return atomic_fetch_sub_explicit(&a->refs, 1, memory_order_acq_rel) == 1;
+    struct gather *g = gather_of_watch(w);
+    /* acq_rel: as in pirn_object_let_go; which may be who called, and is not to be asked again */
+    if (atomic_fetch_sub_explicit(&g->object.base.refs, 1, memory_order_acq_rel) == 1)
+        free_gather(&g->object);
 }
 
 static void push_freed(struct gather *g, struct gather **todo)
@@ -90,7 +85,7 @@ static void free_one(struct gather *g, struct gather **todo)
             atomic_store_explicit(&a->seen, 1, memory_order_relaxed);
         if (!is_combined(a))
             pirn_awaitable_unref(a);
-        else if (is_last(a))
+        else if (pirn_object_let_go(object_of(a))) /* not freed in a frame of its own */
             push_freed(gather_of(object_of(a)), todo);
     }
     free(g);
@@ -114,6 +109,11 @@ static void stop_listening(struct gather *g)
     lock_drop(&g->watch.lock);
     if (stops)
         pirn_watch_stop(&g->watch);
+}
+
+static void alone(struct object *o)
+{
+    stop_listening(gather_of(o));
 }
 
 /* ---- gather ---- */
@@ -314,7 +314,7 @@ static int make(pirn_awaitable **ret, pirn_awaitable *const *items, size_t n, un
     return 0;
 }
 
-static const struct object_ops gather_ops = {cancel_parts, free_gather, false, NULL};
+static const struct object_ops gather_ops = {cancel_parts, free_gather, alone, false, NULL};
 
 /* The caller's reference to something that nobody will await for it: a task that runs goes on. */
 static void give_up(pirn_awaitable *a)
@@ -342,7 +342,7 @@ int pirn_gather(pirn_awaitable **ret_gather, pirn_awaitable *const *items, size_
 
 int pirn_shield(pirn_awaitable **ret_outer, pirn_awaitable *inner)
 {
-    static const struct object_ops ops = {leave_inner, free_gather, false, NULL};
+    static const struct object_ops ops = {leave_inner, free_gather, alone, false, NULL};
     return make(ret_outer, &inner, 1, 0, &ops, inner_ended);
 }
 

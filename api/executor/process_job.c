@@ -54,7 +54,7 @@ static void free_job(struct object *o)
 int pirn_process_job_new(struct process_job **ret_job, pirn_process_fn fn, const void *in,
                          size_t in_len, size_t out_cap)
 {
-    static const struct object_ops ops = {cancel, free_job, false, has_begun};
+    static const struct object_ops ops = {cancel, free_job, NULL, false, has_begun};
     if (in_len > SSIZE_MAX || out_cap > SSIZE_MAX)
         return -EINVAL;
     struct process_job *job = calloc(1, sizeof(*job));

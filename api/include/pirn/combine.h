@@ -62,8 +62,9 @@ enum {
  * PIRN_COLLECT it ends when all have, with 0 whatever they said. What each said is read from the
  * items, by their places; to look at the gather's status counts as having looked at theirs. A
  * cancel of it cancels every item, once; if no item's failure has ended it by then, it ends with
- * -ECANCELED when all have, whatever they make of it. Of no items it has ended at once. Gathers
- * nest, to any depth. [anywhere; does not suspend] -EINVAL, -EDEADLK, -ENOMEM.
+ * -ECANCELED when all have, whatever they make of it. Of no items it has ended at once. With its
+ * last handle it lets go of its items, which go on. Gathers nest, to any depth. [anywhere; does not
+ * suspend] -EINVAL, -EDEADLK, -ENOMEM.
  */
 PIRN_API PIRN_MUST_USE int pirn_gather(pirn_awaitable **ret_gather, pirn_awaitable *const *items,
                                        size_t n, unsigned flags);
