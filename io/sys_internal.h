@@ -29,6 +29,16 @@
 #endif
 #endif
 
+/* ThreadSanitizer keeps a signal from its handler until the thread makes a call of libc's that it
+ * intercepts, and syscall(2) is none. */
+#if defined(__SANITIZE_THREAD__)
+#define SIGNALS_HELD_BACK
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define SIGNALS_HELD_BACK
+#endif
+#endif
+
 /* Not inlined, and with a side effect in the compiler's eyes, for the reason given in sys.c:
  * also where the whole library is optimised as one. */
 static __attribute__((noinline)) int last_error(void)

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <sys/wait.h>
 
-static volatile sig_atomic_t own_handler_ran;
+static atomic_int own_handler_ran;
 
 static void own_handler(int signal)
 {
@@ -89,6 +89,8 @@ static int ignores_the_first(void *arg)
 
 START_TEST(second_ends_the_process)
 {
+    if (support_tsan()) /* which wants no threads after a fork of threads */
+        return;
     fflush(NULL);
     pid_t pid = fork();
     if (pid == 0) {
@@ -150,7 +152,7 @@ END_TEST
 START_TEST(the_second_of_either_kind_ends_the_process)
 {
     static const int signals[] = {SIGINT, SIGTERM};
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < 4 && !support_tsan(); i++) { /* see above */
         const int first = signals[i / 2], second = signals[i % 2];
         fflush(NULL);
         pid_t pid = fork();
@@ -247,5 +249,5 @@ int main(void)
                             sigterm_cancels_main,
                             the_second_of_either_kind_ends_the_process,
                             each_by_itself};
-    return support_tsan() ? 77 : support_main("sigint", tests, sizeof(tests) / sizeof(tests[0]));
+    return support_main("sigint", tests, sizeof(tests) / sizeof(tests[0]));
 }

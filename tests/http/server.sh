@@ -20,14 +20,9 @@ serve() { # program, arguments: sets server and url
     url=http://$(sed -n 's/^listening on //p' "$work/server.out")
 }
 
-stop() { # by SIGINT; it must end by itself, with 0. (ThreadSanitizer delivers none to a sleeping thread.)
-    if [ "$PIRN_SANITIZE" = thread ]; then
-        kill -KILL "$server"
-        wait "$server" || true
-    else
-        kill -INT "$server"
-        wait "$server"
-    fi
+stop() { # by SIGINT; it must end by itself, with 0
+    kill -INT "$server"
+    wait "$server"
     server=
 }
 

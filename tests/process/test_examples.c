@@ -99,12 +99,6 @@ static void interrupt(program *p)
     char text[4096];
     int status;
 
-    if (TSAN) { /* it holds back signals to threads that sleep in the kernel */
-        CHECK_OK(kill(p->pid, SIGKILL));
-        fclose(p->output);
-        CHECK_EQ(waitpid(p->pid, NULL, 0), p->pid);
-        return;
-    }
     CHECK_OK(kill(p->pid, SIGINT));
     status = finish(p, text, sizeof(text));
     if (status != 0 || text[0] != '\0')
@@ -212,8 +206,7 @@ static void chat(void)
     talk(b, "hello from b\n", "hello from a\n");
     talk(a, "", "hello from b\n");
     interrupt(&server);
-    if (!TSAN) /* there it is killed */
-        talk(a, "", "the room closes\n");
+    talk(a, "", "the room closes\n");
     close(a);
     close(b);
     close(c);
@@ -223,12 +216,8 @@ static void chat(void)
     addr = start_server(&server, (char *[]){"chat", "0", "2", "1", NULL});
     a = connect_plainly(&addr);
     talk(a, "", "welcome\nyou were silent too long\n");
-    if (!TSAN) {
-        CHECK_OK(kill(server.pid, SIGTERM));
-        CHECK_OK(finish(&server, text, sizeof(text)));
-    } else {
-        interrupt(&server);
-    }
+    CHECK_OK(kill(server.pid, SIGTERM));
+    CHECK_OK(finish(&server, text, sizeof(text)));
     close(a);
 }
 
@@ -426,14 +415,12 @@ static void pipeline(void)
     expect(text, "done: of 1 numbers 1 takes 0 steps\n");
     CHECK_OK(RUN(text, "pipeline", "2000000000", "8", "20"));
     expect(text, "time is up: of ");
-    if (!TSAN) { /* it holds back signals to threads that sleep in the kernel */
-        start(&endless, (char *[]){"pipeline", "2000000000", "2", NULL});
-        CHECK(fgets(line, sizeof(line), endless.output) != NULL);
-        CHECK_OK(strcmp(line, "looking; Ctrl-C ends it\n"));
-        CHECK_OK(kill(endless.pid, SIGINT));
-        CHECK_OK(finish(&endless, text, sizeof(text)));
-        expect(text, "interrupted: of ");
-    }
+    start(&endless, (char *[]){"pipeline", "2000000000", "2", NULL});
+    CHECK(fgets(line, sizeof(line), endless.output) != NULL);
+    CHECK_OK(strcmp(line, "looking; Ctrl-C ends it\n"));
+    CHECK_OK(kill(endless.pid, SIGINT));
+    CHECK_OK(finish(&endless, text, sizeof(text)));
+    expect(text, "interrupted: of ");
     CHECK_EQ(RUN(text, "pipeline", "none"), 2);
     expect(text, "usage:");
 }

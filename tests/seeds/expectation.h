@@ -13,8 +13,7 @@
  *   %server PATH A  runs another program (the path is relative to the seed's) with arguments beside
  *                   it, and gives the seed the port on which that listens as its first argument
  *   %args A B       more arguments
- *   %signal INT 2   sends the signal two seconds after the first line (skipped under
- *                   ThreadSanitizer, which delivers no signals to a thread asleep in the ring)
+ *   %signal INT 2   sends the signal two seconds after the first line
  *   %env NAME=VALUE in its environment
  *   %exit 1         the exit status, 0 if nothing is said
  *   %stderr regex   some line of stderr matches; without any, stderr is silent

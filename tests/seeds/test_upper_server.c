@@ -56,10 +56,9 @@ static pid_t start_server(int w, struct sockaddr_in *ret_addr, FILE **ret_output
 static void stop_server(pid_t pid, FILE *output)
 {
     int status;
-    CHECK_OK(kill(pid, support_tsan() ? SIGKILL : SIGINT)); /* it may not see a SIGINT */
+    CHECK_OK(kill(pid, SIGINT));
     CHECK_EQ(waitpid(pid, &status, 0), pid);
-    if (!support_tsan())
-        CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
     CHECK_EQ(fgetc(output), EOF);
     fclose(output);
 }
