@@ -324,6 +324,8 @@ typedef struct pirn_http_call {
     size_t size;        /* sizeof(pirn_http_call), set by PIRN_HTTP_CALL_INIT */
     const char *method; /* NULL: GET */
     const char *url;    /* http://host[:port][/path][?query]; an empty path is "/" */
+    /* In this order. Content-Length, Transfer-Encoding and Connection are the client's (-EINVAL);
+     * Host and User-Agent are, too, unless they are among these. */
     const pirn_http_field *headers;
     size_t header_count;
     const void *body; /* body_length bytes */
