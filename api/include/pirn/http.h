@@ -46,6 +46,7 @@ typedef struct pirn_http_reply pirn_http_reply;     /* what it will be told */
  * What a client meets that goes beyond a limit; then the connection is closed:
  *   max_target             414     max_head, max_headers   431     max_body    413
  *   head_time, body_rate   408     what is no HTTP/1.x     400, 501, 505
+ *   an Expect that is not 100-continue: 417
  * idle_time (but in a body: 408), write_time: closed without a word. A connection beyond
  * max_connections waits in the listener's queue, or, with refuse, is closed at once, without a
  * word.
@@ -203,9 +204,11 @@ PIRN_API pirn_stream *pirn_http_stream(const pirn_http_request *request); /* bor
 PIRN_API int64_t pirn_http_body_length(const pirn_http_request *request);
 /*
  * 1 to n bytes of the body, 0 at its end. (A blocking handler's has come, all of it, before the
- * handler begins.) What is not read is skipped afterwards, up to 256 KiB. If it is more, or chunked
- * and has not all come by then, the reply says Connection: close, and the connection is closed
- * behind it. (After a reply in pieces, whose head has gone, up to 256 KiB are waited for and
+ * handler begins.) A client that waits for leave to send it (Expect: 100-continue) is given that by
+ * the first call, unless a reply was begun before; where nobody calls it is not, and the reply says
+ * Connection: close. What is not read is skipped afterwards, up to 256 KiB. If it is more, or
+ * chunked and has not all come by then, the reply says Connection: close, and the connection is
+ * closed behind it. (After a reply in pieces, whose head has gone, up to 256 KiB are waited for and
  * skipped of either kind; more closes it all the same.) [the handler's coroutine; suspends]
  * -EMSGSIZE: longer than max_body; -ETIME: slower than body_rate; -EBADMSG: badly coded;
  * -ECONNRESET: it breaks off. None of these goes away. -ETIMEDOUT: the deadline, try again.
@@ -341,14 +344,15 @@ typedef struct pirn_http_call {
     }
 
 /*
- * Sends a request and waits for the response's head, whatever its status. The caller owns
+ * Sends a request and waits for the response's head, whatever its status. (What is not final, 100
+ * to 199, is passed over; the body is sent without waiting for leave.) The caller owns
  * *ret_response. A connection that was kept and turns out to be closed is replaced once, if the
  * request may be repeated (GET, HEAD, OPTIONS, TRACE, PUT, DELETE; no body in pieces). [coroutine;
  * suspends]
  * -EINVAL (URL, method, header: also CR, LF), -EPROTONOSUPPORT (https without config->connect),
- * -ETIMEDOUT, -ECANCELED: the server may have seen it; -EBADMSG (no HTTP/1.x), -EMSGSIZE
- * (max_head), -ECONNRESET (closed before the response), -ENOMEM, and errors of looking up and
- * connecting.
+ * -ETIMEDOUT, -ECANCELED: the server may have seen it; -EBADMSG (no HTTP/1.x; 101),
+ * -EMSGSIZE (max_head), -ECONNRESET (closed before the response), -ENOMEM, and errors of looking
+ * up and connecting.
  */
 PIRN_API PIRN_MUST_USE int pirn_http_send(pirn_http_client *client, const pirn_http_call *call,
                                           pirn_http_response **ret_response, pirn_time deadline);
