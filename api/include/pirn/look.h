@@ -14,9 +14,10 @@
  * Debug mode: PIRN_DEBUG in config->flags, or PIRN_DEBUG=1 in the environment (not of a set-uid
  * program). One line to config->report, each with the task's name, number and spawn site, for
  *   - a step longer than config->slow_step: a coroutine that ran, or blocked, without suspending
- *     (not of a pinned task). When the step ends; and of one of a second and more also while it
- *     goes on, once: the worker, and whether it runs or is blocked in the kernel, and where in
- *     there
+ *     (not of a pinned task). It is the time by the clock: where the machine has more to do than
+ *     cores, one that waits for a core is named as well. When the step ends; and of one of a second
+ *     and more also while it goes on, once: the worker, and whether it runs or is blocked in the
+ *     kernel, and where in there
  *   - a stack overflow, as with PIRN_REPORT_OVERFLOW
  *   - a coroutine object that is released unstarted
  *   - each task that is left when main ends, or the runtime is closed: what it waits for, and where
