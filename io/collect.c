@@ -189,8 +189,7 @@ void pirn_port_collect_all(struct port *p, int64_t now, struct op_list *done)
     struct ring *r = p->ring;
     pirn_port_collect(p, now, done);
     /* Each entering posts as many as there is room for. */
-    while (pirn_ring_has_overflow(r) &&
-           sys_io_uring_enter(r->uring.ring_fd, 0, 0, IORING_ENTER_GETEVENTS, NULL, 0) >= 0 &&
+    while (pirn_ring_has_overflow(r) && pirn_ring_unsubmitted(r) == 0 && pirn_ring_enter(r) >= 0 &&
            pirn_ring_has_completions(r))
         pirn_port_collect(p, now, done);
 }

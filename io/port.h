@@ -99,7 +99,8 @@ bool pirn_op_stop(struct op *op, uint32_t gen, int err, struct port **ret_port);
 
 /* Moves completed and expired operations to `done`. */
 void pirn_port_collect(struct port *p, int64_t now, struct op_list *done);
-/* The same, and what has overflowed, too. Submits nothing, so any thread may. */
+/* The same, and what has overflowed, too, unless the owner has something to submit. Submits
+ * nothing, so any thread may. */
 void pirn_port_collect_all(struct port *p, int64_t now, struct op_list *done);
 /* For others than the owner: as pirn_port_collect, or false if somebody else is at it. *ret_wake: a
  * wake-up was taken too. If the owner waits by now, or is about to, it must be sent again, and what
