@@ -3,7 +3,9 @@
  *
  * State: 0 free; the writer's cell; or READERS and how many there are. Readers and writers wait in
  * one list. Whoever makes the state allow it (an unlock, or a writer at the head of the list that
- * gives up waiting) grants, under BUSY: a writer alone, or all readers up to the next writer.
+ * gives up waiting) grants, under BUSY: a writer alone, or all readers up to the next writer. A
+ * writer that gave up may not run for long (its strand is held, its runtime paused): who comes
+ * meanwhile does the same.
  * Without waiters every operation is one compare-and-swap.
  */
 #include "api/sync/sync.h"
@@ -53,28 +55,38 @@ int pirn_rwlock_init(pirn_rwlock *rwlock)
     return 0;
 }
 
-/* Under BUSY: lets in who may come now, and drops the word. */
-static void grant_and_drop(struct rwlock *l, uint64_t state)
+/* Under BUSY: lets in who may come now, and takes out of their way who has been cancelled, say, but
+ * has not run since. The state after it. */
+static uint64_t grant(struct rwlock *l, uint64_t state, struct wakeups *wakeups)
 {
-    struct wakeups wakeups;
     struct waiter *first;
-    wakeups_init(&wakeups);
     while ((first = l->s.waiters) != NULL) {
         uint64_t cell = (uintptr_t)first->cell; /* they may be gone once they are claimed */
         bool writes = ((struct candidate *)(void *)first)->writes;
-        if (writes ? state != 0 : !lets_read(state))
+        if ((writes ? state != 0 : !lets_read(state)) && !sync_is_over(first))
             break;
         pirn_waiter_unlink(&l->s.waiters, first);
-        if (pirn_waiter_claim(first, &wakeups))
+        if (pirn_waiter_claim(first, wakeups))
             state = writes ? cell : with_reader(state);
     }
+    return state;
+}
+
+/* And drops the word. */
+static void grant_and_drop(struct rwlock *l, uint64_t state)
+{
+    struct wakeups wakeups;
+    wakeups_init(&wakeups);
+    state = grant(l, state, &wakeups);
     sync_drop(&l->s, state);
     pirn_wakeups_run(&wakeups);
 }
 
-/* Under BUSY: in at once? */
-static bool enter(struct rwlock *l, uint64_t *state, bool writes, uint64_t me)
+/* Under BUSY: in at once? Nobody waits for who has given up waiting. */
+static bool enter(struct rwlock *l, uint64_t *state, bool writes, uint64_t me,
+                  struct wakeups *wakeups)
 {
+    *state = grant(l, *state, wakeups);
     if (l->s.waiters != NULL || (writes ? *state != 0 : !lets_read(*state)))
         return false;
     *state = writes ? me : with_reader(*state);
@@ -90,16 +102,22 @@ static __attribute__((noinline)) int lock_slowly(struct rwlock *l, struct wait *
                                                  int64_t deadline)
 {
     struct candidate me = {.writes = writes};
+    struct wakeups wakeups;
     uint64_t self = (uintptr_t)w->cell, state = sync_take(&l->s);
-    bool deadlock = state == self;
-    if (deadlock || enter(l, &state, writes, self)) {
+    if (state == self) {
         sync_drop(&l->s, state);
-        return deadlock ? pirn_misuse(lock_call(writes), -EDEADLK, "the caller has it for writing")
-                        : 0;
+        return pirn_misuse(lock_call(writes), -EDEADLK, "the caller has it for writing");
     }
-    w->waiter = &me.waiter;
-    pirn_wait_link(w, &l->s.waiters);
+    wakeups_init(&wakeups);
+    bool entered = enter(l, &state, writes, self, &wakeups);
+    if (!entered) {
+        w->waiter = &me.waiter;
+        pirn_wait_link(w, &l->s.waiters);
+    }
     sync_drop(&l->s, state);
+    pirn_wakeups_run(&wakeups);
+    if (entered)
+        return 0;
     int rc = pirn_wait_park(w, writes ? "write lock" : "read lock", deadline);
     if (rc == 0) {
         sync_settle(&l->s);
@@ -139,9 +157,12 @@ static int try_lock(const char *call, struct rwlock *l, bool writes)
     uint64_t me = pirn_sync_self();
     if (lock_fast(l, writes, me))
         return 0;
+    struct wakeups wakeups;
+    wakeups_init(&wakeups);
     uint64_t state = sync_take(&l->s); /* somebody may have been busy with the word */
-    bool entered = enter(l, &state, writes, me);
+    bool entered = enter(l, &state, writes, me, &wakeups);
     sync_drop(&l->s, state);
+    pirn_wakeups_run(&wakeups);
     return entered ? 0 : -EAGAIN;
 }
 

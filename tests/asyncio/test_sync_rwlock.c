@@ -175,6 +175,44 @@ START_TEST(a116_who_gives_up_holds_nobody_up)
 }
 END_TEST
 
+/* Nor does one that has been cancelled, and has not run since: to who comes it is gone, and so to
+ * whoever stood in line behind it by then. */
+static int not_running(void *arg)
+{
+    (void)arg;
+    pirn_rwlock l = PIRN_RWLOCK_INIT;
+    struct caller c[4];
+    for (int how = 0; how < 3; how++) {
+        atomic_store(&go, 1);
+        CHECK_OK(pirn_rwlock_read_lock(&l, PIRN_NEVER));
+        for (int i = 0; i < 4; i++) { /* W R W R */
+            c[i] = (struct caller){
+                .fn = i % 2 == 0 ? write_lock : read_lock, .object = &l, .deadline = PIRN_NEVER};
+            sync_start(&c[i], i % 2 != 0);
+        }
+        CHECK_OK(pirn_cancel(c[0].task, NULL));
+        CHECK_EQ(pirn_rwlock_try_read_lock(&l), -EAGAIN); /* there is the other writer */
+        CHECK_OK(pirn_cancel(c[2].task, NULL));
+        CHECK_OK(how == 0   ? pirn_rwlock_try_read_lock(&l)
+                 : how == 1 ? pirn_rwlock_read_lock(&l, PIRN_NOW)
+                            : pirn_rwlock_read_lock(&l, PIRN_NEVER));
+        for (int i = 0; i < 4; i++)
+            CHECK_EQ(sync_finish(&c[i]), i % 2 == 0 ? -ECANCELED : 0);
+        for (int i = 0; i < 4; i++)
+            CHECK_OK(pirn_rwlock_read_unlock(&l));
+        CHECK_OK(pirn_rwlock_try_write_lock(&l)); /* nobody is left */
+        CHECK_OK(pirn_rwlock_write_unlock(&l));
+    }
+    return 0;
+}
+
+START_TEST(a116_who_was_cancelled_holds_nobody_up)
+{
+    FOR_WORKERS(w)
+    CHECK_OK(support_run(w, not_running, NULL));
+}
+END_TEST
+
 /* ---- Exclusion --------------------------------------------------------------------------- */
 
 struct shared {
@@ -256,4 +294,4 @@ END_TEST
 
 SUPPORT_MAIN("sync_rwlock", a111_writers_alone_readers_together,
              a112_one_queue_for_readers_and_writers, a114_owner_only,
-             a116_who_gives_up_holds_nobody_up)
+             a116_who_gives_up_holds_nobody_up, a116_who_was_cancelled_holds_nobody_up)
