@@ -80,12 +80,12 @@ size_t pirn_queue_size(pirn_queue *queue)
 
 int pirn_queue_empty(pirn_queue *queue)
 {
-    return pirn_queue_size(queue) == 0;
+    return queue == NULL ? -EINVAL : pirn_queue_size(queue) == 0;
 }
 
 int pirn_queue_full(pirn_queue *queue)
 {
-    return queue != NULL && pirn_queue_size(queue) >= queue->limit;
+    return queue == NULL ? -EINVAL : pirn_queue_size(queue) >= queue->limit;
 }
 
 /* ---- Counting ---- */

@@ -142,6 +142,8 @@ static void limits(void)
 {
     int item = 7;
     pirn_queue *q = new_queue(PIRN_QUEUE_FIFO, 2), *all = new_queue(PIRN_QUEUE_FIFO, 0);
+    CHECK_EQ(pirn_queue_empty(NULL), -EINVAL);
+    CHECK_EQ(pirn_queue_full(NULL), -EINVAL);
     CHECK(pirn_queue_empty(q) && !pirn_queue_full(q));
     put(q, 1);
     CHECK(!pirn_queue_empty(q) && !pirn_queue_full(q));
