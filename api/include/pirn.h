@@ -12,7 +12,8 @@
  *              on another thread while the compiler keeps the old thread's errno address.)
  *   Deadlines  the last argument of nearly every call that can wait: an absolute time on the
  *              monotonic clock. pirn_after_ms(5) and kin make one, PIRN_NEVER waits for ever, a
- *              deadline in the past tries once. A wait that runs out returns -ETIMEDOUT. (None has
+ *              deadline in the past tries once. A wait that runs out returns -ETIMEDOUT; one for
+ *              whose deadline there is no memory -ENOMEM, and has not happened either. (None has
  *              what ends something: pirn_close, pirn_dir_close, pirn_generator_close,
  *              pirn_stream_abort, pirn_server_close; nor have pirn_yield, pirn_generator_yield,
  *              pirn_parallel_for, pirn_ticker_wait, pirn_print, pirn_server_serve,

@@ -117,10 +117,11 @@ PIRN_API pirn_case pirn_case_await(pirn_awaitable *awaitable, void **ret_value);
 
 /*
  * Waits until one of n cases can go, lets exactly that one go and returns its index; the others
- * have not happened. Where several can, one is picked at random. A channel may be in several cases,
- * for sending and receiving too; one select's cases never meet each other. The cases may be used
- * again afterwards, but not by two selects at a time. n = 0 only waits. Meant for tens of cases:
- * the effort grows with the square. [suspends]
+ * have not happened. Where several can, one is picked at random (the first, if all cases are
+ * awaitables: what has ended stays so). A channel may be in several cases, for sending and
+ * receiving too; one select's cases never meet each other. The cases may be used again afterwards,
+ * but not by two selects at a time. n = 0 only waits. Meant for tens of cases: the effort grows
+ * with the square. [suspends]
  * -ETIMEDOUT, -ECANCELED, -EINVAL: none has gone.
  */
 PIRN_API PIRN_MUST_USE int pirn_select(pirn_case *cases, size_t n, pirn_time deadline);
