@@ -99,10 +99,12 @@ void pirn_bound_hit(struct bound *b, const char *reason)
     struct pirn_task *t = b->task;
     struct pirn_runtime *rt = NULL;
     enum cancel_found found = CANCEL_NOTED;
+    enum cell_kind kind = CELL_TASK;
     uint32_t gen = 0;
     lock_take(&b->lock);
     if (!b->closed && !bound_is_hit(b)) {
         rt = t->rt;
+        kind = (enum cell_kind)t->cell.kind;
         rt_outsider_enter(rt); /* not closed: the task has not ended, nor its runtime */
         atomic_store_explicit(&t->cancel_reason, reason, memory_order_relaxed);
         atomic_store_explicit(&b->hit, 1, memory_order_relaxed); /* the swap releases it */
@@ -111,9 +113,13 @@ void pirn_bound_hit(struct bound *b, const char *reason)
     lock_drop(&b->lock);
     if (rt == NULL)
         return;
-    /* A task that was woken is ours until it runs; a stop that comes late fits no operation. The
-     * runtime stays for us, if not the task: after the lock it may leave the bound, and end. */
-    pirn_wait_end(t, found, gen);
+    /* A task that was woken is ours until it runs, unless it is pinned; a stop that comes late fits
+     * no operation. The runtime stays for us, if not the task: after the lock it may leave the
+     * bound, and end. */
+    if (found == CANCEL_WOKE && kind == CELL_THREAD)
+        pirn_wake_kind(&t->cell, kind);
+    else
+        pirn_wait_end(t, found, gen);
     rt_outsider_leave(rt);
 }
 

@@ -252,12 +252,13 @@ void pirn_wait_op_done(struct op *op)
     /* A guard's cell has been claimed by pirn_wait_expire already; an operation's is claimed here,
      * by the one collector that got it. */
     uint32_t gen = atomic_load_explicit(&op->gen, memory_order_relaxed);
+    enum cell_kind kind = (enum cell_kind)t->cell.kind;
     if (cell_gen(cell_load(&t->cell)) != gen) {
-        pirn_wake_cell(&t->cell);
+        pirn_wake_kind(&t->cell, kind);
         return;
     }
     if (pirn_cell_claim(&t->cell, gen, WAKE_OP) == CLAIM_PARKED)
-        pirn_wake_cell(&t->cell);
+        pirn_wake_kind(&t->cell, kind);
 }
 
 static int end_op(struct wait *w, const char *what)

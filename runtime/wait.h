@@ -94,8 +94,10 @@ bool pirn_hook_cancel(struct hook *h, struct waiter **list);
 bool pirn_waiter_claim(struct waiter *waiter, struct wakeups *wakeups);
 void pirn_wakeups_run(struct wakeups *wakeups);
 
-/* Makes a claimed, parked cell run. */
+/* Makes a claimed, parked cell run. A thread, a pinned task's too, may have noticed the claim by
+ * itself: who holds no reference has read the kind before the claim, and looks at nothing now. */
 void pirn_wake_cell(struct cell *c);
+void pirn_wake_kind(struct cell *c, enum cell_kind kind);
 
 /* Runs the task's op on fd, filled in otherwise by the caller, to its end. Its result: >= 0, or
  * -errno. */

@@ -61,10 +61,15 @@ void pirn_wakeups_run(struct wakeups *wakeups)
         sys_futex_wake(cell_gen_half(wakeups->threads[i]), INT_MAX);
 }
 
-void pirn_wake_cell(struct cell *c)
+void pirn_wake_kind(struct cell *c, enum cell_kind kind)
 {
-    if (c->kind == CELL_TASK)
+    if (kind == CELL_TASK)
         pirn_worker_ready(TASK_OF(c, cell));
     else
         sys_futex_wake(cell_gen_half(c), INT_MAX);
+}
+
+void pirn_wake_cell(struct cell *c)
+{
+    pirn_wake_kind(c, (enum cell_kind)c->kind);
 }
