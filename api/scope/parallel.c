@@ -20,6 +20,7 @@ struct loop {
 static int run_chunks(void *arg)
 {
     struct loop *l = arg;
+    struct pirn_task *me = pirn_current_task();
     int rc = 0;
     while (rc == 0 && atomic_load_explicit(&l->failed, memory_order_relaxed) == 0) {
         size_t i = atomic_load_explicit(&l->next, memory_order_relaxed), to;
@@ -30,7 +31,7 @@ static int run_chunks(void *arg)
         } while (!atomic_compare_exchange_weak_explicit(&l->next, &i, to, memory_order_relaxed,
                                                         memory_order_relaxed));
         for (; i < to && rc >= 0; i++)
-            rc = l->fn(i, l->arg);
+            rc = task_clean_up(me, l->fn(i, l->arg)); /* the next call is another's */
         rc = rc < 0 ? rc : pirn_yield();
     }
     if (rc < 0)

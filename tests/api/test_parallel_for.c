@@ -191,6 +191,35 @@ static int misuse(void *arg)
     return 0;
 }
 
+/* ---- What a call defers ------------------------------------------------------------------ */
+
+static void unlock(void *arg, int status)
+{
+    CHECK_EQ(status, 0);
+    CHECK_OK(pirn_mutex_unlock(arg));
+}
+
+static int lock_and_defer(size_t i, void *arg)
+{
+    (void)i;
+    CHECK_OK(pirn_mutex_lock(arg, PIRN_NEVER)); /* nor has the call before still got it */
+    return pirn_defer(unlock, arg);
+}
+
+static int defers(void *arg)
+{
+    pirn_mutex mutex = PIRN_MUTEX_INIT;
+    (void)arg;
+    return pirn_parallel_for(0, 1000, lock_and_defer, &mutex);
+}
+
+START_TEST(what_a_call_defers_runs_after_it)
+{
+    FOR_WORKERS(w)
+    CHECK_OK(support_run(w, defers, NULL));
+}
+END_TEST
+
 START_TEST(misused)
 {
     atomic_int calls = 0;
@@ -200,5 +229,5 @@ START_TEST(misused)
 }
 END_TEST
 
-SUPPORT_MAIN("parallel_for", each_index_once, failure_is_reported, nested, spread_over_workers,
-             cancelled, a_call_is_cancelled, misused)
+SUPPORT_MAIN("parallel_for", what_a_call_defers_runs_after_it, each_index_once, failure_is_reported,
+             nested, spread_over_workers, cancelled, a_call_is_cancelled, misused)
