@@ -21,7 +21,7 @@
 #include "io/sys.h"
 
 struct earlier {
-    struct sigaction action; /* all bytes of it are set */
+    struct sigaction action;
     struct earlier *next;
 };
 static struct earlier *known;                            /* under the mutex */
@@ -37,16 +37,22 @@ const struct sigaction *pirn_handler_earlier(int sig)
     return e != NULL ? &e->action : &none.action;
 }
 
+static bool same(const struct sigaction *a, const struct sigaction *b)
+{
+    return a->sa_handler == b->sa_handler && a->sa_flags == b->sa_flags &&
+           memcmp(&a->sa_mask, &b->sa_mask, sizeof(a->sa_mask)) == 0;
+}
+
 static int set_earlier(int sig, const struct sigaction *action)
 {
     struct earlier *e = known;
-    while (e != NULL && memcmp(&e->action, action, sizeof(*action)) != 0)
+    while (e != NULL && !same(&e->action, action))
         e = e->next;
     if (e == NULL) {
         e = malloc(sizeof(*e));
         if (e == NULL)
             return -ENOMEM;
-        memcpy(&e->action, action, sizeof(*action));
+        e->action = *action;
         e->next = known;
         known = e;
     }
@@ -111,7 +117,6 @@ int pirn_handler_take(int sig)
 {
     struct sigaction action, now;
     unsigned n = atomic_load_explicit(&users[sig], memory_order_relaxed);
-    memset(&now, 0, sizeof(now)); /* to be compared, with what lies between its fields */
     int rc = n == 0 ? sys_sigaction(sig, NULL, &now) : 0;
     bool is_there = n != 0 || (rc == 0 && is_ours(&now));
     if (rc == 0 && !is_there) /* before it is in place: the next signal may come to it first */
