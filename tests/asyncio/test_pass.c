@@ -11,7 +11,7 @@ static void pass(pirn_runtime *rt)
     CHECK_OK(pirn_runtime_run_forever(rt));
 }
 
-/* ---- S106: nothing but passes ------------------------------------------------------------ */
+/* ---- A8: nothing but passes ------------------------------------------------------------ */
 
 struct receiver {
     int fd;
@@ -29,7 +29,7 @@ static int receive(void *arg)
     return (int)n;
 }
 
-START_TEST(s106_operations_go_on_from_pass_to_pass)
+START_TEST(a8_operations_go_on_from_pass_to_pass)
 {
     FOR_WORKERS(w)
     {
@@ -53,7 +53,7 @@ START_TEST(s106_operations_go_on_from_pass_to_pass)
 }
 END_TEST
 
-START_TEST(s106_deadlines_of_operations_come_in_passes)
+START_TEST(a8_deadlines_of_operations_come_in_passes)
 {
     FOR_WORKERS(w)
     {
@@ -105,7 +105,7 @@ static int completed(void)
 }
 
 /* More completions than a worker's queue has room for. */
-START_TEST(s106_a_pass_sees_all_that_has_completed)
+START_TEST(a8_a_pass_sees_all_that_has_completed)
 {
     enum {
         MANY = 6000
@@ -206,6 +206,6 @@ START_TEST(a8_members_of_a_strand_have_a_step_each)
 }
 END_TEST
 
-SUPPORT_MAIN("pass", s106_operations_go_on_from_pass_to_pass,
-             s106_deadlines_of_operations_come_in_passes, s106_a_pass_sees_all_that_has_completed,
+SUPPORT_MAIN("pass", a8_operations_go_on_from_pass_to_pass,
+             a8_deadlines_of_operations_come_in_passes, a8_a_pass_sees_all_that_has_completed,
              a8_members_of_a_strand_have_a_step_each)

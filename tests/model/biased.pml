@@ -4,13 +4,15 @@
  * the buffer is empty; a remote fence empties everybody's.
  *
  * One owner enters ROUNDS times and may take the bias back each time it came in by the lock; THIEVES
- * try a few times each. Nobody is ever inside beside another.
+ * try a few times each, and any fence may be refused them. Nobody is ever inside beside another.
  *
  * Mistakes, each refuted when built with -DBUG_NAME:
- *   NO_FENCE     the thief revokes without the remote fence
- *   NO_WAIT      the thief does not wait for the owner to be out
- *   REVOKE_ONCE  a thief that finds the bias revoked trusts that the owner is out
- *   STAY_IN      the owner that sees the bias revoked goes in all the same
+ *   NO_FENCE       the thief revokes without the remote fence
+ *   FENCE_REFUSED  a thief goes on although the fence was refused
+ *   TRUST_ASKED    a thief takes what another has asked for without a fence for revoked
+ *   NO_WAIT        the thief does not wait for the owner to be out
+ *   REVOKE_ONCE    a thief that finds the bias revoked trusts that the owner is out
+ *   STAY_IN        the owner that sees the bias revoked goes in all the same
  */
 #define ROUNDS 3
 #define TRIES 2
@@ -20,12 +22,13 @@
 
 #define SHARED 0
 #define BIASED 1
+#define ASKED 2
 
 mtype = { OWNER_IN, MODE, LOCK };
 
 byte owner_in, mode = BIASED, lock; /* memory */
 byte inside;
-chan buffer = [4] of { mtype, byte }; /* the owner's stores on their way */
+chan buffer = [5] of { mtype, byte }; /* the owner's stores on their way */
 
 inline commit() {
     mtype place;
@@ -38,7 +41,8 @@ inline commit() {
     fi
 }
 
-/* The owner reads its own latest store, if one is on its way. Only mode matters here. */
+/* The owner reads its own latest store, if one is on its way. Only mode matters here; SHARED and ASKED
+ * are the same to it. */
 inline read_mode(seen) {
     atomic {
         if
@@ -79,6 +83,10 @@ active proctype Owner() {
             buffer ! OWNER_IN, 0;
             atomic { empty(buffer) && lock == 0 -> lock = 1 } /* read-modify-write */
             if
+            :: mode == ASKED -> buffer ! MODE, SHARED
+            :: else -> skip
+            fi;
+            if
             :: true -> buffer ! MODE, BIASED /* takes the bias back, still under the lock */
             :: true -> skip
             fi;
@@ -99,17 +107,30 @@ active [THIEVES] proctype Thief() {
         :: atomic { lock == 0 -> lock = 1 }
             revoked = false;
             if
+#if BUG_TRUST_ASKED
             :: mode == BIASED ->
-                mode = SHARED;
-                revoked = true;
-#if !BUG_NO_FENCE
-                atomic {
-                    do
-                    :: len(buffer) > 0 -> commit()
-                    :: else -> break
-                    od
-                }
+#else
+            :: mode != SHARED ->
 #endif
+                mode = ASKED;
+                revoked = true;
+                if
+                :: true ->
+#if !BUG_NO_FENCE
+                    atomic {
+                        do
+                        :: len(buffer) > 0 -> commit()
+                        :: else -> break
+                        od
+                    };
+#endif
+                    mode = SHARED
+#if BUG_FENCE_REFUSED
+                :: true -> skip
+#else
+                :: true -> goto out
+#endif
+                fi
             :: else -> skip
             fi;
 #if BUG_NO_WAIT
@@ -127,7 +148,7 @@ active [THIEVES] proctype Thief() {
             fi;
 #endif
 #endif
-            lock = 0
+out:        lock = 0
         :: lock != 0 -> skip
         fi
     :: else -> break
