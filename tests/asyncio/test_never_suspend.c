@@ -327,13 +327,18 @@ struct crowd {
     atomic_bool over;
 };
 
+static void note_thread(struct crowd *c)
+{
+    uint64_t spawner = atomic_load(&c->spawner); /* whose turn may be over before it is noted */
+    if ((uint32_t)syscall(SYS_gettid) == (uint32_t)spawner)
+        atomic_store(&c->seen, spawner >> 32);
+}
+
 static int runs_on(void *arg)
 {
     struct crowd *c = arg;
     while (!atomic_load(&c->over)) {
-        uint64_t spawner = atomic_load(&c->spawner); /* which may be over before it is noted */
-        if ((uint32_t)syscall(SYS_gettid) == (uint32_t)spawner)
-            atomic_store(&c->seen, spawner >> 32);
+        note_thread(c);
         CHECK_OK(pirn_yield());
     }
     return 0;
@@ -341,6 +346,7 @@ static int runs_on(void *arg)
 
 static int is_child(void *arg)
 {
+    note_thread(arg);
     atomic_fetch_add(&((struct crowd *)arg)->children, 1);
     return 0;
 }
