@@ -20,9 +20,10 @@ void pirn_registry_report(const struct pirn_runtime *rt, const char *format, ...
 /* Under the registry's mutex: they stay, and none comes or goes. */
 void pirn_registry_each(void (*fn)(struct pirn_runtime *rt, void *arg), void *arg);
 
-/* Stops every operation under way on fd, in whatever runtime, with -EBADF; only: those of these
- * users. True if there was any: call again, they take a moment. [any thread] */
 struct fd_users;
+
+/* Stops every operation under way on fd, in whatever runtime, with -EBADF; only: those of these
+ * users, or NULL for all. True if there was any: call again, they take a moment. [any thread] */
 bool pirn_registry_stop_fd(int fd, const struct fd_users *only);
 
 #endif

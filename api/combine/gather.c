@@ -4,8 +4,7 @@
  * Either is an object with a watch over its parts. The watch holds a reference to the object as
  * long as a hook may fire. Once the object has ended, or nobody else has a reference to it, the
  * hooks that are left are taken back: what is given up, or fails, again and again beside a part
- * that stays must leave nothing there. (Not while they are being set: then who
- * sets them does it.)
+ * that stays must leave nothing there. (Not while they are being set: then who sets them does it.)
  *
  * Parts end on several threads, so the second may be told before the first is: what it ends with is
  * looked up in the order of their ends, by whoever comes.
