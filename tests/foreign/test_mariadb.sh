@@ -103,15 +103,13 @@ done
 unset PIRN_WORKERS
 
 # SIGINT gives up what is under way, also at the server.
-if [ "$PIRN_SANITIZE" != thread ]; then # it delivers no signals to a thread asleep in the ring
-    "$BIN_DIR/mariadb" 127.0.0.1:$port "SELECT SLEEP(1000)" >"$work/output" &
-    program=$!
-    asleep="SELECT COUNT(*) FROM information_schema.processlist WHERE info = 'SELECT SLEEP(1000)'"
-    until [ "$("$BIN_DIR/mariadb" 127.0.0.1:$port "$asleep")" = "1: 1" ]; do sleep 0.02; done
-    kill -INT $program
-    got=0
-    wait $program || got=$?
-    [ $got = 1 ]
-    said '1: failed: Operation canceled'
-    until [ "$("$BIN_DIR/mariadb" 127.0.0.1:$port "$asleep")" = "1: 0" ]; do sleep 0.02; done
-fi
+"$BIN_DIR/mariadb" 127.0.0.1:$port "SELECT SLEEP(1000)" >"$work/output" &
+program=$!
+asleep="SELECT COUNT(*) FROM information_schema.processlist WHERE info = 'SELECT SLEEP(1000)'"
+until [ "$("$BIN_DIR/mariadb" 127.0.0.1:$port "$asleep")" = "1: 1" ]; do sleep 0.02; done
+kill -INT $program
+got=0
+wait $program || got=$?
+[ $got = 1 ]
+said '1: failed: Operation canceled'
+until [ "$("$BIN_DIR/mariadb" 127.0.0.1:$port "$asleep")" = "1: 0" ]; do sleep 0.02; done

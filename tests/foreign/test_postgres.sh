@@ -57,15 +57,13 @@ for w in 1 2 4; do
 done
 
 # SIGINT gives up what is under way, also at the server.
-if [ "$PIRN_SANITIZE" != thread ]; then # it delivers no signals to a thread asleep in the ring
-    "$BIN_DIR/postgres" "$PIRN_POSTGRES" "SELECT 1" "SELECT pg_sleep(1000)" >"$work/output" &
-    program=$!
-    asleep="SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query = 'SELECT pg_sleep(1000)'"
-    until [ "$("$BIN_DIR/postgres" "$PIRN_POSTGRES" "$asleep")" = "1: 1" ]; do sleep 0.02; done
-    kill -INT $program
-    got=0
-    wait $program || got=$?
-    [ $got = 1 ]
-    said '2: failed: Operation canceled'
-    until [ "$("$BIN_DIR/postgres" "$PIRN_POSTGRES" "$asleep")" = "1: 0" ]; do sleep 0.02; done
-fi
+"$BIN_DIR/postgres" "$PIRN_POSTGRES" "SELECT 1" "SELECT pg_sleep(1000)" >"$work/output" &
+program=$!
+asleep="SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query = 'SELECT pg_sleep(1000)'"
+until [ "$("$BIN_DIR/postgres" "$PIRN_POSTGRES" "$asleep")" = "1: 1" ]; do sleep 0.02; done
+kill -INT $program
+got=0
+wait $program || got=$?
+[ $got = 1 ]
+said '2: failed: Operation canceled'
+until [ "$("$BIN_DIR/postgres" "$PIRN_POSTGRES" "$asleep")" = "1: 0" ]; do sleep 0.02; done
