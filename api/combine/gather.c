@@ -327,9 +327,8 @@ static void give_up(pirn_awaitable *a)
 int pirn_gather(pirn_awaitable **ret_gather, pirn_awaitable *const *items, size_t n, unsigned flags)
 {
     const unsigned known = PIRN_COLLECT | PIRN_TAKE;
-    if ((flags & ~known) != 0)
-        return pirn_misuse(__func__, -EINVAL, "there is no such flag");
-    int rc = make(ret_gather, items, n, flags, &gather_ops, part_ended);
+    int rc = (flags & ~known) != 0 ? pirn_misuse(__func__, -EINVAL, "there is no such flag")
+                                   : make(ret_gather, items, n, flags, &gather_ops, part_ended);
     for (size_t i = 0; (flags & PIRN_TAKE) != 0 && items != NULL && i < n; i++) {
         if (rc == 0)
             pirn_awaitable_unref(items[i]); /* the gather has its own */

@@ -368,6 +368,10 @@ static int takes(void *arg)
     support_until(&dropped, 8);
     CHECK_EQ(atomic_load(&ran), 4);
     support_until(&part.ended, 1);
+    items[0] = unstarted(0);
+    CHECK_EQ(pirn_gather(&g, items, 1, PIRN_TAKE | 1u << 7), -EINVAL); /* no such flag */
+    support_until(&dropped, 9);
+    CHECK_EQ(atomic_load(&ran), 4);
     return 0;
 }
 
