@@ -73,6 +73,15 @@ static int wait_children(pirn_scope *s, pirn_time deadline)
     return rc;
 }
 
+/* For the children, why the wait ended. */
+static const char *reason_of(int why)
+{
+    return why == -ECANCELED   ? pirn_cancel_reason()
+           : why == -ETIMEDOUT ? "the scope ran out of time"
+           : why == -ESHUTDOWN ? pirn_shutdown_reason
+                               : "there is no memory to wait for the scope";
+}
+
 /* The wait has failed: the children are cancelled, and waited for in any case. */
 static void wait_cancelled(pirn_scope *s, struct pirn_task *t, const char *reason)
 {
@@ -118,8 +127,7 @@ static int end(pirn_scope *s, pirn_time deadline, const char *call)
         return pirn_misuse(call, why, "a scope or timeout that was opened inside it is still open");
     why = wait_children(s, deadline);
     if (why != 0)
-        wait_cancelled(s, t,
-                       why == -ECANCELED ? pirn_cancel_reason() : "the scope ran out of time");
+        wait_cancelled(s, t, reason_of(why));
     s->result = result_of(s, t, why);
     return 0;
 }

@@ -162,4 +162,55 @@ START_TEST(combinations_without_memory)
 }
 END_TEST
 
-SUPPORT_MAIN("fault/combine_memory", combinations_without_memory)
+/* ---- A scope's deadline -------------------------------------------------------------------- */
+
+enum {
+    TIMERS = 100000 /* more than there is room for without asking for memory */
+};
+
+static int asks_why(void *arg)
+{
+    int rc = pirn_sleep(PIRN_NEVER);
+    *(const char **)arg = pirn_cancel_reason();
+    return rc;
+}
+
+/* There is no memory for the deadline of its close: the children hear that that was it, and not
+ * that the time was up. */
+static int no_memory_for_a_close(void *arg)
+{
+    pirn_timer *timers = calloc(TIMERS, sizeof(*timers));
+    pirn_scope *scope;
+    pirn_task *child;
+    const char *reason = NULL;
+    int n = 0, rc = 0;
+    (void)arg;
+    CHECK(timers != NULL);
+    for (int i = 0; i < TIMERS; i++)
+        CHECK_OK(pirn_timer_init(&timers[i], NULL, returns_one, NULL));
+    CHECK_OK(pirn_scope_open(&scope, 0));
+    CHECK_OK(pirn_scope_spawn_task(scope, &child, NULL, asks_why, &reason, PIRN_NEVER));
+    support_until_waiting(child);
+    support_memory_fail(1, TIMERS);
+    while (n < TIMERS && (rc = pirn_timer_arm(&timers[n], pirn_after_s(1000))) == 0)
+        n++;
+    CHECK_EQ(rc, -ENOMEM);
+    rc = pirn_scope_close(scope, pirn_after_s(1000));
+    support_memory_works();
+    CHECK_EQ(rc, -ENOMEM);
+    CHECK(reason != NULL && strstr(reason, "memory") != NULL);
+    CHECK_OK(pirn_release(child));
+    for (int i = 0; i < n; i++)
+        CHECK_OK(pirn_timer_cancel(&timers[i]));
+    free(timers);
+    return 0;
+}
+
+/* One worker: the deadlines are its. */
+START_TEST(a_close_without_memory)
+{
+    CHECK_OK(support_run(1, no_memory_for_a_close, NULL));
+}
+END_TEST
+
+SUPPORT_MAIN("fault/combine_memory", combinations_without_memory, a_close_without_memory)
