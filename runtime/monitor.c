@@ -140,8 +140,11 @@ static void look_at(struct worker *w, int64_t now, struct look *l)
 {
     enum role role = worker_role(w);
     bool hogged = false;
-    if (role == ROLE_GONE)
+    if (role == ROLE_GONE) { /* whatever its thread was at when it was last looked at */
+        w->monitor_stuck = w->monitor_busy = 0;
+        atomic_store_explicit(&w->stuck, STUCK_NOT, memory_order_relaxed);
         return;
+    }
     enum stuck before = worker_stuck(w), stuck = examine(w, now, &hogged);
     if (role == ROLE_SENTINEL && !hogged)
         stuck = STUCK_NOT; /* at most in want of a core, which another one would be too */

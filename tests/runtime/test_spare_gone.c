@@ -1,0 +1,128 @@
+/* wraps pirn_sys_futex_wait */
+/*
+ * A spare was stuck when the monitor last looked, is through, and its thread ends before the
+ * monitor looks again (which needs a core for that). It is a spare like others then: nobody takes
+ * it for stuck, and it is taken up again.
+ *
+ *   1. one task blocks the only worker. Another one has been woken: the sentinel runs it, and is
+ *      blocked, too. The monitor sees that, and retires it
+ *   2. that is where the monitor is held. The sentinel's task goes on, and ends; its thread ends
+ *   3. the monitor looks again
+ */
+#include "tests/support.h"
+
+#include "runtime/runtime.h"
+#include "runtime/self.h"
+
+int __real_pirn_sys_futex_wait(const void *word, uint32_t expected, const struct timespec *timeout);
+int __wrap_pirn_sys_futex_wait(const void *word, uint32_t expected, const struct timespec *timeout);
+
+enum {
+    LOOKS = 4,
+    TRIES = 20
+};
+
+static _Atomic(struct pirn_runtime *) runtime;
+static _Atomic(const void *) monitor_word; /* NULL: the monitor is not to be held */
+static _Atomic(struct worker *) gone;
+static atomic_int blocked, looks, over;
+static int first[2], second[2];
+static pirn_event event;
+
+static bool was_stuck(const struct worker *w)
+{
+    return worker_role(w) == ROLE_RETIRED && worker_stuck(w) != STUCK_NOT;
+}
+
+/* On the monitor's thread, between two looks. */
+static void hold(struct worker *w)
+{
+    CHECK_EQ(write(second[1], "b", 1), 1);
+    for (int i = 0; i < 20000 && worker_role(w) != ROLE_GONE; i++)
+        usleep(1000);
+    if (worker_role(w) == ROLE_GONE)
+        atomic_store(&gone, w);
+    atomic_store(&monitor_word, NULL);
+    atomic_store(&looks, 0);
+    atomic_store(&over, 1);
+}
+
+int __wrap_pirn_sys_futex_wait(const void *word, uint32_t expected, const struct timespec *timeout)
+{
+    struct pirn_runtime *rt = atomic_load(&runtime);
+    if (rt != NULL && word == &rt->monitor_word)
+        atomic_fetch_add(&looks, 1);
+    if (rt != NULL && word == atomic_load(&monitor_word)) {
+        for (unsigned i = rt->worker_count; i < rt_threads(rt); i++) {
+            if (was_stuck(rt_worker(rt, i)) && atomic_load(&blocked) == 2) {
+                hold(rt_worker(rt, i));
+                return 0;
+            }
+        }
+    }
+    return __real_pirn_sys_futex_wait(word, expected, timeout);
+}
+
+static int block(int fd)
+{
+    char byte;
+    atomic_fetch_add(&blocked, 1);
+    CHECK_EQ(support_read(fd, &byte, 1), 1);
+    return 0;
+}
+
+static int woken(void *arg)
+{
+    (void)arg;
+    CHECK_OK(pirn_event_wait(&event, PIRN_NEVER));
+    return block(second[0]);
+}
+
+/* The worker is not let go before the scene is over, however that went. */
+static void *direct(void *arg)
+{
+    support_until(&blocked, 1);
+    CHECK_OK(pirn_event_set(&event));
+    support_until(&over, 1);
+    CHECK_EQ(write(first[1], "a", 1), 1);
+    return arg;
+}
+
+static int scene(void *arg)
+{
+    struct pirn_runtime *rt = pirn_runtime_current();
+    (void)arg;
+    atomic_store(&runtime, rt);
+    pirn_task *task = support_spawn(woken, NULL);
+    support_until_waiting(task);
+    atomic_store(&monitor_word, &rt->monitor_word);
+    pthread_t thread = support_thread(direct, NULL);
+    block(first[0]);
+    support_thread_join(thread);
+    CHECK_OK(support_join(task));
+    struct worker *w = atomic_load(&gone);
+    while (w != NULL && atomic_load(&looks) < LOOKS)
+        CHECK_OK(pirn_sleep(pirn_after_ms(1))); /* it looks while anybody is awake */
+    CHECK(w == NULL || worker_role(w) != ROLE_GONE || worker_stuck(w) == STUCK_NOT);
+    return 0;
+}
+
+START_TEST(a_spare_that_is_gone_is_not_stuck)
+{
+    for (int i = 0; i < TRIES && atomic_load(&gone) == NULL; i++) {
+        atomic_store(&blocked, 0);
+        atomic_store(&over, 0);
+        CHECK_OK(pirn_event_init(&event));
+        support_pipe(first);
+        support_pipe(second);
+        CHECK_OK(support_run(1, scene, NULL));
+        for (int k = 0; k < 2; k++) {
+            CHECK_OK(close(first[k]));
+            CHECK_OK(close(second[k]));
+        }
+    }
+    CHECK(atomic_load(&gone) != NULL);
+}
+END_TEST
+
+SUPPORT_MAIN("runtime/spare_gone", a_spare_that_is_gone_is_not_stuck)
