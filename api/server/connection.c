@@ -1,8 +1,9 @@
 /*
  * A connection: one task, which calls the handler.
  *
- * The connection is put into the server's list, its task made, and then started. Whoever cancels
- * all connections has waited until nothing is accepted any more, and finds their handles. What a
+ * The connection is put into the server's list, its task made, and then started. If there can be no
+ * task for now (max_tasks, memory) its listener keeps it and tries again. Whoever cancels all
+ * connections has waited until nothing is accepted any more, and finds their handles. What a
  * task leaves is put in order by its arg_drop, which is called whether it ever ran or not: the
  * stream released (what is left to send goes on), out of the list, the slot given back, whoever
  * waits told. A task may be cancelled, and gone, before it has been started, when all of a
@@ -87,7 +88,7 @@ static void enlist(struct connection *c)
     lock_drop(&server->lock);
 }
 
-static int begin(struct connection *c, const pirn_address *from)
+int pirn_connection_start(struct connection *c, const pirn_address *from)
 {
     char name[64] = "connection";
     pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
@@ -99,13 +100,18 @@ static int begin(struct connection *c, const pirn_address *from)
     int rc = pirn_coroutine_new(&c->task, &config, run, c);
     if (rc == 0)
         pirn_start(c->task);
-    else if (rc != -ESHUTDOWN) /* with that it has been called */
-        end(c);
-    drop(c);
+    if (rc == 0 || rc == -ESHUTDOWN) /* with that, end has been called */
+        drop(c);
     return rc;
 }
 
-int pirn_connection_begin(pirn_server *server, int fd, const pirn_address *from)
+void pirn_connection_end(struct connection *c)
+{
+    end(c);
+    drop(c);
+}
+
+int pirn_connection_new(struct connection **ret_connection, pirn_server *server, int fd)
 {
     struct connection *c = calloc(1, sizeof(*c));
     int rc = c != NULL ? pirn_stream_new(&c->stream, fd, &server->stream_config) : -ENOMEM;
@@ -119,7 +125,8 @@ int pirn_connection_begin(pirn_server *server, int fd, const pirn_address *from)
     atomic_init(&c->holds, 2);
     c->server = server;
     enlist(c);
-    return begin(c, from);
+    *ret_connection = c;
+    return 0;
 }
 
 /* Moves one from list to list: a reference to its task; NULL: there is none. */

@@ -13,7 +13,9 @@
  * accepts, and then looks for a slot.
  *
  * When there is nothing to accept with (EMFILE and kin, no memory) it says so once and tries again
- * after a pause, for a connection that waits makes accept(2) return at once, for ever.
+ * after a pause, for a connection that waits makes accept(2) return at once, for ever. One that has
+ * been accepted and for which no task can be made (max_tasks) is kept over the pause: its peer
+ * waits as those in the backlog do, and is not lost.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -80,30 +82,50 @@ static int accept_limited(struct listener *l, pirn_address *ret_from)
     return !refuse && fd == -ETIMEDOUT ? -ECONNABORTED : fd;
 }
 
-/* One connection: 0, or an error and there is none. */
-static int accept_one(struct listener *l)
+/* A connection that has been accepted, until it has a task. */
+struct accepted {
+    struct connection *connection; /* NULL: there is none */
+    pirn_address from;
+};
+
+/* One connection: 0, or an error and there is none, or none that has started. */
+static int accept_one(struct listener *l, struct accepted *a)
 {
-    pirn_address from = {.len = sizeof(from.addr)};
-    int fd = l->server->config.limit != 0
-                 ? accept_limited(l, &from)
-                 : pirn_accept(l->fd, &from.addr.any, &from.len, 0, PIRN_NEVER);
-    return fd >= 0 ? pirn_connection_begin(l->server, fd, &from) : fd;
+    if (a->connection == NULL) {
+        a->from.len = sizeof(a->from.addr);
+        int fd = l->server->config.limit != 0
+                     ? accept_limited(l, &a->from)
+                     : pirn_accept(l->fd, &a->from.addr.any, &a->from.len, 0, PIRN_NEVER);
+        int rc = fd >= 0 ? pirn_connection_new(&a->connection, l->server, fd) : fd;
+        if (rc != 0)
+            return rc;
+    }
+    int rc = pirn_connection_start(a->connection, &a->from);
+    if (!is_shortage(rc))
+        a->connection = NULL;
+    return rc;
 }
 
 static int accept_all(void *arg)
 {
     struct listener *l = arg;
+    struct accepted a = {.connection = NULL};
+    int rc;
     for (bool short_before = false;;) {
-        int rc = accept_one(l);
+        rc = accept_one(l, &a);
         bool is_short = is_shortage(rc);
         if (rc != 0 && !is_short && !is_passing(rc))
-            return rc;
+            break;
         if (is_short && !short_before)
-            pirn_report(l->server->runtime, "a server pauses: accept: %s", strerror(-rc));
+            pirn_report(l->server->runtime, "a server pauses: accept: %s%s", strerror(-rc),
+                        rc == -EAGAIN ? " (max_tasks)" : "");
         if (is_short && (rc = pirn_sleep(pirn_after_ms(PAUSE_MS))) != 0)
-            return rc;
+            break;
         short_before = is_short;
     }
+    if (a.connection != NULL)
+        pirn_connection_end(a.connection);
+    return rc;
 }
 
 static int serve(void *arg)

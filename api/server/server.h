@@ -84,9 +84,12 @@ bool pirn_server_shut(pirn_server *server);
 int pirn_listeners_add(pirn_server *server, const int *fds, size_t n, const char *path,
                        struct socket_file file);
 
-/* A connection from `from`, which has taken one of the slots; fd is closed and the slot given back
- * if this fails. */
-int pirn_connection_begin(pirn_server *server, int fd, const pirn_address *from);
+/* A connection, which has taken one of the slots; fd is closed and the slot given back if this
+ * fails. It is the listener's until it has started or ended. */
+int pirn_connection_new(struct connection **ret_connection, pirn_server *server, int fd);
+/* Its task, named after `from`. -EAGAIN, -ENOMEM: it is still the listener's, who may try again. */
+int pirn_connection_start(struct connection *c, const pirn_address *from);
+void pirn_connection_end(struct connection *c); /* instead: it never gets a task */
 
 /* Cancels all connections there are now, also those that another stop has cancelled or named. */
 void pirn_connections_cancel(pirn_server *server, const char *reason);

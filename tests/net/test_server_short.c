@@ -1,5 +1,5 @@
 /*
- * Servers that are short of something: connections they may have, and descriptors.
+ * Servers that are short of something: connections they may have, descriptors, and tasks.
  */
 #include "tests/net/server.h"
 
@@ -264,6 +264,86 @@ START_TEST(a153_stopped_in_a_pause)
 }
 END_TEST
 
+/* ---- No task for a connection ---------------------------------------------------------------- */
+
+/* One connection more than the first gets a task; the server pauses. */
+static pirn_server *tasks_run_out(const int *limit, pirn_stream *streams[3])
+{
+    pirn_server_config config = PIRN_SERVER_CONFIG_INIT;
+    config.limit = *limit;
+    pirn_server *server = new_server(echo, NULL, &config);
+    pirn_address address = place_of(server, 0);
+    for (int i = 0; i < 3; i++) {
+        int fd = support_socket();
+        CHECK_OK(pirn_connect(fd, &address.addr.any, address.len, PIRN_NEVER));
+        CHECK_OK(pirn_stream_new(&streams[i], fd, NULL));
+        if (i == 0)
+            exchange(streams[0], "word\n");
+        else
+            CHECK_EQ(pirn_stream_write(streams[i], "word\n", 5), 5);
+    }
+    while (support_reported(&said, "a server pauses") < 1)
+        CHECK_OK(pirn_sleep(pirn_after_ms(1)));
+    return server;
+}
+
+static int nobody_is_lost(void *arg)
+{
+    pirn_stream *streams[3];
+    pirn_server *server = tasks_run_out(arg, streams);
+    char buf[5];
+    CHECK_OK(pirn_sleep(pirn_after_ms(220))); /* it has tried again */
+    CHECK_EQ(support_reported(&said, "a server pauses"), 1);
+    CHECK_EQ(support_reported(&said, "(max_tasks)"), 1);
+    exchange(streams[0], "word\n");
+    for (int i = 1; i < 3; i++) {
+        CHECK_EQ(pirn_stream_read(streams[i], buf, 5, PIRN_NOW), -ETIMEDOUT);
+        hang_up(streams[i - 1]);
+        CHECK_EQ(pirn_stream_read_exactly(streams[i], buf, 5, NULL, PIRN_NEVER), 5);
+    }
+    hang_up(streams[2]);
+    stop_and_release(server);
+    return 0;
+}
+
+/* It is closed while it has a connection that has no task. */
+static int closed_with_one(void *arg)
+{
+    pirn_stream *streams[3];
+    pirn_server *server = tasks_run_out(arg, streams);
+    char byte;
+    CHECK_OK(pirn_server_close(server));
+    CHECK_EQ(pirn_server_connections(server), 1);
+    for (int i = 1; i < 3; i++) {
+        CHECK_EQ(pirn_stream_read(streams[i], &byte, 1, PIRN_NEVER), -ECONNRESET);
+        pirn_stream_release(streams[i]);
+    }
+    exchange(streams[0], "word\n");
+    hang_up(streams[0]);
+    CHECK_OK(pirn_server_wait_closed(server, PIRN_NEVER));
+    pirn_server_release(server);
+    return 0;
+}
+
+START_TEST(max_tasks_loses_no_connection)
+{
+    FOR_WORKERS(w)
+    {
+        for (int limit = 0; limit <= 3; limit += 3) {
+            support_census before = support_count();
+            pirn_config config = support_reporting(w, &said);
+            config.max_tasks = 3; /* main, the one that accepts, and a connection */
+            said = (support_report)SUPPORT_REPORT_INIT;
+            CHECK_OK(support_run_with(&config, nobody_is_lost, &limit));
+            said = (support_report)SUPPORT_REPORT_INIT;
+            CHECK_OK(support_run_with(&config, closed_with_one, &limit));
+            support_no_more_than(before);
+        }
+    }
+}
+END_TEST
+
 SUPPORT_MAIN("server_short", a_limit_leaves_the_others_in_the_backlog,
              a_limit_is_shared_by_all_listeners, a_limit_that_refuses,
-             a153_no_descriptors_a_pause_and_on_it_goes, a153_stopped_in_a_pause)
+             a153_no_descriptors_a_pause_and_on_it_goes, a153_stopped_in_a_pause,
+             max_tasks_loses_no_connection)

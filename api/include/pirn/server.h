@@ -33,6 +33,9 @@
  * cancelled returns 0.) A handler that fails is reported, once, by the peer's address; the server
  * goes on. Other coroutines may use the stream beside the handler if they retain it; it is closed
  * all the same.
+ *
+ * Without a descriptor or a task (max_tasks) for the next connection a server pauses, which it
+ * reports once, and tries again: who comes meanwhile waits.
  * (After asyncio's start_server and Server.)
  */
 #ifndef PIRN_SERVER_H
