@@ -36,6 +36,12 @@
  *
  * Without a descriptor or a task (max_tasks) for the next connection a server pauses, which it
  * reports once, and tries again: who comes meanwhile waits.
+ *
+ * To hand a listening socket on to another process, a newer version say: the program makes it
+ * itself, by pirn_listen, keeps a duplicate (fcntl F_DUPFD_CLOEXEC), and adds it (pirn_server_add).
+ * The duplicate goes by a pirn_process_config's fds, or by pirn_send_fds; the other process adds
+ * it, too, and says so; then this one stops. Nobody is turned away meanwhile. (Of a Unix socket
+ * that was added the path stays.)
  * (After asyncio's start_server and Server.)
  */
 #ifndef PIRN_SERVER_H
