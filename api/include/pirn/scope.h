@@ -34,7 +34,9 @@ typedef struct pirn_scope pirn_scope;
 PIRN_API PIRN_MUST_USE int pirn_scope_open(pirn_scope **ret_scope, int limit);
 
 /* A child of the scope; with a limit, waits until fewer than that many are running, in the order of
- * arrival. Called by the body, a child, or whoever knows that the scope is not closed yet.
+ * arrival. Called by the body, a child, or whoever knows that the scope is not closed yet. A child
+ * that waits here is running: if all of them do (a walk of a tree that spawns for each branch) they
+ * wait for ever. There the limit is to be a semaphore, taken by each child when it has begun.
  * [coroutine; suspends if limited] -ETIMEDOUT; -ECANCELED: the scope is cancelled; or the caller
  * is, and then that request has been taken: pass it on with pirn_scope_fail(scope, rc), or it is
  * lost; -EINVAL (also: the wait is over), and what pirn_spawn returns.
