@@ -84,6 +84,9 @@ PIRN_API PIRN_MUST_USE int pirn_shield(pirn_awaitable **ret_outer, pirn_awaitabl
  * ends with a value for all that, the value wins over the deadline (as asyncio has it). One that
  * has ended gives its value whatever the deadline; with a deadline in the past, a coroutine that
  * has not begun never does. Past the grace of a shutdown -ESHUTDOWN, likewise. [anywhere; suspends]
+ *
+ * So to end a task and be sure that it has ended: pirn_wait_for(task, NULL, PIRN_NOW), whatever
+ * that returns (but -ECANCELED is the caller's own cancel, and taken); then its argument may go.
  */
 PIRN_API PIRN_MUST_USE int pirn_wait_for(pirn_awaitable *awaitable, int *ret_status,
                                          pirn_time deadline);
