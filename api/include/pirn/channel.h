@@ -112,7 +112,8 @@ PIRN_API pirn_case pirn_case_recv(pirn_channel *channel, void *ret_item);
 /* Goes when it has ended: result is its status, and its value goes to *ret_value, which may be
  * NULL. A NULL awaitable never has. Select only looks on: it passes no cancel on. A coroutine that
  * has not begun is begun when select has to wait. (A descriptor as a case: a task that calls
- * pirn_poll, cancelled and joined afterwards.) */
+ * pirn_poll, cancelled and joined afterwards. A queue, a subscription or a watch likewise; what the
+ * task has got for all that is in its status.) */
 PIRN_API pirn_case pirn_case_await(pirn_awaitable *awaitable, void **ret_value);
 
 /*
