@@ -10,6 +10,13 @@
  *   3. closes.
  * A coroutine of a paused runtime that is inside gets out when that runs again, and the close waits
  * for it.
+ *
+ * That a connection broke the kernel tells once, to whoever asks first; after that a send finds a
+ * broken pipe, and a receive the end. So what a write was told is kept (broken), and told to the
+ * read that finds an end. A write that is inside may have been told and not said so yet: with both
+ * ways shut it does not wait for anything, and the read waits for it. -ETIMEDOUT before the
+ * deadline is the kernel's, and means such an end: it becomes -ECONNABORTED, for who gets
+ * -ETIMEDOUT may try again.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -53,6 +60,59 @@ static void leave(struct descriptor *d)
     atomic_fetch_sub_explicit(&d->users, 1, memory_order_release);
 }
 
+static ssize_t told(const struct descriptor *d, ssize_t got, pirn_time deadline)
+{
+    return got == -ETIMEDOUT && d->is_socket && !is_past(deadline) ? -ECONNABORTED : got;
+}
+
+static void begin_write(struct descriptor *d)
+{
+    /* relaxed: a receive that finds an end because of what the write was told comes after it, by
+     * the socket's lock */
+    atomic_store_explicit(&d->writing, true, memory_order_relaxed);
+}
+
+/* What the write got. -EPIPE says nothing: it is also what a peer's end and close lead to. */
+static ssize_t end_write(struct descriptor *d, ssize_t got, pirn_time deadline)
+{
+    got = told(d, got, deadline);
+    if (got < 0 && d->is_socket && got != -EPIPE && got != -EBADF && !pirn_stream_may_retry(got))
+        atomic_store_explicit(&d->broken, (int)got, memory_order_relaxed);
+    /* release: pairs with the acquire in end_of */
+    atomic_store_explicit(&d->writing, false, memory_order_release);
+    return got;
+}
+
+static bool is_hung_up(int fd)
+{
+    struct pollfd p = {fd, 0, 0};
+    return sys_poll(&p, 1, 0) > 0 && (p.revents & POLLHUP) != 0;
+}
+
+/* A receive has found one: 0, or what ended the connection; -EAGAIN: a write that knows is about to
+ * say so. */
+static int end_of(const struct descriptor *d)
+{
+    /* acquire: pairs with the release in end_write */
+    if (atomic_load_explicit(&d->writing, memory_order_acquire) && is_hung_up(d->fd))
+        return -EAGAIN;
+    return atomic_load_explicit(&d->broken, memory_order_relaxed);
+}
+
+static ssize_t read_socket(struct descriptor *d, void *buf, size_t n, pirn_time deadline)
+{
+    for (;;) {
+        ssize_t got = pirn_recv(d->fd, buf, n, 0, deadline);
+        if (got == 0)
+            got = end_of(d);
+        if (got != -EAGAIN)
+            return told(d, got, deadline);
+        int rc = is_past(deadline) ? -ETIMEDOUT : pirn_sleep(pirn_after_us(50));
+        if (rc != 0)
+            return rc;
+    }
+}
+
 static ssize_t fd_read(void *self, void *buf, size_t n, pirn_time deadline)
 {
     struct descriptor *d = self;
@@ -60,7 +120,7 @@ static ssize_t fd_read(void *self, void *buf, size_t n, pirn_time deadline)
         return -EBADF;
     atomic_store_explicit(&d->who.reader, pirn_current_task(), memory_order_relaxed);
     ssize_t got =
-        d->is_socket ? pirn_recv(d->fd, buf, n, 0, deadline) : pirn_read(d->fd, buf, n, deadline);
+        d->is_socket ? read_socket(d, buf, n, deadline) : pirn_read(d->fd, buf, n, deadline);
     atomic_store_explicit(&d->who.reader, NULL, memory_order_relaxed);
     leave(d);
     return got;
@@ -91,6 +151,7 @@ static ssize_t fd_write(void *self, const void *buf, size_t n, pirn_time deadlin
     struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
     /* Not pirn_send and pirn_write, which end with the last byte: who looks at what is pending sees
      * it move. */
+    begin_write(d);
     atomic_store_explicit(&d->who.writer, pirn_current_task(), memory_order_relaxed);
     if (d->is_socket)
         got = pirn_sendmsg(d->fd, &msg, 0, deadline);
@@ -99,6 +160,7 @@ static ssize_t fd_write(void *self, const void *buf, size_t n, pirn_time deadlin
     else
         got = pirn_write(d->fd, buf, n, deadline);
     atomic_store_explicit(&d->who.writer, NULL, memory_order_relaxed);
+    got = end_write(d, got, deadline);
     leave(d);
     return got;
 }
@@ -109,8 +171,10 @@ static ssize_t fd_try_read(void *self, void *buf, size_t n)
     if (!enter(d))
         return -EBADF;
     ssize_t got = pirn_transfer_try_read(d->fd, d->is_socket, buf, n);
+    if (got == 0 && d->is_socket)
+        got = end_of(d);
     leave(d);
-    return got;
+    return told(d, got, PIRN_NEVER);
 }
 
 static ssize_t fd_try_write(void *self, const struct iovec *iov, int count)
@@ -118,7 +182,9 @@ static ssize_t fd_try_write(void *self, const struct iovec *iov, int count)
     struct descriptor *d = self;
     if (!enter(d))
         return -EBADF;
+    begin_write(d);
     ssize_t got = pirn_transfer_try_write(d->fd, d->is_socket, iov, count);
+    got = end_write(d, got, PIRN_NEVER);
     leave(d);
     return got;
 }

@@ -41,6 +41,8 @@ struct descriptor {
     bool is_socket, is_pipe, keep;
     _Atomic uint32_t users; /* calls inside; and whether it is closed */
     struct fd_users who;    /* of these, those that may wait: one that reads, one that writes */
+    atomic_bool writing;    /* a write is inside: whoever writes, of whom there is one at a time */
+    atomic_int broken;      /* what a write was told that ended the connection; or 0 */
 };
 
 struct pirn_stream {

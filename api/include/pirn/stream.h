@@ -9,9 +9,11 @@
  * closed and released while others use it.
  *
  * A read that was cancelled or timed out has taken nothing: what had come is buffered. What is
- * buffered comes first, then the end or the error, which every later read gives again. A stream
- * that nobody reads takes no more than its limit twice and a chunk; one with nothing in it has no
- * buffer to speak of.
+ * buffered comes first, then the end or the error, which every later read gives again. The end is
+ * the peer's own: of a connection that broke reads say so, also if a write was told before. One
+ * that the kernel has given up is -ECONNABORTED; -ETIMEDOUT is a deadline's. A stream that nobody
+ * reads takes no more than its limit twice and a chunk; one with nothing in it has no buffer to
+ * speak of.
  *
  *     pirn_stream *stream;
  *     const char *line;
