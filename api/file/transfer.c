@@ -140,7 +140,7 @@ static ssize_t call(const struct args *a)
 
 /* A plain thread's write to a broken pipe: -EPIPE, and the signal that comes with it is swallowed,
  * unless one was pending before. Workers have it blocked for good. */
-static ssize_t write_quietly(const struct args *a)
+static ssize_t write_quietly(const struct args *a, direct_fn how)
 {
     static const struct timespec now = {0, 0};
     sigset_t pipe, old, pending;
@@ -148,23 +148,68 @@ static ssize_t write_quietly(const struct args *a)
     sigaddset(&pipe, SIGPIPE);
     sigpending(&pending);
     sys_sigprocmask(SIG_BLOCK, &pipe, &old);
-    ssize_t rc = call(a);
+    ssize_t rc = how(a);
     if (rc == -EPIPE && !sigismember(&pending, SIGPIPE))
         sigtimedwait(&pipe, NULL, &now);
     sys_sigprocmask(SIG_SETMASK, &old, NULL);
     return rc;
 }
 
-/* Poll, then the plain call, which may block as that thread's calls do. */
-static ssize_t once_on_thread(const struct args *a, bool reads, pirn_time deadline)
+static ssize_t make(const struct args *a, bool reads, direct_fn how)
+{
+    return reads ? how(a) : write_quietly(a, how);
+}
+
+/* What a pipe that is ready takes without waiting. */
+static struct args piece_of(const struct args *a, size_t left)
+{
+    struct args piece = *a;
+    if (left <= PIPE_BUF)
+        return piece;
+    if (a->kind == OP_WRITEV) {
+        const struct iovec *first = a->addr;
+        piece.kind = OP_WRITE;
+        piece.addr = first->iov_base;
+        piece.len = first->iov_len;
+    }
+    piece.len = piece.len < PIPE_BUF ? piece.len : PIPE_BUF;
+    return piece;
+}
+
+/* Pipes and sockets say if they would wait, so that the deadline counts and a close ends it; but
+ * not a pipe that has a name, nor a terminal. There, and for all else, a poll comes first. */
+enum thing {
+    OTHER, /* the call itself may block all the same, as that thread's calls do */
+    PIPE,  /* with a name: no more at a time than one that is ready takes */
+    SOCKET
+};
+
+static enum thing thing_of(int fd)
+{
+    struct stat st;
+    if (sys_fstat(fd, &st) != 0)
+        return OTHER;
+    return S_ISFIFO(st.st_mode) ? PIPE : S_ISSOCK(st.st_mode) ? SOCKET : OTHER;
+}
+
+static ssize_t once_on_thread(const struct args *a, bool reads, enum thing thing, size_t left,
+                              pirn_time deadline)
 {
     for (;;) {
+        ssize_t n = thing != OTHER ? make(a, reads, direct_of(a->kind)) : CANNOT_SAY;
+        if (n == -EINTR)
+            continue;
+        if (n != -EAGAIN && n != CANNOT_SAY)
+            return n;
         /* What has positions is never worth waiting for. */
         int rc =
             a->off == NO_POSITION ? pirn_fd_wait(a->fd, reads ? POLLIN : POLLOUT, deadline.ns) : 0;
         if (rc < 0)
             return rc;
-        ssize_t n = reads ? call(a) : write_quietly(a);
+        if (n == -EAGAIN)
+            continue;
+        struct args piece = !reads && thing == PIPE ? piece_of(a, left) : *a;
+        n = make(&piece, reads, call);
         if (n != -EINTR && n != -EAGAIN)
             return n;
     }
@@ -173,9 +218,10 @@ static ssize_t once_on_thread(const struct args *a, bool reads, pirn_time deadli
 static ssize_t move_on_thread(int fd, bool reads, struct rest r, uint64_t off, size_t total,
                               pirn_time deadline)
 {
+    enum thing thing = off == NO_POSITION ? thing_of(fd) : OTHER;
     for (size_t done = 0;;) {
         struct args a = args_of(&r, fd, reads, off, 0);
-        ssize_t got = once_on_thread(&a, reads, deadline);
+        ssize_t got = once_on_thread(&a, reads, thing, total - done, deadline);
         if (got <= 0)
             return done != 0 ? (ssize_t)done : got;
         done += (size_t)got;

@@ -14,7 +14,8 @@
 /*
  * As the calls of the same name, with a deadline; on sockets, pipes, files, terminals. [anywhere;
  * all suspend, pirn_close too] On a plain thread they block it; there the deadline does not count
- * on files, opens and fsync, as these are the bare system calls (pirn/file.h). The descriptor may
+ * on files, opens and fsync, as these are the bare system calls (pirn/file.h), nor once a terminal
+ * has begun to take a write. The descriptor may
  * be blocking or not. SIGPIPE is never raised by sends. Beyond the system call's own errors:
  * -ETIMEDOUT, -ECANCELED, -EINVAL, and -EBADF when a call waits and somebody closes the descriptor
  * with pirn_close. (A plain thread's call that waits has one descriptor more for that. If none is
