@@ -93,6 +93,21 @@ int pirn_replacement_begin(struct replacement *r, const char *path, mode_t mode,
     return r->fd < 0 ? r->fd : 0;
 }
 
+/* A file system may know no rename that replaces nothing (NFS: -EINVAL). There it is a second name,
+ * and then the first one goes. */
+static int take_name(struct replacement *r, pirn_time deadline)
+{
+    bool exclusive = (r->flags & PIRN_FILE_EXCLUSIVE) != 0;
+    int rc = pirn_renameat(r->dir_fd, r->temporary, r->dir_fd, r->name,
+                           exclusive ? RENAME_NOREPLACE : 0, deadline);
+    if (rc != -EINVAL || !exclusive)
+        return rc;
+    rc = pirn_linkat(r->dir_fd, r->temporary, r->dir_fd, r->name, 0, deadline);
+    if (rc == 0)
+        remove_temporary(r);
+    return rc;
+}
+
 int pirn_replacement_commit(struct replacement *r, pirn_time deadline)
 {
     bool syncs = (r->flags & PIRN_FILE_SYNC) != 0;
@@ -101,8 +116,7 @@ int pirn_replacement_commit(struct replacement *r, pirn_time deadline)
     if (rc == 0)
         rc = closed;
     if (rc == 0)
-        rc = pirn_renameat(r->dir_fd, r->temporary, r->dir_fd, r->name,
-                           (r->flags & PIRN_FILE_EXCLUSIVE) != 0 ? RENAME_NOREPLACE : 0, deadline);
+        rc = take_name(r, deadline);
     if (rc != 0)
         remove_temporary(r);
     else if (syncs)
