@@ -246,11 +246,12 @@ static bool is_unbuffered(struct wait *w, const struct args *a)
         ALIGNED = 512
     };
     bool vector = a->kind == OP_READV || a->kind == OP_WRITEV;
-    const struct iovec *iov = vector && a->len != 0 ? a->addr : NULL;
-    uint64_t at =
-        iov != NULL ? (uintptr_t)iov->iov_base | iov->iov_len : (uintptr_t)a->addr | a->len;
-    if ((at % ALIGNED) != 0 || (a->off != NO_POSITION && a->off % ALIGNED != 0))
-        return false; /* it would fail there, or is none */
+    const struct iovec *iov = a->addr;
+    size_t n = vector ? 0 : a->len;
+    for (size_t i = 0; vector && i < a->len; i++)
+        n += iov[i].iov_len;
+    if (n % ALIGNED != 0 || (a->off != NO_POSITION && a->off % ALIGNED != 0))
+        return false; /* it would fail there, or is none; memory need not be aligned everywhere */
     struct op *op = &w->task->op;
     if (op->kind == OP_READ && op->flags == OP_BUFFERED && op->addr == (uint64_t)a->fd)
         return false;

@@ -1,12 +1,16 @@
+/* wraps pirn_sys_preadv2 */
+/* wraps pirn_sys_pwritev2 */
 /* wraps pirn_sys_renameat2 */
 /* wraps pirn_ring_prepare */
 /*
- * Files and file systems with less than most: no rename that replaces nothing, as on NFS.
+ * Files and file systems with less or more than most: no rename that replaces nothing, as on NFS;
+ * O_DIRECT whose memory need not be aligned.
  */
 #include "tests/file/files.h"
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "io/op.h"
@@ -124,10 +128,76 @@ START_TEST(one_of_many_is_first)
 }
 END_TEST
 
+/* ---- O_DIRECT -------------------------------------------------------------------------------- */
+
+static atomic_int watched = -1; /* a descriptor */
+static atomic_int in_place;     /* transfers on it by the worker itself, which waits there */
+
+ssize_t __wrap_pirn_sys_preadv2(int fd, const struct iovec *iov, int n, off_t offset, int flags);
+ssize_t __real_pirn_sys_preadv2(int fd, const struct iovec *iov, int n, off_t offset, int flags);
+ssize_t __wrap_pirn_sys_pwritev2(int fd, const struct iovec *iov, int n, off_t offset, int flags);
+ssize_t __real_pirn_sys_pwritev2(int fd, const struct iovec *iov, int n, off_t offset, int flags);
+
+ssize_t __wrap_pirn_sys_preadv2(int fd, const struct iovec *iov, int n, off_t offset, int flags)
+{
+    atomic_fetch_add(&in_place, fd == atomic_load(&watched));
+    return __real_pirn_sys_preadv2(fd, iov, n, offset, flags);
+}
+
+ssize_t __wrap_pirn_sys_pwritev2(int fd, const struct iovec *iov, int n, off_t offset, int flags)
+{
+    atomic_fetch_add(&in_place, fd == atomic_load(&watched));
+    return __real_pirn_sys_pwritev2(fd, iov, n, offset, flags);
+}
+
+/* Some devices take memory that begins anywhere, or at each fourth byte, and pieces like that. */
+static int anywhere(void *arg)
+{
+    enum {
+        PAGE = 4096
+    };
+    int fd = *(int *)arg;
+    char *buf = aligned_alloc(PAGE, 3 * PAGE);
+    CHECK(buf);
+    memset(buf, 'x', 3 * PAGE);
+    for (size_t from = 0; from <= 512; from = from != 0 ? 2 * from : 1) {
+        struct iovec two[] = {{buf + from, 100}, {buf + from + 100, PAGE - 100}};
+        ssize_t n = pirn_pwrite(fd, buf + from, PAGE, 0, PIRN_NEVER);
+        CHECK(n == PAGE || (n == -EINVAL && from != 0)); /* as the file system has it */
+        n = pirn_pread(fd, buf + from, PAGE, 0, PIRN_NEVER);
+        CHECK(n == PAGE || (n == -EINVAL && from != 0));
+        n = pirn_pwritev(fd, two, 2, 0, PIRN_NEVER);
+        CHECK(n == PAGE || n == -EINVAL);
+        n = pirn_preadv(fd, two, 2, 0, PIRN_NEVER);
+        CHECK(n == PAGE || n == -EINVAL);
+    }
+    free(buf);
+    return 0;
+}
+
+START_TEST(o_direct_from_anywhere)
+{
+    char path[FILES_PATH];
+    files_path(path, "direct");
+    int fd = open(path, O_RDWR | O_CREAT | O_DIRECT | O_CLOEXEC, 0600);
+    if (fd < 0) {
+        printf("%s does not have O_DIRECT: not tested\n", files_dir);
+    } else {
+        atomic_store(&watched, fd);
+        FOR_WORKERS(w) CHECK_OK(support_run(w, anywhere, &fd));
+        atomic_store(&watched, -1);
+        CHECK_EQ(atomic_load(&in_place), 0);
+        CHECK_OK(close(fd));
+    }
+    unlink(path);
+}
+END_TEST
+
 START_TEST(end)
 {
     files_end();
 }
 END_TEST
 
-SUPPORT_MAIN("file_lacking", begin, exclusive_where_no_rename_is, one_of_many_is_first, end)
+SUPPORT_MAIN("file_lacking", begin, exclusive_where_no_rename_is, one_of_many_is_first,
+             o_direct_from_anywhere, end)
