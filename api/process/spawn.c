@@ -53,12 +53,19 @@ static int top(const struct launch *l)
     return STDIO + (int)l->config->fd_count;
 }
 
+/* A copy above those that the child gets: beyond what may be open at all there is none. */
+static int copy_above(const struct launch *l, int fd)
+{
+    int copy = sys_fcntl(fd, F_DUPFD_CLOEXEC, top(l));
+    return copy == -EINVAL ? -EMFILE : copy;
+}
+
 /* fd, which is ours to close, above those that the child gets. */
 static int lift(const struct launch *l, int fd)
 {
     if (fd < 0 || fd >= top(l))
         return fd;
-    int lifted = sys_fcntl(fd, F_DUPFD_CLOEXEC, top(l));
+    int lifted = copy_above(l, fd);
     sys_close(fd);
     return lifted;
 }
@@ -81,7 +88,7 @@ static int open_one(struct launch *l, int i, int what)
     case PIRN_STDIO_NULL:
         return lift(l, sys_openat(AT_FDCWD, "/dev/null", O_RDWR | O_CLOEXEC, 0));
     default:
-        return sys_fcntl(what, F_DUPFD_CLOEXEC, top(l));
+        return copy_above(l, what);
     }
 }
 

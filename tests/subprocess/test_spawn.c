@@ -119,12 +119,21 @@ START_TEST(a168_no_program_no_zombie_no_descriptor)
 }
 END_TEST
 
-/* Not one descriptor is to be had at some step of it: whichever that is, nothing is left. */
-static void no_descriptors(void)
+/* Not one descriptor is to be had at some step of it: whichever that is, nothing is left. Nor are
+ * there numbers beyond those that the child gets, if these are many. */
+static void no_descriptors(bool many)
 {
+    enum {
+        FDS = 100
+    };
     struct rlimit limit, low;
     pirn_process_config config = PIRN_PROCESS_CONFIG_INIT;
+    int fds[FDS], null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    for (int i = 0; i < FDS; i++)
+        fds[i] = null;
     config.in = config.out = config.err = PIRN_STDIO_PIPE;
+    config.fds = fds;
+    config.fd_count = many ? FDS : 0;
     CHECK_OK(getrlimit(RLIMIT_NOFILE, &limit));
     pirn_process_release(start(ARGV("true"), &config)); /* whatever that opens for good is open */
     until_children(0);
@@ -146,20 +155,23 @@ static void no_descriptors(void)
             pirn_process_release(p);
         }
     }
-    CHECK_GE(failed, 6);
+    CHECK_GE(failed, many ? FDS : 6);
+    close(null);
 }
 
 static int no_descriptors_here(void *arg)
 {
     (void)arg;
-    no_descriptors();
+    no_descriptors(false);
+    no_descriptors(true);
     return 0;
 }
 
 START_TEST(a168_no_descriptors_left)
 {
     support_census before = support_count();
-    no_descriptors();
+    no_descriptors(false);
+    no_descriptors(true);
     CHECK_OK(support_run(1, no_descriptors_here, NULL)); /* no worker starts meanwhile */
     support_no_more_than(before);
 }
