@@ -31,11 +31,29 @@ static int flush_below(struct tls *t, pirn_time deadline)
     return pirn_stream_pending(t->below) != 0 ? pirn_stream_flush(t->below, deadline) : 0;
 }
 
-/* The stream below stays open for what TLS itself may have to say. */
+/* As far as it goes at once: the rest is below's to send. A cancel is not for this. */
+static void send_below(struct tls *t)
+{
+    if (pirn_stream_pending(t->below) == 0)
+        return;
+    bool shielded = pirn_shield_enter() == 0;
+    int rc = pirn_stream_flush(t->below, PIRN_NOW);
+    (void)rc; /* who reads, or closes, meets it */
+    if (shielded)
+        pirn_shield_leave();
+}
+
+/* The stream below stays open for what TLS itself may have to say. An end that the peer is being
+ * told of cannot be taken back, and OpenSSL takes no more writes: so what is waited for, and may be
+ * stopped, comes before it. */
 static int tls_end(void *self, pirn_time deadline)
 {
-    int rc = pirn_tls_notify(self, deadline);
-    return rc == 0 ? flush_below(self, deadline) : rc;
+    int rc = flush_below(self, deadline);
+    if (rc == 0)
+        rc = pirn_tls_notify(self, deadline);
+    if (rc == 0)
+        send_below(self);
+    return rc;
 }
 
 static bool is_stop(int error)

@@ -78,6 +78,44 @@ START_TEST(what_waits_below_is_not_sent_yet)
 }
 END_TEST
 
+/* ---- An end that is not waited for ------------------------------------------------------------ */
+
+static int stop_end(void *arg)
+{
+    return pirn_stream_end(arg, PIRN_NEVER);
+}
+
+/* It has not happened: the peer hears what is written next, and the reader goes on. */
+static int end_in_vain(void *arg)
+{
+    struct link link = narrow();
+    char buf[8];
+    (void)arg;
+    CHECK_EQ(pirn_stream_write(link.server.stream, bulk, BULK), BULK);
+    CHECK_EQ(pirn_stream_end(link.server.stream, PIRN_NOW), -ETIMEDOUT);
+    pirn_task *ending = support_spawn(stop_end, link.server.stream);
+    support_until_waiting(ending);
+    CHECK_OK(pirn_cancel(ending, NULL));
+    CHECK_EQ(support_join(ending), -ECANCELED);
+    pirn_task *taking = support_spawn(take_bulk, link.client.stream);
+    take_ok(link.server.stream);
+    CHECK_OK(support_join(taking));
+    link_say(link.server.stream, link.client.stream, "more");
+    link_say(link.client.stream, link.server.stream, "heard");
+    CHECK_OK(pirn_stream_end(link.server.stream, PIRN_NEVER));
+    CHECK_EQ(pirn_stream_write(link.server.stream, "x", 1), -EPIPE);
+    CHECK_EQ(pirn_stream_read(link.client.stream, buf, sizeof(buf), PIRN_NEVER), 0);
+    link_say(link.client.stream, link.server.stream, "still");
+    link_close(&link);
+    return 0;
+}
+
+START_TEST(an_end_that_was_stopped_has_not_happened)
+{
+    FOR_WORKERS(w) CHECK_OK(support_run(w, end_in_vain, NULL));
+}
+END_TEST
+
 /* ---- No task for the background -------------------------------------------------------------- */
 
 /* Main is one of two tasks. */
@@ -170,9 +208,9 @@ END_TEST
 
 int main(void)
 {
-    const TTest *tests[] = {what_waits_below_is_not_sent_yet,
-                            what_is_written_is_sent_without_a_task,
-                            who_takes_slowly_gets_all_of_a_last_reply};
+    const TTest *tests[] = {
+        what_waits_below_is_not_sent_yet, an_end_that_was_stopped_has_not_happened,
+        what_is_written_is_sent_without_a_task, who_takes_slowly_gets_all_of_a_last_reply};
     for (size_t i = 0; i < BULK; i++)
         bulk[i] = (char)(i * 31 + i / 253);
     of_client = client_with("ca", NULL, NULL, 0);
