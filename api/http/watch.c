@@ -14,8 +14,11 @@
  *   4. Whoever wants the watch to end cancels its task, and waits until that has set `ended`.
  *
  * An end that has bytes before it is not looked at until they have been read: pipelined requests,
- * or a body that the handler is at. A client that only ends its own side, and still reads, looks
- * the same as one that has gone and is treated the same (as by Go's server).
+ * or a body that the handler is at. But a client over TLS says that it ends before it does, and
+ * nobody reads that: alerts are known by their records (RFC 8446, 5.1; in TLS 1.3 by their length
+ * alone), and are no bytes of a request. (Rejected: to read them. The handler may be reading.) A
+ * client that only ends its own side, and still reads, looks the same as one that has gone and is
+ * treated the same (as by Go's server).
  *
  * Rejected: a reader beside each handler, which would have to hand over what it read. A
  * pirn_call_at for each request: a task made, and taken back, is a third of what a pipelined
@@ -28,9 +31,19 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 
 enum {
-    LOOK_AGAIN_MS = 50 /* bytes are waiting before the end */
+    LOOK_AGAIN_MS = 50, /* bytes are waiting before the end */
+    ALERTS_MOST = 256,  /* bytes of them */
+};
+
+/* A record of TLS: its type, two bytes of version, two of length. */
+enum {
+    RECORD_HEAD = 5,
+    RECORD_ALERT = 21,
+    RECORD_DATA = 23,  /* in TLS 1.3 also what an alert is wrapped in: */
+    SEALED_ALERT = 19, /* two bytes, its type, a tag of sixteen */
 };
 
 /* Bits of connection.handler; the number is above them. */
@@ -40,12 +53,31 @@ enum {
     NEXT = 4
 };
 
+/* Are the n bytes that wait alerts of TLS, and nothing else? */
+static bool are_alerts(int fd, size_t n)
+{
+    unsigned char bytes[ALERTS_MOST];
+    size_t at = 0;
+    if (n > sizeof(bytes) || recv(fd, bytes, n, MSG_PEEK | MSG_DONTWAIT) != (ssize_t)n)
+        return false;
+    while (n - at >= RECORD_HEAD) {
+        const unsigned char *head = bytes + at;
+        size_t length = (size_t)head[3] << 8 | head[4];
+        bool alert = head[0] == RECORD_ALERT || (head[0] == RECORD_DATA && length == SEALED_ALERT);
+        if (!alert || head[1] != 3 || length > n - at - RECORD_HEAD)
+            return false;
+        at += RECORD_HEAD + length;
+    }
+    return at == n;
+}
+
 static bool has_ended(int fd, int events)
 {
     int waiting = 0;
     if (events & (POLLERR | POLLHUP | POLLNVAL))
         return true;
-    return (events & POLLRDHUP) && ioctl(fd, FIONREAD, &waiting) == 0 && waiting == 0;
+    return (events & POLLRDHUP) && ioctl(fd, FIONREAD, &waiting) == 0 &&
+           (waiting == 0 || are_alerts(fd, (size_t)waiting));
 }
 
 /* For who names what does not end. (Without memory it has no name.) */

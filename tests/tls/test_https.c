@@ -34,6 +34,18 @@ static int count(pirn_http_request *request, pirn_http_reply *reply, void *user)
     return n == 0 ? pirn_http_reply_text(reply, 200, text) : (int)n;
 }
 
+static atomic_int waiting, told;
+
+static int wait_for_ever(pirn_http_request *request, pirn_http_reply *reply, void *user)
+{
+    (void)reply, (void)user;
+    atomic_fetch_add(&waiting, 1);
+    int rc = pirn_sleep(PIRN_NEVER);
+    CHECK(pirn_http_disconnected(request));
+    atomic_fetch_add(&told, 1);
+    return rc;
+}
+
 struct https {
     struct site site;
     pirn_tls_context *of_server, *of_client;
@@ -54,6 +66,7 @@ static void https_open(struct https *h, const char *certificate, const char *pro
     site_new(&h->site, &config);
     site_route(&h->site, "GET", "/give", give, NULL);
     site_route(&h->site, "POST", "/count", count, NULL);
+    site_route(&h->site, "GET", "/ever", wait_for_ever, NULL);
     site_open(&h->site);
     client.connect = pirn_http_connect_tls;
     client.connect_user = h->of_client;
@@ -247,6 +260,42 @@ START_TEST(what_comes_unasked_is_nobodys_reply)
 }
 END_TEST
 
+/* ---- A client that goes ---------------------------------------------------------------------- */
+
+/* It says that it ends, which is not a request that is to be answered first. */
+static void go(struct https *h)
+{
+    static const char ask[] = "GET /ever HTTP/1.1\r\nHost: x\r\n\r\n";
+    pirn_stream *stream;
+    int before = atomic_load(&told);
+    atomic_store(&waiting, 0);
+    CHECK_OK(pirn_stream_new(&stream, site_dial(&h->site), NULL));
+    CHECK_OK(pirn_tls_client(&stream, stream, h->of_client, "localhost", NULL, PIRN_NEVER));
+    CHECK_EQ(pirn_stream_write(stream, ask, strlen(ask)), strlen(ask));
+    support_until(&waiting, 1);
+    CHECK_OK(pirn_stream_close(stream, PIRN_NEVER));
+    pirn_stream_release(stream);
+    support_until(&told, before + 1);
+}
+
+static int goes(void *arg)
+{
+    struct https h;
+    (void)arg;
+    https_open(&h, "server", NULL);
+    go(&h);
+    only_1_2(h.of_server);
+    go(&h);
+    https_close(&h);
+    return 0;
+}
+
+START_TEST(a_client_that_goes_cancels_its_handler)
+{
+    FOR_WORKERS(w) CHECK_OK(support_run(w, goes, NULL));
+}
+END_TEST
+
 /* ---- curl ------------------------------------------------------------------------------------ */
 
 static int run_curl(void *arg)
@@ -284,4 +333,5 @@ START_TEST(curl_as_the_client)
 END_TEST
 
 SUPPORT_MAIN("https", bodies_both_ways_over_kept_connections, what_is_refused,
-             what_comes_unasked_is_nobodys_reply, curl_as_the_client)
+             what_comes_unasked_is_nobodys_reply, a_client_that_goes_cancels_its_handler,
+             curl_as_the_client)
