@@ -207,6 +207,11 @@ static int check_length(struct message *m)
     return 0;
 }
 
+bool pirn_http_is_host(const char *text)
+{
+    return strpbrk(text, " \t,/@?#\\") == NULL;
+}
+
 static int check_request(struct message *m)
 {
     const char *host = message_known(m, KNOWN_HOST);
@@ -215,7 +220,7 @@ static int check_request(struct message *m)
         return 501;
     if (hosts > 1 || (hosts == 0 && m->minor > 0))
         return 400;
-    if (host != NULL && strpbrk(host, " \t,/@?#\\") != NULL)
+    if (host != NULL && !pirn_http_is_host(host))
         return 400;
     if (m->limits->body >= 0 && m->length > m->limits->body)
         return 413;

@@ -111,6 +111,9 @@ int pirn_http_table_target(grammar *g, const char *at, size_t n);
 int pirn_http_table_name(grammar *g, const char *at, size_t n);
 int pirn_http_table_value(grammar *g, const char *at, size_t n);
 
+/* Might a Host say that? It is not looked at closely; but no two servers read it in two ways. */
+bool pirn_http_is_host(const char *text);
+
 /* The first header of that name, whatever its case; NULL: none. */
 const char *pirn_http_message_find(const struct message *m, const char *name);
 /* The first of them; NULL: there is none. */

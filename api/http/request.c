@@ -6,17 +6,20 @@
 #include <string.h>
 #include <strings.h>
 
-/* The path of the target: all up to '?'. An absolute one ("http://host/path") has its host first;
- * not a path if that is empty. */
-static const char *find_path(const char *target, size_t *ret_len)
+/* "http://host/path": its host; NULL: the target is no such thing. */
+static const char *find_host(const char *target, size_t *ret_len)
 {
-    const char *path = target;
-    if (*path != '/' &&
-        (strncasecmp(target, "http://", 7) == 0 || strncasecmp(target, "https://", 8) == 0)) {
-        const char *host = strstr(target, "://") + 3;
-        size_t n = strcspn(host, "/?");
-        path = n > 0 ? host + n : target;
-    }
+    if (strncasecmp(target, "http://", 7) != 0 && strncasecmp(target, "https://", 8) != 0)
+        return NULL;
+    const char *host = strstr(target, "://") + 3;
+    *ret_len = strcspn(host, "/?");
+    return host;
+}
+
+/* The path of the target: all up to '?'. Not a path if its host is empty. */
+static const char *find_path(const char *target, const char *host, size_t host_len, size_t *ret_len)
+{
+    const char *path = host_len > 0 ? host + host_len : target;
     *ret_len = (size_t)(strchrnul(path, '?') - path);
     if (*ret_len == 0) {
         *ret_len = 1;
@@ -25,13 +28,26 @@ static const char *find_path(const char *target, size_t *ret_len)
     return path;
 }
 
+/* The host that an absolute target names goes before the header's, whatever that says (RFC 9112,
+ * 3.2.2). at: room for it; it, the path and the path's copy are no longer than twice the target.
+ * False: it is none that a header might have. */
+static bool put_host(struct message *m, const char *host, size_t n, char *at)
+{
+    memcpy(at, host, n);
+    at[n] = '\0';
+    if (m->known[KNOWN_HOST].count > 0)
+        m->fields[m->known[KNOWN_HOST].first].value = at;
+    return pirn_http_is_host(at);
+}
+
 int pirn_http_request_begin(struct connection *c)
 {
     struct pirn_http_request *r = &c->request;
     struct message *m = &c->wire.in;
     const char *expect = message_known(m, KNOWN_EXPECT);
-    size_t n;
-    const char *path = find_path(m->target, &n);
+    size_t n, host_len = 0;
+    const char *host = *m->target != '/' ? find_host(m->target, &host_len) : NULL;
+    const char *path = find_path(m->target, host, host_len, &n);
     if (*path != '/' && strcmp(m->target, "*") != 0)
         return 400;
     if (expect != NULL && strcasecmp(expect, "100-continue") != 0)
@@ -42,6 +58,8 @@ int pirn_http_request_begin(struct connection *c)
     memcpy(r->path, path, n);
     memcpy(copy, path, n);
     r->path[n] = copy[n] = '\0';
+    if (host != NULL && !put_host(m, host, host_len, copy + n + 1))
+        return 400;
     r->waited = r->quiet = 0;
     r->error = 0;
     r->expects = expect != NULL && m->minor > 0 && m->stage == MESSAGE_BODY;

@@ -117,6 +117,12 @@ static int talk(void *arg)
     site_ask(&site, "GET http://x/inspect/z?a=b HTTP/1.0\r\nA: b\r\n\r\n", text, sizeof text);
     CHECK(strstr(text, "\r\n\r\nGET|http://x/inspect/z?a=b|/inspect/z|z|b|-|A:b") != NULL);
 
+    site_ask(&site,
+             "GET HTTPS://x:8/inspect/%7A?a=b HTTP/1.1\r\nHOST: y\r\nConnection: close\r\n\r\n",
+             text, sizeof text); /* the target's host is what counts */
+    CHECK(strstr(text, "|/inspect/%7A|z|b|-|HOST:x:8") != NULL);
+    site_ask(&site, "GET http://a@x/inspect/z HTTP/1.0\r\nHost: x\r\n\r\n", text, sizeof text);
+    BEGINS(text, "HTTP/1.1 400 Bad Request\r\n"); /* one that no Host may be, either */
     site_ask(&site, "GET http:///inspect/z HTTP/1.0\r\n\r\n", text, sizeof text);
     BEGINS(text, "HTTP/1.1 400 Bad Request\r\n"); /* of no host */
     site_ask(&site, "GET /inspect/z#y HTTP/1.0\r\n\r\n", text, sizeof text);

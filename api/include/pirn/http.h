@@ -191,7 +191,8 @@ PIRN_API const char *pirn_http_path(const pirn_http_request *request);   /* with
 PIRN_API const char *pirn_http_param(const pirn_http_request *request, const char *name);
 /* The first value of that name in the query, decoded ('+' is a space); NULL: none. */
 PIRN_API const char *pirn_http_query(pirn_http_request *request, const char *name);
-/* The first header of that name, whatever its case; NULL: none. */
+/* The first header of that name, whatever its case; NULL: none. Where the target is absolute
+ * ("http://host/path") Host is what that says (RFC 9112, 3.2.2). */
 PIRN_API const char *pirn_http_header(const pirn_http_request *request, const char *name);
 /* Header i: 0, -ENOENT when i is beyond the last. */
 PIRN_API PIRN_MUST_USE int pirn_http_header_at(const pirn_http_request *request, size_t i,
