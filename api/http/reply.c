@@ -43,9 +43,13 @@ int pirn_http_reply_header(pirn_http_reply *reply, const char *name, const char 
     if (strcasecmp(name, "Connection") == 0 || strcasecmp(name, "Content-Length") == 0 ||
         strcasecmp(name, "Transfer-Encoding") == 0)
         return -EINVAL;
+    size_t before = reply->fields.used;
     int err = pirn_http_text_field(&reply->fields, name, value);
-    if (err == 0 && reply->fields.failed)
+    if (err == 0 && reply->fields.failed) { /* half of it may be there */
+        reply->fields.used = before;
+        reply->fields.failed = false;
         err = -ENOMEM;
+    }
     if (err == 0) {
         reply->has_type |= strcasecmp(name, "Content-Type") == 0;
         reply->has_date |= strcasecmp(name, "Date") == 0;

@@ -230,6 +230,47 @@ START_TEST(s171_a_server_without_memory)
 }
 END_TEST
 
+/* ---- A handler that goes on without a header ------------------------------------------------- */
+
+/* The header's name is added, and for its value there is no memory: neither is there. */
+static int do_without(pirn_http_request *request, pirn_http_reply *reply, void *user)
+{
+    char value[200];
+    (void)request;
+    memset(value, 'v', sizeof(value) - 1);
+    value[sizeof(value) - 1] = '\0';
+    support_memory_fail(2, 0);
+    int rc = pirn_http_reply_header(reply, "X-Long", value);
+    support_memory_works();
+    CHECK(rc == 0 || rc == -ENOMEM);
+    *(int *)user = rc;
+    CHECK_OK(pirn_http_reply_header(reply, "X-Short", "s"));
+    return pirn_http_reply_text(reply, 200, "fine");
+}
+
+static int miss_a_header(void *arg)
+{
+    struct site site;
+    char text[2048];
+    int rc = 0;
+    (void)arg;
+    site_new(&site, NULL);
+    site_route(&site, "GET", "/", do_without, &rc);
+    site_open(&site);
+    site_ask(&site, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", text, sizeof text);
+    BEGINS(text, "HTTP/1.1 200 OK\r\n");
+    CHECK(strstr(text, "\r\nX-Short: s\r\nContent-Length: 4\r\n") != NULL);
+    CHECK_EQ(strstr(text, "X-Long") != NULL, rc == 0);
+    site_close(&site);
+    return 0;
+}
+
+START_TEST(s171_a_header_without_memory_leaves_nothing)
+{
+    FOR_WORKERS(w) CHECK_OK(support_run(w, miss_a_header, NULL));
+}
+END_TEST
+
 /* ---- pirn's own client ----------------------------------------------------------------------- */
 
 /* 0: answered, rightly or with a word of a failure; or the error. */
@@ -304,4 +345,5 @@ START_TEST(s168_a_client_without_memory)
 }
 END_TEST
 
-SUPPORT_MAIN("http/memory", s171_a_server_without_memory, s168_a_client_without_memory)
+SUPPORT_MAIN("http/memory", s171_a_server_without_memory,
+             s171_a_header_without_memory_leaves_nothing, s168_a_client_without_memory)
