@@ -227,6 +227,26 @@ static int check_request(struct message *m)
     return 0;
 }
 
+/* Does a Connection speak of close? That goes before whatever else it says (RFC 9112, 9.3); the
+ * library prefers the keep-alive of HTTP/1.0, and is lost behind an empty element, or a tab. */
+static bool says_close(const struct message *m)
+{
+    for (int i = m->known[KNOWN_CONNECTION].first; i < m->field_count; i++) {
+        size_t n, word;
+        if (strcasecmp(m->fields[i].name, "Connection") != 0)
+            continue;
+        for (const char *at = m->fields[i].value; *at != '\0'; at += n) {
+            at += strspn(at, ", \t");
+            n = strcspn(at, ",");
+            word = strcspn(at, ", \t");
+            if (word == 5 && word + strspn(at + word, " \t") == n &&
+                strncasecmp(at, "close", word) == 0)
+                return true;
+        }
+    }
+    return false;
+}
+
 ssize_t pirn_http_message_head(struct message *m, const char *data, size_t n)
 {
     ssize_t length = pirn_http_head_scan(&m->scan, m->response, &m->limits->head, data, n);
@@ -243,6 +263,8 @@ ssize_t pirn_http_message_head(struct message *m, const char *data, size_t n)
         status = check_request(m);
     if (status != 0)
         return refuse(m, status);
+    if (m->keep_alive && m->known[KNOWN_CONNECTION].count != 0 && says_close(m))
+        m->keep_alive = false;
     m->stage = m->complete ? MESSAGE_DONE : MESSAGE_BODY;
     return length;
 }

@@ -38,6 +38,7 @@ enum message_known {
     KNOWN_EXPECT,
     KNOWN_LENGTH, /* Content-Length */
     KNOWN_CODING, /* Transfer-Encoding */
+    KNOWN_CONNECTION,
     KNOWN_COUNT
 };
 

@@ -53,6 +53,7 @@ static void note_known(struct message *m, const struct message_field *field, siz
     } of_length[] = {
         [4] = {"Host", KNOWN_HOST},
         [6] = {"Expect", KNOWN_EXPECT},
+        [10] = {"Connection", KNOWN_CONNECTION},
         [14] = {"Content-Length", KNOWN_LENGTH},
         [17] = {"Transfer-Encoding", KNOWN_CODING},
     };

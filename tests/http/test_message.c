@@ -127,6 +127,46 @@ START_TEST(s168_a_header_may_be_empty)
 END_TEST
 
 /* Eight bytes are looked at together: wherever a byte is among them, it is seen. */
+/* RFC 9112, 9.3: close goes before all else. RFC 9110, 5.6.1: elements of a list may be empty. */
+static bool kept(const char *version, const char *fields)
+{
+    char text[256];
+    struct message m;
+    int n = snprintf(text, sizeof text, "GET / HTTP/%s\r\nHost: x\r\n%s\r\n", version, fields);
+    pirn_http_message_init(&m, false, &limits);
+    CHECK_EQ(pirn_http_message_head(&m, text, (size_t)n), n);
+    bool keep_alive = m.keep_alive;
+    pirn_http_message_free(&m);
+    return keep_alive;
+}
+
+START_TEST(s168_close_ends_a_connection)
+{
+    static const char *const last[] = {
+        "close",     "CLOSE",      "TE, close", "close, keep-alive", "keep-alive, close",
+        ", close",   "a,, close",  "close\t",   "a ,close\t, b",     "keep-alive ,\t, Close",
+        "@b, close", "close\t, b", ",,close,,",
+    };
+    static const char *const others[] = {"closed", "close-it", "a close", "close=1", "x-close", ""};
+    char fields[128];
+    for (size_t i = 0; i < sizeof last / sizeof last[0]; i++) {
+        snprintf(fields, sizeof fields, "Connection: %s\r\n", last[i]);
+        CHECK(!kept("1.1", fields));
+        CHECK(!kept("1.0", fields));
+    }
+    CHECK(!kept("1.1", "Connection: keep-alive\r\nconnection: close\r\n"));
+    CHECK(!kept("1.1", "Connection:\r\nConnection: ,close\r\nConnection: a\r\n"));
+    CHECK(!kept("1.0", "Connection: keep-alive\r\nConnection: close\r\n"));
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        snprintf(fields, sizeof fields, "Connection: %s\r\n", others[i]);
+        CHECK(kept("1.1", fields));
+        CHECK(!kept("1.0", fields));
+    }
+    CHECK(kept("1.0", "Connection: keep-alive\r\n"));
+    CHECK(kept("1.1", "X-Connect: close\r\n"));
+}
+END_TEST
+
 START_TEST(s168_every_byte_at_every_place)
 {
     enum {
@@ -331,7 +371,8 @@ START_TEST(s168_limits)
 END_TEST
 
 SUPPORT_MAIN("http/message", s168_a_head_becomes_a_table, s168_a_header_may_be_empty,
-             s168_every_byte_at_every_place, s168_pipelined_requests_come_one_after_the_other,
+             s168_close_ends_a_connection, s168_every_byte_at_every_place,
+             s168_pipelined_requests_come_one_after_the_other,
              s168_responses_end_by_length_by_chunks_or_by_the_connection,
              s168_a_body_that_breaks_off_is_no_body, s168_what_could_smuggle_a_request_is_refused,
              s168_chunks_are_what_they_say, s168_what_is_no_http_1_is_refused, s168_limits)
