@@ -6,7 +6,10 @@
  * is then sent once more, over a new connection.
  *
  * A server may reply and close before it has read all of a body (413, say). So when a send fails
- * the response is looked for all the same.
+ * the response is looked for all the same. One may also reply, and neither read on nor close; so a
+ * send that has to wait listens for a response that refuses (300 and more), and ends with -EPIPE,
+ * as if the server had closed. (RFC 9112, 9.5. After any other response it goes on: a server may
+ * echo.)
  */
 #include "api/http/client.h"
 
@@ -224,6 +227,7 @@ static int send_request(struct exchange *x, struct wire *w, pirn_time deadline)
 {
     size_t n = x->call->body_read == NULL ? (size_t)x->call->body_length : 0;
     pirn_http_text_add(&w->out, x->head.data, x->head.used);
+    w->listens = true;
     int err = pirn_http_wire_send(w, x->call->body, n, deadline);
     if (err == 0 && x->call->body_read != NULL && x->call->body_length != 0)
         err = send_pieces(x, w, deadline);

@@ -33,7 +33,8 @@ void pirn_http_wire_free(struct wire *w)
 }
 
 enum {
-    STALL_LOOKS = 4
+    STALL_LOOKS = 4,
+    LISTEN_MS = 100 /* between looks for a response, while a request is not taken */
 };
 
 /* The bytes from at on, first those of out, then the others: at most so many, in up to two
@@ -102,10 +103,38 @@ int pirn_http_wire_flush(struct wire *w)
     return wait_taken(w, pirn_stream_flush, PIRN_NEVER);
 }
 
+/* Has a response come that makes the rest of the request pointless? One that is not final is
+ * followed by another; a good one may be made of what is still to be sent. */
+static bool is_refused(struct wire *w)
+{
+    const char *data, *end;
+    ssize_t had = pirn_http_glance(w->stream, &data, 0);
+    ssize_t n = had < 0 ? had : pirn_http_glance(w->stream, &data, (size_t)had + 1);
+    if (n < 0)
+        n = pirn_http_glance(w->stream, &data, 0);
+    w->listens = n < WIRE_SLICE;
+    while (n >= 12 && data[9] == '1' && (end = memmem(data, (size_t)n, "\r\n\r\n", 4)) != NULL) {
+        n -= end + 4 - data;
+        data = end + 4;
+    }
+    if (n < 12 || data[9] == '1')
+        return false;
+    w->listens = false;
+    return data[9] > '2';
+}
+
 /* That it need not wait is the rule, and then nobody has to know the time. */
 static int drain(struct wire *w, pirn_time deadline)
 {
     int err = pirn_stream_drain(w->stream, PIRN_NOW);
+    while (err == -ETIMEDOUT && w->listens) {
+        pirn_time look = pirn_after_ms(LISTEN_MS);
+        if (deadline.ns <= look.ns)
+            break;
+        err = pirn_stream_drain(w->stream, look);
+        if (err == -ETIMEDOUT && is_refused(w))
+            return -EPIPE;
+    }
     return err == -ETIMEDOUT ? wait_taken(w, pirn_stream_drain, deadline) : err;
 }
 
