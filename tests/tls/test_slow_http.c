@@ -78,7 +78,7 @@ START_TEST(what_waits_below_is_not_sent_yet)
 }
 END_TEST
 
-/* ---- An end that is not waited for ------------------------------------------------------------ */
+/* ---- An end that is not waited for ---------------------------------------------------------- */
 
 static int stop_end(void *arg)
 {
