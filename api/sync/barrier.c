@@ -161,8 +161,14 @@ int pirn_barrier_parties(const pirn_barrier *barrier)
 
 int pirn_barrier_n_waiting(const pirn_barrier *barrier)
 {
-    const struct barrier *b = (const void *)barrier;
-    return b == NULL ? -EINVAL : (int)(sync_load(&b->s) >> SYNC_SHIFT);
+    struct barrier *b = barrier_of((pirn_barrier *)barrier);
+    if (b == NULL)
+        return -EINVAL;
+    if (sync_state(&b->s) < SYNC_ONE)
+        return 0;
+    uint64_t state = prune(b, sync_take(&b->s));
+    sync_drop(&b->s, state);
+    return (int)(state >> SYNC_SHIFT);
 }
 
 bool pirn_barrier_is_broken(const pirn_barrier *barrier)
