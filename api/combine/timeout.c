@@ -222,8 +222,10 @@ int pirn_timeout_leave(pirn_timeout *timeout, int status)
 int pirn_timeout_reschedule(pirn_timeout *timeout, pirn_time deadline)
 {
     struct inside *in = timeout != NULL ? look_inside(timeout) : NULL;
+    if (in == NULL && timeout != NULL && state_of(timeout) != FRESH)
+        return -EINVAL; /* as below: its task has left it, meanwhile perhaps */
     if (in == NULL)
-        return pirn_misuse(__func__, -EINVAL, NOT_ENTERED);
+        return pirn_misuse(__func__, -EINVAL, timeout == NULL ? MISUSE_NULL : "it is not entered");
     pthread_mutex_lock(&in->mutex);
     int rc = !in->left && disarm(in) ? arm(in, deadline.ns) : -EINVAL; /* too late: no mistake */
     pthread_mutex_unlock(&in->mutex);

@@ -202,6 +202,12 @@ static int enters(void *arg)
     return 0;
 }
 
+static int move_no_timeout(void)
+{
+    pirn_timeout t = PIRN_TIMEOUT_INIT;
+    return pirn_timeout_reschedule(&t, PIRN_NEVER);
+}
+
 static int leave_anothers_timeout(void)
 {
     pirn_timeout *t = NULL;
@@ -344,6 +350,7 @@ static const struct misuse misuses[] = {
      call_while_dispatching, ON_THREAD},
     {"pirn_timeout_leave", -EINVAL, "it is not entered, or has been left", leave_no_timeout,
      ANYWHERE},
+    {"pirn_timeout_reschedule", -EINVAL, "it is not entered", move_no_timeout, ANYWHERE},
     {"pirn_timeout_leave", -EPERM, "another task has entered it", leave_anothers_timeout,
      IN_COROUTINE},
     {"pirn_timeout_leave", -EINVAL, "a timeout or scope that was opened inside it is still open",
@@ -372,4 +379,33 @@ START_TEST(a114_and_others_on_plain_threads)
 }
 END_TEST
 
-SUPPORT_MAIN("misuse", a114_and_others_each_misuse_is_named, a114_and_others_on_plain_threads)
+/* ---- No mistake --------------------------------------------------------------------------- */
+
+static int move_late(void *arg)
+{
+    CHECK_EQ(pirn_timeout_reschedule(arg, PIRN_NEVER), -EINVAL);
+    return 0;
+}
+
+/* Somebody else moves a timeout, and its task leaves it at that moment. */
+static int leave_and_move(void *arg)
+{
+    pirn_timeout t = PIRN_TIMEOUT_INIT;
+    (void)arg;
+    CHECK_OK(pirn_timeout_enter(&t, PIRN_NEVER));
+    CHECK_OK(pirn_timeout_leave(&t, 0));
+    return support_join(support_spawn(move_late, &t));
+}
+
+START_TEST(a_timeout_that_has_been_left_is_moved)
+{
+    support_report report = SUPPORT_REPORT_INIT;
+    pirn_config config = support_reporting(1, &report);
+    config.flags = PIRN_DEBUG;
+    CHECK_OK(support_run_with(&config, leave_and_move, NULL));
+    CHECK_EQ(support_reported(&report, "misused"), 0);
+}
+END_TEST
+
+SUPPORT_MAIN("misuse", a114_and_others_each_misuse_is_named, a114_and_others_on_plain_threads,
+             a_timeout_that_has_been_left_is_moved)
