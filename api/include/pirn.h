@@ -402,7 +402,7 @@ PIRN_API const char *pirn_version(void);
 #include <pirn/sync.h>       /* locks, events, semaphores, barriers */
 #include <pirn/queue.h>      /* queues, by priority too */
 #include <pirn/channel.h>    /* channels, select, broadcasts, watches */
-#include <pirn/timer.h>      /* calls at a time, timers, tickers */
+#include <pirn/timer.h>      /* calls at a time, timers, tickers, rates */
 #include <pirn/executor.h>   /* calls that block: pools of threads and processes */
 #include <pirn/generator.h>  /* generators, cleanups */
 #include <pirn/loop.h>       /* the runtime as an object, foreign loops, signals */

@@ -1,5 +1,5 @@
 /*
- * Calls to be made later, timers, tickers.
+ * Calls to be made later, timers, tickers, rates.
  *
  * Part of <pirn.h>, which is what programs include; the conventions at its head hold here.
  */
@@ -75,5 +75,25 @@ PIRN_API int pirn_ticker_init(pirn_ticker *ticker, pirn_span period, pirn_missed
 /* Waits for the next tick. [anywhere; suspends] Returns the number of ticks dropped before it;
  * -ECANCELED, -ESHUTDOWN, -EINVAL. ticker->next may be read: when the next one is due. */
 PIRN_API int pirn_ticker_wait(pirn_ticker *ticker);
+
+/* ---- Rates -------------------------------------------------------------------------------- */
+
+/*
+ * So many permits a second; those that nobody takes are kept, up to `burst`, and with as many it
+ * begins. For who must not ask too often: a client's lines, calls of somebody's interface. A small
+ * struct of the program's that holds no resources, as those of pirn/sync.h; it may be freed when
+ * those may. Who waits is served in the order of arrival, nobody overtakes.
+ *   init      -EINVAL: per_s is not positive (or infinite), burst is below 1
+ *   take      n permits, waiting until there are as many. [suspends] -ETIMEDOUT, -ECANCELED,
+ *             -ESHUTDOWN: none was taken. -EINVAL: n is below 1 or above the burst
+ *   try_take  the same without waiting: -EAGAIN, also while others wait. It looks for no cancel
+ * [anywhere] (Go's rate.Limiter.)
+ */
+typedef struct pirn_rate {
+    uint64_t opaque[6];
+} pirn_rate;
+PIRN_API PIRN_MUST_USE int pirn_rate_init(pirn_rate *rate, double per_s, int burst);
+PIRN_API PIRN_MUST_USE int pirn_rate_take(pirn_rate *rate, int n, pirn_time deadline);
+PIRN_API PIRN_MUST_USE int pirn_rate_try_take(pirn_rate *rate, int n);
 
 #endif
