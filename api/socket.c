@@ -64,26 +64,25 @@ ssize_t pirn_recv(int fd, void *buf, size_t n, int flags, pirn_time deadline)
         return rc;
     if ((flags & MSG_DONTWAIT) != 0)
         return direct_recv(&a);
-    if ((flags & MSG_WAITALL) != 0 && (flags & MSG_PEEK) == 0)
+    if ((flags & MSG_WAITALL) != 0 && (flags & (MSG_PEEK | MSG_ERRQUEUE)) == 0)
         return recv_all(&w, &a, deadline);
     return pirn_transfer_one(&w, "recv", &a, direct_recv, POLLIN, deadline);
 }
 
 static ssize_t direct_send(const struct args *a)
 {
-    return sys_send(a->fd, a->addr, clamp(a->len), ((int)a->flags & ~MSG_WAITALL) | MSG_DONTWAIT);
+    return sys_send(a->fd, a->addr, clamp(a->len), (int)a->flags | MSG_DONTWAIT);
 }
 
 ssize_t pirn_send(int fd, const void *buf, size_t n, int flags, pirn_time deadline)
 {
     struct wait w;
-    struct args a = {OP_SEND, fd, buf, n, (unsigned)flags | MSG_NOSIGNAL, OP_POLL_FIRST};
+    struct args a = {OP_SEND, fd, buf, n, (unsigned)flags | MSG_NOSIGNAL, 0};
     int rc = pirn_transfer_begin(&w, fd, buf, n);
     if (rc != 0)
         return rc;
     if ((flags & MSG_DONTWAIT) != 0)
         return direct_send(&a);
-    a.flags |= MSG_WAITALL; /* the ring goes on after a short send by itself */
     return pirn_transfer_all(&w, "send", &a, direct_send, POLLOUT, deadline);
 }
 
@@ -148,7 +147,7 @@ ssize_t pirn_recvmsg(int fd, struct msghdr *msg, int flags, pirn_time deadline)
         return rc;
     if ((flags & MSG_DONTWAIT) != 0)
         return direct_recvmsg(&a);
-    bool all = (flags & MSG_WAITALL) != 0 && (flags & MSG_PEEK) == 0;
+    bool all = (flags & MSG_WAITALL) != 0 && (flags & (MSG_PEEK | MSG_ERRQUEUE)) == 0;
     if (all && w.task == NULL)
         return recvmsg_all(&w, &a, msg, deadline);
     return pirn_transfer_one(&w, "recvmsg", &a, all ? NULL : direct_recvmsg, POLLIN, deadline);
@@ -162,7 +161,7 @@ static ssize_t direct_sendmsg(const struct args *a)
 ssize_t pirn_sendmsg(int fd, const struct msghdr *msg, int flags, pirn_time deadline)
 {
     struct wait w;
-    struct args a = {OP_SENDMSG, fd, msg, 1, (unsigned)flags | MSG_NOSIGNAL, OP_POLL_FIRST};
+    struct args a = {OP_SENDMSG, fd, msg, 1, (unsigned)flags | MSG_NOSIGNAL, 0};
     int rc = pirn_transfer_begin(&w, fd, msg, 1);
     if (rc != 0)
         return rc;

@@ -96,26 +96,59 @@ static ssize_t submit_one(struct wait *w, const char *what, struct args *a, pirn
     return n;
 }
 
+/* Those for which the ring waits badly, or not at all: see poll.c. Of an error queue no socket's
+ * poll but POLLERR tells. */
+static bool waits_by_poll(const struct args *a)
+{
+    struct stat st;
+    switch (a->kind) {
+    case OP_SEND:
+    case OP_SENDMSG:
+        return true;
+    case OP_RECV:
+    case OP_RECVMSG:
+        return (a->flags & MSG_ERRQUEUE) != 0;
+    case OP_WRITE:
+    case OP_WRITEV:
+        return sys_fstat(a->fd, &st) == 0 && S_ISSOCK(st.st_mode);
+    default:
+        return false;
+    }
+}
+
+static int look_again_soon(pirn_time deadline)
+{
+    pirn_time again = pirn_after_ms(1);
+    return pirn_sleep(again.ns < deadline.ns ? again : deadline);
+}
+
 ssize_t pirn_transfer_one(struct wait *w, const char *what, struct args *a, direct_fn direct,
                           unsigned events, pirn_time deadline)
 {
-    if (w->task != NULL && direct != NULL && (a->kind == OP_RECV || a->kind == OP_RECVMSG))
+    bool receives = a->kind == OP_RECV || a->kind == OP_RECVMSG;
+    bool errors = receives && (a->flags & MSG_ERRQUEUE) != 0;
+    if (w->task != NULL && direct != NULL && receives && !errors)
         return receive(w, what, a, direct, deadline);
-    for (;;) {
-        ssize_t n = direct != NULL ? direct(a) : CANNOT_SAY;
-        if (n == -EINTR)
-            continue;
+    for (bool ready = false;; ready = !ready) {
+        ssize_t n;
+        do {
+            n = direct != NULL ? direct(a) : CANNOT_SAY;
+        } while (n == -EINTR);
         if (n != -EAGAIN && n != CANNOT_SAY)
             return n;
         if (n == -EAGAIN && is_past(deadline))
             return -ETIMEDOUT;
         if (direct != NULL && n == CANNOT_SAY && may_wait_inline(a))
             a->flags = OP_LENGTHY;
-        if (w->task != NULL)
+        if (w->task != NULL && (n == CANNOT_SAY || !waits_by_poll(a)))
             return submit_one(w, what, a, deadline);
-        int rc = pirn_fd_wait(a->fd, events, deadline.ns);
+        /* Ready, and yet it is not: another was first, or poll does not tell of what is waited for
+         * (the queue of a Unix receiver that has been named). */
+        int rc = ready ? look_again_soon(deadline)
+                       : pirn_transfer_ready(w, what, a->fd, errors ? 0 : events, deadline);
         if (rc < 0)
             return rc;
+        pirn_wait_renew(w);
     }
 }
 

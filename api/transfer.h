@@ -2,7 +2,8 @@
  * What all I/O calls share: their arguments, the direct attempt, the ring, the plain thread's poll.
  *
  * recv, send, read, write: the direct, non-blocking call first; the ring only when that would
- * block. On a plain thread: the direct call, and poll(2) in between; never a ring.
+ * block, of a send for a poll (poll.c says why). On a plain thread: the direct call, and poll(2) in
+ * between; never a ring.
  *
  * A call that has moved some bytes and is then stopped reports the bytes, and the stop's cancel
  * stays pending.
@@ -53,6 +54,11 @@ int pirn_transfer_begin(struct wait *w, int fd, const void *buf, size_t n);
 /* In a coroutine: through the ring. */
 int pirn_transfer_submit(struct wait *w, const char *what, const struct args *a,
                          pirn_time deadline);
+
+/* Waits until fd is ready: what came of the events, POLLERR and POLLHUP, and nothing else; or
+ * -errno. */
+int pirn_transfer_ready(struct wait *w, const char *what, int fd, unsigned events,
+                        pirn_time deadline);
 
 /* One transfer: direct (if not NULL), then by ring or poll. */
 ssize_t pirn_transfer_one(struct wait *w, const char *what, struct args *a, direct_fn direct,

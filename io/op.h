@@ -39,7 +39,7 @@ enum op_kind {
     OP_OPENAT,
     OP_CLOSE,
     OP_FSYNC,
-    OP_POLL,
+    OP_POLL,  /* len: 0, or a descriptor to poll in fd's stead, and one more */
     OP_CLOCK, /* a timeout on the wall or boot clock, kept by the kernel because clocks get set */
     OP_NEWER, /* from here on those that an older kernel may lack: -EINVAL */
     OP_STATX = OP_NEWER, /* addr: the path, len: the mask, off: where to */

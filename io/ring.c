@@ -281,8 +281,10 @@ bool pirn_ring_prepare(struct ring *r, struct op *op)
         prepare_clock(sqe, op);
         break;
     case OP_POLL:
-        io_uring_prep_poll_add(sqe, op->fd,
-                               op->polling == OP_POLLING ? poll_events(op) : op->flags);
+        if (op->polling == OP_POLLING)
+            io_uring_prep_poll_add(sqe, op->fd, poll_events(op));
+        else
+            io_uring_prep_poll_add(sqe, op->len != 0 ? (int)op->len - 1 : op->fd, op->flags);
         break;
     default:
         prepare_newer(sqe, op);

@@ -33,7 +33,7 @@ static const struct fault_case {
     {"recv:EAGAIN", HIDDEN, {0}},
     {"recv:EINTR:1/3", HIDDEN, {0}},
     {"send:EAGAIN:1/3", HIDDEN, {0}},
-    {"send:EAGAIN", HIDDEN, {0}},
+    {"send:EAGAIN:1/2", HIDDEN, {0}},
     {"send:EINTR:1/3", HIDDEN, {0}},
     {"accept4:EAGAIN:1/2", HIDDEN, {0}},
     {"accept4:EINTR:1/2", HIDDEN, {0}},
