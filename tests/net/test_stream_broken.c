@@ -8,7 +8,8 @@
 #include <netinet/tcp.h>
 
 enum {
-    MUCH = 8 * 1024 * 1024, /* more than the kernel takes for a peer that does not read */
+    BUFFER = 64 * 1024, /* a socket's */
+    MUCH = 1024 * 1024, /* more than the kernel takes for a peer that does not read */
     HALF = 4
 };
 
@@ -17,7 +18,10 @@ static pirn_stream *open_half(bool unix_socket, int *ret_peer)
 {
     struct ends e = ends_open(unix_socket ? UNIX_SOCKET : TCP_SOCKET, NULL);
     char *much = calloc(1, MUCH), buf[HALF];
+    int room = BUFFER;
     CHECK(much);
+    CHECK_OK(setsockopt(pirn_stream_fd(e.stream), SOL_SOCKET, SO_SNDBUF, &room, sizeof(room)));
+    CHECK_OK(setsockopt(e.peer, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room)));
     ends_send(&e, "half", HALF);
     CHECK_EQ(pirn_stream_write(e.stream, much, MUCH), MUCH);
     CHECK_EQ(pirn_stream_read_exactly(e.stream, buf, HALF, NULL, PIRN_NEVER), HALF);
