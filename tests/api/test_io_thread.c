@@ -134,16 +134,15 @@ END_TEST
 
 /* ---- Somebody else comes first --------------------------------------------------------------- */
 
-static const int *stage; /* the next wait sees it readable, but another is first */
+static _Atomic(const int *) stage; /* the next wait sees it readable, but another is first */
 
 int __wrap_pirn_sys_ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout);
 int __real_pirn_sys_ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout);
 
 int __wrap_pirn_sys_ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout)
 {
-    const int *ends = stage;
+    const int *ends = atomic_exchange(&stage, NULL);
     char c;
-    stage = NULL;
     if (ends != NULL)
         support_send_all(ends[1], "x", 1);
     int rc = __real_pirn_sys_ppoll(fds, n, timeout);
@@ -158,9 +157,9 @@ START_TEST(a_read_whose_byte_another_took_waits_on)
         int fds[2];
         char c;
         open_kind(kind, fds);
-        stage = fds;
+        atomic_store(&stage, fds);
         CHECK_EQ(pirn_read(fds[0], &c, 1, pirn_after_ms(10)), -ETIMEDOUT);
-        CHECK(stage == NULL);
+        CHECK(atomic_load(&stage) == NULL);
         close(fds[0]);
         close(fds[1]);
     }
