@@ -227,7 +227,8 @@ ssize_t pirn_tls_try_write(struct tls *t, const struct iovec *iov, int count)
     return try_write(t, iov, count, &fed);
 }
 
-/* In the middle of a message from the peer OpenSSL ends nothing: first that is seen to its end. */
+/* In the middle of a message from the peer OpenSSL ends nothing: first that is seen to its end. Nor
+ * is it asked to without memory for what it says. */
 static int try_notify(struct tls *t, uint64_t *ret_fed)
 {
     pthread_mutex_lock(&t->lock);
@@ -235,7 +236,10 @@ static int try_notify(struct tls *t, uint64_t *ret_fed)
     int rc = t->error;
     if (rc == 0 && SSL_in_init(t->ssl))
         rc = outcome(t, SSL_do_handshake(t->ssl));
-    if (rc == 0 && (SSL_get_shutdown(t->ssl) & SSL_SENT_SHUTDOWN) == 0 && SSL_shutdown(t->ssl) < 0)
+    bool told = (SSL_get_shutdown(t->ssl) & SSL_SENT_SHUTDOWN) != 0;
+    if (rc == 0 && !told)
+        rc = pirn_tls_bytes_reserve(&t->out, OVERHEAD);
+    if (rc == 0 && !told && SSL_shutdown(t->ssl) < 0)
         rc = outcome(t, -1);
     int sent = send_out(t);
     *ret_fed = t->fed;

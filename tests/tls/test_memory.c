@@ -132,6 +132,43 @@ START_TEST(connections_without_memory)
 }
 END_TEST
 
+/* ---- An end ---------------------------------------------------------------------------------- */
+
+/* One that has no memory to tell the peer has not happened, and breaks nothing. */
+static int end_each(void *arg)
+{
+    bool failed = true;
+    (void)arg;
+    of_client = client_with("ca", NULL, NULL, 0);
+    of_server = server_with("server", NULL, NULL);
+    for (int nth = 1; failed; nth++) {
+        char c;
+        struct link link = link_open(of_client, of_server);
+        link_say(link.server.stream, link.client.stream, "ticket"); /* that, too, has come */
+        CHECK_LE(nth, MOST);
+        support_memory_fail(nth, 0);
+        int rc = pirn_stream_end(link.client.stream, PIRN_NEVER);
+        failed = support_memory_works() > 0;
+        CHECK(rc == 0 || (rc == -ENOMEM && failed));
+        if (rc != 0) {
+            link_say(link.client.stream, link.server.stream, "not yet");
+            CHECK_OK(pirn_stream_end(link.client.stream, PIRN_NEVER));
+        }
+        CHECK_EQ(pirn_stream_read(link.server.stream, &c, 1, PIRN_NEVER), 0);
+        link_say(link.server.stream, link.client.stream, "heard");
+        link_close(&link);
+    }
+    pirn_tls_context_release(of_client);
+    pirn_tls_context_release(of_server);
+    return 0;
+}
+
+START_TEST(an_end_without_memory)
+{
+    FOR_WORKERS(w) CHECK_OK(support_run(w, end_each, NULL));
+}
+END_TEST
+
 /* ---- A context ------------------------------------------------------------------------------- */
 
 static void make_contexts(void)
@@ -166,4 +203,5 @@ START_TEST(a_context_without_memory)
 }
 END_TEST
 
-SUPPORT_MAIN("tls/memory", connections_without_memory, a_context_without_memory)
+SUPPORT_MAIN("tls/memory", connections_without_memory, an_end_without_memory,
+             a_context_without_memory)
