@@ -82,8 +82,10 @@ static int bio_write(BIO *bio, const char *data, int n)
     BIO_clear_retry_flags(bio);
     if (n <= 0)
         return 0;
-    if (pirn_tls_bytes_put(&t->out, data, (size_t)n) != 0)
+    if (pirn_tls_bytes_put(&t->out, data, (size_t)n) != 0) {
+        t->starved = true;
         return -1;
+    }
     t->said += (uint64_t)n;
     return n;
 }

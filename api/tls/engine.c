@@ -76,6 +76,10 @@ static int outcome(struct tls *t, int returned)
         return -ENODATA;
     free(t->why);
     t->error = pirn_tls_failure(t->ssl, &t->why);
+    if (t->starved) {
+        free(t->why);
+        t->why = strdup(strerrordesc_np(ENOMEM));
+    }
     return t->error;
 }
 
@@ -86,6 +90,8 @@ static int try_shake(struct tls *t, uint64_t *ret_fed)
     pthread_mutex_lock(&t->lock);
     ERR_clear_error();
     int rc = t->error != 0 ? t->error : outcome(t, SSL_do_handshake(t->ssl));
+    if (t->error != 0 && t->starved)
+        rc = -ENOMEM;       /* later than that it would say that another try is worth it */
     int sent = send_out(t); /* an alert too */
     *ret_fed = t->fed;
     pthread_mutex_unlock(&t->lock);

@@ -18,8 +18,8 @@
  * the same thread.
  *
  * Field                       who may touch it
- * ssl, in, out, fed, said, replies, mark, wrote, error, broken, why, feeding, hungry   holders of
- *                             the lock
+ * ssl, in, out, fed, said, replies, mark, starved, wrote, error, broken, why, feeding, hungry
+ *                             holders of the lock
  * alpn                        constant once the handshake is done
  * below                       constant
  */
@@ -60,6 +60,7 @@ struct tls {
     uint64_t said;             /* bytes that have come into out */
     size_t replies;            /* those of them that reads have made, */
     uint64_t mark;             /* since said was so much, of which the peer has not taken all */
+    bool starved;              /* OpenSSL has failed because there was no memory for out */
     bool wrote;                /* something of the program's is among what went below */
     int error;                 /* of TLS, for good: nothing goes any more; or 0 */
     int broken;                /* what writing below has met, for good; or 0 */

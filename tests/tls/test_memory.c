@@ -91,6 +91,8 @@ static int connect_both(int nth, int more, bool *ret_well)
         CHECK_OK(support_join(tasks[i]));
     int failed = support_memory_works();
     *ret_well = parts[0].rc == 0 && parts[1].rc == 0;
+    for (int i = 0; i < 2; i++)
+        CHECK(parts[i].rc != -EPROTO); /* nobody has broken it */
     if (!*ret_well && failed == 0)
         support_fail(__FILE__, __LINE__, __func__, "client %d (%s), server %d (%s)", parts[0].rc,
                      link.client.why, parts[1].rc, link.server.why);
