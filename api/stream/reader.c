@@ -66,7 +66,8 @@ int pirn_reader_begin(const char *call, pirn_stream *s, bool waits)
     } while (!atomic_compare_exchange_weak_explicit(&s->state, &state,
                                                     (state + STREAM_REF) | STREAM_READING,
                                                     memory_order_acquire, memory_order_relaxed));
-    atomic_store_explicit(&s->in.idled, false, memory_order_relaxed);
+    if (waits)
+        atomic_store_explicit(&s->in.idled, false, memory_order_relaxed);
     return 0;
 }
 
@@ -327,10 +328,13 @@ ssize_t pirn_stream_peek(pirn_stream *stream, const char **ret_data, size_t leas
     if (ret_data == NULL || least > SSIZE_MAX)
         return pirn_misuse(__func__, -EINVAL,
                            ret_data == NULL ? MISUSE_NULL : "least is out of range");
+    bool idled = stream != NULL && stream_idled(stream);
     ssize_t rc = pirn_reader_begin(__func__, stream, true);
     if (rc != 0)
         return rc;
     rc = peek(stream, ret_data, least, deadline);
+    if (idled && deadline.ns <= PIRN_NOW.ns) /* that was a look */
+        atomic_store_explicit(&stream->in.idled, true, memory_order_relaxed);
     pirn_stream_unref(stream, STREAM_READING);
     return rc;
 }

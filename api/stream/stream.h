@@ -60,7 +60,7 @@ struct pirn_stream {
         unsigned narrow; /* messages in a row that would have fitted a smaller first one */
         int error;       /* that came for good */
         bool ended;
-        atomic_bool idled; /* the last read has been ended by idle */
+        atomic_bool idled; /* idle has ended the last read (a look is none) */
         bool skipping;     /* the rest of a line that was too long comes next */
     } in;
     struct {

@@ -1,6 +1,7 @@
 /*
  * Handshakes that are cancelled wherever they can wait, and many at the same time; reads and writes
- * that are cancelled or timed out: nothing is lost, nothing comes twice.
+ * that are cancelled or timed out: nothing is lost, nothing comes twice; a server's peers that say
+ * nothing.
  */
 #include "tests/tls/tls.h"
 
@@ -258,6 +259,94 @@ START_TEST(writes_that_time_out_have_sent_nothing)
 }
 END_TEST
 
+/* ---- A server's idle time ---- */
+
+static atomic_int idled;
+
+/* A handler's whole life: it ends its own stream before it says why. */
+static int hear(pirn_stream *below, void *user)
+{
+    pirn_stream *stream;
+    char buf[64];
+    ssize_t n;
+    (void)user;
+    int rc = pirn_tls_server(&stream, pirn_stream_retain(below), shared.server, NULL, PIRN_NEVER);
+    if (rc != 0) {
+        pirn_stream_release(below);
+        atomic_fetch_add(&idled, rc == -ETIMEDOUT);
+        return rc;
+    }
+    while ((n = pirn_stream_read(stream, buf, sizeof(buf), PIRN_NEVER)) > 0)
+        pirn_stream_write(stream, buf, (size_t)n);
+    pirn_stream_close(stream, PIRN_NEVER);
+    pirn_stream_release(stream);
+    atomic_fetch_add(&idled, n == -ETIMEDOUT);
+    return (int)n;
+}
+
+/* A client says a word, and then nothing. False: on this machine that took it too long. */
+static bool say_a_word(const char *port)
+{
+    pirn_stream *stream;
+    char buf[8];
+    bool well = false;
+    CHECK_OK(pirn_stream_connect(&stream, "127.0.0.1", port, NULL, NULL, PIRN_NEVER));
+    if (pirn_tls_client(&stream, stream, shared.client, "localhost", NULL, PIRN_NEVER) == 0 &&
+        pirn_stream_write(stream, "word", 4) == 4 &&
+        pirn_stream_read_exactly(stream, buf, 4, NULL, PIRN_NEVER) == 4) {
+        CHECK_EQ(pirn_stream_read(stream, buf, sizeof(buf), PIRN_NEVER), 0);
+        well = true;
+    }
+    pirn_stream_release(stream);
+    return well;
+}
+
+/* Beside another that says nothing at all, not even in the handshake. */
+static bool serve_quiet_ones(pirn_span idle)
+{
+    pirn_server *server;
+    pirn_server_config config = PIRN_SERVER_CONFIG_INIT;
+    pirn_stream *mute;
+    char port[8], buf[8];
+    atomic_store(&idled, 0);
+    config.idle = idle;
+    CHECK_OK(pirn_server_new(&server, hear, NULL, &config));
+    CHECK_OK(pirn_server_listen(server, "127.0.0.1", "0", NULL, PIRN_NEVER));
+    snprintf(port, sizeof(port), "%d", pirn_server_port(server));
+    CHECK_OK(pirn_stream_connect(&mute, "127.0.0.1", port, NULL, NULL, PIRN_NEVER));
+    bool well = say_a_word(port);
+    CHECK_EQ(pirn_stream_read(mute, buf, sizeof(buf), PIRN_NEVER), 0);
+    pirn_stream_release(mute);
+    CHECK_OK(pirn_server_stop(server, PIRN_NEVER));
+    pirn_server_release(server);
+    CHECK(!well || atomic_load(&idled) == 2);
+    return well;
+}
+
+static int say_nothing(void *arg)
+{
+    int64_t ms = 100;
+    (void)arg;
+    while (!serve_quiet_ones(pirn_span_ms(ms)))
+        ms *= 4;
+    return 0;
+}
+
+START_TEST(who_says_nothing_is_no_failure)
+{
+    make_contexts();
+    FOR_WORKERS(w)
+    {
+        support_report said = SUPPORT_REPORT_INIT;
+        CHECK_OK(support_run_reported(w, &said, say_nothing, NULL));
+        if (said.used != 0)
+            fprintf(stderr, "reported: %s\n", said.text);
+        CHECK_EQ(said.used, 0);
+    }
+    drop_contexts();
+}
+END_TEST
+
 SUPPORT_MAIN("tls/cancel", a_handshake_is_cancelled_at_any_step,
              a_hundred_shake_hands_at_the_same_time, reads_that_time_out_lose_nothing,
-             writes_that_time_out_have_sent_nothing)
+             writes_that_time_out_have_sent_nothing, who_says_nothing_is_no_failure)
