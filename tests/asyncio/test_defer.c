@@ -345,6 +345,7 @@ struct shot {
     support_barrier barrier;
     pirn_task *task;
     int seen;
+    bool cancelled, ends; /* now and then this is sure, so that each is seen on any machine */
 };
 
 static void count(void *arg, int status)
@@ -362,7 +363,7 @@ static int end_soon(void *arg)
     CHECK_OK(pirn_defer(count, s));
     atomic_store(&s->go, 1);
     support_meet(&s->barrier);
-    int rc = pirn_sleep(pirn_after_us(10));
+    int rc = pirn_sleep(s->cancelled ? PIRN_NEVER : pirn_after_us(10));
     return rc < 0 ? rc : 1;
 }
 
@@ -371,6 +372,8 @@ static void *cancel_now(void *arg)
     struct shot *s = arg;
     support_meet(&s->barrier);
     support_spin(support_between(0, 4) * 50 * US);
+    if (s->ends)
+        support_until(&s->cleaned, 1);
     int rc = pirn_cancel(s->task, NULL);
     CHECK(rc == 0 || rc == -EALREADY);
     return NULL;
@@ -380,7 +383,7 @@ static int shots(void *arg)
 {
     int *outcome = arg;
     for (int i = 0; i < support_rounds(3400); i++) {
-        struct shot s = {.barrier = {.n = 2}};
+        struct shot s = {.barrier = {.n = 2}, .cancelled = i % 8 == 0, .ends = i % 8 == 1};
         s.task = support_spawn(end_soon, &s);
         pthread_t thread = support_thread(cancel_now, &s);
         support_until(&s.go, 1);
@@ -388,6 +391,8 @@ static int shots(void *arg)
         CHECK_OK(pirn_await(s.task, &status, PIRN_NEVER));
         CHECK_EQ(atomic_load(&s.cleaned), 1);
         CHECK_EQ(s.seen, status);
+        if (s.cancelled || s.ends)
+            CHECK_EQ(status == 1, s.ends);
         outcome[status == 1]++;
         support_thread_join(thread);
         CHECK_OK(pirn_release(s.task));
