@@ -214,10 +214,15 @@ enum act {
 
 struct duel {
     support_barrier meet;
-    atomic_int done; /* rounds of the second one's */
+    atomic_int done, first_done; /* rounds of the second one's, of the first one's */
     pirn_task *task;
     enum act act[2]; /* the first one's, the second one's */
     int rc[2];
+    enum {
+        AT_ONCE,
+        FIRST_LEADS, /* now and then, so that each outcome is seen on any machine */
+        SECOND_LEADS
+    } order;
     atomic_int over;
 };
 
@@ -248,6 +253,8 @@ static void *second(void *arg)
         support_meet(&d->meet);
         if (atomic_load(&d->over))
             return NULL;
+        if (d->order == FIRST_LEADS)
+            support_until(&d->first_done, atomic_load(&d->done) + 1);
         d->rc[1] = perform(d, 1);
         atomic_fetch_add(&d->done, 1);
     }
@@ -293,7 +300,8 @@ static const enum act duels[][2] = {
     {START, DETACH}, {RELEASE, RELEASE}, {RELEASE, DETACH}, {DETACH, DETACH},
 };
 enum {
-    DUELS = sizeof(duels) / sizeof(duels[0])
+    DUELS = sizeof(duels) / sizeof(duels[0]),
+    JUDGED = 3 /* the first ones: both outcomes are to be seen */
 };
 
 static int fight(void *arg)
@@ -310,8 +318,15 @@ static int fight(void *arg)
         d.act[1] = duels[k][1];
         if (d.act[1] == AWAIT || d.act[1] == RELEASE || d.act[1] == DETACH)
             pirn_retain(d.task);
+        d.order = k >= JUDGED          ? AT_ONCE
+                  : i / DUELS % 8 == 0 ? FIRST_LEADS
+                  : i / DUELS % 8 == 1 ? SECOND_LEADS
+                                       : AT_ONCE;
         support_meet(&d.meet);
+        if (d.order == SECOND_LEADS)
+            support_until(&d.done, i + 1);
         d.rc[0] = perform(&d, 0);
+        atomic_store(&d.first_done, i + 1);
         while (atomic_load(&d.done) <= i)
             CHECK_OK(pirn_yield());
         first[k] += d.rc[0] == 0;

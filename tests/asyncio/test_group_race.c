@@ -91,8 +91,8 @@ static int fail_together(void *arg)
 struct meeting {
     struct group g;
     pirn_task *opener;
-    bool fails;
-    atomic_int round, acted, over;
+    bool fails, before, after; /* now and then it asks before the close, or after it */
+    atomic_int round, acted, closed, over;
     int seen[2]; /* the close told it, or it was pending */
 };
 
@@ -104,6 +104,8 @@ static void *asks(void *arg)
         if (atomic_load(&m->over))
             return NULL;
         support_spin(support_between(0, 40 * US));
+        if (m->after)
+            race_wait(&m->closed, i);
         CHECK_OK(pirn_cancel(m->opener, "asked"));
         atomic_store(&m->acted, i);
     }
@@ -122,6 +124,8 @@ static int ends_group(void *arg)
 static void meet_once(struct meeting *m, int i)
 {
     m->fails = i % 2;
+    m->before = i % 16 == 2; /* so that each is seen on any machine */
+    m->after = i % 16 == 3 || i % 16 == 4;
     group_open(&m->g, 0);
     CHECK_OK(pirn_scope_spawn(m->g.scope, ends_group, m, PIRN_NEVER));
     atomic_store(&m->round, i);
@@ -129,7 +133,10 @@ static void meet_once(struct meeting *m, int i)
     CHECK_EQ(rc, -ECANCELED);
     CHECK_OK(pirn_scope_fail(m->g.scope, rc));
     CHECK_EQ(pirn_yield(), -ECANCELED);
+    while (m->before && atomic_load(&m->acted) < i)
+        CHECK_EQ(pirn_yield(), -ECANCELED);
     rc = pirn_scope_close(m->g.scope, PIRN_NEVER);
+    atomic_store(&m->closed, i);
     if (!m->fails || rc != -EPIPE) /* the child may have been cancelled before it began */
         CHECK(rc == 0 || rc == -ECANCELED);
     int told = rc == -ECANCELED, later = 0;
@@ -137,6 +144,8 @@ static void meet_once(struct meeting *m, int i)
         later += pirn_yield() == -ECANCELED;
     later += group_pending();
     CHECK_EQ(told + later, 1);
+    if (m->before || m->after)
+        CHECK_EQ(told, m->before);
     m->seen[later]++;
     CHECK_EQ(pirn_uncancel(), 0);
 }
