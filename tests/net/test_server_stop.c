@@ -319,19 +319,27 @@ END_TEST
 
 /* ---- A164: raced ----------------------------------------------------------------------------- */
 
-/* Clients that come, talk and go while it is stopped. */
+/* Clients that come, talk and go while it is stopped; or before, or they are there before and talk
+ * after, so that each is seen on any machine. */
 static atomic_int served, turned_away;
+
+struct crowd {
+    int port;
+    atomic_int connected, may_talk;
+};
 
 static int raced_client(void *arg)
 {
+    struct crowd *crowd = arg;
     const char *line;
     pirn_stream *stream;
-    int port = *(int *)arg;
     support_spin(support_between(0, 20) * US);
-    if (try_connect(&stream, port) != 0) {
+    if (try_connect(&stream, crowd->port) != 0) {
         atomic_fetch_add(&turned_away, 1);
         return 0;
     }
+    atomic_fetch_add(&crowd->connected, 1);
+    support_until(&crowd->may_talk, 1);
     pirn_stream_write(stream, "race\n", 5);
     ssize_t n = pirn_stream_read_line(stream, &line, PIRN_NEVER);
     atomic_fetch_add(n == 5 ? &served : &turned_away, 1);
@@ -345,18 +353,27 @@ static int race(void *arg)
         N = 8
     };
     pirn_task *clients[N];
-    (void)arg;
+    int round = *(int *)arg, served_before = atomic_load(&served);
+    bool before = round % 8 == 0, after = round % 8 == 1;
     pirn_server *server = new_server(echo, NULL, NULL);
-    int port = pirn_server_port(server);
+    struct crowd crowd = {.port = pirn_server_port(server), .may_talk = !after};
     for (int i = 0; i < N; i++)
-        clients[i] = support_spawn(raced_client, &port);
-    CHECK_OK(pirn_sleep(pirn_after_us(support_between(0, 500))));
+        clients[i] = support_spawn(raced_client, &crowd);
+    if (before)
+        support_until(&served, served_before + N);
+    else if (after)
+        support_until(&crowd.connected, N);
+    else
+        CHECK_OK(pirn_sleep(pirn_after_us(support_between(0, 500))));
     int rc = pirn_server_stop(server, pirn_after_us(support_between(-100, 500)));
     CHECK(rc == 0 || rc == -ETIMEDOUT);
     CHECK_EQ(pirn_server_connections(server), 0);
     pirn_server_release(server);
+    atomic_store(&crowd.may_talk, 1);
     for (int i = 0; i < N; i++)
         CHECK_OK(support_join(clients[i]));
+    if (after)
+        CHECK_EQ(atomic_load(&served), served_before);
     return 0;
 }
 
@@ -365,7 +382,7 @@ START_TEST(a164_race_of_stop_and_clients)
     support_census before = support_count();
     for (int i = 0; i < support_rounds(200); i++) {
         FOR_WORKERS(w)
-        CHECK_OK(support_run(w, race, NULL));
+        CHECK_OK(support_run(w, race, &i));
     }
     support_no_more_than(before);
     CHECK_GE(atomic_load(&served), 1);
