@@ -84,6 +84,8 @@ static void take_completion(struct port *p, const struct io_uring_cqe *cqe, stru
         break;
     case RING_CANCEL:
         op->pending--;
+        if (cqe->res == -ENOENT && op->pending != 0)
+            port_request_cancel(p, op, op->stop); /* it was on its way: see port.h */
         break;
     case RING_EVENT: {
         uint64_t n;

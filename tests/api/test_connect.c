@@ -244,6 +244,55 @@ START_TEST(cancelled)
 }
 END_TEST
 
+/* ---- Stopped at once, again and again ------------------------------------------------------- */
+
+struct unix_place {
+    struct sockaddr_un addr;
+    socklen_t len;
+};
+
+/* A stop may find the request on its way from one place of the kernel's to another. */
+static int connect_in_vain(void *arg)
+{
+    const struct unix_place *full = arg;
+    for (int i = 0; i < support_rounds(1000); i++) {
+        int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        pirn_time until = i % 3 == 0 ? PIRN_NOW : pirn_after_us(support_between(0, 60));
+        CHECK_GE(fd, 0);
+        CHECK_EQ(pirn_connect(fd, (const struct sockaddr *)&full->addr, full->len, until),
+                 -ETIMEDOUT);
+        CHECK_OK(pirn_close(fd));
+    }
+    return 0;
+}
+
+/* The queue stays full. */
+static int stopped_at_once(void *arg)
+{
+    struct unix_place full = {.addr = {.sun_family = AF_UNIX}, .len = sizeof(full.addr)};
+    int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int filler = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    pirn_task *tasks[4];
+    (void)arg;
+    CHECK_OK(bind(listener, (struct sockaddr *)&full.addr, sizeof(sa_family_t))); /* any name */
+    CHECK_OK(listen(listener, 0));
+    CHECK_OK(getsockname(listener, (struct sockaddr *)&full.addr, &full.len));
+    CHECK_OK(support_connect(filler, &full.addr, full.len));
+    for (int i = 0; i < 4; i++)
+        tasks[i] = support_spawn(connect_in_vain, &full);
+    for (int i = 0; i < 4; i++)
+        CHECK_OK(support_join(tasks[i]));
+    CHECK_OK(pirn_close(filler));
+    return pirn_close(listener);
+}
+
+START_TEST(no_stop_is_lost)
+{
+    FOR_WORKERS(w)
+    CHECK_OK(support_run(w, stopped_at_once, NULL));
+}
+END_TEST
+
 /* ---- A crowd ----------------------------------------------------------------------------- */
 
 static int echo(void *arg)
@@ -309,4 +358,4 @@ START_TEST(echo_crowd)
 END_TEST
 
 SUPPORT_MAIN("connect", accepting, connecting, timeout_is_undone, unix_sockets, cancelled,
-             echo_crowd)
+             no_stop_is_lost, echo_crowd)
