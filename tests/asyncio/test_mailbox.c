@@ -356,7 +356,7 @@ static void race_check(struct race *r, long rc, bool happened)
 static void race_complete(struct race *r)
 {
     /* Its caller may not have come this far yet: then it is called again. */
-    for (int i = 0; i < 50 && pirn_mailbox_dispatch(r->more) == 0; i++)
+    for (int i = 0; race_tries(r, i, 50) && pirn_mailbox_dispatch(r->more) == 0; i++)
         support_spin(US);
 }
 

@@ -124,8 +124,8 @@ static long call_recv(struct race *r)
 static void complete_recv(struct race *r)
 {
     struct objects *o = r->more;
-    int rc;
-    for (int i = 0; (rc = pirn_channel_try_send(o->a, &o->next)) == -EAGAIN && i < 3000; i++) {}
+    int rc, i = 0;
+    while ((rc = pirn_channel_try_send(o->a, &o->next)) == -EAGAIN && race_tries(r, i++, 3000)) {}
     CHECK(rc == 0 || rc == -EAGAIN);
     r->sent = rc == 0;
 }
@@ -145,8 +145,8 @@ static long call_send(struct race *r)
 static void complete_send(struct race *r)
 {
     struct objects *o = r->more;
-    int item = UNSET, rc;
-    for (int i = 0; (rc = pirn_channel_try_recv(o->a, &item)) == -EAGAIN && i < 3000; i++) {}
+    int item = UNSET, rc, i = 0;
+    while ((rc = pirn_channel_try_recv(o->a, &item)) == -EAGAIN && race_tries(r, i++, 3000)) {}
     CHECK(rc == 1 || rc == -EAGAIN);
     CHECK_EQ(item, rc == 1 ? o->next : UNSET);
     r->got = rc == 1;
