@@ -230,7 +230,7 @@ static int share_out(void *arg)
     pirn_task *tasks[SHARES];
     pirn_generator *g;
     uint64_t n = SHARES * (uint64_t)support_rounds(3000), sum = 0;
-    CHECK_OK(pirn_generator_new(&g, 2 * sizeof(uint64_t), naturals, NULL));
+    CHECK_OK(pirn_generator_new(&g, 2 * sizeof(uint64_t), naturals, shares)); /* it sleeps, too */
     for (int i = 0; i < SHARES; i++) {
         shares[i].g = g;
         tasks[i] = support_spawn(take_share, &shares[i]);
