@@ -50,7 +50,9 @@ static const char *misuse(const struct rate *r, int n)
 static double take(struct rate *r, int n)
 {
     int64_t now = clock_now();
-    double left = fmin(r->left + (double)(now - r->seen) * 1e-9 * r->per_s, r->burst);
+    double left = r->left + (double)(now - r->seen) * 1e-9 * r->per_s;
+    if (left > r->burst)
+        left = r->burst;
     if (left < n)
         return (n - left) / r->per_s;
     r->left = left - n;
