@@ -17,7 +17,8 @@ enum {
     WINDOWS = 3, /* of each run */
     WINDOW_MS = 10,
     ROUNDS_LEAST = 4,
-    ROUNDS_MOST = 50
+    ROUNDS_MOST = 50,
+    TRIES = 3
 };
 
 static const double enough = 1.6;
@@ -147,7 +148,8 @@ static bool machine_has_two_cores(void)
     return two >= 1.8 * one;
 }
 
-START_TEST(s8_two_workers_yield_nearly_twice_as_often)
+/* Of both so many rounds; true: that is enough, or nothing is said. */
+static bool compare(void)
 {
     struct side one = {1, 0}, two = {2, 0};
     int rounds = 0;
@@ -159,17 +161,26 @@ START_TEST(s8_two_workers_yield_nearly_twice_as_often)
              (rounds < ROUNDS_LEAST || one.best == 0 || two.best < enough * one.best));
     CHECK(two.best > 0);
     if (!support_timing())
-        return;
+        return true;
     if (one.best == 0) {
         printf("yields: skipped, one worker has had a spare all the time\n");
-        return;
+        return true;
     }
     printf("yields on 2 workers and on 1, after %d rounds: %.2f to 1\n", rounds,
            two.best / one.best);
-    if (two.best >= enough * one.best)
-        return;
-    CHECK(!machine_has_two_cores());
-    printf("yields: skipped, there are no two cores for them\n");
+    return two.best >= enough * one.best;
+}
+
+/* Who shares the machine may have left it for the plain threads alone: all of it again, then. */
+START_TEST(s8_two_workers_yield_nearly_twice_as_often)
+{
+    for (int tries = 0; !compare(); tries++) {
+        if (!machine_has_two_cores()) {
+            printf("yields: skipped, there are no two cores for them\n");
+            return;
+        }
+        CHECK(tries < TRIES);
+    }
 }
 END_TEST
 
