@@ -17,9 +17,10 @@
  * Stopping (a cancel, a deadline, a close, shutdown): the request in the kernel is sent a cancel
  * and its own completion decides. A result is a result; -ECANCELED or -EINTR become the stop's
  * reason. The operation is done when both its completion and its cancel's have come: no cancel can
- * hit a later use of the same struct. A request that is between two places of the kernel's (its poll
- * said ready, and it will be tried again; it goes to a kernel helper thread) is not found by the
- * cancel, -ENOENT, and may wait for ever after: then it is sent another one, until it completes.
+ * hit a later use of the same struct. A request that is between two places of the kernel's (its
+ * poll said ready, and it will be tried again; it goes to a kernel helper thread) is not found by
+ * the cancel, -ENOENT, and may wait for ever after: then it is sent another one, until it has
+ * completed.
  */
 #ifndef PIRN_IO_PORT_H
 #define PIRN_IO_PORT_H

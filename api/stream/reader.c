@@ -325,10 +325,10 @@ static ssize_t peek(pirn_stream *s, const char **ret_data, size_t least, pirn_ti
 ssize_t pirn_stream_peek(pirn_stream *stream, const char **ret_data, size_t least,
                          pirn_time deadline)
 {
-    if (ret_data == NULL || least > SSIZE_MAX)
+    if (stream == NULL || ret_data == NULL || least > SSIZE_MAX)
         return pirn_misuse(__func__, -EINVAL,
-                           ret_data == NULL ? MISUSE_NULL : "least is out of range");
-    bool idled = stream != NULL && stream_idled(stream);
+                           least > SSIZE_MAX ? "least is out of range" : MISUSE_NULL);
+    bool idled = stream_idled(stream);
     ssize_t rc = pirn_reader_begin(__func__, stream, true);
     if (rc != 0)
         return rc;

@@ -14,9 +14,9 @@
  *   5  the skew moves against what was seen, in steps that grow while the outcome stays the same:
  *      so it settles where both outcomes are equally likely
  *
- * Where timers are coarse, or threads wait long for a core, no skew may do that. So two rounds in 32
- * have an outcome that is sure: in one the driver completes at once and the stop comes when the call
- * has returned, in one it is the other way round.
+ * Where timers are coarse, or threads wait long for a core, no skew may do that. So two rounds in
+ * 32 have an outcome that is sure: in one the driver completes at once and the stop comes when the
+ * call has returned, in one it is the other way round.
  *
  * A race is that many rounds at one W (1, 2 or 4), for a cancel or for a deadline; both outcomes
  * must be seen in at least one round in a hundred. On a machine that is busy with other things a
