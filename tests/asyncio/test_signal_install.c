@@ -171,6 +171,8 @@ static void runs_and_ends(int workers)
 
 START_TEST(a_fork_beside_a_handler_at_work)
 {
+    if (support_asan()) /* it has locks that a fork beside starting threads leaves taken */
+        return;
     FOR_WORKERS(w)
     {
         atomic_int runs = 0;
