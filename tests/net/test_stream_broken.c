@@ -131,12 +131,15 @@ static void set_short_patience(int fd)
     CHECK_OK(setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof(ms)));
 }
 
-/* The peer's kernel drops all that comes, so nothing is acknowledged. */
-static void fall_silent(int peer)
+/* The peer's kernel drops all that comes: nothing is acknowledged. False: that is not permitted. */
+static bool fall_silent(int peer)
 {
     struct sock_filter nothing[] = {{BPF_RET | BPF_K, 0, 0, 0}};
     struct sock_fprog program = {1, nothing};
-    CHECK_OK(setsockopt(peer, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)));
+    if (setsockopt(peer, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) == 0)
+        return true;
+    CHECK_EQ(errno, EPERM);
+    return false;
 }
 
 static int given_up(void *arg)
@@ -145,11 +148,14 @@ static int given_up(void *arg)
         struct ends e = ends_open(TCP_SOCKET, NULL);
         (void)arg;
         set_short_patience(pirn_stream_fd(e.stream));
-        fall_silent(e.peer);
+        bool silent = fall_silent(e.peer);
         CHECK_EQ(pirn_stream_write(e.stream, "hello", 5), 5);
-        if (writes != 0)
+        if (silent && writes != 0)
             CHECK_EQ(until_write_fails(e.stream), -ECONNABORTED);
-        check_reads(e.stream, -ECONNABORTED);
+        if (silent)
+            check_reads(e.stream, -ECONNABORTED);
+        else
+            printf("no socket filters here: silent peers are not tested\n");
         end_stream(e.stream);
         CHECK_OK(close(e.peer));
     }
