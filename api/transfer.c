@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "io/sys.h"
+#include "runtime/runtime.h"
 
 int pirn_transfer_begin(struct wait *w, int fd, const void *buf, size_t n)
 {
@@ -50,6 +51,22 @@ static unsigned waits_in_a_row(const struct wait *w, const struct args *a)
     return same ? (unsigned)op->off : 0;
 }
 
+/*
+ * Of several that wait for one socket's messages each message wakes all. Who is late for 128 of
+ * them is given to a kernel helper thread, of which there are few, and one that waits for a socket
+ * where nothing comes keeps it from others, for which something has. So while there may be others
+ * (the count is of all descriptors of its kind) one waits by a poll; but the first in the ring, for
+ * who is alone is quicker there. Streams have one reader.
+ */
+static bool has_company(const struct wait *w, int fd)
+{
+    int type = SOCK_STREAM;
+    socklen_t len = sizeof(type);
+    /* relaxed: a hint */
+    return atomic_load_explicit(rt_fd_ops(w->task->rt, fd), memory_order_relaxed) != 0 &&
+           sys_getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type != SOCK_STREAM;
+}
+
 static ssize_t receive(struct wait *w, const char *what, const struct args *a, direct_fn direct,
                        pirn_time deadline)
 {
@@ -68,6 +85,8 @@ static ssize_t receive(struct wait *w, const char *what, const struct args *a, d
         if (is_past(deadline))
             return -ETIMEDOUT;
     }
+    if (has_company(w, a->fd))
+        return CANNOT_SAY;
     ssize_t n = pirn_transfer_submit(w, what, a, deadline);
     op->addr = (uint64_t)a->fd;
     op->off = op->off == OP_MORE ? 0 : waits + 1;
@@ -96,18 +115,17 @@ static ssize_t submit_one(struct wait *w, const char *what, struct args *a, pirn
     return n;
 }
 
-/* Those for which the ring waits badly, or not at all: see poll.c. Of an error queue no socket's
- * poll but POLLERR tells. */
+/* Those for which the ring waits badly, or not at all: see poll.c, and has_company. Of an error
+ * queue no socket's poll but POLLERR tells. */
 static bool waits_by_poll(const struct args *a)
 {
     struct stat st;
     switch (a->kind) {
     case OP_SEND:
     case OP_SENDMSG:
-        return true;
     case OP_RECV:
     case OP_RECVMSG:
-        return (a->flags & MSG_ERRQUEUE) != 0;
+        return true;
     case OP_WRITE:
     case OP_WRITEV:
         return sys_fstat(a->fd, &st) == 0 && S_ISSOCK(st.st_mode);
@@ -127,10 +145,12 @@ ssize_t pirn_transfer_one(struct wait *w, const char *what, struct args *a, dire
 {
     bool receives = a->kind == OP_RECV || a->kind == OP_RECVMSG;
     bool errors = receives && (a->flags & MSG_ERRQUEUE) != 0;
+    ssize_t n = CANNOT_SAY;
     if (w->task != NULL && direct != NULL && receives && !errors)
-        return receive(w, what, a, direct, deadline);
-    for (bool ready = false;; ready = !ready) {
-        ssize_t n;
+        n = receive(w, what, a, direct, deadline);
+    if (n != CANNOT_SAY)
+        return n;
+    for (bool nap = false;;) {
         do {
             n = direct != NULL ? direct(a) : CANNOT_SAY;
         } while (n == -EINTR);
@@ -142,12 +162,13 @@ ssize_t pirn_transfer_one(struct wait *w, const char *what, struct args *a, dire
             a->flags = OP_LENGTHY;
         if (w->task != NULL && (n == CANNOT_SAY || !waits_by_poll(a)))
             return submit_one(w, what, a, deadline);
-        /* Ready, and yet it is not: another was first, or poll does not tell of what is waited for
-         * (the queue of a Unix receiver that has been named). */
-        int rc = ready ? look_again_soon(deadline)
-                       : pirn_transfer_ready(w, what, a->fd, errors ? 0 : events, deadline);
+        int rc = nap ? look_again_soon(deadline)
+                     : pirn_transfer_ready(w, what, a->fd, errors ? 0 : events, deadline);
         if (rc < 0)
             return rc;
+        /* If it is ready then, and yet it is not: poll does not tell of what is waited for (the
+         * queue of a Unix receiver that has been named). For a message another was first. */
+        nap = !nap && !(receives && (rc & POLLIN) != 0);
         pirn_wait_renew(w);
     }
 }
