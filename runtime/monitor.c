@@ -116,7 +116,8 @@ static enum stuck examine(struct worker *w, int64_t now, bool *ret_hogged)
     bool away = worker_is_away(w), looked = pass != w->monitor_pass;
     int64_t cpu = away ? w->monitor_cpu : cpu_time(w), used = cpu - w->monitor_cpu;
     bool was_away = w->monitor_idle != 0; /* and has woken since, however long ago that look was */
-    if (moved || looked || away || was_away) {
+    /* NULL: its first step may have begun since, of the same tick and pass */
+    if (moved || looked || away || was_away || w->monitor_task == NULL) {
         atomic_store_explicit(&w->monitor_since, now, memory_order_relaxed);
         w->monitor_task = worker_seen_current(
             w); /* of this step, if the tick is still this one at the next look */

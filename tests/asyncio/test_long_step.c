@@ -73,10 +73,12 @@ static int watches(void *arg)
     support_until(&s->spins, 1);
     if (s->told) {
         while (!has_line(s, "task blocks (", "not suspended", ", on worker ") ||
-               !has_line(s, "task spins (", "not suspended", " runs, on worker "))
+               !has_line(s, "task spins (", "not suspended", ", on worker "))
             CHECK_OK(pirn_sleep(pirn_after_ms(5)));
-        if (support_timing()) /* else it may have waited for a core, before its read */
+        if (support_timing()) { /* else they may have waited for a core meanwhile */
             CHECK(has_line(s, "task blocks (", "not suspended", " is blocked in the kernel"));
+            CHECK(has_line(s, "task spins (", "not suspended", " runs, on worker "));
+        }
     } else {
         CHECK_OK(pirn_sleep(pirn_after_ms(1200)));
     }
