@@ -10,6 +10,7 @@
 #define PIRN_RUNTIME_SELF_H
 
 #include "runtime/cell.h"
+#include "runtime/patience.h"
 
 struct worker;
 struct pirn_task;
@@ -19,6 +20,7 @@ struct self {
     struct worker *worker;    /* this thread is a worker or a spare; NULL otherwise */
     struct pirn_task *pinned; /* this thread belongs to a pinned task */
     struct cell cell;         /* a plain thread's waits */
+    struct patience patience; /* a pinned task's, too */
     struct job *job;          /* of a thread pool, that this thread runs */
     bool interruptible;       /* inside a run: a stop ends its wait as a cancel would (runtime.c) */
     bool reporting;           /* inside a report hook */

@@ -134,8 +134,11 @@ static void park_thread(struct cell *c, uint32_t gen, unsigned how, struct pirn_
 static __attribute__((noinline)) void park_elsewhere(struct wait *w, unsigned how,
                                                      int64_t thread_deadline)
 {
-    if (w->task != NULL) {
-        struct pirn_runtime *rt = w->task->rt;
+    struct pirn_runtime *rt = w->task != NULL ? w->task->rt : NULL;
+    if (pirn_patience_look(&w->self->patience, w->cell, w->gen, thread_deadline) &&
+        (rt == NULL || rt_phase(rt) != PHASE_PAUSE))
+        return;
+    if (rt != NULL) {
         uint32_t timed = thread_deadline != INT64_MAX;
         atomic_fetch_add_explicit(&rt->pinned_timed, timed, memory_order_relaxed);
         pirn_pinned_leave(rt);
