@@ -8,7 +8,7 @@
  *                     floor for ends that sleep
  *           spin      the same without ever sleeping: the floor for ends that burn their cores
  *
- * A thread that waits looks for 40 us before it sleeps (runtime/patience.c), so two that answer each
+ * A thread that waits looks for 40 us before it sleeps (runtime/patience.c): two that answer each
  * other at once stay awake, and a trip costs less CPU than two sleeps. us a trip (and of CPU), each
  * end held on a core of its own beside a machine full of other work, medians of 3 in turns: 4.8
  * (2.5), without the look 176 (67). Where the kernel has both threads on one core looking is of no
