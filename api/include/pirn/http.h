@@ -347,7 +347,9 @@ typedef struct pirn_http_call {
 /*
  * Sends a request and waits for the response's head, whatever its status. (What is not final, 100
  * to 199, is passed over; the body is sent without waiting for leave. A server that does not take
- * it, and says 300 or more meanwhile, gets no more of it.) The caller owns *ret_response. A
+ * it, and says 300 or more meanwhile, gets no more of it. One that sends its answer while the body
+ * comes, more of it than the kernel's buffers hold, waits for a reader that waits for it: until the
+ * deadline.) The caller owns *ret_response. A
  * connection that was kept and turns out to be closed is replaced once, if the request may be
  * repeated (GET, HEAD, OPTIONS, TRACE, PUT, DELETE; no body in pieces). [coroutine; suspends]
  * -EINVAL (URL, method, header: also CR, LF), -EPROTONOSUPPORT (https without config->connect),
