@@ -55,13 +55,7 @@ static int pass_on(void *arg)
 static void stop(pirn_process *process)
 {
     pirn_shield_enter();
-    pirn_process_signal_group(process, SIGTERM);
-    int rc = pirn_process_wait(process, NULL, pirn_after_ms(STOP_MS));
-    if (rc == -ETIMEDOUT) {
-        pirn_process_signal_group(process, SIGKILL);
-        rc = pirn_process_wait(process, NULL, PIRN_NEVER);
-    }
-    (void)rc; /* whatever it is, the release does the rest */
+    pirn_process_stop(process, NULL, pirn_after_ms(STOP_MS));
     pirn_shield_leave();
 }
 

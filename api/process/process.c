@@ -23,11 +23,6 @@ static int note_end(pirn_process *p, const siginfo_t *info)
     return p->lost ? -ECHILD : 0;
 }
 
-static bool leads_group(const pirn_process *p)
-{
-    return (p->flags & (PIRN_PROCESS_NEW_GROUP | PIRN_PROCESS_NEW_SESSION)) != 0;
-}
-
 int pirn_process_look(pirn_process *p)
 {
     siginfo_t info;
@@ -35,7 +30,7 @@ int pirn_process_look(pirn_process *p)
         return p->lost ? -ECHILD : 0;
     memset(&info, 0, sizeof(info));
     int rc = sys_waitid(P_PIDFD, (id_t)p->pidfd, &info,
-                        WEXITED | WNOHANG | (leads_group(p) ? WNOWAIT : 0));
+                        WEXITED | WNOHANG | (process_leads_group(p) ? WNOWAIT : 0));
     if (rc == -ECHILD)
         return note_end(p, NULL);
     if (rc != 0)
@@ -153,7 +148,7 @@ int pirn_process_signal(pirn_process *process, int signal)
 int pirn_process_signal_group(pirn_process *process, int signal)
 {
     int rc = check(__func__, process);
-    if (rc == 0 && !leads_group(process))
+    if (rc == 0 && !process_leads_group(process))
         rc = pirn_misuse(__func__, -EINVAL, "the child leads no group");
     return rc == 0 ? send_to_group(process, signal) : rc;
 }
@@ -180,7 +175,7 @@ pirn_process *pirn_process_retain(pirn_process *process)
 void pirn_process_free(pirn_process *p)
 {
     siginfo_t info;
-    if (p->owner == getpid() && p->ended && leads_group(p))
+    if (p->owner == getpid() && p->ended && process_leads_group(p))
         sys_waitid(P_PIDFD, (id_t)p->pidfd, &info, WEXITED | WNOHANG); /* nobody needs its number */
     if (p->pidfd >= 0)
         sys_close(p->pidfd);
@@ -217,7 +212,7 @@ void pirn_process_release(pirn_process *process)
         return;
     }
     if ((process->flags & PIRN_PROCESS_LEAVE) == 0 && look(process, NULL) == -EINPROGRESS) {
-        if (leads_group(process))
+        if (process_leads_group(process))
             send_to_group(process, SIGKILL);
         else
             send_signal(process, SIGKILL);

@@ -5,6 +5,7 @@
  *   process.c      the handle: waited for, signalled, released
  *   orphans.c      those whose handle has gone before they have ended
  *   communicate.c  input and output all at once, and the end
+ *   stop.c         ending one: asked first, then killed
  *
  * Who reaps: whoever looks first. A waiter polls the pidfd, which any number may do, and then looks
  * (pirn_process_look): under the lock waitid(P_PIDFD), which does not wait, and the status is kept.
@@ -56,6 +57,11 @@ struct pirn_process {
     atomic_flag busy;
     struct talk talk;
 };
+
+static inline bool process_leads_group(const pirn_process *p)
+{
+    return (p->flags & (PIRN_PROCESS_NEW_GROUP | PIRN_PROCESS_NEW_SESSION)) != 0;
+}
 
 /* Under the lock: reaps it if it has ended, but for the leader of a group, whom pirn_process_free
  * reaps. 0, -ECHILD (lost), -EINPROGRESS, or why waitid could not say. */

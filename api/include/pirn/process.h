@@ -151,4 +151,15 @@ PIRN_API int pirn_process_signal_group(pirn_process *process, int signal);
 PIRN_API int pirn_process_terminate(pirn_process *process);
 PIRN_API int pirn_process_kill(pirn_process *process);
 
+/*
+ * Ends it: asks it to (SIGTERM, to all of its group if it leads one), waits, and kills it (SIGKILL,
+ * likewise) if it still runs at the deadline or when the caller is cancelled. It has ended when
+ * this returns, and *ret_status is as of pirn_process_wait. [anywhere; suspends] 0: it ended in
+ * time, or had before; -ETIMEDOUT, -ECANCELED: it was killed. Others as of a wait and a signal:
+ * -ECHILD, -EPERM (it runs on), -EINVAL; -ESHUTDOWN: it was killed, and not waited for. What is
+ * left of a group whose leader ended in time has been asked, and no more. (Go's Cmd.Cancel with
+ * WaitDelay.)
+ */
+PIRN_API int pirn_process_stop(pirn_process *process, int *ret_status, pirn_time deadline);
+
 #endif
