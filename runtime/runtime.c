@@ -221,7 +221,6 @@ static bool end_run(struct pirn_runtime *rt, bool pauses, int *ret_why)
         pauses) /* else the next one comes during the clean-up, and ends the process */
         atomic_store_explicit(&rt->end_signal, 0, memory_order_relaxed);
     pthread_mutex_unlock(&rt->run_mutex);
-    self->interruptible = false;
     pirn_cell_take_cancel(&self->cell); /* of a stop that came too late to end anything */
     return interrupted;
 }
@@ -271,7 +270,8 @@ int pirn_runtime_run(struct pirn_runtime *rt, struct pirn_awaitable *a, bool pau
         rc = pirn_await(a, &status, PIRN_NEVER);
     if (pauses && !stopped)
         pause_run(rt);
-    if (a != NULL && rc != 0) /* stopped; but it may have ended by now */
+    pirn_self()->interruptible = false; /* a stop that came meanwhile is void: end_run takes it */
+    if (a != NULL && rc != 0)           /* stopped; but it may have ended by now */
         rc = pirn_await(a, &status, PIRN_NOW);
     int why;
     bool interrupted = end_run(rt, pauses, &why);

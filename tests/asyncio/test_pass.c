@@ -206,6 +206,41 @@ START_TEST(a8_members_of_a_strand_have_a_step_each)
 }
 END_TEST
 
+/* ---- A stop while a pass is under way -------------------------------------------------------- */
+
+struct ending {
+    pirn_runtime *rt;
+    pirn_future *future;
+};
+
+static int set_and_stop(void *arg)
+{
+    const struct ending *e = arg;
+    CHECK_OK(pirn_future_set(e->future, 77, NULL));
+    return pirn_runtime_stop(e->rt);
+}
+
+/* What is there when the pass is over is what the run returns. */
+START_TEST(a8_a_stop_in_a_pass_leaves_what_has_come)
+{
+    FOR_WORKERS(w)
+    {
+        struct ending e = {.rt = new_runtime(w)};
+        int status = 0;
+        CHECK_OK(pirn_future_new(&e.future));
+        pirn_task *task = spawn_in(e.rt, set_and_stop, &e);
+        CHECK_OK(pirn_runtime_stop(e.rt));
+        CHECK_OK(pirn_runtime_run_until_done(e.rt, e.future, &status));
+        CHECK_EQ(status, 77);
+        CHECK_OK(pirn_runtime_run_until_done(e.rt, task, &status)); /* no pass: that has been */
+        CHECK_OK(status);
+        pirn_release(task);
+        pirn_release(e.future);
+        CHECK_OK(pirn_runtime_free(e.rt));
+    }
+}
+END_TEST
+
 SUPPORT_MAIN("pass", a8_operations_go_on_from_pass_to_pass,
              a8_deadlines_of_operations_come_in_passes, a8_a_pass_sees_all_that_has_completed,
-             a8_members_of_a_strand_have_a_step_each)
+             a8_members_of_a_strand_have_a_step_each, a8_a_stop_in_a_pass_leaves_what_has_come)
