@@ -6,6 +6,7 @@
  * a coroutine as on a plain thread, and leaves nothing behind. (Rejected: a task for each
  * descriptor, which needs a runtime and a scope, and costs two switches each. A set that stays: two
  * system calls saved where there are several, which is rare, for a descriptor more per lookup.)
+ * If there is no set to be had, one looks every millisecond, as api/poll.c does.
  */
 #include <errno.h>
 
@@ -22,17 +23,17 @@ static int wait_one(struct pollfd *p, pirn_time deadline)
     return 1;
 }
 
-static int wait_several(struct pollfd *fds, size_t n, pirn_time deadline)
+/* 0, or more: look. */
+static int wait_several(const struct pollfd *fds, size_t n, pirn_time deadline)
 {
     int set = sys_epoll_create();
-    if (set < 0)
-        return set;
-    int rc = 0;
+    int rc = set < 0 ? set : 0;
     for (size_t i = 0; i < n && rc == 0; i++)
         rc = sys_epoll_add(set, fds[i].fd, (unsigned)fds[i].events);
-    if (rc == 0)
-        rc = pirn_poll(set, POLLIN, deadline);
-    sys_close(set);
+    rc = rc == 0 ? pirn_poll(set, POLLIN, deadline)
+                 : pirn_sleep(earlier(pirn_after_ms(1), deadline));
+    if (set >= 0)
+        sys_close(set);
     return rc;
 }
 
@@ -51,6 +52,8 @@ int pirn_net_wait_any(struct pollfd *fds, size_t n, pirn_time deadline)
         rc = sys_poll(fds, n, 0);
         if (rc != 0 && rc != -EINTR)
             return rc;
+        if (is_past(deadline))
+            return -ETIMEDOUT;
     }
 }
 

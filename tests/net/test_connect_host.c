@@ -1,6 +1,8 @@
 /* Connecting to the first of several addresses that answers. */
 #include "tests/net/place.h"
 
+#include <sys/resource.h>
+
 /* ---- A154: each in turn, and what was wrong with each ---------------------------------------- */
 
 static void in_turn(void)
@@ -212,6 +214,43 @@ START_TEST(a154_half_open_sockets_are_closed)
 }
 END_TEST
 
+/* ---- No descriptor left ---------------------------------------------------------------------- */
+
+/* There is none for the third, nor for a set: the two that are under way are waited for. (On a plain
+ * thread alone: a worker may want one at any time.) */
+START_TEST(a154_without_descriptors_those_under_way_go_on)
+{
+    attempt a = {.count = 0};
+    struct rlimit limit, few;
+    int taken[256], top = 0, rc = 0;
+    open_place(&hanging, "hh");
+    pirn_address list[] = {loopback(&hanging, 2), loopback(&hanging, 3), loopback(&hanging, 2)};
+    for (int i = 0; i < 250; i++)
+        top = fcntl(i, F_GETFD) >= 0 ? i : top;
+    CHECK_OK(getrlimit(RLIMIT_NOFILE, &limit));
+    few = limit;
+    few.rlim_cur = (rlim_t)top + 3;
+    for (int64_t ms = 10; a.count != 3; ms *= 2) { /* until all three have been begun in time */
+        int n = 0;
+        attempt_init(&a);
+        a.config.stagger = (pirn_span){1};
+        CHECK_OK(setrlimit(RLIMIT_NOFILE, &few));
+        while ((taken[n] = dup(STDIN_FILENO)) >= 0)
+            n++;
+        for (int i = 0; i < 2; i++)
+            CHECK_OK(close(taken[--n]));
+        rc = pirn_connect_any(list, 3, &a.config, pirn_after_ms(ms));
+        while (n > 0)
+            CHECK_OK(close(taken[--n]));
+        CHECK_OK(setrlimit(RLIMIT_NOFILE, &limit));
+        CHECK_EQ(rc, -ETIMEDOUT);
+    }
+    for (int i = 0; i < 3; i++)
+        CHECK_EQ(a.errors[i].status, i == 0 ? -EMFILE : -ETIMEDOUT);
+    close_place(&hanging);
+}
+END_TEST
+
 /* ---- A connection and a cancel at the same moment -------------------------------------------- */
 
 static int connect_and_close(void *arg)
@@ -337,5 +376,5 @@ END_TEST
 
 SUPPORT_MAIN("connect_host", a154_each_address_in_turn, a154_a_hanging_address_is_passed_over,
              a154_what_fails_at_once_is_passed_over_at_once, a154_families_alternate,
-             a154_half_open_sockets_are_closed, a154_raced_by_a_cancel, a154_s130_by_name,
-             s124_s130_localhost)
+             a154_half_open_sockets_are_closed, a154_without_descriptors_those_under_way_go_on,
+             a154_raced_by_a_cancel, a154_s130_by_name, s124_s130_localhost)
