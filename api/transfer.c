@@ -52,19 +52,33 @@ static unsigned waits_in_a_row(const struct wait *w, const struct args *a)
 }
 
 /*
- * Of several that wait for one socket's messages each message wakes all. Who is late for 128 of
- * them is given to a kernel helper thread, of which there are few, and one that waits for a socket
- * where nothing comes keeps it from others, for which something has. So while there may be others
- * (the count is of all descriptors of its kind) one waits by a poll; but the first in the ring, for
- * who is alone is quicker there. Streams have one reader.
+ * Of several that wait for one socket's messages, or read one pipe, each message wakes all. Who is
+ * late for 128 of them is given to a kernel helper thread, of which there are few, and one that
+ * waits for a socket where nothing comes keeps it from others, for which something has. So while
+ * there may be others (the count is of all descriptors of its kind) one waits by a poll; but the
+ * first in the ring, for who is alone is quicker there. Streams have one reader.
  */
+static bool may_have_company(const struct wait *w, int fd)
+{
+    /* relaxed: a hint */
+    return atomic_load_explicit(rt_fd_ops(w->task->rt, fd), memory_order_relaxed) != 0;
+}
+
 static bool has_company(const struct wait *w, int fd)
 {
     int type = SOCK_STREAM;
     socklen_t len = sizeof(type);
-    /* relaxed: a hint */
-    return atomic_load_explicit(rt_fd_ops(w->task->rt, fd), memory_order_relaxed) != 0 &&
-           sys_getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type != SOCK_STREAM;
+    return may_have_company(w, fd) && sys_getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 &&
+           type != SOCK_STREAM;
+}
+
+/* For a file, of which poll says that it is ready, the ring waits; what has no type is an eventfd,
+ * say. */
+static bool has_reading_company(const struct wait *w, int fd)
+{
+    struct stat st;
+    return may_have_company(w, fd) && sys_fstat(fd, &st) == 0 &&
+           (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode) || (st.st_mode & S_IFMT) == 0);
 }
 
 static ssize_t receive(struct wait *w, const char *what, const struct args *a, direct_fn direct,
@@ -117,7 +131,7 @@ static ssize_t submit_one(struct wait *w, const char *what, struct args *a, pirn
 
 /* Those for which the ring waits badly, or not at all: see poll.c, and has_company. Of an error
  * queue no socket's poll but POLLERR tells. */
-static bool waits_by_poll(const struct args *a)
+static bool waits_by_poll(const struct wait *w, const struct args *a)
 {
     struct stat st;
     switch (a->kind) {
@@ -129,6 +143,9 @@ static bool waits_by_poll(const struct args *a)
     case OP_WRITE:
     case OP_WRITEV:
         return sys_fstat(a->fd, &st) == 0 && S_ISSOCK(st.st_mode);
+    case OP_READ:
+    case OP_READV:
+        return has_reading_company(w, a->fd);
     default:
         return false;
     }
@@ -144,6 +161,7 @@ ssize_t pirn_transfer_one(struct wait *w, const char *what, struct args *a, dire
                           unsigned events, pirn_time deadline)
 {
     bool receives = a->kind == OP_RECV || a->kind == OP_RECVMSG;
+    bool reads = a->kind == OP_READ || a->kind == OP_READV;
     bool errors = receives && (a->flags & MSG_ERRQUEUE) != 0;
     ssize_t n = CANNOT_SAY;
     if (w->task != NULL && direct != NULL && receives && !errors)
@@ -160,7 +178,7 @@ ssize_t pirn_transfer_one(struct wait *w, const char *what, struct args *a, dire
             return -ETIMEDOUT;
         if (direct != NULL && n == CANNOT_SAY && may_wait_inline(a))
             a->flags = OP_LENGTHY;
-        if (w->task != NULL && (n == CANNOT_SAY || !waits_by_poll(a)))
+        if (w->task != NULL && (n == CANNOT_SAY || !waits_by_poll(w, a)))
             return submit_one(w, what, a, deadline);
         int rc = nap ? look_again_soon(deadline)
                      : pirn_transfer_ready(w, what, a->fd, errors ? 0 : events, deadline);
@@ -168,7 +186,7 @@ ssize_t pirn_transfer_one(struct wait *w, const char *what, struct args *a, dire
             return rc;
         /* If it is ready then, and yet it is not: poll does not tell of what is waited for (the
          * queue of a Unix receiver that has been named). For a message another was first. */
-        nap = !nap && !(receives && (rc & POLLIN) != 0);
+        nap = !nap && !((receives || reads) && (rc & POLLIN) != 0);
         pirn_wait_renew(w);
     }
 }

@@ -1,20 +1,32 @@
 /*
- * Many receivers of one socket: each message wakes all of them, and after so many times in vain the
- * kernel lets a helper thread wait for one. Those of one socket keep nobody from what has come for
- * another.
+ * Many receivers of one socket, or readers of one pipe: each message wakes all of them, and after
+ * so many times in vain the kernel lets a helper thread wait for one. Those of one socket keep
+ * nobody from what has come for another.
  */
 #include "tests/support.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/eventfd.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
 
 enum {
     SOCKETS = 4,
-    RECEIVERS = 8,  /* of each */
-    IN_VAIN = 1000, /* messages; the kernel has patience for 128 */
+    RECEIVERS = 8, /* of each */
+    IN_VAIN = 130, /* messages; the kernel has patience for 128 */
+};
+
+enum kind {
+    DATAGRAMS,
+    PIPES,
+    SEMAPHORES, /* of the kernel's, with a number of permits: an eventfd */
 };
 
 struct receiver {
     int fd;
+    enum kind kind;
     atomic_int *held;
 };
 
@@ -23,9 +35,10 @@ static atomic_int holding;
 static int receive(void *arg)
 {
     struct receiver *r = arg;
-    char byte;
-    ssize_t n;
-    while ((n = pirn_recv(r->fd, &byte, 1, 0, PIRN_NEVER)) == 1) {
+    uint64_t word;
+    ssize_t size = r->kind == SEMAPHORES ? 8 : 1, n;
+    while ((n = r->kind == DATAGRAMS ? pirn_recv(r->fd, &word, 1, 0, PIRN_NEVER)
+                                     : pirn_read(r->fd, &word, (size_t)size, PIRN_NEVER)) == size) {
         if (atomic_load(&holding) == 0)
             continue;
         atomic_fetch_add(r->held, 1);
@@ -35,20 +48,64 @@ static int receive(void *arg)
     return (int)n;
 }
 
-/* All receivers are woken, and what they were woken for is mostly gone. */
-static int wake_in_vain(void *arg)
+struct place {
+    int from, to;
+    enum kind kind;
+};
+
+static void open_place(struct place *p, enum kind kind)
 {
-    int(*pair)[2] = arg;
-    char byte;
-    for (int s = 0; s < SOCKETS; s++) {
-        for (int i = 0; i < IN_VAIN; i++) {
-            CHECK_EQ(send(pair[s][1], "x", 1, 0), 1);
-            ssize_t n = recv(pair[s][0], &byte, 1, MSG_DONTWAIT);
-            CHECK(n == 1 || errno == EAGAIN);
-            usleep(50);
-        }
+    int pair[2];
+    if (kind == DATAGRAMS)
+        CHECK_OK(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, pair));
+    else if (kind == PIPES)
+        CHECK_OK(pipe2(pair, O_CLOEXEC));
+    else
+        pair[0] = pair[1] = eventfd(0, EFD_CLOEXEC | EFD_SEMAPHORE);
+    *p = (struct place){pair[0], pair[1], kind};
+}
+
+static void close_place(const struct place *p)
+{
+    CHECK_OK(close(p->from));
+    if (p->to != p->from)
+        CHECK_OK(close(p->to));
+}
+
+static void put(const struct place *p)
+{
+    uint64_t one = 1;
+    ssize_t size = p->kind == SEMAPHORES ? 8 : 1;
+    CHECK_EQ(support_write(p->to, &one, (size_t)size), size);
+}
+
+static int put_and_take(void *arg)
+{
+    const struct place *p = arg;
+    uint64_t word = 1;
+    struct iovec iov = {&word, p->kind == SEMAPHORES ? 8 : 1};
+    bool put = write(p->to, iov.iov_base, iov.iov_len) > 0;
+    if (p->kind == DATAGRAMS)
+        recv(p->from, &word, 1, MSG_DONTWAIT);
+    else
+        preadv2(p->from, &iov, 1, -1, RWF_NOWAIT);
+    _exit(!put);
+}
+
+/* All receivers are woken, and find nothing: they look when their worker leaves the kernel, and it
+ * is in there until what it shares its memory with has put a message and taken it. (Those of other
+ * workers may be quicker.) */
+static void wake_in_vain(struct place *p)
+{
+    static _Alignas(16) char stack[65536];
+    for (int i = 0; i < IN_VAIN; i++) {
+        int status, flags = CLONE_VM | CLONE_VFORK | SIGCHLD;
+        pid_t pid = clone(put_and_take, stack + sizeof(stack), flags, p);
+        CHECK_GE(pid, 1);
+        while (waitpid(pid, &status, 0) < 0)
+            CHECK_EQ(errno, EINTR);
+        CHECK_OK(status);
     }
-    return 0;
 }
 
 static int herds(void *arg)
@@ -56,26 +113,26 @@ static int herds(void *arg)
     static struct receiver r[SOCKETS][RECEIVERS];
     static atomic_int held[SOCKETS];
     pirn_task *tasks[SOCKETS][RECEIVERS];
-    int pair[SOCKETS][2];
-    (void)arg;
+    struct place places[SOCKETS];
+    enum kind kind = *(const enum kind *)arg;
     atomic_store(&holding, 0);
     for (int s = 0; s < SOCKETS; s++) {
-        CHECK_OK(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, pair[s]));
+        open_place(&places[s], kind);
         atomic_store(&held[s], 0);
         for (int i = 0; i < RECEIVERS; i++) {
-            r[s][i].fd = pair[s][0];
-            r[s][i].held = &held[s];
+            r[s][i] = (struct receiver){places[s].from, kind, &held[s]};
             tasks[s][i] = support_spawn(receive, &r[s][i]);
         }
     }
     for (int s = 0; s < SOCKETS; s++)
         for (int i = 0; i < RECEIVERS; i++)
             support_until_waiting(tasks[s][i]);
-    CHECK_OK(pirn_blocking(wake_in_vain, pair, NULL, PIRN_NEVER));
+    for (int s = 0; s < SOCKETS; s++)
+        wake_in_vain(&places[s]);
     atomic_store(&holding, 1);
     for (int s = SOCKETS - 1; s >= 0; s--) {
         for (int i = 0; i < RECEIVERS; i++)
-            CHECK_EQ(pirn_send(pair[s][1], "x", 1, 0, PIRN_NEVER), 1);
+            put(&places[s]);
         support_until(&held[s], RECEIVERS);
     }
     for (int s = 0; s < SOCKETS; s++) {
@@ -83,16 +140,34 @@ static int herds(void *arg)
             CHECK_OK(pirn_cancel(tasks[s][i], NULL));
             CHECK_EQ(support_join(tasks[s][i]), -ECANCELED);
         }
-        CHECK_OK(close(pair[s][0]));
-        CHECK_OK(close(pair[s][1]));
+        close_place(&places[s]);
     }
     return 0;
 }
 
+static void herds_of(enum kind kind)
+{
+    FOR_WORKERS(w) CHECK_OK(support_run(w, herds, &kind));
+}
+
 START_TEST(receivers_of_one_socket_keep_nobody_from_another)
 {
-    FOR_WORKERS(w) CHECK_OK(support_run(w, herds, NULL));
+    herds_of(DATAGRAMS);
 }
 END_TEST
 
-SUPPORT_MAIN("net/receivers", receivers_of_one_socket_keep_nobody_from_another)
+START_TEST(readers_of_one_pipe_keep_nobody_from_another)
+{
+    herds_of(PIPES);
+}
+END_TEST
+
+START_TEST(readers_of_one_eventfd_keep_nobody_from_another)
+{
+    herds_of(SEMAPHORES);
+}
+END_TEST
+
+SUPPORT_MAIN("net/receivers", receivers_of_one_socket_keep_nobody_from_another,
+             readers_of_one_pipe_keep_nobody_from_another,
+             readers_of_one_eventfd_keep_nobody_from_another)
