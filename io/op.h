@@ -28,9 +28,7 @@ enum op_kind {
     OP_ACCEPT,
     OP_CONNECT,
     OP_RECV,
-    OP_SEND,
     OP_RECVMSG,
-    OP_SENDMSG,
     OP_READ,
     OP_WRITE,
     OP_READV,
@@ -53,7 +51,9 @@ enum op_kind {
     OP_KINDS,
     OP_ALARM = OP_KINDS, /* a deadline that is nobody's wait: never given to the kernel */
     OP_CALL,             /* the same: what is to be done then is up to port->call */
-    OP_LAUNCH            /* what that has made: done from the beginning */
+    OP_LAUNCH,           /* what that has made: done from the beginning */
+    OP_SEND,             /* two names for api/transfer.c: they wait by an OP_POLL */
+    OP_SENDMSG
 };
 
 enum {
@@ -62,7 +62,7 @@ enum {
 };
 
 enum {
-    OP_POLL_FIRST = 1, /* off of a socket operation, len of an accept: it would block now */
+    OP_POLL_FIRST = 1, /* off of a receive, len of an accept: it would block now */
     OP_MORE = 2,       /* off of a receive or an accept that is done: the socket held more */
     OP_BLOCKS = 1,     /* off of an open: it waits, so it takes a kernel helper thread */
     OP_LENGTHY = 1,    /* flags of a read or write: copying, or a wait inline, takes one */

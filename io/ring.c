@@ -140,10 +140,8 @@ static struct io_uring_sqe *next_entry(struct ring *r)
 
 static unsigned poll_events(const struct op *op)
 {
-    return op->kind == OP_WRITE || op->kind == OP_WRITEV || op->kind == OP_SEND ||
-                   op->kind == OP_SENDMSG || op->kind == OP_CONNECT
-               ? POLLOUT
-               : POLLIN;
+    return op->kind == OP_WRITE || op->kind == OP_WRITEV || op->kind == OP_CONNECT ? POLLOUT
+                                                                                   : POLLIN;
 }
 
 static uint16_t poll_first(const struct op *op)
@@ -238,16 +236,8 @@ bool pirn_ring_prepare(struct ring *r, struct op *op)
         io_uring_prep_recv(sqe, op->fd, addr, op->len, (int)op->flags);
         sqe->ioprio = poll_first(op);
         break;
-    case OP_SEND:
-        io_uring_prep_send(sqe, op->fd, addr, op->len, (int)op->flags);
-        sqe->ioprio = poll_first(op);
-        break;
     case OP_RECVMSG:
         io_uring_prep_recvmsg(sqe, op->fd, addr, op->flags);
-        sqe->ioprio = poll_first(op);
-        break;
-    case OP_SENDMSG:
-        io_uring_prep_sendmsg(sqe, op->fd, addr, op->flags);
         sqe->ioprio = poll_first(op);
         break;
     case OP_READ:
