@@ -88,10 +88,34 @@ int pirn_http_response_json(pirn_http_response *response, struct json_t **ret_js
     return err;
 }
 
+/* What nobody has read of the body, if it has come: nothing is waited for, and a cancel stays
+ * pending. */
+static void skip_rest(pirn_http_response *response)
+{
+    enum {
+        SKIPPED_MAX = 64 * 1024 /* a server that says so much, or more and more, is left */
+    };
+    struct wire *w = &response->link->wire;
+    char waste[2048];
+    const char *data;
+    ssize_t got = 1;
+    bool may_end = w->in.keep_alive && wire_left(w) <= SKIPPED_MAX;
+    bool shielded = pirn_shield_enter() == 0;
+    for (ssize_t n = 0; may_end && got > 0 && n < SKIPPED_MAX; n += got)
+        got = pirn_http_glance(w->stream, &data, 0) > 0
+                  ? pirn_http_wire_body(w, waste, sizeof(waste), PIRN_NOW)
+                  : 0;
+    if (shielded)
+        pirn_shield_leave();
+    pirn_http_response_settle(response);
+}
+
 void pirn_http_response_free(pirn_http_response *response)
 {
     if (response == NULL)
         return;
+    if (response->link != NULL)
+        skip_rest(response);
     if (response->link != NULL)
         pirn_http_pool_give(response->client, response->link, false);
     pirn_http_client_unref(response->client);

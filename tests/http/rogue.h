@@ -12,7 +12,7 @@ struct rogue {
     const char *reply; /* to each request */
     int served;        /* replies until it hangs up; then it takes the next connection */
     bool silent;       /* it closes before it replies the one after that */
-    atomic_int connections, requests;
+    atomic_int connections, requests, over;
 };
 
 /* One request (it has no body) has come whole; 0: the end. */
@@ -45,6 +45,8 @@ static inline int rogue(void *arg)
         if (r->silent && rogue_hear(fd))
             atomic_fetch_add(&r->requests, 1);
         pirn_close(fd);
+        if (atomic_load(&r->over))
+            return 0;
     }
 }
 
@@ -56,9 +58,9 @@ static inline pirn_task *rogue_open(struct rogue *r)
     return support_spawn(rogue, r);
 }
 
-/* When it waits for its next connection. */
 static inline void rogue_close(struct rogue *r, pirn_task *task)
 {
+    atomic_store(&r->over, 1);
     pirn_cancel(task, NULL);
     CHECK_OK(support_join(task));
     pirn_close(r->listener);

@@ -296,6 +296,58 @@ START_TEST(s168_a_kept_connection_that_is_closed_is_replaced_once)
 }
 END_TEST
 
+/* Asks twice, and reads no body; how many connections that took. A cancel is for who comes next. */
+static int ask_unread(const char *reply, bool cancelled)
+{
+    struct rogue r = {.reply = reply, .served = 2};
+    pirn_http_client *client;
+    struct site site = {0};
+    pirn_task *task = rogue_open(&r);
+    site.port = r.port;
+    CHECK_OK(pirn_http_client_new(&client, NULL));
+    for (int i = 0; i < 2; i++) {
+        pirn_http_response *response;
+        CHECK_OK(pirn_http_get(client, url_of(&site, "/"), &response, PIRN_NEVER));
+        if (cancelled)
+            CHECK_OK(pirn_cancel(pirn_current(), NULL));
+        pirn_http_response_free(response);
+        CHECK_EQ(pirn_yield(), cancelled ? -ECANCELED : 0);
+    }
+    pirn_http_client_free(client);
+    rogue_close(&r, task);
+    return atomic_load(&r.connections);
+}
+
+/* A connection is kept if what nobody has read of a body has come already. */
+static int unread(void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < 2; i++) {
+        CHECK_EQ(ask_unread("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", i), 1);
+        CHECK_EQ(ask_unread("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+                            "2\r\nok\r\n3\r\nyes\r\n0\r\n\r\n",
+                            i),
+                 1);
+        CHECK_EQ(ask_unread("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", i),
+                 1);
+        CHECK_EQ(ask_unread("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok", i), 2);
+        CHECK_EQ(ask_unread("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n", i),
+                 2);
+        CHECK_EQ(ask_unread("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokay", i), 2);
+        CHECK_EQ(ask_unread("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nbad", i), 2);
+        CHECK_EQ(
+            ask_unread("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok", i),
+            2);
+    }
+    return 0;
+}
+
+START_TEST(s168_a_body_that_is_not_read)
+{
+    FOR_WORKERS(w) CHECK_OK(support_run(w, unread, NULL));
+}
+END_TEST
+
 static int misuse(void *arg)
 {
     pirn_http_client *client;
@@ -332,4 +384,4 @@ END_TEST
 
 SUPPORT_MAIN("http/client", s168_bodies_both_ways, s168_twenty_in_parallel_share_five_connections,
              s168_what_a_server_may_do, s168_a_kept_connection_that_is_closed_is_replaced_once,
-             s168_what_is_refused)
+             s168_a_body_that_is_not_read, s168_what_is_refused)

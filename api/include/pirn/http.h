@@ -383,7 +383,8 @@ PIRN_API PIRN_MUST_USE ssize_t pirn_http_response_all(pirn_http_response *respon
 PIRN_API PIRN_MUST_USE int pirn_http_response_json(pirn_http_response *response,
                                                    struct json_t **ret_json, size_t max,
                                                    pirn_time deadline);
-/* Frees it; a body that was not read to its end closes the connection. NULL: nothing. */
+/* Frees it; a body that was not read to its end closes the connection, unless the rest has come
+ * already. NULL: nothing. */
 PIRN_API void pirn_http_response_free(pirn_http_response *response);
 
 #ifdef __cplusplus
