@@ -9,6 +9,7 @@
 
 #include "io/fault.h"
 #include "io/sys.h"
+#include "tests/cases.h"
 
 #ifndef PIRN_HARD
 
@@ -206,7 +207,6 @@ int main(int argc, char **argv)
 {
     if (argc == 2 && strcmp(argv[1], "count-failing-closes") == 0)
         return count_failing_closes();
-    Suite *suite = suite_create("fault");
     TCase *cases = tcase_create("fault");
     tcase_add_checked_fixture(cases, set_up, tear_down);
     tcase_add_test(cases, without_rules_nothing_fails);
@@ -218,12 +218,7 @@ int main(int argc, char **argv)
     tcase_add_loop_test(cases, what_cannot_be_read_is_refused, 0,
                         (int)(sizeof(unreadable) / sizeof(unreadable[0])));
     tcase_add_test(cases, the_environment_sets_rules);
-    suite_add_tcase(suite, cases);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return cases_main("fault", cases);
 }
 
 #endif

@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 
 #include "runtime/stack.h"
+#include "tests/cases.h"
 
 #define KIB ((size_t)1024)
 #define MIB (1024 * KIB)
@@ -86,17 +87,6 @@ static inline TCase *stacks_case(void)
     tcase_add_checked_fixture(cases, set_up, tear_down);
     tcase_set_timeout(cases, 120);
     return cases;
-}
-
-static inline int stacks_main(const char *name, TCase *cases)
-{
-    Suite *suite = suite_create(name);
-    suite_add_tcase(suite, cases);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
 }
 
 #endif

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "runtime/cpus.h"
+#include "tests/cases.h"
 
 static char root[64];
 
@@ -319,7 +320,6 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("cpus");
     TCase *cases = tcase_create("cpus");
     tcase_add_checked_fixture(cases, set_up, tear_down);
     tcase_add_loop_test(cases, v2_quota_is_rounded_up, 0,
@@ -339,10 +339,5 @@ int main(void)
     tcase_add_test(cases, odd_lines_are_passed_over);
     tcase_add_test(cases, affinity_counts);
     tcase_add_test(cases, the_real_machine_grants_some);
-    suite_add_tcase(suite, cases);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return cases_main("cpus", cases);
 }

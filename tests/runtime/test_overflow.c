@@ -14,6 +14,7 @@
 #include "runtime/context.h"
 #include "runtime/overflow.h"
 #include "runtime/stack.h"
+#include "tests/cases.h"
 
 /* ---- A child that faults -------------------------------------------------------------------- */
 
@@ -401,7 +402,6 @@ END_TEST
 int main(void)
 {
     nowhere = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    Suite *suite = suite_create("overflow");
     TCase *cases = tcase_create("overflow");
     tcase_set_timeout(cases, 60);
     tcase_add_loop_test(cases, an_overflow_names_the_task_and_kills, 0, 3);
@@ -413,10 +413,5 @@ int main(void)
     tcase_add_test(cases, threads_get_and_return_an_alternate_stack);
     tcase_add_test(cases, a_thread_keeps_its_own_alternate_stack);
     tcase_add_test(cases, a_forked_child_can_install);
-    suite_add_tcase(suite, cases);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return cases_main("overflow", cases);
 }

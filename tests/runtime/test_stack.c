@@ -189,5 +189,5 @@ int main(void)
     tcase_add_test(cases, large_stacks_are_given_back);
     tcase_add_test(cases, a_large_default_works);
     tcase_add_test(cases, impossible_sizes_fail);
-    return stacks_main("stack", cases);
+    return cases_main("stack", cases);
 }

@@ -224,5 +224,5 @@ int main(void)
     tcase_add_test(cases, plenty_of_free_stacks_lose_their_memory);
     tcase_add_test(cases, a_limit_on_address_space_is_used_up_then_reported);
     tcase_add_test(cases, threads_share_a_pool);
-    return stacks_main("stack_crowd", cases);
+    return cases_main("stack_crowd", cases);
 }

@@ -131,5 +131,5 @@ int main(void)
     tcase_add_test(cases, other_addresses_are_no_guards);
     tcase_add_test(cases, guards_by_mprotect_end_before_the_mappings_do);
     tcase_add_test(cases, guards_of_large_stacks_are_counted_while_they_are_there);
-    return stacks_main("stack_guards", cases);
+    return cases_main("stack_guards", cases);
 }
