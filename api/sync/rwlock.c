@@ -7,6 +7,12 @@
  * writer that gave up may not run for long (its strand is held, its runtime paused): who comes
  * meanwhile does the same.
  * Without waiters every operation is one compare-and-swap.
+ *
+ * Rejected: that who cancels a writer, or finds it out of time, looks as well, so that those who
+ * stand behind it need not wait for it to run, or for somebody to come. What keeps it from running
+ * would keep them out just as long had it been let in; and every cancel, every deadline and every
+ * park that finds itself cancelled would have to ask what the task waits in, for which its
+ * descriptor has no room.
  */
 #include "api/sync/sync.h"
 
