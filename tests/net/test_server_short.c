@@ -190,11 +190,11 @@ static int descriptors_run_out(void *arg)
         while (support_reported(&said, "a server pauses") < round)
             CHECK_OK(pirn_sleep(pirn_after_ms(1)));
 
-        uint64_t submitted = submissions();
         int64_t begun = support_now();
+        uint64_t submitted = submissions();
         CHECK_OK(pirn_sleep(pirn_after_ms(220)));
-        int64_t pauses = (support_now() - begun) / (100 * MS); /* that can have gone by since */
         submitted = submissions() - submitted;
+        int64_t pauses = (support_now() - begun) / (100 * MS); /* that can have gone by since */
         CHECK_LE(submitted, (uint64_t)(2 * (pauses + 2))); /* a try is two requests at most */
         CHECK_EQ(support_reported(&said, "a server pauses"), round);
         exchange(before, "word\n"); /* the others go on */
