@@ -15,6 +15,7 @@ struct record {
     atomic_int ran, dropped;
     int expected;
     struct actor *actor;
+    pirn_task *left; /* whose awaiter's runtime has ended */
     uint64_t random;
 };
 
@@ -109,11 +110,11 @@ static void call_later(struct actor *a)
         CHECK(status == 4 || status == -ECANCELED);
         CHECK(status != 4 || atomic_load(&r->ran) == 1);
         r->expected = atomic_load(&r->ran);
+        CHECK_OK(pirn_release(task));
     } else {
         r->expected = -1;
+        r->left = task;
     }
-    if (pirn_release(task) != 0)
-        CHECK_OK(pirn_detach(task));
 }
 
 /* ---- Races, maps ------------------------------------------------------------------------- */
@@ -345,6 +346,13 @@ static void round_of_calls(struct chaos *c)
     }
     CHECK_OK(pirn_generator_close(o->generator));
     CHECK_EQ(o->body_ended, 1);
+    for (int i = 0; i < atomic_load(&o->record_count); i++) {
+        pirn_task *left = o->records[i].left;
+        if (left != NULL) {
+            int status = support_join(left);
+            CHECK(status == 4 || status == -ECANCELED);
+        }
+    }
     for (int i = 0; i < atomic_load(&o->record_count); i++)
         if (o->records[i].expected >= 0)
             support_until(&o->records[i].ran, o->records[i].expected);
