@@ -80,7 +80,7 @@ int support_rounds(int n)
 
 static void *watchdog(void *arg)
 {
-    (void)arg;
+    atomic_store((atomic_int *)arg, 1);
     long seconds = from_environment("PIRN_TEST_WATCHDOG_S", 280);
     struct timespec wait = {seconds, 0};
     while (nanosleep(&wait, &wait) != 0) {}
@@ -94,10 +94,13 @@ static void *watchdog(void *arg)
 
 int support_main(const char *name, const TTest *const *tests, size_t n)
 {
+    static atomic_int watched;
     program = name;
     pthread_t thread;
-    CHECK_OK(pthread_create(&thread, NULL, watchdog, NULL));
+    CHECK_OK(pthread_create(&thread, NULL, watchdog, &watched));
     CHECK_OK(pthread_detach(thread));
+    while (!atomic_load(&watched)) /* AddressSanitizer has locks that a fork beside a thread */
+        sched_yield();             /* that starts would leave taken in the child */
     Suite *suite = suite_create(name);
     for (size_t i = 0; i < n; i++) { /* a case each: CK_RUN_CASE picks one */
         TCase *tcase = tcase_create(tests[i]->name);
