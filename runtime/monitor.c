@@ -255,11 +255,11 @@ static void retire_spares(struct pirn_runtime *rt, const struct look *l, const s
         surplus = l->unblocked - rt->worker_count;
     for (unsigned i = rt->worker_count; i < n; i++) {
         struct worker *w = rt_worker(rt, i);
-        bool idle = w->monitor_idle > RETIRE_AFTER_TICKS;
+        bool idle = w->monitor_idle > RETIRE_AFTER_TICKS, awake = w->monitor_idle == 0;
         if (worker_role(w) == ROLE_SENTINEL && calm->well > STAYS_TICKS) {
             atomic_store_explicit(&rt->sentinel, NULL, memory_order_relaxed);
         } else if (worker_role(w) == ROLE_SUBSTITUTE && surplus > 0 &&
-                   (idle || calm->unhogged > STAYS_TICKS)) {
+                   (idle || (awake && calm->unhogged > STAYS_TICKS))) {
             surplus--;
         } else {
             continue;

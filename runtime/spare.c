@@ -70,8 +70,11 @@ struct worker *pirn_spare_start(struct pirn_runtime *rt, enum role role)
 {
     unsigned n = rt_threads(rt);
     for (unsigned i = rt->worker_count; i < n; i++) {
-        if (recall(rt_worker(rt, i), role))
-            return rt_worker(rt, i);
+        struct worker *w = rt_worker(rt, i);
+        if (recall(w, role)) {
+            w->monitor_idle = 1; /* what was before does not count: retire_spares, at this look */
+            return w;
+        }
     }
     atomic_store_explicit(&rt->peers_bound, 1, memory_order_relaxed);
     /* Counted first: it may have taken a task over before we are back. */

@@ -1,4 +1,5 @@
 /* wraps pirn_sys_futex_wait */
+/* wraps pirn_port_wake */
 /*
  * A spare was stuck when the monitor last looked, is through, and its thread ends before the
  * monitor looks again (which needs a core for that). It is a spare like others then: nobody takes
@@ -8,16 +9,25 @@
  *      blocked, too. The monitor sees that, and retires it
  *   2. that is where the monitor is held. The sentinel's task goes on, and ends; its thread ends
  *   3. the monitor looks again
+ *
+ * And one that is called up again stays: it is not sent back by the same look, for having done
+ * nothing before.
  */
 #include "tests/support.h"
+
+#include <stddef.h>
 
 #include "runtime/runtime.h"
 #include "runtime/self.h"
 
 int __real_pirn_sys_futex_wait(const void *word, uint32_t expected, const struct timespec *timeout);
 int __wrap_pirn_sys_futex_wait(const void *word, uint32_t expected, const struct timespec *timeout);
+void __real_pirn_port_wake(struct port *port);
+void __wrap_pirn_port_wake(struct port *port);
 
 enum {
+    CROWDS = 5,
+    MOST_THREADS = 64, /* of those that are looked at */
     LOOKS = 4,
     TRIES = 20
 };
@@ -28,6 +38,10 @@ static _Atomic(struct worker *) gone;
 static atomic_int blocked, looks, over;
 static int first[2], second[2];
 static pirn_event event;
+
+/* The monitor's: spares' roles at its last look's end; which of them it has called up since. */
+static enum role was[MOST_THREADS];
+static bool called_up[MOST_THREADS];
 
 static bool was_stuck(const struct worker *w)
 {
@@ -50,8 +64,13 @@ static void hold(struct worker *w)
 int __wrap_pirn_sys_futex_wait(const void *word, uint32_t expected, const struct timespec *timeout)
 {
     struct pirn_runtime *rt = atomic_load(&runtime);
-    if (rt != NULL && word == &rt->monitor_word)
+    if (rt != NULL && word == &rt->monitor_word) {
         atomic_fetch_add(&looks, 1);
+        for (unsigned i = rt->worker_count; i < rt_threads(rt) && i < MOST_THREADS; i++) {
+            was[i] = worker_role(rt_worker(rt, i));
+            called_up[i] = false;
+        }
+    }
     if (rt != NULL && word == atomic_load(&monitor_word)) {
         for (unsigned i = rt->worker_count; i < rt_threads(rt); i++) {
             if (was_stuck(rt_worker(rt, i)) && atomic_load(&blocked) == 2) {
@@ -125,4 +144,72 @@ START_TEST(a_spare_that_is_gone_is_not_stuck)
 }
 END_TEST
 
-SUPPORT_MAIN("runtime/spare_gone", a_spare_that_is_gone_is_not_stuck)
+/* ---- Called up again ---------------------------------------------------------------------- */
+
+void __wrap_pirn_port_wake(struct port *port)
+{
+    struct pirn_runtime *rt = atomic_load(&runtime);
+    struct worker *w = (struct worker *)((char *)port - offsetof(struct worker, port));
+    if (rt != NULL && w->rt == rt && pthread_equal(pthread_self(), rt->monitor) &&
+        w->index < MOST_THREADS && was[w->index] >= ROLE_RETIRED) {
+        bool sent_back = worker_role(w) == ROLE_RETIRED;
+        CHECK(!sent_back || (was[w->index] == ROLE_RETIRED && !called_up[w->index]));
+        called_up[w->index] = !sent_back;
+    }
+    __real_pirn_port_wake(port);
+}
+
+struct crowd {
+    atomic_int inside;
+    int wanted;
+};
+
+/* Computes until all are at it. */
+static int computes(void *arg)
+{
+    struct crowd *c = arg;
+    atomic_fetch_add(&c->inside, 1);
+    while (atomic_load(&c->inside) < c->wanted) {}
+    return 0;
+}
+
+static bool spares_rest(struct pirn_runtime *rt)
+{
+    bool rest = true;
+    for (unsigned i = rt->worker_count; i < rt_threads(rt); i++)
+        rest = rest && worker_role(rt_worker(rt, i)) != ROLE_SUBSTITUTE;
+    return rest;
+}
+
+/* Twice as many as there are workers compute at once: all spares that there may be, each time. */
+static int crowds(void *arg)
+{
+    struct pirn_runtime *rt = pirn_runtime_current();
+    int n = 2 * *(int *)arg;
+    pirn_task *tasks[8];
+    atomic_store(&runtime, rt);
+    for (int times = 0; times < CROWDS; times++) {
+        struct crowd c = {.wanted = n};
+        for (int i = 0; i < n; i++)
+            tasks[i] = support_spawn(computes, &c);
+        for (int i = 0; i < n; i++)
+            CHECK_OK(support_join(tasks[i]));
+        while (!spares_rest(rt))
+            CHECK_OK(pirn_sleep(pirn_after_ms(1)));
+    }
+    atomic_store(&runtime, NULL);
+    return 0;
+}
+
+START_TEST(a_spare_that_is_called_up_again_stays)
+{
+    FOR_WORKERS(w)
+    {
+        memset(was, 0, sizeof(was));
+        CHECK_OK(support_run(w, crowds, &w));
+    }
+}
+END_TEST
+
+SUPPORT_MAIN("runtime/spare_gone", a_spare_that_is_gone_is_not_stuck,
+             a_spare_that_is_called_up_again_stays)
