@@ -65,7 +65,8 @@ static pid_t start(const char *path, char *const *args, int *ret_out, int *ret_e
         dup2(to_out[1], STDOUT_FILENO);
         if (ret_err != NULL)
             dup2(to_err[1], STDERR_FILENO);
-        alarm(PATIENCE_S); /* survives the exec */
+        signal(SIGINT, SIG_DFL); /* where tests run in the background it may be ignored */
+        alarm(PATIENCE_S);       /* survives the exec */
         execv(path, args);
         _exit(127);
     }
