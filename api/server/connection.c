@@ -90,10 +90,11 @@ static void enlist(struct connection *c)
 
 int pirn_connection_start(struct connection *c, const pirn_address *from)
 {
-    char name[64] = "connection";
+    char name[64];
     pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
-    pirn_address_text(from, name, sizeof(name));
-    config.name = name;
+    int named = pirn_address_text(from, name, sizeof(name));
+    /* a Unix client has no address, as a rule */
+    config.name = named == 0 || named == -EAFNOSUPPORT ? "connection" : name;
     config.stack_size = c->server->config.stack_size;
     config.arg_drop = end;
     config.flags = PIRN_OFF_STRAND;

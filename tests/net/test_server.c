@@ -100,6 +100,25 @@ static int one_handler(void *arg)
     return 0;
 }
 
+/* Whose peer has no address: it is reported all the same as what it is. */
+static int handler_of_nobody(void *arg)
+{
+    char buf[16];
+    pirn_server *server;
+    pirn_stream *stream;
+    (void)arg;
+    snprintf(buf, sizeof(buf), "@pirn-%d", getpid());
+    CHECK_OK(pirn_server_new(&server, last_words, NULL, NULL));
+    CHECK_OK(pirn_server_listen_unix(server, buf, NULL, PIRN_NEVER));
+    CHECK_OK(pirn_stream_connect_unix(&stream, buf, NULL, PIRN_NEVER));
+    CHECK_EQ(pirn_stream_write(stream, "fail\n", 5), 5);
+    CHECK_EQ(pirn_stream_read_exactly(stream, buf, 10, NULL, PIRN_NEVER), 10);
+    expect_end(stream);
+    hang_up(stream);
+    stop_and_release(server);
+    return 0;
+}
+
 static int reports_of(const char *what, int w, const char *word)
 {
     support_report report = SUPPORT_REPORT_INIT;
@@ -114,6 +133,9 @@ START_TEST(a163_s136_last_words_arrive_and_failures_are_reported_once)
         CHECK_EQ(reports_of("return\n", w, "127.0.0.1"), 0);
         CHECK_EQ(reports_of("fail\n", w, "127.0.0.1"), 2); /* two connections */
         CHECK_EQ(reports_of("cancel\n", w, "127.0.0.1"), 0);
+        support_report report = SUPPORT_REPORT_INIT;
+        CHECK_OK(support_run_reported(w, &report, handler_of_nobody, NULL));
+        CHECK_EQ(support_reported(&report, "task connection"), 1);
     }
 }
 END_TEST

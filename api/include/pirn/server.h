@@ -30,9 +30,9 @@
  *
  * A handler's connection is closed when it returns: what was written is sent first, within
  * config->linger; but if it returns -ECANCELED that is dropped. (One that says goodbye when it is
- * cancelled returns 0.) A handler that fails is reported, once, by the peer's address; the server
- * goes on. Other coroutines may use the stream beside the handler if they retain it; it is closed
- * all the same.
+ * cancelled returns 0.) A handler that fails is reported, once, by the peer's address ("connection"
+ * where it has none, as a Unix client); the server goes on. Other coroutines may use the stream
+ * beside the handler if they retain it; it is closed all the same.
  *
  * Without a descriptor or a task (max_tasks) for the next connection a server pauses, which it
  * reports once, and tries again: who comes meanwhile waits.
