@@ -5,6 +5,8 @@
  * (a futex wake: async-signal-safe); the monitor does the rest, so this works while every worker is
  * stuck. The first SIGINT or SIGTERM, whichever is asked for, cancels main, or ends a run that has
  * none; at the second, of either kind, the earlier handler is put back and the signal raised again.
+ * What comes within SAME_MS of the first is the first once more: timeout(1) signals its child and then
+ * its group, and a wrapper passes on the Ctrl-C that its child has had from the terminal.
  *
  * What a program has added for a signal (struct reaction) runs as a coroutine:
  *   1. the handler sets the signal's bit in rt->signals, and calls the monitor
@@ -22,13 +24,15 @@
 #include <signal.h>
 #include <stdio.h>
 
+#include "io/clock.h"
 #include "io/sys.h"
 #include "runtime/handler.h"
 #include "runtime/runtime.h"
 #include "runtime/wait.h"
 
 enum {
-    RUNTIMES_MAX = 64
+    RUNTIMES_MAX = 64,
+    SAME_MS = 250
 };
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -71,6 +75,17 @@ static int wanted(const struct pirn_runtime *rt, int sigs[WANTED_MAX])
     return n;
 }
 
+/* rt is to end: true if it has been told so before. */
+static bool is_second(struct pirn_runtime *rt, int sig)
+{
+    const int64_t now = clock_now() / 1000000;
+    int64_t first = 0;
+    if (atomic_compare_exchange_strong_explicit(&rt->end_signal, &first, now << 8 | sig,
+                                                memory_order_relaxed, memory_order_relaxed))
+        return false;
+    return now - (first >> 8) >= SAME_MS;
+}
+
 void pirn_signals_hit(int sig, siginfo_t *info, void *context)
 {
     int saved = errno;
@@ -90,12 +105,10 @@ void pirn_signals_hit(int sig, siginfo_t *info, void *context)
             continue;
         if (sig != rt->config.dump_signal && handler != NULL)
             continue; /* one that the program sees to itself */
-        int none = 0;
         if (sig == rt->config.dump_signal)
             atomic_fetch_add_explicit(&rt->dump_hits, 1, memory_order_relaxed);
         else
-            second |= !atomic_compare_exchange_strong_explicit(
-                &rt->end_signal, &none, sig, memory_order_relaxed, memory_order_relaxed);
+            second |= is_second(rt, sig);
         pirn_monitor_call(rt);
     }
     if (second) {
@@ -360,9 +373,9 @@ static void serve_end(struct pirn_runtime *rt, int sig)
 
 bool pirn_signals_serve(struct pirn_runtime *rt)
 {
-    int end_signal = atomic_load_explicit(&rt->end_signal, memory_order_relaxed);
+    int64_t end_signal = atomic_load_explicit(&rt->end_signal, memory_order_relaxed);
     if (end_signal != 0)
-        serve_end(rt, end_signal);
+        serve_end(rt, (int)(end_signal & 0xff));
     if (atomic_exchange_explicit(&rt->dump_hits, 0, memory_order_relaxed) != 0)
         pirn_dump_to(rt, stderr);
     return serve_reactions(rt);

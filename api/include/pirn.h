@@ -125,7 +125,9 @@ typedef pirn_awaitable pirn_future; /* a value to come */
 /* A coroutine: returns a value >= 0, or a negative errno; that is its status. */
 typedef int (*pirn_fn)(void *arg);
 
-/* (Another signal is made to cancel main by pirn_signal_add, with a pirn_cancel of main's task.
+/* What comes within a quarter of a second of the first SIGINT or SIGTERM is no second one: timeout(1),
+ * and a wrapper that passes the terminal's Ctrl-C on, send theirs twice.
+ * (Another signal is made to cancel main by pirn_signal_add, with a pirn_cancel of main's task.
  * What pirn_current returns is good until main ends: remove the signal before that.) */
 enum {
     PIRN_SIGINT_CANCELS = 1u << 0,  /* first SIGINT cancels main, a second ends the process */

@@ -77,11 +77,18 @@ START_TEST(left_alone_unless_asked)
 }
 END_TEST
 
+/* A second signal is one only when it comes later than this. */
+static void let_the_first_pass(void)
+{
+    CHECK_OK(pirn_sleep(pirn_after_ms(300)));
+}
+
 static int ignores_the_first(void *arg)
 {
     (void)arg;
     kill(getpid(), SIGINT);
     while (pirn_sleep(pirn_after_s(1000)) != -ECANCELED) {}
+    let_the_first_pass();
     kill(getpid(), SIGINT);
     pirn_sleep(pirn_after_s(1000));
     return 0;
@@ -117,6 +124,7 @@ static int terminated(void *arg)
     CHECK_EQ(pirn_sleep(PIRN_NEVER), -ECANCELED);
     CHECK_OK(strcmp(pirn_cancel_reason(), e->first == SIGTERM ? "SIGTERM" : "SIGINT"));
     if (e->second != 0) {
+        let_the_first_pass();
         kill(getpid(), e->second);
         pirn_sleep(PIRN_NEVER);
     }
@@ -165,6 +173,43 @@ START_TEST(the_second_of_either_kind_ends_the_process)
         int status = 0;
         CHECK_EQ(waitpid(pid, &status, 0), pid);
         CHECK(WIFSIGNALED(status) && WTERMSIG(status) == second);
+    }
+}
+END_TEST
+
+/* As timeout(1) has it: the same twice, at once. A tool that is stopped so long between the two that
+ * they are two has shown nothing: again. */
+static int signalled_twice(void *arg)
+{
+    const int *signals = arg;
+    kill(getpid(), signals[0]);
+    kill(getpid(), signals[1]);
+    CHECK_EQ(pirn_sleep(PIRN_NEVER), -ECANCELED);
+    CHECK_OK(pirn_sleep(pirn_after_ms(1))); /* clean-up works */
+    return -ECANCELED;
+}
+
+START_TEST(what_is_sent_twice_at_once_is_one)
+{
+    static int signals[][2] = {{SIGTERM, SIGINT}, {SIGTERM, SIGTERM}, {SIGINT, SIGINT}};
+    int i = 0;
+    while (i < 3 && !support_tsan()) { /* see above */
+        fflush(NULL);
+        const pirn_time begin = pirn_now();
+        pid_t pid = fork();
+        if (pid == 0) {
+            pirn_config config = with_sigint();
+            config.flags |= PIRN_SIGTERM_CANCELS;
+            signal(SIGINT, SIG_DFL);
+            signal(SIGTERM, SIG_DFL);
+            int status = 0, rc = pirn_run_with(&config, signalled_twice, signals[i], &status);
+            _exit(rc == 0 && status == -EINTR ? 0 : 3);
+        }
+        int status = 0;
+        CHECK_EQ(waitpid(pid, &status, 0), pid);
+        CHECK(WIFSIGNALED(status) ? pirn_now().ns - begin.ns > 250 * 1000 * 1000
+                                  : WEXITSTATUS(status) == 0);
+        i += !WIFSIGNALED(status);
     }
 }
 END_TEST
@@ -248,6 +293,7 @@ int main(void)
                             dump_signal,
                             sigterm_cancels_main,
                             the_second_of_either_kind_ends_the_process,
+                            what_is_sent_twice_at_once_is_one,
                             each_by_itself};
     return support_main("sigint", tests, sizeof(tests) / sizeof(tests[0]));
 }

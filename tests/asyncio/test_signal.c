@@ -59,6 +59,7 @@ static int is_interrupted(void *arg)
     CHECK(strcmp(pirn_cancel_reason(), "SIGINT") == 0);
     CHECK_OK(pirn_sleep(pirn_after_ms(1))); /* clean-up works */
     if (i->second) {
+        CHECK_OK(pirn_sleep(pirn_after_ms(300))); /* sooner it would be the first once more */
         kill(getpid(), SIGINT);
         pirn_sleep(PIRN_NEVER);
     }
