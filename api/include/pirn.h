@@ -45,7 +45,10 @@
  *              rounding mode and other floating-point controls are the thread's, like its signal
  *              mask and its thread-locals: who changes one puts it back before such a call.
  *   Fork       a fork's child is a plain thread, whatever forked. Its parent's runtimes do not run
- *              there (-ESHUTDOWN); it may start its own. Daemons fork before their first run.
+ *              there (-ESHUTDOWN); it may start its own. What others may have been using at the fork
+ *              (queues, channels, locks, futures, ...) is not for it: a call on such may wait for
+ *              ever, for who was in the middle of one is not there. Daemons fork before their first
+ *              run.
  *   NULL       as what is to be released or freed: nothing happens (pirn_release: -EINVAL). For any
  *              other object: -EINVAL.
  */
