@@ -20,6 +20,7 @@
  * task. tests/model/pass.pml checks that no cancel is lost.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "runtime/fiber.h"
@@ -65,6 +66,27 @@ static int take_back(struct pirn_task *me, struct pirn_task *t, int status)
     return rc;
 }
 
+/* A C++ exception that leaves the child would be caught by its awaiter, past all that is to be put
+ * back here. On a stack of its own it finds nobody, which is std::terminate; here it is this, which
+ * unwinding calls (the file is compiled with -fexceptions). */
+static void nothing_leaves(struct pirn_task *const *left)
+{
+    char name[NAME_MAX_BYTES];
+    if (*left == NULL)
+        return;
+    pirn_task_name(*left, name, sizeof(name));
+    pirn_report((*left)->rt, "task %s was left by an exception, or by pthread_exit", name);
+    abort();
+}
+
+static int call(struct pirn_task *t)
+{
+    struct pirn_task *left __attribute__((cleanup(nothing_leaves))) = t;
+    int status = task_clean_up(t, t->fn(t->arg));
+    left = NULL;
+    return status;
+}
+
 bool pirn_task_run_in_place(struct wait *wait, struct pirn_task *t, int *ret_status, bool join,
                             int *ret_rc)
 {
@@ -93,7 +115,7 @@ bool pirn_task_run_in_place(struct wait *wait, struct pirn_task *t, int *ret_sta
 
     int status = task_begins(t);
     if (status == 0)
-        status = task_clean_up(t, t->fn(t->arg));
+        status = call(t);
     pirn_task_drop_arg(t);
 
     w = pirn_self()->worker; /* it may be another by now */

@@ -1,19 +1,23 @@
 /*
  * C++ exceptions and coroutines that move: a coroutine suspends inside a catch block, and inside a
  * destructor that unwinding runs, goes on on another thread, and rethrows. Each must see its own
- * exception, whatever the others on the same threads are in the middle of.
+ * exception, whatever the others on the same threads are in the middle of. One that leaves its
+ * coroutine ends the program, on whatever stack that was.
  */
 #include <pirn.h>
 
 #include <atomic>
 #include <cerrno>
+#include <csignal>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
 #include <stdexcept>
 #include <string>
+#include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 namespace
@@ -132,10 +136,52 @@ int start(void *)
     return pirn_scope_close(scope, PIRN_NEVER);
 }
 
+int leaver(void *)
+{
+    throw std::runtime_error("leaves its coroutine");
+}
+
+/* Awaits it, in one go or, with an argument, when it has begun on a stack of its own. */
+int awaiter(void *arg)
+{
+    pirn_task *task;
+    int status;
+    CHECK(pirn_spawn(&task, leaver, nullptr) == 0);
+    if (arg != nullptr)
+        (void)pirn_sleep(PIRN_NEVER);
+    try {
+        (void)!pirn_join(task, &status, PIRN_NEVER);
+    } catch (const std::exception &) {
+        _exit(3);
+    }
+    return 0;
+}
+
+void ends_the_program(int workers, void *arg)
+{
+    const pid_t pid = fork(); /* of one thread */
+    int status = 0;
+    if (pid == 0) {
+        const struct rlimit none = {0, 0};
+        pirn_config config = PIRN_CONFIG_INIT;
+        setrlimit(RLIMIT_CORE, &none);
+        config.workers = workers;
+        (void)!pirn_run_with(&config, awaiter, arg, nullptr);
+        _exit(4);
+    }
+    CHECK(waitpid(pid, &status, 0) == pid);
+    CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+}
+
 } // namespace
 
 int main()
 {
+    int any = 0;
+    for (int workers = 1; workers <= 4; workers *= 2) {
+        ends_the_program(workers, nullptr);
+        ends_the_program(workers, &any);
+    }
     for (int workers = 1; workers <= 4; workers *= 2) {
         pirn_config config = PIRN_CONFIG_INIT;
         int status = 0;
