@@ -129,7 +129,8 @@ typedef pirn_awaitable pirn_future; /* a value to come */
 typedef int (*pirn_fn)(void *arg);
 
 /* What comes within a quarter of a second of the first SIGINT or SIGTERM is no second one: timeout(1),
- * and a wrapper that passes the terminal's Ctrl-C on, send theirs twice.
+ * and a wrapper that passes the terminal's Ctrl-C on, send theirs twice. They are heard also where
+ * they were ignored before, as SIGINT is in what a script starts with &.
  * (Another signal is made to cancel main by pirn_signal_add, with a pirn_cancel of main's task.
  * What pirn_current returns is good until main ends: remove the signal before that.) */
 enum {
