@@ -173,6 +173,8 @@ void pirn_debug_left(struct pirn_task *t, void *rt)
     char task[TASK_TEXT], doing[DOING_TEXT];
     if ((t->flags & TASK_CALLBACKS) != 0 || is_withdrawn(t))
         return; /* a runner of callbacks waits for another one, which is named */
+    if (atomic_load_explicit(&t->what, memory_order_relaxed) == pirn_task_ending)
+        return; /* by its drop somebody has heard that it is through: a server's stop, say */
     pirn_debug_task_text(t, task, sizeof(task));
     pirn_debug_doing_text(t, clock_now(), doing, sizeof(doing));
     pirn_report(rt, "task %s was left pending: %s", task, doing);

@@ -300,10 +300,15 @@ int pirn_task_spawn(pirn_task **ret_task, const pirn_spawn_config *config, pirn_
                    : spawn(self, rt, ret_task, config, fn, arg, how, site);
 }
 
+const char pirn_task_ending[] = "end";
+
 void pirn_task_drop_arg(struct pirn_task *t)
 {
-    if (t->arg_drop != NULL)
-        t->arg_drop(t->arg);
+    if (t->arg_drop == NULL)
+        return;
+    if (__builtin_expect(t->rt->debug, 0)) /* who is told by the drop may end the runtime at once */
+        atomic_store_explicit(&t->what, pirn_task_ending, memory_order_relaxed);
+    t->arg_drop(t->arg);
 }
 
 int pirn_task_body(struct pirn_task *t)

@@ -254,6 +254,7 @@ int pirn_task_body(struct pirn_task *t);
  * references, the runtime's among them; its argument has been dropped. Does not suspend. w: the
  * calling worker or NULL. */
 void pirn_task_drop_arg(struct pirn_task *t); /* which may take the caller to another worker */
+extern const char pirn_task_ending[];         /* what it does from then on, in debug mode */
 void pirn_task_end(struct pirn_task *t, int status, struct worker *w, unsigned refs);
 
 /* in_place.c: awaits t, not started yet, by running it on the caller's stack; false: it does not

@@ -17,6 +17,12 @@ static int ends(void *arg)
     return *(int *)arg;
 }
 
+static int returns_nothing(void *arg)
+{
+    (void)arg;
+    return 0;
+}
+
 static int sleeps(void *arg)
 {
     (void)arg;
@@ -117,5 +123,58 @@ START_TEST(a171_without_debug_mode_none_is)
 }
 END_TEST
 
+/* A drop tells main that its task is through, as a connection's tells a server's stop. It goes on
+ * until `left` has heard that main has ended: what was left pending has been named by then. */
+struct tail {
+    pirn_event begun, told;
+    _Atomic int main_ended;
+};
+
+static void tells_and_stays(void *arg)
+{
+    struct tail *t = arg;
+    CHECK_OK(pirn_event_set(&t->told));
+    while (t->main_ended == 0)
+        nanosleep(&(struct timespec){0, MS}, NULL);
+}
+
+static int is_left(void *arg)
+{
+    struct tail *t = arg;
+    CHECK_OK(pirn_event_set(&t->begun));
+    int rc = pirn_sleep(PIRN_NEVER);
+    t->main_ended = 1;
+    return rc;
+}
+
+static int hears_of_an_end(void *arg)
+{
+    struct tail *t = arg;
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
+    CHECK_OK(pirn_detach(support_spawn_named("left", is_left, t)));
+    CHECK_OK(pirn_event_wait(&t->begun, PIRN_NEVER));
+    config.name = "through";
+    config.arg_drop = tells_and_stays;
+    CHECK_OK(pirn_spawn_with(NULL, &config, returns_nothing, t));
+    CHECK_OK(pirn_event_wait(&t->told, PIRN_NEVER));
+    return 0;
+}
+
+START_TEST(a171_who_has_come_to_its_drop_is_not_left_pending)
+{
+    FOR_WORKERS(w)
+    {
+        struct tail t = {PIRN_EVENT_INIT, PIRN_EVENT_INIT, 0};
+        support_report report = SUPPORT_REPORT_INIT;
+        pirn_config config = support_reporting(w, &report);
+        config.flags = PIRN_DEBUG;
+        config.slow_step.ns = 3600 * 1000 * MS;
+        CHECK_OK(support_run_with(&config, hears_of_an_end, &t));
+        CHECK_EQ(support_reported(&report, "left pending"), 1); /* that is "left" */
+        CHECK_EQ(support_reported(&report, "through"), 0);
+    }
+}
+END_TEST
+
 SUPPORT_MAIN("unreleased", a171_unreleased_tasks_are_named, a171_of_many_twenty_are_named,
-             a171_without_debug_mode_none_is)
+             a171_without_debug_mode_none_is, a171_who_has_come_to_its_drop_is_not_left_pending)
