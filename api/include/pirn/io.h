@@ -47,7 +47,8 @@ PIRN_API PIRN_MUST_USE ssize_t pirn_pwrite(int fd, const void *buf, size_t n, of
 PIRN_API PIRN_MUST_USE int pirn_openat(int dir_fd, const char *path, int flags, mode_t mode,
                                        pirn_time deadline);
 PIRN_API PIRN_MUST_USE int pirn_fsync(int fd, pirn_time deadline);
-/* Waits for poll(2) events (POLLIN, ...); returns those that came, POLLERR and POLLHUP besides. */
+/* Waits for poll(2) events (POLLIN, ... of <poll.h>); returns those that came, POLLERR and POLLHUP
+ * besides. */
 PIRN_API PIRN_MUST_USE int pirn_poll(int fd, unsigned events, pirn_time deadline);
 
 /* Closes fd. Calls of others that are in flight on it end first, with -EBADF. Not cancellable. */

@@ -179,6 +179,9 @@ typedef struct pirn_listen_config {
  * the first that can be had (pirn_resolve and pirn_listen_at give them all). service "0" or NULL: a
  * free port, see pirn_local_port. config may be NULL. [anywhere; suspends for a name] -EADDRINUSE,
  * -EACCES, -EADDRNOTAVAIL, ...; what pirn_resolve returns.
+ * Of a process that is killed, or crashes, while it accepts, the kernel takes the requests down a
+ * little after it has ended: its port (its Unix path, too) stays -EADDRINUSE for some 10 ms, at
+ * times for half a second. Who starts a server again after such an end tries for a second.
  */
 PIRN_API PIRN_MUST_USE int pirn_listen(const char *host, const char *service,
                                        const pirn_listen_config *config, pirn_time deadline);

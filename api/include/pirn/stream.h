@@ -157,8 +157,9 @@ PIRN_API PIRN_MUST_USE ssize_t pirn_stream_read_until(pirn_stream *stream, const
 PIRN_API PIRN_MUST_USE ssize_t pirn_stream_read_all(pirn_stream *stream, char **ret_data,
                                                     size_t max, pirn_time deadline);
 
-/* A view of what is buffered, waiting until it is at least so much: how much; less only at the end.
- * least 0 does not wait. Takes nothing: pirn_stream_consume does. */
+/* A view of what is buffered, waiting until it is at least so much, which may be more than the
+ * limit: how much; less only at the end. least 0 does not wait. Takes nothing: pirn_stream_consume
+ * does. */
 PIRN_API PIRN_MUST_USE ssize_t pirn_stream_peek(pirn_stream *stream, const char **ret_data,
                                                 size_t least, pirn_time deadline);
 

@@ -19,7 +19,20 @@
  *         pirn_stream_release(stream);
  *     }
  *
- * What a server does in its handler is the same with pirn_tls_server.
+ * What a server does in its handler is the same with pirn_tls_server. There the stream below is the
+ * server's, so the handler gives a reference of its own, and closes what it got before it returns:
+ *
+ *     rc = pirn_tls_server(&stream, pirn_stream_retain(below), context, NULL, pirn_after_s(10));
+ *     if (rc != 0) {
+ *         pirn_stream_release(below);
+ *         return rc;
+ *     }
+ *     rc = talk(stream);
+ *     pirn_stream_close(stream, pirn_after_s(30)); // the server's linger is for below alone
+ *     pirn_stream_release(stream);
+ *     return rc;
+ *
+ * (An idle time of the server's holds for it, too.)
  *
  * A stream over TLS is a stream like any: one that reads beside any number that write; a read or a
  * write that was cancelled or timed out did not happen, and the next one goes on where it was.
