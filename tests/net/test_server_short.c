@@ -195,7 +195,7 @@ static int descriptors_run_out(void *arg)
         CHECK_OK(pirn_sleep(pirn_after_ms(220)));
         submitted = submissions() - submitted;
         int64_t pauses = (support_now() - begun) / (100 * MS); /* that can have gone by since */
-        CHECK_LE(submitted, (uint64_t)(2 * (pauses + 2))); /* a try is two requests at most */
+        CHECK_LE(submitted, (uint64_t)(2 * (pauses + 2)));     /* a try is two requests at most */
         CHECK_EQ(support_reported(&said, "a server pauses"), round);
         exchange(before, "word\n"); /* the others go on */
         CHECK_LE(pirn_server_connections(server), 2);
