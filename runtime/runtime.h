@@ -134,7 +134,8 @@ struct pirn_runtime {
     struct pirn_runtime *next_runtime; /* the registry's */
     struct pirn_awaitable *awaited;    /* under run_mutex: what a SIGINT or SIGTERM cancels */
     bool end_served;                   /* under run_mutex */
-    /* Which of them came first, above the low byte when, in ms; handlers set it, the monitor serves. */
+    /* Which of them came first; above the low byte when, in ms. Handlers set it, the monitor
+     * serves. */
     _Atomic int64_t end_signal;
     _Atomic uint32_t dump_hits; /* handlers count, the monitor serves */
     _Atomic uint64_t signals;   /* a bit for each that came and has a handler */

@@ -5,8 +5,8 @@
  * (a futex wake: async-signal-safe); the monitor does the rest, so this works while every worker is
  * stuck. The first SIGINT or SIGTERM, whichever is asked for, cancels main, or ends a run that has
  * none; at the second, of either kind, the earlier handler is put back and the signal raised again.
- * What comes within SAME_MS of the first is the first once more: timeout(1) signals its child and then
- * its group, and a wrapper passes on the Ctrl-C that its child has had from the terminal.
+ * What comes within SAME_MS of the first is the first once more: timeout(1) signals its child and
+ * then its group, and a wrapper passes on the Ctrl-C that its child has had from the terminal.
  *
  * What a program has added for a signal (struct reaction) runs as a coroutine:
  *   1. the handler sets the signal's bit in rt->signals, and calls the monitor

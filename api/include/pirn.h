@@ -45,7 +45,7 @@
  *              rounding mode and other floating-point controls are the thread's, like its signal
  *              mask and its thread-locals: who changes one puts it back before such a call.
  *   Fork       a fork's child is a plain thread, whatever forked. Its parent's runtimes do not run
- *              there (-ESHUTDOWN); it may start its own. What others may have been using at the fork
+ *              there (-ESHUTDOWN); it may start its own. What others may have been using then
  *              (queues, channels, locks, futures, ...) is not for it: a call on such may wait for
  *              ever, for who was in the middle of one is not there. Daemons fork before their first
  *              run.
@@ -128,9 +128,9 @@ typedef pirn_awaitable pirn_future; /* a value to come */
 /* A coroutine: returns a value >= 0, or a negative errno; that is its status. */
 typedef int (*pirn_fn)(void *arg);
 
-/* What comes within a quarter of a second of the first SIGINT or SIGTERM is no second one: timeout(1),
- * and a wrapper that passes the terminal's Ctrl-C on, send theirs twice. They are heard also where
- * they were ignored before, as SIGINT is in what a script starts with &.
+/* What comes within a quarter of a second of the first SIGINT or SIGTERM is no second one:
+ * timeout(1), and a wrapper that passes the terminal's Ctrl-C on, send theirs twice. They are heard
+ * also where they were ignored before, as SIGINT is in what a script starts with &.
  * (Another signal is made to cancel main by pirn_signal_add, with a pirn_cancel of main's task.
  * What pirn_current returns is good until main ends: remove the signal before that.) */
 enum {

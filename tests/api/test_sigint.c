@@ -177,8 +177,8 @@ START_TEST(the_second_of_either_kind_ends_the_process)
 }
 END_TEST
 
-/* As timeout(1) has it: the same twice, at once. A tool that is stopped so long between the two that
- * they are two has shown nothing: again. */
+/* As timeout(1) has it: the same twice, at once. A child that is stopped so long between the two
+ * that they are two has shown nothing: again. */
 static int signalled_twice(void *arg)
 {
     const int *signals = arg;

@@ -74,8 +74,8 @@ PIRN_API int pirn_defer_end(pirn_defer_mark mark, int status);
  *
  * The body is a task of its own, started by the first pull; between a yield and the next pull it
  * stands still. It may run on another worker than who pulls. Let values own nothing, as one that
- * nobody pulls is dropped: what a value points to stays the body's, and is good until the next pull,
- * the close, or the end of the body's runtime.
+ * nobody pulls is dropped: what a value points to stays the body's, and is good until the next
+ * pull, the close, or the end of the body's runtime.
  */
 typedef struct pirn_generator pirn_generator;
 typedef int (*pirn_generator_fn)(pirn_generator *generator, void *arg);
