@@ -216,8 +216,8 @@ END_TEST
 
 /* ---- No descriptor left ---------------------------------------------------------------------- */
 
-/* There is none for the third, nor for a set: the two that are under way are waited for. (On a plain
- * thread alone: a worker may want one at any time.) */
+/* There is none for the third, nor for a set: the two that are under way are waited for. (On a
+ * plain thread alone: a worker may want one at any time.) */
 START_TEST(a154_without_descriptors_those_under_way_go_on)
 {
     attempt a = {.count = 0};
