@@ -134,8 +134,10 @@ static void tells_and_stays(void *arg)
 {
     struct tail *t = arg;
     CHECK_OK(pirn_event_set(&t->told));
+    support_blocking_begin();
     while (t->main_ended == 0)
         nanosleep(&(struct timespec){0, MS}, NULL);
+    support_blocking_end();
 }
 
 static int is_left(void *arg)
