@@ -11,7 +11,8 @@
  * long as the other takes to wake; then that one is answered at once, and looks too.
  *
  * The cell is not parked while its thread looks, so whoever claims it wakes nobody. Whatever else
- * happens to it (a cancel) is for the park to deal with.
+ * happens to it (a cancel) is for the park to deal with. A pinned task that looks counts as being
+ * at work (pause.c). What it gives: row pingpong-cross, whose head has the figures.
  */
 #include "runtime/patience.h"
 

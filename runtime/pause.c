@@ -10,7 +10,8 @@
  *            submitted, writes `rests`, and sleeps on the phase's futex. It is not among the parked
  *            (PARKER_ASIDE): who queues a task meanwhile wakes nobody
  *   pinned   is counted while at work, and looks at the phase whenever that begins: at its start
- *            and after each wait. Its count and the phase are each other's Dekker pair
+ *            and after each wait. Its count and the phase are each other's Dekker pair. While it
+ *            looks before it sleeps (patience.c) it is still counted
  *   stop     does step 1 itself, and asks for attention: what it ends must not depend on how soon
  *            the thread inside the run wakes
  *   resume   phase := RUN; all look at their queues, their deadlines and their rings, as ever

@@ -1,6 +1,6 @@
 /* The main of a test that has one case, for whose tests Check forks. */
-#ifndef TESTS_CASES_H
-#define TESTS_CASES_H
+#ifndef PIRN_TESTS_CASES_H
+#define PIRN_TESTS_CASES_H
 
 #include <check.h>
 

@@ -59,7 +59,7 @@ START_TEST(a_cancel_and_a_deadline_end_a_look)
 }
 END_TEST
 
-/* ---- From another thread */
+/* ---- From another thread --------------------------------------------------------------------- */
 
 enum {
     CLAIMS = 500
@@ -98,7 +98,7 @@ START_TEST(what_comes_meanwhile_is_seen_with_what_was_written_before)
 }
 END_TEST
 
-/* ---- Two ends */
+/* ---- Two ends -------------------------------------------------------------------------------- */
 
 enum {
     TRIPS = 3000
