@@ -105,9 +105,10 @@ static void take_far(struct deadlines *d, const struct deadline_node *n)
 }
 
 /* The least of 64 buckets that are not all empty. */
-static int64_t least_of(const struct deadlines *d, uint32_t group)
+static int64_t least_of(struct deadlines *d, uint32_t group)
 {
     int64_t least = INT64_MAX;
+    d->looks++;
     for (uint64_t left = d->used[group]; left != 0; left &= left - 1) {
         const struct deadline_bucket *b =
             &d->buckets[group * WORD + (uint32_t)__builtin_ctzll(left)];

@@ -70,6 +70,7 @@ struct deadlines {
     uint32_t free;      /* the first free node; 0: none */
     uint32_t names;     /* given out so far, free or not: 1 to names */
     uint32_t chunk_count, chunk_places;
+    uint32_t looks; /* through 64 buckets at once, for the earliest: tests count them */
     struct deadline_node **chunks;
     struct deadline_bucket *buckets;
     uint64_t used[DEADLINES_BUCKETS / 64]; /* buckets */

@@ -183,17 +183,10 @@ END_TEST
 
 /* ---- All but the last cancelled: what each bucket says of its first is wrong, in no order ---- */
 
-static int64_t cpu_time(void)
-{
-    struct timespec t;
-    CHECK_OK(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t));
-    return t.tv_sec * 1000 * MS + t.tv_nsec;
-}
-
 START_TEST(a_cancel_does_not_look_through_all_buckets_for_each)
 {
     enum {
-        BOUND_US = 1500 /* 400 measured; 4,200 when all were looked through */
+        BOUND = 2 * DEADLINES_BUCKETS /* 3,438 seen; 111,735 when all were looked through */
     };
     static struct op late[DEADLINES_BUCKETS];
     struct deadlines d;
@@ -209,17 +202,15 @@ START_TEST(a_cancel_does_not_look_through_all_buckets_for_each)
                                 : base + 2 * span + ((int64_t)i << DEADLINES_SLOT_BITS);
         pirn_deadlines_push(&d, op);
     }
-    int64_t most = 0;
+    uint32_t most = 0;
     for (int i = 0; i < MANY; i++) {
-        int64_t began = cpu_time();
+        uint32_t before = d.looks;
         pirn_deadlines_remove(&d, &ops[i]);
-        int64_t took = cpu_time() - began;
-        most = took > most ? took : most;
+        most = d.looks - before > most ? d.looks - before : most;
     }
     if (getenv("PIRN_TEST_VERBOSE") != NULL)
-        printf("the dearest cancel: %jd us\n", (intmax_t)(most / US));
-    if (support_timing())
-        CHECK_LE(most, BOUND_US * US);
+        printf("the dearest cancel: %u looks\n", most);
+    CHECK_LE(most, BOUND);
     for (int i = 0; i < DEADLINES_BUCKETS; i++) {
         CHECK(pirn_deadlines_first_op(&d) == &late[i]);
         pirn_deadlines_remove(&d, &late[i]);
