@@ -10,6 +10,7 @@
  * until the earliest deadline of the stuck peers as well.
  */
 #include "io/clock.h"
+#include "runtime/crowd.h"
 #include "runtime/runtime.h"
 #include "runtime/strand.h"
 #include "runtime/worker.h"
@@ -96,7 +97,8 @@ static void look_around(struct worker *w)
     pirn_worker_serve_self(w);
     pirn_worker_serve_peers(w, false);
     /* Before it takes over anything itself: that would be for it to run. */
-    w->handed = ((w->slept && !w->woken) || w->apart) && pirn_worker_hand_over(w);
+    bool leaves = (w->slept && !w->woken) || w->apart || rt_is_crowded(w->rt, w->now);
+    w->handed = leaves && pirn_worker_hand_over(w);
     w->slept = false;
     for (int lane = 0; lane < LANES && !w->handed; lane++)
         take_injected(w, (enum lane)lane);

@@ -26,6 +26,10 @@
  * likewise. For the 50 ms: 20 to 1,000; a worker that is preempted has run for long, too, so that
  * at 1 s hardly anybody is calm.
  *
+ *   - In a crowd (crowd.c), when there are not as many cores as workers, a worker is calm up to
+ *     2 ms, whether it has been idle or not, thieves leave what has begun to it, and who is awake
+ *     beside one of a lower number that is calm hands over what it has at its next look.
+ *
  *   - Tasks that wake each other and do little in between (words over a channel) are together on
  *     one worker if that can be had: 60 ns a word where both ends are, 180 and more across two
  *     cores, which then are both busy with the way. A worker is talking if of its last stride's
@@ -49,6 +53,7 @@
  * while calm is made good at the next look, or by the monitor.
  */
 #include "io/clock.h"
+#include "runtime/crowd.h"
 #include "runtime/runtime.h"
 #include "runtime/wait.h"
 #include "runtime/worker.h"
@@ -58,9 +63,10 @@ enum {
     STRIDE_MAX = 64 * TURN,
     LONG_NS = 3 * STRIDE_NS,
     CALM_NS = 200000,
+    CROWDED_NS = 2000000,     /* instead, in a crowd */
     CALM_AFTER_NS = 50000000, /* since something has run for long */
     IDLE_NS = 10000000,       /* since its queue was last empty: else it has more than it can do */
-    HAND_MOST = 16,
+    HAND_MOST = 64,
     TALK_NS = 150,       /* a step of tasks that talk to each other, */
     TALK_APART_NS = 500, /* while they do so across workers */
     TALK_MOST = 32,      /* of them */
@@ -68,6 +74,11 @@ enum {
     APART_NS = 10000000, /* how long a worker is talking after contention */
     GATHER_MOST = 1000   /* operations under way: beyond these, what is idle now is kept spread */
 };
+
+static unsigned inflight(const struct worker *w)
+{
+    return atomic_load_explicit(&w->port.inflight, memory_order_relaxed);
+}
 
 void pirn_worker_begin_stride(struct worker *w)
 {
@@ -84,7 +95,7 @@ void pirn_worker_begin_stride(struct worker *w)
         w->apart = w->contended * CONTENDED_NS > took / 8;
         if (w->apart)
             w->talks_until = now + APART_NS;
-        if (took > LONG_NS)
+        if (took > LONG_NS && pirn_crowd_has_computed(w, took, now))
             atomic_store_explicit(&w->ran_long, now, memory_order_relaxed);
         bool talks = w->woken_here >= (tick - w->stride_tick) / 4 &&
                      each < (w->fetched < w->woken_here / 8 ? TALK_NS : TALK_APART_NS);
@@ -92,7 +103,11 @@ void pirn_worker_begin_stride(struct worker *w)
         /* Peers have the line: it is written only if it changes. */
         if (talks != atomic_load_explicit(&w->talks, memory_order_relaxed))
             atomic_store_explicit(&w->talks, talks, memory_order_relaxed);
+    } else {
+        w->cpu_known = false; /* it may have slept */
     }
+    if (inflight(w) != 0)
+        pirn_crowd_sample(w, now);
     w->budget = w->stride;
     w->stride_began = w->now = now;
     w->stride_tick = tick;
@@ -106,9 +121,11 @@ void pirn_worker_begin_stride(struct worker *w)
 static bool is_calm_with(const struct worker *w, unsigned more, int64_t now)
 {
     uint64_t ahead = pirn_runq_size(&w->q) + pirn_inject_size(&w->rt->inject[LANE_LIGHT]) + more;
+    bool crowded = rt_is_crowded(w->rt, now);
     return now - atomic_load_explicit(&w->ran_long, memory_order_relaxed) > CALM_AFTER_NS &&
-           now - atomic_load_explicit(&w->idle_at, memory_order_relaxed) < IDLE_NS &&
-           ahead * atomic_load_explicit(&w->each_ns, memory_order_relaxed) < CALM_NS;
+           (crowded || now - atomic_load_explicit(&w->idle_at, memory_order_relaxed) < IDLE_NS) &&
+           ahead * atomic_load_explicit(&w->each_ns, memory_order_relaxed) <
+               (crowded ? CROWDED_NS : CALM_NS);
 }
 
 bool pirn_worker_is_calm(const struct worker *w, int64_t now)
@@ -120,11 +137,6 @@ static bool is_at_work(const struct worker *v, int64_t now)
 {
     return worker_stuck(v) == STUCK_NOT && !worker_is_away(v) &&
            now - atomic_load_explicit(&v->looked, memory_order_relaxed) < LONG_NS;
-}
-
-static unsigned inflight(const struct worker *w)
-{
-    return atomic_load_explicit(&w->port.inflight, memory_order_relaxed);
 }
 
 static bool can_take_over(const struct worker *v, unsigned n, const struct worker *from)
@@ -146,9 +158,10 @@ bool pirn_worker_has_peer_awake(const struct worker *w)
     return false;
 }
 
-static bool has_taker(const struct worker *w, unsigned n)
+/* Among the first so many workers. */
+static bool has_taker(const struct worker *w, unsigned n, unsigned most)
 {
-    for (unsigned i = 0; i < w->rt->worker_count; i++) {
+    for (unsigned i = 0; i < most; i++) {
         const struct worker *v = rt_worker(w->rt, i);
         if (v != w && can_take_over(v, n, w))
             return true;
@@ -167,13 +180,20 @@ static bool has_partner(const struct worker *w)
     return false;
 }
 
+/* Is what w has, so many tasks, to go to a peer? */
+static bool is_to_leave(const struct worker *w, unsigned n)
+{
+    if (w->slept && !w->woken)
+        return has_taker(w, n, w->rt->worker_count);
+    return has_partner(w) || (rt_is_crowded(w->rt, w->now) && has_taker(w, n, w->index));
+}
+
 bool pirn_worker_hand_over(struct worker *w)
 {
     struct node *nodes[HAND_MOST], *list = NULL;
     unsigned n = 0, none = 0, size = pirn_runq_size(&w->q);
     bool light = true;
-    if (size == 0 || size > HAND_MOST || worker_role(w) != ROLE_PRIMARY ||
-        (w->slept && !w->woken ? !has_taker(w, size) : !has_partner(w)))
+    if (size == 0 || size > HAND_MOST || worker_role(w) != ROLE_PRIMARY || !is_to_leave(w, size))
         return false;
     while (n < size && (nodes[n] = pirn_runq_pop(&w->q, &none)) != NULL)
         light &= !task_is_heavy(task_of_node(nodes[n++]));
@@ -199,9 +219,10 @@ bool pirn_worker_is_talking(const struct worker *w)
            pirn_runq_size(&w->q) <= TALK_MOST;
 }
 
-bool pirn_worker_is_together(const struct worker *v)
+bool pirn_worker_is_together(const struct worker *v, const struct worker *w)
 {
-    return pirn_worker_is_talking(v) && worker_stuck(v) == STUCK_NOT &&
+    bool crowded = rt_is_crowded(v->rt, w->now) && is_calm_with(v, 0, w->now);
+    return (crowded || pirn_worker_is_talking(v)) && worker_stuck(v) == STUCK_NOT &&
            clock_now() - atomic_load_explicit(&v->looked, memory_order_relaxed) < 2 * STRIDE_NS;
 }
 

@@ -74,6 +74,7 @@ struct pirn_runtime {
     unsigned max_threads;
     struct worker **workers; /* primaries, then spares as they come; max_threads places */
     _Atomic uint32_t thread_count;
+    _Atomic int64_t crowded_until, crowd_span; /* crowd.c; a hint to all workers */
 
     char inject_before[64]; /* these are written often; what is around them, hardly ever */
     struct inject inject[LANES];

@@ -5,7 +5,7 @@
  *   a brood         half of it, the oldest, if the ring has nothing (runq.h)
  *   a slot          once it has aged, or of a worker that is stuck
  *   a lone task     only when it has been seen to stay (is_settled)
- *   of tasks that talk to each other    what has not begun (pace.c)
+ *   of tasks that talk to each other, and of a calm worker in a crowd    what has not begun (pace.c)
  *
  * The sentinel takes only what is light; and on trial one hog (monitor.c).
  */
@@ -103,7 +103,7 @@ static unsigned steal(struct worker *w, struct node **ret_nodes, unsigned max, b
         bool stuck = worker_stuck(v) != STUCK_NOT;
         if (!may_steal_from(w, v))
             continue;
-        bool together = pirn_worker_is_together(v);
+        bool together = pirn_worker_is_together(v, w);
         if (together && (want != NULL || !has_spawned(v)))
             continue;
         bool slot = pirn_runq_slot(&v->q) != NULL && (stuck || take_slots) && !together;
@@ -147,5 +147,5 @@ bool pirn_worker_steal(struct worker *w, bool take_slots)
 bool pirn_worker_is_prey(struct worker *v, const struct worker *w)
 {
     return may_steal_from(w, v) && is_settled(v, pirn_runq_size(&v->q)) &&
-           !pirn_worker_is_together(v);
+           !pirn_worker_is_together(v, w);
 }

@@ -125,6 +125,10 @@ struct worker {
     unsigned fetched;    /* of those, parked by a peer, */
     unsigned contended;  /* locks of channels and queues not had at once */
     uint32_t random;
+    int64_t watch_until; /* crowd.c, with what follows */
+    long sampled_losses;
+    int64_t sampled, sampled_cpu; /* when the thread's CPU time was looked at, and what it was */
+    bool cpu_known; /* that says how long it has waited since then: it has not slept */
 
     /* Who searches reads these of everybody, and they seldom change: what the owner writes often is
      * on other lines (perf/simulate/main.c). */
@@ -243,7 +247,7 @@ void pirn_worker_begin_stride(struct worker *w);
 bool pirn_worker_is_calm(const struct worker *w, int64_t now);
 bool pirn_worker_hand_over(struct worker *w);
 bool pirn_worker_is_talking(const struct worker *w);
-bool pirn_worker_is_together(const struct worker *v);
+bool pirn_worker_is_together(const struct worker *v, const struct worker *w);
 bool pirn_worker_has_peer_awake(const struct worker *w);
 static inline void worker_note_idle(struct worker *w)
 {

@@ -8,8 +8,8 @@
 
 bool __real_pirn_worker_steal(struct worker *w, bool take_slots);
 bool __wrap_pirn_worker_steal(struct worker *w, bool take_slots);
-bool __real_pirn_worker_is_together(const struct worker *v);
-bool __wrap_pirn_worker_is_together(const struct worker *v);
+bool __real_pirn_worker_is_together(const struct worker *v, const struct worker *w);
+bool __wrap_pirn_worker_is_together(const struct worker *v, const struct worker *w);
 
 static struct worker *thief[CPUS_MAX]; /* inside a search, by processor */
 
@@ -23,8 +23,8 @@ bool __wrap_pirn_worker_steal(struct worker *w, bool take_slots)
 }
 
 /* A thief asks this of each peer that it looks at. */
-bool __wrap_pirn_worker_is_together(const struct worker *v)
+bool __wrap_pirn_worker_is_together(const struct worker *v, const struct worker *w)
 {
     measure_probes.failed += thief[machine_me->index] != NULL;
-    return __real_pirn_worker_is_together(v);
+    return __real_pirn_worker_is_together(v, w);
 }

@@ -1,0 +1,21 @@
+/*
+ * More threads that want to run than there are cores for them.
+ */
+#ifndef PIRN_RUNTIME_CROWD_H
+#define PIRN_RUNTIME_CROWD_H
+
+#include "runtime/runtime.h"
+#include "runtime/worker.h"
+
+static inline bool rt_is_crowded(const struct pirn_runtime *rt, int64_t now)
+{
+    return now < atomic_load_explicit(&rt->crowded_until, memory_order_relaxed);
+}
+
+/* At each look, before w runs anything: notes the thread's CPU time, now and then. */
+void pirn_crowd_sample(struct worker *w, int64_t now);
+
+/* w's stride took long. Has it computed, or slept in a call (true), or waited for its core? That is noted. */
+bool pirn_crowd_has_computed(struct worker *w, int64_t took, int64_t now);
+
+#endif
