@@ -61,14 +61,43 @@ static void end(void *arg)
     pirn_server_unref(server);
 }
 
+/* What the program puts over it is the connection's from here on. */
+static int open_stream(struct connection *c)
+{
+    const pirn_server_config *config = &c->server->config;
+    pirn_stream *stream = NULL;
+    if (config->open == NULL)
+        return 0;
+    int rc = config->open(config->open_user, &stream, c->stream, pirn_after(config->open_time));
+    if (rc == 0)
+        c->stream = stream;
+    return rc;
+}
+
+/* The stream's own idle time has ended its last read, or that of the one that it stands on. */
+static bool has_idled(const pirn_stream *stream)
+{
+    while (stream != NULL && !stream_idled(stream))
+        stream = stream_below(stream);
+    return stream != NULL;
+}
+
+/* The status of a connection's task, in which a peer's doing is no failure. */
+static int serve(struct connection *c)
+{
+    int status = open_stream(c);
+    if (status != 0)
+        return status == -ECANCELED ? status : 0;
+    status = c->server->fn(c->stream, c->server->user);
+    return status == -ETIMEDOUT && has_idled(c->stream) ? 0 : status;
+}
+
 static int run(void *arg)
 {
     struct connection *c = arg;
-    int status = c->server->fn(c->stream, c->server->user);
+    int status = serve(c);
     if (status == -ECANCELED)
         pirn_stream_abort(c->stream); /* nobody waits for the peer any more */
-    if (status == -ETIMEDOUT && stream_idled(c->stream))
-        status = 0;
     int rc = pirn_stream_close(c->stream, pirn_after(c->server->config.linger));
     if (rc != 0)
         pirn_stream_abort(c->stream); /* another, who closes it too, would wait longer */

@@ -17,7 +17,8 @@
 
 enum {
     LINGER_S = 30,
-    GRACE_S = 5
+    GRACE_S = 5,
+    OPEN_S = 10
 };
 
 static pirn_span or_seconds(pirn_span span, int64_t s)
@@ -35,7 +36,8 @@ int pirn_server_new(pirn_server **ret_server, pirn_server_fn fn, void *user,
     if (ret_server == NULL || fn == NULL)
         return pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
     if (config->size != sizeof(*config) || config->limit < 0 || config->linger.ns < 0 ||
-        config->grace.ns < 0 || config->idle.ns < 0 || config->stack_size > PIRN_STACK_SIZE_MAX ||
+        config->grace.ns < 0 || config->idle.ns < 0 || config->open_time.ns < 0 ||
+        config->stack_size > PIRN_STACK_SIZE_MAX ||
         (config->stream != NULL && pirn_stream_check(config->stream, 0) != 0))
         return pirn_misuse(
             __func__, -EINVAL,
@@ -55,6 +57,7 @@ int pirn_server_new(pirn_server **ret_server, pirn_server_fn fn, void *user,
     server->config = *config;
     server->config.linger = or_seconds(config->linger, LINGER_S);
     server->config.grace = or_seconds(config->grace, GRACE_S);
+    server->config.open_time = or_seconds(config->open_time, OPEN_S);
     server->stream_config = config->stream != NULL ? *config->stream : plain_stream;
     if (config->idle.ns != 0)
         server->stream_config.idle = config->idle;

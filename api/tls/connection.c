@@ -116,6 +116,11 @@ int pirn_tls_server(pirn_stream **ret_stream, pirn_stream *below, pirn_tls_conte
     return begin(ret_stream, below, context, PIRN_TLS_SERVER, NULL, config, deadline);
 }
 
+int pirn_tls_open(void *context, pirn_stream **ret_stream, pirn_stream *below, pirn_time deadline)
+{
+    return pirn_tls_server(ret_stream, below, context, NULL, deadline);
+}
+
 /* ---- Questions ---- */
 
 const char *pirn_tls_alpn(const pirn_stream *stream)

@@ -34,6 +34,11 @@
  * where it has none, as a Unix client); the server goes on. Other coroutines may use the stream
  * beside the handler if they retain it; it is closed all the same.
  *
+ * A server of TLS is one that opens each connection by it, with a context (<pirn/tls.h>):
+ *
+ *     config.open = pirn_tls_open;
+ *     config.open_user = context;
+ *
  * Without a descriptor or a task (max_tasks) for the next connection a server pauses, which it
  * reports once, and tries again: who comes meanwhile waits.
  *
@@ -74,11 +79,21 @@ typedef struct pirn_server_config {
     bool refuse;
     void (*drop)(void *user); /* called once, by whoever is last, when no handler runs any more and
                                          none will; must not suspend. NULL: nothing to do */
+    /* Puts a stream of the program's over a connection's, which the handler gets instead: TLS, by
+     * pirn_tls_open (<pirn/tls.h>). In the connection's task; it may suspend, others are accepted
+     * meanwhile. If it returns 0 below belongs to the new stream (or is it); after an error the
+     * connection is closed without a word, and its handler never called. NULL: there is none. */
+    int (*open)(void *user, pirn_stream **ret_stream, pirn_stream *below, pirn_time deadline);
+    void *open_user;
+    pirn_span open_time; /* that it is given; 0: 10 s */
 } pirn_server_config;
 
 #define PIRN_SERVER_CONFIG_INIT \
     { \
-        sizeof(pirn_server_config), 0, {0}, {0}, 0, {0}, NULL, false, NULL \
+        sizeof(pirn_server_config), 0, {0}, {0}, 0, {0}, NULL, false, NULL, NULL, NULL, \
+        { \
+            0 \
+        } \
     }
 
 /* A server that does not listen yet, in the caller's runtime. config may be NULL. [coroutine; does

@@ -19,8 +19,16 @@
  *         pirn_stream_release(stream);
  *     }
  *
- * What a server does in its handler is the same with pirn_tls_server. There the stream below is the
- * server's, so the handler gives a reference of its own, and closes what it got before it returns:
+ * A pirn_server has its connections opened by it, and its handlers get streams over TLS:
+ *
+ *     pirn_server_config config = PIRN_SERVER_CONFIG_INIT;
+ *     config.open = pirn_tls_open;
+ *     config.open_user = context; // of a PIRN_TLS_SERVER; until the server has dropped its user
+ *     rc = pirn_server_new(&server, handle, NULL, &config);
+ *
+ * A handler that begins in the clear (STARTTLS) shakes hands itself, by pirn_tls_server. There the
+ * stream below is the server's, so it gives a reference of its own, and closes what it got before it
+ * returns:
  *
  *     rc = pirn_tls_server(&stream, pirn_stream_retain(below), context, NULL, pirn_after_s(10));
  *     if (rc != 0) {
@@ -32,7 +40,7 @@
  *     pirn_stream_release(stream);
  *     return rc;
  *
- * (An idle time of the server's holds for it, too.)
+ * (An idle time of the server's holds for both.)
  *
  * A stream over TLS is a stream like any: one that reads beside any number that write; a read or a
  * write that was cancelled or timed out did not happen, and the next one goes on where it was.
@@ -156,6 +164,12 @@ PIRN_API PIRN_MUST_USE int pirn_tls_client(pirn_stream **ret_stream, pirn_stream
 PIRN_API PIRN_MUST_USE int pirn_tls_server(pirn_stream **ret_stream, pirn_stream *below,
                                            pirn_tls_context *context, const pirn_tls_config *config,
                                            pirn_time deadline);
+
+/* A pirn_server's config->open: pirn_tls_server with the context that its open_user is. What the
+ * handler gets has a stream's defaults; a function of the program's may say other ones, and keep
+ * why a client's handshake has failed (pirn_tls_config). */
+PIRN_API PIRN_MUST_USE int pirn_tls_open(void *context, pirn_stream **ret_stream,
+                                         pirn_stream *below, pirn_time deadline);
 
 /* ---- Looking at one: [anywhere; do not suspend]; -EINVAL or NULL: not over TLS --------------- */
 
