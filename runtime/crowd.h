@@ -15,7 +15,8 @@ static inline bool rt_is_crowded(const struct pirn_runtime *rt, int64_t now)
 /* At each look, before w runs anything: notes the thread's CPU time, now and then. */
 void pirn_crowd_sample(struct worker *w, int64_t now);
 
-/* w's stride took long. Has it computed, or slept in a call (true), or waited for its core? That is noted. */
+/* w's stride took long. Has it computed, or slept in a call (true)? Or waited for its core, which
+ * is noted? */
 bool pirn_crowd_has_computed(struct worker *w, int64_t took, int64_t now);
 
 #endif
