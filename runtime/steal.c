@@ -5,7 +5,8 @@
  *   a brood         half of it, the oldest, if the ring has nothing (runq.h)
  *   a slot          once it has aged, or of a worker that is stuck
  *   a lone task     only when it has been seen to stay (is_settled)
- *   of tasks that talk to each other, and of a calm worker in a crowd    what has not begun (pace.c)
+ *   of tasks that talk to each other    what has not begun (pace.c)
+ *   of a calm worker in a crowd         likewise
  *
  * The sentinel takes only what is light; and on trial one hog (monitor.c).
  */

@@ -27,8 +27,8 @@
  *     rc = pirn_server_new(&server, handle, NULL, &config);
  *
  * A handler that begins in the clear (STARTTLS) shakes hands itself, by pirn_tls_server. There the
- * stream below is the server's, so it gives a reference of its own, and closes what it got before it
- * returns:
+ * stream below is the server's, so it gives a reference of its own, and closes what it got before
+ * it returns:
  *
  *     rc = pirn_tls_server(&stream, pirn_stream_retain(below), context, NULL, pirn_after_s(10));
  *     if (rc != 0) {
