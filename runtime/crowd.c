@@ -9,17 +9,19 @@
  *
  *   seen     A stride that took three times as long as it ought to, for most of that the thread was
  *            not on a core, and the kernel has taken it off one: what blocks in a system call has
- *            gone by itself, and is for the monitor to deal with, like what computes. To know that
- *            takes a system call: it is made only within 50 ms of such a stride, and in a
- *            crowd, at most once in 100 us. (Of a stride that was not watched nobody knows: it has
- *            computed, unless there is, or just was, a crowd.)
+ *            gone by itself, and is for the monitor to deal with, like what computes (unless it was
+ *            taken off as well). To know that takes two system calls: they are made only within
+ *            50 ms of such a stride, in a crowd, and for 100 ms after it, at most once in 100 us.
+ *            (Of a stride that was not watched nobody knows: it has computed, unless there is, or
+ *            just was, a crowd.)
  *   ends     after 50 ms, by itself, as nobody can lose a core that he does not ask for. If a core
  *            is lost again within 100 ms it begins anew, and lasts twice as long, up to 1.6 s. So
  *            what there is to gain by more workers, should there be cores again, is found out soon,
  *            and what it costs if there are none is a few milliseconds now and then.
  *
- * Only of workers that wait for the kernel: who passes words and computes gains by every bit of a
- * core (rows mpmc, fib).
+ * Only of workers that have something under way in the kernel: who passes words and computes gains
+ * by every bit of a core (rows mpmc, fib). And only of two: of more, one that has lost its core
+ * says too little of the others'; what would be right there has not been measured.
  *
  * Two workers and the load on 2 cores, medians of 5 in turns, before and with this:
  *                                a second           a CPU second       p99 us
@@ -61,15 +63,20 @@ static int64_t cpu_time(long *ret_losses)
     return clock_ns(CLOCK_THREAD_CPUTIME_ID);
 }
 
-void pirn_crowd_sample(struct worker *w, int64_t now)
+static void sample(struct worker *w, int64_t now)
 {
-    if (now - w->sampled < SAMPLE_NS || (now > w->watch_until && !is_suspect(w->rt, now)))
-        return;
     w->sampled = now;
     w->sampled_cpu = cpu_time(&w->sampled_losses);
     w->cpu_known = true;
 }
 
+void pirn_crowd_sample(struct worker *w, int64_t now)
+{
+    if (now > w->watch_until && !is_suspect(w->rt, now))
+        w->cpu_known = false; /* what was sampled is too old to say anything of the next stride */
+    else if (now - w->sampled >= SAMPLE_NS)
+        sample(w, now);
+}
 /* Workers may do this at the same time: one of the two is lost, or the span doubled twice. */
 static void begin(struct pirn_runtime *rt, int64_t now)
 {

@@ -152,6 +152,7 @@ static struct pirn_runtime *make(const pirn_config *c)
     atomic_init(&rt->next_id, 1);
     atomic_init(&rt->phase, PHASE_PAUSE);
     atomic_init(&rt->sentinel_until, INT64_MIN);
+    atomic_init(&rt->crowded_until, INT64_MIN / 2);
     return rt;
 }
 

@@ -9,11 +9,11 @@
  *     has had nothing left to do within the last 10 ms, and has run nothing for long of late. While
  *     it is, what completions and deadlines make ready there wakes nobody; if it turns out at its
  *     next look that it is not, somebody is woken then.
- *   - Who is woken by its own completions, while a peer is awake and would stay calm with these as
- *     well, hands them to that peer through the inject queue and sleeps again. Their next requests
- *     go to the peer's ring, so that soon the first has nothing to wake it: the load gathers where
- *     it can be carried, and spreads when that is too much for one. Thousands of connections are
- *     kept spread all the same: they may all be ready at once one day.
+ *   - Who is woken by a few completions of its own (64 at most), while a peer is awake and would
+ *     stay calm with these as well, hands them to that peer through the inject queue and sleeps
+ *     again. Their next requests go to the peer's ring, so that soon the first has nothing to wake
+ *     it: the load gathers where it can be carried, and spreads when that is too much for one.
+ *     Thousands of connections are kept spread all the same: they may all be ready at once one day.
  *
  * What it costs: up to 200 us. And if the peer computes after all, until its next look, or if that
  * does not come until the monitor's, 5 to 10 ms, as for everything in the queue of a worker that
@@ -26,9 +26,9 @@
  * likewise. For the 50 ms: 20 to 1,000; a worker that is preempted has run for long, too, so that
  * at 1 s hardly anybody is calm.
  *
- *   - In a crowd (crowd.c), when there are not as many cores as workers, a worker is calm up to
- *     2 ms, whether it has been idle or not, thieves leave what has begun to it, and who is awake
- *     beside one of a lower number that is calm hands over what it has at its next look.
+ *   - In a crowd (crowd.c), when there is one core for two workers, a worker is calm up to 2 ms,
+ *     whether it has been idle or not, thieves leave what has begun to it, and who is awake beside
+ *     one of a lower number that is calm hands over what it has at its next look.
  *
  *   - Tasks that wake each other and do little in between (words over a channel) are together on
  *     one worker if that can be had: 60 ns a word where both ends are, 180 and more across two
@@ -85,6 +85,7 @@ void pirn_worker_begin_stride(struct worker *w)
     int64_t now = clock_now();
     int used = w->stride - w->budget;
     uint64_t tick = atomic_load_explicit(&w->tick, memory_order_relaxed);
+    bool looks = inflight(w) != 0 && rt_looks_for_crowds(w->rt);
     w->apart = false; /* nothing run since the last look: who has woken it wants it here */
     if (used > 0) {
         int64_t took = now - w->stride_began, fits = STRIDE_NS * used / (took + 1);
@@ -95,7 +96,7 @@ void pirn_worker_begin_stride(struct worker *w)
         w->apart = w->contended * CONTENDED_NS > took / 8;
         if (w->apart)
             w->talks_until = now + APART_NS;
-        if (took > LONG_NS && pirn_crowd_has_computed(w, took, now))
+        if (took > LONG_NS && (!looks || pirn_crowd_has_computed(w, took, now)))
             atomic_store_explicit(&w->ran_long, now, memory_order_relaxed);
         bool talks = w->woken_here >= (tick - w->stride_tick) / 4 &&
                      each < (w->fetched < w->woken_here / 8 ? TALK_NS : TALK_APART_NS);
@@ -106,8 +107,10 @@ void pirn_worker_begin_stride(struct worker *w)
     } else {
         w->cpu_known = false; /* it may have slept */
     }
-    if (inflight(w) != 0)
+    if (looks)
         pirn_crowd_sample(w, now);
+    else
+        w->cpu_known = false;
     w->budget = w->stride;
     w->stride_began = w->now = now;
     w->stride_tick = tick;
@@ -193,9 +196,10 @@ bool pirn_worker_hand_over(struct worker *w)
     struct node *nodes[HAND_MOST], *list = NULL;
     unsigned n = 0, none = 0, size = pirn_runq_size(&w->q);
     bool light = true;
-    if (size == 0 || size > HAND_MOST || worker_role(w) != ROLE_PRIMARY || !is_to_leave(w, size))
+    if (size == 0 || size >= HAND_MOST || worker_role(w) != ROLE_PRIMARY ||
+        pirn_runq_brood_size(&w->q) != 0 || !is_to_leave(w, size + 1))
         return false;
-    while (n < size && (nodes[n] = pirn_runq_pop(&w->q, &none)) != NULL)
+    while (n < HAND_MOST && (nodes[n] = pirn_runq_pop(&w->q, &none)) != NULL) /* and the slot */
         light &= !task_is_heavy(task_of_node(nodes[n++]));
     for (unsigned i = 0; !light && i < n; i++)
         pirn_worker_accept(w, task_of_node(nodes[i])); /* who knows how long they run */

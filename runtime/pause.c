@@ -92,6 +92,7 @@ struct pirn_task *pirn_worker_rest(struct worker *w)
         atomic_store_explicit(&w->parker.state, PARKER_ASIDE, memory_order_relaxed);
         write_rests(&w->rests, phase);
         sys_futex_wait(&rt->phase, phase, NULL);
+        w->budget = w->stride; /* the pause was no stride */
         atomic_store_explicit(&w->parker.state, PARKER_AWAKE, memory_order_relaxed);
         pirn_monitor_rouse(rt); /* while this thread took its time it may have seen nobody awake */
     }

@@ -14,6 +14,7 @@
 
 #include "api/server/server.h"
 #include "api/stream/stream.h"
+#include "runtime/debug.h"
 #include "runtime/runtime.h"
 #include "runtime/task.h"
 
@@ -61,7 +62,8 @@ static void end(void *arg)
     pirn_server_unref(server);
 }
 
-/* What the program puts over it is the connection's from here on. */
+/* What the program puts over it is the connection's from here on, even if it then fails: what is
+ * below belongs to that. */
 static int open_stream(struct connection *c)
 {
     const pirn_server_config *config = &c->server->config;
@@ -69,9 +71,17 @@ static int open_stream(struct connection *c)
     if (config->open == NULL)
         return 0;
     int rc = config->open(config->open_user, &stream, c->stream, pirn_after(config->open_time));
-    if (rc == 0)
+    if (stream != NULL)
         c->stream = stream;
+    if (rc > 0 || (rc == 0 && stream == NULL))
+        return pirn_misuse("pirn_server_config.open", -EINVAL, "it returned no stream");
     return rc;
+}
+
+/* Is that the program's, or the machine's, and not the peer's doing? */
+static bool is_own_error(int error)
+{
+    return error == -EINVAL || error == -EPERM || error == -ENOMEM || error == -ECANCELED;
 }
 
 /* The stream's own idle time has ended its last read, or that of the one that it stands on. */
@@ -82,12 +92,13 @@ static bool has_idled(const pirn_stream *stream)
     return stream != NULL;
 }
 
-/* The status of a connection's task, in which a peer's doing is no failure. */
+/* The status of a connection's task: a peer that does not come to a handshake, or is idle, is no
+ * failure. */
 static int serve(struct connection *c)
 {
     int status = open_stream(c);
     if (status != 0)
-        return status == -ECANCELED ? status : 0;
+        return is_own_error(status) ? status : 0;
     status = c->server->fn(c->stream, c->server->user);
     return status == -ETIMEDOUT && has_idled(c->stream) ? 0 : status;
 }

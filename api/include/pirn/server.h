@@ -80,9 +80,11 @@ typedef struct pirn_server_config {
     void (*drop)(void *user); /* called once, by whoever is last, when no handler runs any more and
                                          none will; must not suspend. NULL: nothing to do */
     /* Puts a stream of the program's over a connection's, which the handler gets instead: TLS, by
-     * pirn_tls_open (<pirn/tls.h>). In the connection's task; it may suspend, others are accepted
-     * meanwhile. If it returns 0 below belongs to the new stream (or is it); after an error the
-     * connection is closed without a word, and its handler never called. NULL: there is none. */
+     * pirn_tls_open (<pirn/tls.h>). In the connection's task and on its stack; it may suspend,
+     * others are accepted meanwhile. If it returns 0 below belongs to the new stream (or is it).
+     * After an error the server closes what *ret_stream is by then, or below if that was left
+     * alone; the handler is not called. Reported are -EINVAL, -EPERM and -ENOMEM: others are taken
+     * for the peer's doing. NULL: there is none. */
     int (*open)(void *user, pirn_stream **ret_stream, pirn_stream *below, pirn_time deadline);
     void *open_user;
     pirn_span open_time; /* that it is given; 0: 10 s */

@@ -23,7 +23,7 @@
  *
  *     pirn_server_config config = PIRN_SERVER_CONFIG_INIT;
  *     config.open = pirn_tls_open;
- *     config.open_user = context; // of a PIRN_TLS_SERVER; until the server has dropped its user
+ *     config.open_user = context; // of a PIRN_TLS_SERVER; released after the server has stopped
  *     rc = pirn_server_new(&server, handle, NULL, &config);
  *
  * A handler that begins in the clear (STARTTLS) shakes hands itself, by pirn_tls_server. There the
