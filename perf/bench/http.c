@@ -28,6 +28,9 @@
  * value looked at eight bytes at a time, and out to grow to 4 KiB at its second reply (12
  * instructions less).
  *
+ * At depth 1 the p99 was 3.7 ms beside Tokio's 0.8, as two workers took turns on the core that wrk
+ * had left them: runtime/crowd.c, by which it is 0.9.
+ *
  * per_cpu_s is requests over CPU time of the server alone, in the kernel and out of it, from before
  * the first connection to after the last.
  */
