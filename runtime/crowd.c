@@ -28,8 +28,8 @@
  *   http, 64 connections         136,200  156,100    149,900  163,000    3,680    920
  *   the same, 16 in a row                          1,063,900 1,256,300   3,230  1,630
  *   echo, 64 connections         162,500  214,600    160,300  206,900    1,520    590
- * (Taken before the last changes: samples of any age were believed then.) With one worker http has a
- * p99 of 650 to 890 us, and Tokio, whose workers share one poll, of 720 to 810. Row mpmc: 96 and
+ * (Taken before the last changes: samples of any age were believed then.) With one worker http has
+ * a p99 of 650 to 890 us, and Tokio, whose workers share one poll, of 720 to 810. Row mpmc: 96 and
  * 97, 38 and 39, 39 and 39 ns (capacities 0, 64, 1024).
  * Rejected: the thread's run_delay (/proc), a descriptor for each worker; rseq's word of a
  * preemption, which does not say how long it was.
