@@ -148,17 +148,24 @@ static pirn_address place_of(pirn_server *server, size_t i)
     return address;
 }
 
+/* Is the number free, or the monitor's for a moment (it looks whether a worker runs)? */
+static bool is_to_be_had(int fd)
+{
+    char name[32], what[64];
+    snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+    ssize_t n = readlink(name, what, sizeof(what));
+    return n < 0 || (n > 6 && memcmp(what, "/proc/", 6) == 0);
+}
+
 /* From now on a new descriptor's number would be too high. */
 static struct rlimit run_out(void)
 {
     struct rlimit limit, none;
     CHECK_OK(getrlimit(RLIMIT_NOFILE, &limit));
     none = limit;
-    int lowest = dup(0); /* there may be free numbers below others: they are filled by the caller */
-    CHECK_GE(lowest, 0);
-    none.rlim_cur = (rlim_t)lowest;
+    for (none.rlim_cur = 0; !is_to_be_had((int)none.rlim_cur);)
+        none.rlim_cur++;
     CHECK_OK(setrlimit(RLIMIT_NOFILE, &none));
-    close(lowest);
     return limit;
 }
 

@@ -108,21 +108,30 @@ static int crowded(void *arg)
     return 0;
 }
 
-/* Fills the table to the last slot, looks what the calls say, and empties it again. */
+/*
+ * Fills the table to the last slot, looks what the calls say, and empties it again. The monitor has
+ * a descriptor for a moment now and then (to look whether a worker runs), maybe one of these slots.
+ */
 static int full_table(void *arg)
 {
-    int fds[256], n = 0, i;
+    int fds[256], n = 0, again, i;
 
     (void)arg;
     set_soft_limit(RLIMIT_NOFILE, 200);
     while (n < 256 && (fds[n] = open("/dev/null", O_RDONLY)) >= 0)
         n++;
     CHECK(n > 0 && n < 256);
-    CHECK_EQ(pirn_openat(AT_FDCWD, "/dev/null", O_RDONLY, 0, pirn_after_s(20)), -EMFILE);
+    while ((again = pirn_openat(AT_FDCWD, "/dev/null", O_RDONLY, 0, pirn_after_s(20))) >= 0) {
+        CHECK(n < 256);
+        fds[n++] = again;
+    }
+    CHECK_EQ(again, -EMFILE);
     CHECK_OK(pirn_sleep(pirn_after_ms(1)));
     CHECK_OK(pirn_close(fds[--n]));
-    fds[n] = pirn_openat(AT_FDCWD, "/dev/null", O_RDONLY, 0, pirn_after_s(20));
-    CHECK(fds[n] >= 0);
+    while ((again = pirn_openat(AT_FDCWD, "/dev/null", O_RDONLY, 0, pirn_after_s(20))) == -EMFILE)
+        CHECK_OK(pirn_sleep(pirn_after_ms(1)));
+    CHECK(again >= 0);
+    fds[n] = again;
     for (i = 0; i <= n; i++)
         CHECK_OK(pirn_close(fds[i]));
     return 0;
