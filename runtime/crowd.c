@@ -24,13 +24,12 @@
  * says too little of the others'; what would be right there has not been measured.
  *
  * Two workers and the load on 2 cores, medians of 5 in turns, before and with this:
- *                                a second           a CPU second       p99 us
- *   http, 64 connections         136,200  156,100    149,900  163,000    3,680    920
- *   the same, 16 in a row                          1,063,900 1,256,300   3,230  1,630
- *   echo, 64 connections         162,500  214,600    160,300  206,900    1,520    590
- * (Taken before the last changes: samples of any age were believed then.) With one worker http has
- * a p99 of 650 to 890 us, and Tokio, whose workers share one poll, of 720 to 810. Row mpmc: 96 and
- * 97, 38 and 39, 39 and 39 ns (capacities 0, 64, 1024).
+ *                                a second           a CPU second       p99 us         p99.9 us
+ *   http, 64 connections         156,500  169,900    163,100  179,700    4,020    770  4,930 3,490
+ *   the same, 16 in a row                          1,190,000 1,455,000   3,760  1,430  5,120 2,690
+ *   echo, 64 connections         196,400  243,500    202,200  241,500    1,410    470  4,400   960
+ * With one worker http has a p99 of 650 to 890 us, and Tokio, whose workers share one poll, of 720
+ * to 810. Row mpmc: 96 and 97, 38 and 39, 39 and 39 ns (capacities 0, 64, 1024).
  * Rejected: the thread's run_delay (/proc), a descriptor for each worker; rseq's word of a
  * preemption, which does not say how long it was.
  */
