@@ -13,7 +13,8 @@ verdict() {
     printf "$4" >"$work/expected"
     said=good
     "$BIN_DIR/tests/seeds/check_seed" "$work/program" "$work/expected" >"$work/output" 2>&1 || said=bad
-    [ $said = "$1" ] || {
+    # What is late on a machine that is late itself is tried again with longer seconds, and may be good then.
+    [ $said = "$1" ] || { [ $said = good ] && grep -q "but the machine was late" "$work/output"; } || {
         echo "$2: said to be $said:"
         cat "$work/output"
         exit 1
