@@ -140,6 +140,115 @@ START_TEST(a163_s136_last_words_arrive_and_failures_are_reported_once)
 }
 END_TEST
 
+/* ---- A reply beside what nobody reads -------------------------------------------------------- */
+
+enum {
+    REPLY = 4 << 20,
+    UNREAD = 6 << 20 /* more than the kernel holds of both */
+};
+
+static int reply_to_a_line(pirn_stream *stream, void *user)
+{
+    const char *line;
+    CHECK_GE(pirn_stream_read_line(stream, &line, PIRN_NEVER), 1);
+    CHECK_EQ(pirn_stream_write(stream, user, REPLY), REPLY);
+    return 0;
+}
+
+/* Its peer says more than is read, before it reads anything: all of the reply arrives, and the
+ * end. */
+static int says_too_much(void *arg)
+{
+    char *words = calloc(1, UNREAD), *reply = calloc(1, REPLY);
+    (void)arg;
+    CHECK(words != NULL && reply != NULL);
+    words[0] = '\n';
+    for (int i = 0; i < REPLY; i++)
+        reply[i] = (char)(i * 31 >> 3);
+    pirn_server *server = new_server(reply_to_a_line, reply, NULL);
+    for (size_t said = 2; said <= UNREAD; said = said == 2 ? 300000 : said * 20) {
+        pirn_stream *stream = connect_to(server);
+        char *got = calloc(1, REPLY);
+        CHECK(got != NULL);
+        CHECK_EQ(pirn_stream_write(stream, words, said), said);
+        CHECK_OK(pirn_stream_flush(stream, PIRN_NEVER));
+        CHECK_EQ(pirn_stream_read_exactly(stream, got, REPLY, NULL, PIRN_NEVER), REPLY);
+        CHECK(memcmp(got, reply, REPLY) == 0);
+        expect_end(stream);
+        hang_up(stream);
+        free(got);
+    }
+    stop_and_release(server);
+    free(words);
+    free(reply);
+    return 0;
+}
+
+START_TEST(a_reply_arrives_whole_whatever_is_left_unread)
+{
+    FOR_WORKERS(w)
+    {
+        support_report report = SUPPORT_REPORT_INIT;
+        CHECK_OK(support_run_reported(w, &report, says_too_much, NULL));
+        CHECK_EQ(support_reported(&report, "127.0.0.1"), 0);
+    }
+}
+END_TEST
+
+/* ---- A peer that goes, and others that do ---------------------------------------------------- */
+
+/* Reads until its peer has gone; or says so of another, while its own is there. */
+static int hears_of_it(pirn_stream *stream, void *user)
+{
+    char buf[16];
+    ssize_t n;
+    CHECK_EQ(pirn_stream_write(stream, "go on", 5), 5);
+    while ((n = pirn_stream_read(stream, buf, sizeof(buf), PIRN_NEVER)) > 0)
+        if (buf[0] == 'o') /* of another one's */
+            return -ECONNRESET;
+    atomic_store((atomic_int *)user, (int)n);
+    return (int)n;
+}
+
+static int comes_and_goes(void *arg)
+{
+    const struct linger none = {.l_onoff = 1, .l_linger = 0};
+    bool other = *(bool *)arg;
+    atomic_int heard = 1;
+    char buf[5];
+    pirn_server *server = new_server(hears_of_it, &heard, NULL);
+    pirn_address address = {.len = sizeof(address.addr)};
+    CHECK_OK(pirn_server_address(server, 0, &address));
+    int fd = support_socket();
+    CHECK_OK(pirn_connect(fd, &address.addr.any, address.len, PIRN_NEVER));
+    CHECK_EQ(pirn_recv(fd, buf, 5, MSG_WAITALL, PIRN_NEVER), 5);
+    if (other) {
+        CHECK_EQ(pirn_send(fd, "o", 1, 0, PIRN_NEVER), 1);
+        CHECK_EQ(pirn_recv(fd, buf, 5, 0, PIRN_NEVER), 0);
+    } else {
+        CHECK_OK(setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none)));
+    }
+    CHECK_OK(pirn_close(fd));
+    while (pirn_server_connections(server) != 0)
+        CHECK_OK(pirn_sleep(pirn_after_ms(1)));
+    CHECK_EQ(atomic_load(&heard), other ? 1 : -ECONNRESET);
+    stop_and_release(server);
+    return 0;
+}
+
+START_TEST(a_peer_that_has_gone_is_no_failure_another_one_is)
+{
+    FOR_WORKERS(w)
+    {
+        for (int other = 0; other < 2; other++) {
+            support_report report = SUPPORT_REPORT_INIT;
+            CHECK_OK(support_run_reported(w, &report, comes_and_goes, &(bool){other}));
+            CHECK_EQ(support_reported(&report, "127.0.0.1"), other);
+        }
+    }
+}
+END_TEST
+
 /* ---- A165: ports and paths ------------------------------------------------------------------- */
 
 static char directory[64], path[80];
@@ -262,5 +371,6 @@ START_TEST(misuse)
 END_TEST
 
 SUPPORT_MAIN("server", s131_a_hundred_clients_at_once,
-             a163_s136_last_words_arrive_and_failures_are_reported_once, a165_ports_and_paths,
-             misuse)
+             a163_s136_last_words_arrive_and_failures_are_reported_once,
+             a_reply_arrives_whole_whatever_is_left_unread,
+             a_peer_that_has_gone_is_no_failure_another_one_is, a165_ports_and_paths, misuse)
