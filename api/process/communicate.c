@@ -17,6 +17,7 @@
 
 #include "api/process/process.h"
 #include "runtime/debug.h"
+#include "runtime/wait.h"
 
 enum {
     OUT,
@@ -110,6 +111,7 @@ int pirn_process_communicate(pirn_process *process, const void *input, size_t n,
                              pirn_process_output *ret_output, size_t limit, pirn_time deadline)
 {
     struct conversation c = {process, limit != 0 ? limit : SIZE_MAX, deadline};
+    struct wait w;
     int status;
     if (process == NULL || (n != 0 && (input == NULL || process->streams[0] == NULL)))
         return pirn_misuse(__func__, -EINVAL,
@@ -118,11 +120,14 @@ int pirn_process_communicate(pirn_process *process, const void *input, size_t n,
     if (pirn_current() == NULL)
         return pirn_misuse(__func__, -EPERM, MISUSE_NO_COROUTINE);
     if (process->owner != getpid())
-        return -ESHUTDOWN; /* before anything is taken from the pipes, which both have */
+        return -ESHUTDOWN;        /* before anything is taken from the pipes, which both have */
+    int rc = pirn_wait_enter(&w); /* before any of the input is given */
+    if (rc != 0)
+        return rc;
     /* acquire: pairs with the release of the clear */
     if (atomic_flag_test_and_set_explicit(&process->busy, memory_order_acquire))
         return -EBUSY;
-    int rc = communicate(&c, input, n, &status);
+    rc = communicate(&c, input, n, &status);
     if (rc == 0 && ret_output != NULL)
         hand_over(&process->talk, status, ret_output);
     /* release: pairs with the acquire of the next one's test-and-set */

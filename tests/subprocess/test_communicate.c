@@ -190,6 +190,31 @@ START_TEST(a166_goes_on_where_it_was)
 }
 END_TEST
 
+/* A cancel that is there when the call begins: the child gets nothing of the input. */
+static int told_before(void *arg)
+{
+    pirn_process_config config = three_pipes();
+    pirn_process_output output;
+    (void)arg;
+    pirn_process *p = start_shell("cat", &config);
+    CHECK_OK(pirn_cancel(pirn_current(), NULL));
+    CHECK_EQ(pirn_process_communicate(p, "not", 3, &output, 0, PIRN_NEVER), -ECANCELED);
+    CHECK_EQ(pirn_stream_pending(pirn_process_in(p)), 0);
+    CHECK_OK(pirn_process_communicate(p, "yes", 3, &output, 0, PIRN_NEVER));
+    CHECK(strcmp(output.out, "yes") == 0);
+    free_output(&output);
+    pirn_process_release(p);
+    return 0;
+}
+
+START_TEST(a166_a_cancel_before_it_begins)
+{
+    FOR_WORKERS(w)
+    CHECK_OK(support_run(w, told_before, NULL));
+    CHECK_EQ(children(), 0);
+}
+END_TEST
+
 static int some_pipes(void *arg)
 {
     pirn_process_config config = PIRN_PROCESS_CONFIG_INIT;
@@ -320,5 +345,6 @@ START_TEST(a166_not_in_a_forks_child)
 END_TEST
 
 SUPPORT_MAIN("subprocess/communicate", a166_s156_a_mebibyte_on_each_pipe, a166_many_at_once,
-             a166_a_child_that_does_not_read, a166_goes_on_where_it_was, a166_some_pipes,
-             s157_line_by_line, a166_not_in_a_forks_child)
+             a166_a_child_that_does_not_read, a166_goes_on_where_it_was,
+             a166_a_cancel_before_it_begins, a166_some_pipes, s157_line_by_line,
+             a166_not_in_a_forks_child)
