@@ -36,7 +36,7 @@ void pirn_http_reply_start(struct connection *c)
 
 int pirn_http_reply_header(pirn_http_reply *reply, const char *name, const char *value)
 {
-    if (name == NULL || value == NULL)
+    if (reply == NULL || name == NULL || value == NULL)
         return -EINVAL;
     if (reply->stage != REPLY_NONE)
         return -EALREADY;
@@ -176,7 +176,7 @@ static int add_head(struct connection *c, int status, const char *type, int64_t 
 
 static int check(const pirn_http_reply *reply, int status)
 {
-    if (status < 200 || status > 599)
+    if (reply == NULL || status < 200 || status > 599)
         return -EINVAL;
     return reply->stage == REPLY_NONE ? 0 : -EALREADY;
 }
@@ -192,15 +192,16 @@ static bool leaves_too_much(const struct connection *c)
 int pirn_http_reply_bytes(pirn_http_reply *reply, int status, const char *type, const void *body,
                           size_t n)
 {
-    struct connection *c = reply->connection;
-    bool with_body = has_body(status) && !is_head(c);
     int err = check(reply, status);
     if (err == 0 && body == NULL && n > 0)
         err = -EINVAL;
-    if (err == 0 && leaves_too_much(c))
+    if (err < 0)
+        return err;
+    struct connection *c = reply->connection;
+    bool with_body = has_body(status) && !is_head(c);
+    if (leaves_too_much(c))
         c->close = true;
-    if (err == 0)
-        err = add_head(c, status, type, (int64_t)n, with_body ? n : 0);
+    err = add_head(c, status, type, (int64_t)n, with_body ? n : 0);
     if (err < 0)
         return err;
     reply->tail = 2 + (with_body ? n : 0);
@@ -289,6 +290,8 @@ static int send_piece(struct connection *c, const char *bytes, size_t n, pirn_ti
 
 ssize_t pirn_http_reply_write(pirn_http_reply *reply, const void *buf, size_t n, pirn_time deadline)
 {
+    if (reply == NULL)
+        return -EINVAL;
     struct connection *c = reply->connection;
     struct text *out = &c->wire.out;
     int err;

@@ -84,44 +84,53 @@ void pirn_http_request_end(struct connection *c)
 
 const char *pirn_http_method(const pirn_http_request *request)
 {
-    return request->connection->wire.in.method;
+    return request != NULL ? request->connection->wire.in.method : NULL;
 }
 
 const char *pirn_http_target(const pirn_http_request *request)
 {
-    return request->connection->wire.in.target;
+    return request != NULL ? request->connection->wire.in.target : NULL;
 }
 
 const char *pirn_http_path(const pirn_http_request *request)
 {
-    return request->path;
+    return request != NULL ? request->path : NULL;
 }
 
 const char *pirn_http_param(const pirn_http_request *request, const char *name)
 {
+    if (request == NULL || name == NULL)
+        return NULL;
     const char *copy = request->path + request->path_len + 1; /* the one that was cut up */
     return pirn_http_router_param(&request->match, copy, name);
 }
 
 const char *pirn_http_header(const pirn_http_request *request, const char *name)
 {
+    if (request == NULL || name == NULL)
+        return NULL;
     return pirn_http_message_find(&request->connection->wire.in, name);
 }
 
 int pirn_http_header_at(const pirn_http_request *request, size_t i, const char **ret_name,
                         const char **ret_value)
 {
+    if (request == NULL || ret_name == NULL || ret_value == NULL)
+        return -EINVAL;
     return pirn_http_message_at(&request->connection->wire.in, i, ret_name, ret_value);
 }
 
 bool pirn_http_disconnected(const pirn_http_request *request)
 {
     /* acquire: pairs with the release of the watch, in handler.c */
-    return atomic_load_explicit(&request->connection->gone, memory_order_acquire);
+    return request != NULL &&
+           atomic_load_explicit(&request->connection->gone, memory_order_acquire);
 }
 
 pirn_stream *pirn_http_stream(const pirn_http_request *request)
 {
+    if (request == NULL)
+        return NULL;
     struct wire *w = &request->connection->wire;
     w->shared = true;
     pirn_http_wire_settle(w); /* an error is there to stay: who uses the stream gets it as well */
@@ -159,7 +168,7 @@ static int cut_query(pirn_http_request *request)
 
 const char *pirn_http_query(pirn_http_request *request, const char *name)
 {
-    if (request->pairs == NULL && cut_query(request) < 0)
+    if (request == NULL || name == NULL || (request->pairs == NULL && cut_query(request) < 0))
         return NULL;
     for (size_t i = 0; i < request->pair_count; i++)
         if (strcmp(request->pairs[i].name, name) == 0)
@@ -171,6 +180,8 @@ const char *pirn_http_query(pirn_http_request *request, const char *name)
 
 int64_t pirn_http_body_length(const pirn_http_request *request)
 {
+    if (request == NULL)
+        return -EINVAL;
     const struct connection *c = request->connection;
     return c->blocking ? c->wire.in.received : c->wire.in.length;
 }
@@ -241,7 +252,7 @@ int pirn_http_request_read_ahead(struct connection *c)
 
 ssize_t pirn_http_body_read(pirn_http_request *request, void *buf, size_t n, pirn_time deadline)
 {
-    if (buf == NULL && n > 0)
+    if (request == NULL || (buf == NULL && n > 0))
         return -EINVAL;
     if (kept_n(&request->kept) > 0)
         return (ssize_t)pirn_http_kept_take(&request->kept, buf, n);
@@ -251,6 +262,8 @@ ssize_t pirn_http_body_read(pirn_http_request *request, void *buf, size_t n, pir
 ssize_t pirn_http_body_all(pirn_http_request *request, char **ret_body, size_t max,
                            pirn_time deadline)
 {
+    if (request == NULL || ret_body == NULL)
+        return -EINVAL;
     struct connection *c = request->connection;
     return pirn_http_read_all(&request->kept, pirn_http_request_read, c, wire_left(&c->wire),
                               ret_body, max, deadline);
@@ -260,6 +273,8 @@ int pirn_http_body_json(pirn_http_request *request, struct json_t **ret_json, si
                         pirn_time deadline)
 {
     char *body;
+    if (ret_json == NULL)
+        return -EINVAL;
     ssize_t n = pirn_http_body_all(request, &body, max, deadline);
     if (n < 0)
         return (int)n;

@@ -28,23 +28,26 @@ void pirn_http_response_settle(pirn_http_response *response)
 
 int pirn_http_response_status(const pirn_http_response *response)
 {
-    return head_of(response)->status;
+    return response != NULL ? head_of(response)->status : -EINVAL;
 }
 
 const char *pirn_http_response_header(const pirn_http_response *response, const char *name)
 {
-    return pirn_http_message_find(head_of(response), name);
+    return response != NULL && name != NULL ? pirn_http_message_find(head_of(response), name)
+                                            : NULL;
 }
 
 int pirn_http_response_header_at(const pirn_http_response *response, size_t i,
                                  const char **ret_name, const char **ret_value)
 {
+    if (response == NULL || ret_name == NULL || ret_value == NULL)
+        return -EINVAL;
     return pirn_http_message_at(head_of(response), i, ret_name, ret_value);
 }
 
 int64_t pirn_http_response_length(const pirn_http_response *response)
 {
-    return head_of(response)->length;
+    return response != NULL ? head_of(response)->length : -EINVAL;
 }
 
 /* What has not come yet. */
@@ -62,7 +65,7 @@ static ssize_t read_some(void *arg, void *buf, size_t n, pirn_time deadline)
 ssize_t pirn_http_response_read(pirn_http_response *response, void *buf, size_t n,
                                 pirn_time deadline)
 {
-    if (buf == NULL && n > 0)
+    if (response == NULL || (buf == NULL && n > 0))
         return -EINVAL;
     if (kept_n(&response->kept) > 0)
         return (ssize_t)pirn_http_kept_take(&response->kept, buf, n);
@@ -72,6 +75,8 @@ ssize_t pirn_http_response_read(pirn_http_response *response, void *buf, size_t 
 ssize_t pirn_http_response_all(pirn_http_response *response, char **ret_body, size_t max,
                                pirn_time deadline)
 {
+    if (response == NULL || ret_body == NULL)
+        return -EINVAL;
     int64_t left = response->link != NULL ? wire_left(&response->link->wire) : 0;
     return pirn_http_read_all(&response->kept, read_some, response, left, ret_body, max, deadline);
 }
@@ -80,6 +85,8 @@ int pirn_http_response_json(pirn_http_response *response, struct json_t **ret_js
                             pirn_time deadline)
 {
     char *body;
+    if (ret_json == NULL)
+        return -EINVAL;
     ssize_t n = pirn_http_response_all(response, &body, max, deadline);
     if (n < 0)
         return (int)n;
