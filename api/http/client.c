@@ -351,7 +351,7 @@ int pirn_http_post(pirn_http_client *client, const char *url, const char *type, 
     call.url = url;
     call.headers = &field;
     call.header_count = type != NULL;
-    call.body = body != NULL ? body : "";
+    call.body = body;
     call.body_length = (int64_t)n;
     return pirn_http_send(client, &call, ret_response, deadline);
 }

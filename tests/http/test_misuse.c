@@ -1,4 +1,4 @@
-/* Calls that cannot be meant: NULL. */
+/* Calls that cannot be meant: NULL, a body of NULL. */
 #include "tests/http/site.h"
 
 /* ---- NULL ---------------------------------------------------------------------------------- */
@@ -72,6 +72,7 @@ static int null_arguments(void *arg)
     site_open(&site);
     CHECK_OK(pirn_http_client_new(&client, NULL));
     snprintf(url, sizeof(url), "http://127.0.0.1:%d/x?a=b", site.port);
+    CHECK_EQ(pirn_http_post(client, url, NULL, NULL, 4, &response, PIRN_NEVER), -EINVAL);
     CHECK_EQ(pirn_http_post(client, url, NULL, "1234", 4, NULL, PIRN_NEVER), -EINVAL);
     CHECK_OK(pirn_http_post(client, url, NULL, "1234", 4, &response, PIRN_NEVER));
     CHECK_EQ(pirn_http_response_status(response), 200);
