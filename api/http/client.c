@@ -315,6 +315,8 @@ int pirn_http_send(pirn_http_client *client, const pirn_http_call *call,
     if (client == NULL || call == NULL || call->size != sizeof(*call) || ret_response == NULL ||
         (call->headers == NULL && call->header_count != 0))
         return -EINVAL;
+    if (pirn_current() == NULL)
+        return -EPERM; /* before a connection is made */
     int err = prepare(&x, client, call);
     if (err < 0) {
         pirn_http_text_free(&x.head);

@@ -28,6 +28,8 @@ int pirn_http_server_serve_stream(pirn_http_server *server, pirn_stream *stream)
 {
     if (server == NULL || stream == NULL)
         return -EINVAL;
+    if (pirn_current() == NULL)
+        return -EPERM;
     pirn_http_server_retain(server);
     int err = pirn_http_connection_run(server, stream, false);
     pirn_http_server_release(server);

@@ -1,4 +1,4 @@
-/* Calls that cannot be meant: NULL, a body of NULL. */
+/* Calls that cannot be meant: NULL, a body of NULL, from a plain thread. */
 #include "tests/http/site.h"
 
 /* ---- NULL ---------------------------------------------------------------------------------- */
@@ -95,4 +95,40 @@ START_TEST(null_arguments_are_refused)
 }
 END_TEST
 
-SUPPORT_MAIN("http/misuse", null_is_refused, null_arguments_are_refused)
+/* ---- A plain thread ------------------------------------------------------------------------ */
+
+static int makes_server(void *arg)
+{
+    return pirn_http_server_new(arg, NULL);
+}
+
+START_TEST(not_on_a_plain_thread)
+{
+    char url[64];
+    int pair[2];
+    pirn_http_client *client;
+    pirn_http_response *response;
+    pirn_http_server *server;
+    pirn_stream *stream;
+    int listener = pirn_listen("127.0.0.1", NULL, NULL, PIRN_NEVER);
+    CHECK_GE(listener, 0);
+    CHECK_OK(pirn_http_client_new(&client, NULL));
+    snprintf(url, sizeof(url), "http://127.0.0.1:%d/", pirn_local_port(listener));
+    CHECK_EQ(pirn_http_get(client, url, &response, PIRN_NEVER), -EPERM);
+    CHECK_EQ(pirn_accept(listener, NULL, NULL, 0, PIRN_NOW), -ETIMEDOUT); /* nobody has come */
+    pirn_http_client_free(client);
+    CHECK_OK(pirn_close(listener));
+
+    CHECK_EQ(pirn_http_server_new(&server, NULL), -EPERM);
+    CHECK_OK(support_run(1, makes_server, &server));
+    support_pair(pair);
+    CHECK_OK(pirn_stream_new(&stream, pair[1], NULL));
+    CHECK_EQ(pirn_http_server_serve_stream(server, stream), -EPERM);
+    CHECK_EQ(pirn_stream_fd(stream), pair[1]);
+    pirn_stream_release(stream);
+    CHECK_OK(pirn_close(pair[0]));
+    pirn_http_server_release(server);
+}
+END_TEST
+
+SUPPORT_MAIN("http/misuse", null_is_refused, null_arguments_are_refused, not_on_a_plain_thread)
