@@ -26,6 +26,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum {
     LINGER_MS = 500,
@@ -269,15 +270,32 @@ void pirn_http_connection_cancel(struct connection *c, const char *reason)
     pirn_cancel(c->task, reason);
 }
 
-/* What the program puts over a connection's stream: a reference. */
-static int open_stream(const struct pirn_http_server *server, pirn_stream *below,
+/* It says that every connection will fail, or that memory is short: not the peer's doing. */
+static bool is_own_error(int err)
+{
+    return err == -EINVAL || err == -EPERM || err == -ENOMEM || err == -EPROTONOSUPPORT;
+}
+
+/* What the program puts over a connection's stream: a reference. After an error below belongs to
+ * what it has made until then, if that is anything (as of a pirn_server). */
+static int open_stream(struct pirn_http_server *server, pirn_stream *below,
                        pirn_stream **ret_stream)
 {
     const pirn_http_server_config *config = &server->config;
-    int err = config->open(config->open_user, ret_stream, pirn_stream_retain(below),
+    pirn_stream *stream = NULL;
+    int err = config->open(config->open_user, &stream, pirn_stream_retain(below),
                            pirn_after(config->head_time));
-    if (err < 0)
-        pirn_stream_release(below);
+    if (err > 0 || (err == 0 && stream == NULL))
+        err = -EINVAL; /* it returned no stream */
+    if (err == 0) {
+        *ret_stream = stream;
+        return 0;
+    }
+    if (is_own_error(err))
+        pirn_http_report(server, "http: a connection is not opened: %s", strerror(-err));
+    if (stream != NULL)
+        pirn_stream_close(stream, pirn_after(config->write_time));
+    pirn_stream_release(stream != NULL ? stream : below);
     return err;
 }
 

@@ -1,4 +1,5 @@
-/* Calls that cannot be meant: NULL, a body of NULL, from a plain thread. */
+/* Calls that cannot be meant: NULL, a body of NULL, from a plain thread; and what becomes of a
+ * connection that the program's own function does not open. */
 #include "tests/http/site.h"
 
 /* ---- NULL ---------------------------------------------------------------------------------- */
@@ -131,4 +132,100 @@ START_TEST(not_on_a_plain_thread)
 }
 END_TEST
 
-SUPPORT_MAIN("http/misuse", null_is_refused, null_arguments_are_refused, not_on_a_plain_thread)
+/* ---- Connections that are not opened ------------------------------------------------------- */
+
+static atomic_int layers, opened;
+
+static ssize_t layer_read(void *self, void *buf, size_t n, pirn_time deadline)
+{
+    return pirn_stream_read(self, buf, n, deadline);
+}
+
+static ssize_t layer_write(void *self, const void *buf, size_t n, pirn_time deadline)
+{
+    ssize_t put = pirn_stream_write(self, buf, n);
+    int rc = pirn_stream_drain(self, deadline);
+    return put >= 0 && rc < 0 ? rc : put;
+}
+
+static int layer_close(void *self)
+{
+    return pirn_stream_abort(self);
+}
+
+static void layer_free(void *self)
+{
+    pirn_stream_release(self);
+    atomic_fetch_sub(&layers, 1);
+}
+
+static const pirn_transport layer = {
+    .size = sizeof(pirn_transport),
+    .read = layer_read,
+    .write = layer_write,
+    .close = layer_close,
+    .free = layer_free,
+};
+
+/* As the first byte says. */
+static int open_some(void *user, pirn_stream **ret_stream, pirn_stream *below, pirn_time deadline)
+{
+    char c;
+    (void)user;
+    CHECK_EQ(pirn_stream_read(below, &c, 1, deadline), 1);
+    atomic_fetch_add(&opened, 1);
+    if (c == 'n') /* nothing over it */
+        return -EACCES;
+    if (c == 's') /* says that there is a stream, and there is none: a fault of the program */
+        return 0;
+    if (c == 'p')
+        return 1; /* the same */
+    if (c == 'b') /* it may be the same one */
+        *ret_stream = below;
+    if (c == 'l' || c == 'y') {
+        CHECK_OK(pirn_stream_over(ret_stream, &layer, below, NULL));
+        atomic_fetch_add(&layers, 1);
+    }
+    return c == 'y' ? 0 : -EACCES; /* too late, below belongs to it */
+}
+
+static int not_opened(void *arg)
+{
+    pirn_http_server_config config = PIRN_HTTP_SERVER_CONFIG_INIT;
+    char text[512];
+    struct site site;
+    (void)arg;
+    config.open = open_some;
+    config.head_time = pirn_span_s(1000);
+    site_new(&site, &config);
+    site_open(&site);
+    atomic_store(&opened, 0);
+    for (const char *word = "nlspb"; *word != '\0'; word++) {
+        int fd = site_dial(&site);
+        CHECK_EQ(pirn_send(fd, word, 1, 0, PIRN_NEVER), 1);
+        CHECK_EQ(site_hear(fd, text, sizeof(text)), 0);
+        CHECK_OK(pirn_close(fd));
+    }
+    site_ask(&site, "yGET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", text, sizeof(text));
+    BEGINS(text, "HTTP/1.1 404 ");
+    site_close(&site);
+    CHECK_EQ(atomic_load(&opened), 6);
+    CHECK_EQ(atomic_load(&layers), 0);
+    CHECK_EQ(support_reported(&site.report, "Invalid argument"), 2); /* the program's faults */
+    CHECK_EQ(support_reported(&site.report, "http:"), 2);
+    return 0;
+}
+
+START_TEST(a_connection_that_is_not_opened)
+{
+    FOR_WORKERS(w)
+    {
+        support_census before = support_count();
+        CHECK_OK(support_run(w, not_opened, NULL));
+        support_no_more_than(before);
+    }
+}
+END_TEST
+
+SUPPORT_MAIN("http/misuse", null_is_refused, null_arguments_are_refused, not_on_a_plain_thread,
+             a_connection_that_is_not_opened)

@@ -75,12 +75,13 @@ typedef struct pirn_http_server_config {
     pirn_span cancel_time;
     pirn_span grace;   /* of pirn_http_server_stop: for those that it has cancelled; 0: 5 s */
     size_t stack_size; /* of handlers' coroutines, at least; 0: the runtime's default */
-    /* Hears of handlers that fail or do not end; NULL: stderr. */
+    /* Hears of handlers that fail or do not end, and of open's own errors; NULL: stderr. */
     void (*report)(void *user, const char *line);
     void *report_user;
     /* Puts a stream of the program's over a connection's: TLS, say. In the connection's task; it
      * may suspend, until head_time is over. If it returns 0 below belongs to the new stream (or is
-     * it). */
+     * it). After an error the server closes what *ret_stream is by then, or below if that was left
+     * alone. Reported are -EINVAL, -EPERM, -ENOMEM and -EPROTONOSUPPORT. NULL: there is none. */
     int (*open)(void *user, pirn_stream **ret_stream, pirn_stream *below, pirn_time deadline);
     void *open_user;
 } pirn_http_server_config;
