@@ -96,8 +96,10 @@ static int begin(pirn_stream **ret_stream, pirn_stream *below, pirn_tls_context 
     ERR_clear_error();
     struct tls *t = pirn_tls_new(context, below);
     ERR_clear_error();
-    if (t == NULL)
+    if (t == NULL) {
+        pirn_tls_say(c->ret_error, c->error_size, strerrordesc_np(ENOMEM));
         return -ENOMEM;
+    }
     int rc = shake(ret_stream, t, context, host, c, deadline);
     if (rc != 0)
         pirn_tls_free(t);

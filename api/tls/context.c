@@ -152,8 +152,7 @@ static bool is_sane(pirn_tls_role role, const pirn_tls_context_config *c)
 {
     unsigned client = PIRN_TLS_NO_VERIFY | PIRN_TLS_ANY_HOST;
     unsigned allowed = role == PIRN_TLS_CLIENT ? client : (unsigned)PIRN_TLS_ASK_CLIENT;
-    return c->size == sizeof(*c) && (role == PIRN_TLS_CLIENT || role == PIRN_TLS_SERVER) &&
-           (c->flags & ~allowed) == 0 &&
+    return (role == PIRN_TLS_CLIENT || role == PIRN_TLS_SERVER) && (c->flags & ~allowed) == 0 &&
            (c->min_version == 0 || c->min_version == PIRN_TLS_1_2 ||
             c->min_version == PIRN_TLS_1_3);
 }
@@ -163,9 +162,12 @@ int pirn_tls_context_new(pirn_tls_context **ret_context, pirn_tls_role role,
 {
     static const pirn_tls_context_config plain = PIRN_TLS_CONTEXT_CONFIG_INIT;
     const pirn_tls_context_config *c = config != NULL ? config : &plain;
+    if (c->size != sizeof(*c))
+        return -EINVAL;
+    pirn_tls_say(c->ret_error, c->error_size, "a call that makes no sense");
     if (ret_context == NULL || !is_sane(role, c))
         return -EINVAL;
-    pirn_tls_say(c->ret_error, c->error_size, "");
+    pirn_tls_say(c->ret_error, c->error_size, strerrordesc_np(ENOMEM)); /* if nothing else is */
     int rc = pirn_tls_bio_init();
     pirn_tls_context *context = rc == 0 ? calloc(1, sizeof(*context)) : NULL;
     if (context == NULL)
@@ -185,6 +187,7 @@ int pirn_tls_context_new(pirn_tls_context **ret_context, pirn_tls_role role,
         pirn_tls_context_release(context);
         return rc;
     }
+    pirn_tls_say(c->ret_error, c->error_size, "");
     *ret_context = context;
     return 0;
 }

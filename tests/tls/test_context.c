@@ -79,6 +79,9 @@ START_TEST(configs_that_make_no_sense_are_refused)
         config.flags = i == 1 ? (unsigned)PIRN_TLS_NO_VERIFY : i == 2 ? 1u << 20 : 0;
         config.min_version = (pirn_tls_version)(i == 3 ? 1 : 0);
         CHECK_EQ(make(PIRN_TLS_SERVER, &config, NULL, 0), -EINVAL);
+        strcpy(why, "unchanged");
+        CHECK_EQ(make(PIRN_TLS_SERVER, &config, why, sizeof(why)), -EINVAL);
+        CHECK_OK(strcmp(why, i != 0 ? "a call that makes no sense" : "unchanged"));
     }
     CHECK_EQ(pirn_tls_context_new(NULL, PIRN_TLS_CLIENT, NULL), -EINVAL);
     CHECK_EQ(pirn_tls_context_new(&context, (pirn_tls_role)2, NULL), -EINVAL);

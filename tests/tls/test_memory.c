@@ -63,6 +63,7 @@ static int take_part(void *arg)
     struct side *side = part->side;
     CHECK_OK(pirn_event_wait(&part->go, PIRN_NEVER));
     part->rc = side_shake(side);
+    CHECK((side->why[0] == '\0') == (part->rc == 0));
     if (part->rc == 0)
         part->rc = side->is_server ? serve(side) : ask(side);
     if (side->stream != NULL) {
@@ -186,10 +187,12 @@ static void make_contexts(void)
     config.error_size = sizeof(why);
     for (int nth = 1;; nth++) {
         pirn_tls_context *context;
+        strcpy(why, "unchanged");
         support_memory_fail(nth, 0);
         int rc = pirn_tls_context_new(&context, PIRN_TLS_SERVER, &config);
         failed = support_memory_works();
         CHECK(rc == 0 || (rc == -ENOMEM && failed > 0));
+        CHECK(strcmp(why, "unchanged") != 0 && (why[0] == '\0') == (rc == 0));
         if (rc == 0)
             pirn_tls_context_release(context);
         if (failed == 0)
