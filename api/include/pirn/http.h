@@ -12,6 +12,7 @@
  *         return pirn_http_reply_text(reply, 200, pirn_http_param(request, "name"));
  *     }
  *
+ *     pirn_http_server *server = NULL;
  *     int rc = pirn_http_server_new(&server, NULL);
  *     if (rc == 0)
  *         rc = pirn_http_server_route(server, "GET", "/hello/{name}", hello, NULL, NULL);

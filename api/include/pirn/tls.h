@@ -4,8 +4,8 @@
  * Link with pkg-config pirn-tls, or pirn::tls. The conventions at the head of <pirn.h> hold here.
  *
  *     pirn_tls_context *context;
- *     pirn_stream *stream;
- *     char why[128];
+ *     pirn_stream *stream = NULL;
+ *     char why[128] = "";
  *     pirn_tls_config config = PIRN_TLS_CONFIG_INIT;
  *     config.ret_error = why;
  *     config.error_size = sizeof(why);
@@ -15,7 +15,7 @@
  *     if (rc == 0)
  *         rc = pirn_tls_client(&stream, stream, context, "example.org", &config, deadline);
  *     if (rc != 0) {
- *         fprintf(stderr, "%s\n", why);
+ *         fprintf(stderr, "%s %s\n", strerror(-rc), why);
  *         pirn_stream_release(stream);
  *     }
  *
