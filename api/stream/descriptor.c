@@ -40,6 +40,10 @@ int pirn_descriptor_init(struct descriptor *d, int fd, bool keep)
     *d = (struct descriptor){.fd = fd, .keep = keep};
     d->is_socket = S_ISSOCK(st.st_mode);
     d->is_pipe = S_ISFIFO(st.st_mode);
+    int flags = d->is_pipe ? sys_fcntl(fd, F_GETFL, 0) : 0;
+    if (flags < 0)
+        return flags;
+    d->one_way = d->is_pipe && (flags & O_ACCMODE) == O_WRONLY;
     if (d->is_socket) /* writes are put together by who writes them; others have no such option */
         sys_setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes));
     return 0;
@@ -215,7 +219,7 @@ static int fd_end(void *self, pirn_time deadline)
 {
     struct descriptor *d = self;
     (void)deadline;
-    if (d->is_pipe && !d->keep)
+    if (d->one_way && !d->keep)
         return fd_close(d);
     if (!d->is_socket)
         return -EOPNOTSUPP;

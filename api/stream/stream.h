@@ -39,6 +39,7 @@ struct chunk {
 struct descriptor {
     int fd;
     bool is_socket, is_pipe, keep;
+    bool one_way; /* a pipe that is only written to: to close it is its end, and ends no reading */
     _Atomic uint32_t users; /* calls inside; and whether it is closed */
     struct fd_users who;    /* of these, those that may wait: one that reads, one that writes */
     atomic_bool writing;    /* a write is inside: whoever writes, of whom there is one at a time */

@@ -324,7 +324,38 @@ START_TEST(an_abort_ends_a_close_that_waits_in_the_transport)
 }
 END_TEST
 
+/* ---- A pipe that is read has no end to tell of: it goes on ---------------------------------- */
+
+static int end_reader(void *arg)
+{
+    pirn_stream *in;
+    const char *line;
+    int ends[2];
+    (void)arg;
+    support_pipe(ends);
+    CHECK_OK(pirn_stream_new(&in, ends[0], NULL));
+    CHECK_EQ(pirn_write(ends[1], "one\ntwo\n", 8, PIRN_NEVER), 8);
+    CHECK_EQ(pirn_stream_read_line(in, &line, PIRN_NEVER), 4);
+    CHECK_EQ(pirn_stream_end(in, PIRN_NEVER), -EOPNOTSUPP);
+    CHECK_EQ(pirn_stream_fd(in), ends[0]);
+    CHECK_EQ(pirn_write(ends[1], "three\n", 6, PIRN_NEVER), 6);
+    CHECK_EQ(pirn_stream_read_line(in, &line, PIRN_NEVER), 4);
+    CHECK_EQ(pirn_stream_read_line(in, &line, PIRN_NEVER), 6);
+    CHECK_OK(pirn_close(ends[1]));
+    CHECK_EQ(pirn_stream_read_line(in, &line, PIRN_NEVER), 0);
+    CHECK_OK(pirn_stream_close(in, PIRN_NEVER));
+    pirn_stream_release(in);
+    return 0;
+}
+
+START_TEST(an_end_of_a_pipe_that_is_read)
+{
+    FOR_WORKERS(w)
+    CHECK_OK(support_run(w, end_reader, NULL));
+}
+END_TEST
+
 SUPPORT_MAIN("net/stream_finish", a_flush_waits_until_all_is_sent,
              an_end_that_is_given_up_leaves_the_other_one, no_end_returns_before_the_peer_is_told,
              a_close_has_the_transport_finish_and_an_abort_has_not,
-             an_abort_ends_a_close_that_waits_in_the_transport)
+             an_abort_ends_a_close_that_waits_in_the_transport, an_end_of_a_pipe_that_is_read)

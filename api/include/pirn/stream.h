@@ -190,8 +190,9 @@ PIRN_API PIRN_MUST_USE int pirn_stream_drain(pirn_stream *stream, pirn_time dead
 PIRN_API PIRN_MUST_USE int pirn_stream_flush(pirn_stream *stream, pirn_time deadline);
 
 /* Waits until all has been sent; then nothing more can be written (-EPIPE), and the peer reads the
- * end: shutdown(2) of a socket, close(2) of a pipe. Reading goes on. [coroutine; suspends] As
- * drain; -EOPNOTSUPP: it cannot be told (a terminal; a pipe that is to stay open). */
+ * end: shutdown(2) of a socket, close(2) of a pipe's writing end. Reading goes on. [coroutine;
+ * suspends] As drain; -EOPNOTSUPP: it cannot be told (a terminal; a pipe that is to stay open, or
+ * is read). */
 PIRN_API int pirn_stream_end(pirn_stream *stream, pirn_time deadline);
 
 /*
