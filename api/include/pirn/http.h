@@ -180,7 +180,7 @@ PIRN_API void pirn_http_server_release(pirn_http_server *server);
 
 /* One connection of another making, TLS say, served until its end. The stream stays the caller's,
  * who releases it; it is closed. A cancel of the caller ends the connection, and is pending
- * afterwards. [coroutine; suspends] 0, -ENOMEM */
+ * afterwards. [coroutine; suspends] 0; -ENOMEM: it is open still */
 PIRN_API PIRN_MUST_USE int pirn_http_server_serve_stream(pirn_http_server *server,
                                                          pirn_stream *stream);
 
@@ -354,7 +354,8 @@ typedef struct pirn_http_call {
  * deadline.) The caller owns *ret_response. A
  * connection that was kept and turns out to be closed is replaced once, if the request may be
  * repeated (GET, HEAD, OPTIONS, TRACE, PUT, DELETE; no body in pieces). [coroutine; suspends]
- * -EINVAL (URL, method, header: also CR, LF), -EPROTONOSUPPORT (https without config->connect),
+ * -EINVAL (URL, method, header: also CR, LF; body_read has ended before body_length),
+ * -EPROTONOSUPPORT (https without config->connect), what body_read has returned,
  * -ETIMEDOUT, -ECANCELED: the server may have seen it; -EBADMSG (no HTTP/1.x; 101),
  * -EMSGSIZE (max_head), -ECONNRESET (closed before the response), -ENOMEM, and errors of looking
  * up and connecting.

@@ -34,6 +34,7 @@ PIRN_API PIRN_MUST_USE ssize_t pirn_send(int fd, const void *buf, size_t n, int 
                                          pirn_time deadline);
 PIRN_API PIRN_MUST_USE ssize_t pirn_recvmsg(int fd, struct msghdr *msg, int flags,
                                             pirn_time deadline);
+/* Of a stream's bytes as many as there is room for, at least one. */
 PIRN_API PIRN_MUST_USE ssize_t pirn_sendmsg(int fd, const struct msghdr *msg, int flags,
                                             pirn_time deadline);
 /* Writes, and reads of files, move all n bytes unless the file ends or something stops them; a
@@ -44,6 +45,7 @@ PIRN_API PIRN_MUST_USE ssize_t pirn_pread(int fd, void *buf, size_t n, off_t off
                                           pirn_time deadline);
 PIRN_API PIRN_MUST_USE ssize_t pirn_pwrite(int fd, const void *buf, size_t n, off_t offset,
                                            pirn_time deadline);
+/* The new descriptor; always close-on-exec. */
 PIRN_API PIRN_MUST_USE int pirn_openat(int dir_fd, const char *path, int flags, mode_t mode,
                                        pirn_time deadline);
 PIRN_API PIRN_MUST_USE int pirn_fsync(int fd, pirn_time deadline);

@@ -26,8 +26,8 @@ typedef struct pirn_address {
     } addr;
 } pirn_address;
 
-/* "127.0.0.1:80", "[fe80::1%eth0]:80", "/run/socket", "@abstract": its length; -ENOSPC,
- * -EAFNOSUPPORT. [anywhere] */
+/* "127.0.0.1:80", "[fe80::1%eth0]:80", "/run/socket", "@abstract": its length; -ENOSPC (*ret_text
+ * has as much of it as fits), -EAFNOSUPPORT. [anywhere] */
 PIRN_API int pirn_address_text(const pirn_address *address, char *ret_text, size_t size);
 PIRN_API PIRN_MUST_USE int pirn_local_address(
     int fd, pirn_address *ret_address); /* getsockname; [anywhere] */
@@ -101,7 +101,8 @@ PIRN_API PIRN_MUST_USE int pirn_resolve_name(const pirn_address *address,
 
 typedef struct pirn_connect_error {
     pirn_address address;
-    int status; /* -errno; -ECANCELED: given up, for another was first, or the call ended */
+    int status; /* -errno; -ECANCELED: given up, for another was first, or the call ended; but
+                   -ETIMEDOUT: by its deadline */
 } pirn_connect_error;
 
 typedef struct pirn_connect_config {
@@ -141,7 +142,7 @@ PIRN_API PIRN_MUST_USE int pirn_connect_any(const pirn_address *list, size_t n,
 PIRN_API PIRN_MUST_USE int pirn_connect_unix(const char *path, pirn_time deadline);
 
 /* A stream over a TCP connection to a name, which pirn_connect_host makes; both configs may be
- * NULL. The caller owns the reference. [coroutine; suspends] What these two return. (asyncio's
+ * NULL. The caller owns the reference. [anywhere; suspends] What these two return. (asyncio's
  * open_connection) */
 PIRN_API PIRN_MUST_USE int pirn_stream_connect(pirn_stream **ret_stream, const char *host,
                                                const char *service,
@@ -229,12 +230,12 @@ PIRN_API PIRN_MUST_USE ssize_t pirn_sendto(int fd, const void *buf, size_t n, in
 
 /* ---- Descriptors over a Unix socket ---------------------------------------------------------- */
 
-/* Sends n bytes, at least one, and with the first of them copies of count (253 at most)
- * descriptors. Returns as pirn_send. [anywhere; suspends] */
+/* Sends n bytes, at least one, and with the first of them copies of count (1 to 253) descriptors.
+ * Returns as pirn_send: once a byte has gone, so have they. [anywhere; suspends] */
 PIRN_API PIRN_MUST_USE ssize_t pirn_send_fds(int fd, const void *buf, size_t n, const int *fds,
                                              size_t count, pirn_time deadline);
 /*
- * Receives up to n bytes, as pirn_recv, and what descriptors came with them: at most max (253) of
+ * Receives 1 to n bytes, as pirn_recv, and what descriptors came with them: at most max (253) of
  * them to ret_fds, how many to *ret_count. They are close-on-exec and the caller's. Were there
  * more, or has the process no room for them (RLIMIT_NOFILE), those beyond are closed and it is
  * -EMSGSIZE, as with a datagram of more than n bytes: then ret_fds and *ret_count are written all

@@ -75,7 +75,7 @@ typedef struct pirn_process_config {
  * and SIGXFSZ are as by default, other ignored signals stay ignored.
  *
  * [anywhere; suspends: the work is done on the pool of pirn_blocking; a plain thread does it
- * itself]
+ * itself, whatever the deadline]
  * -ENOENT (also: there is no config->cwd), -EACCES, -ENOEXEC, -E2BIG, ...: as execve(2) says; no
  * process is left. -EBADF (of config), -EMFILE, -ENFILE, -EAGAIN, -ENOMEM, -EINVAL, -ESHUTDOWN.
  * Cancelled, or late: -ECANCELED, -ETIMEDOUT; a child that had begun by then has been killed, and

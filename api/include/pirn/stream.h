@@ -74,8 +74,8 @@ PIRN_API PIRN_MUST_USE int pirn_stream_new(pirn_stream **ret_stream, int fd,
 /*
  * What a stream can stand on in place of a descriptor. self is handed to each function; errors are
  * negative errno values. Reads come one at a time, and so do writes, but a read beside a write.
- * After -ECANCELED, -ETIMEDOUT, -ESHUTDOWN and -ENOMEM a call may be made again, any other error is
- * for good.
+ * After -ECANCELED, -ETIMEDOUT, -ESHUTDOWN, -ENOMEM, -ENOBUFS and -EAGAIN a call may be made again,
+ * any other error is for good.
  */
 typedef struct pirn_transport {
     size_t size; /* sizeof(pirn_transport) */
@@ -199,13 +199,14 @@ PIRN_API int pirn_stream_end(pirn_stream *stream, pirn_time deadline);
  * Waits until all has been sent, then closes. Whatever it returns, the stream is closed, and 0 says
  * that every byte was sent; after -ETIMEDOUT, -ECANCELED, -EPIPE, ... some were not. With nothing
  * to send it does not wait, cancelled or not. A read under way in another coroutine ends with
- * -EBADF, and so does every later call; but closing again is 0, once it is closed. [coroutine;
- * suspends]
+ * -EBADF, and so does every later call; but closing again is 0, once it is closed. (Another's close
+ * that is under way is waited for; after -ETIMEDOUT or -ECANCELED of that wait it goes on.)
+ * [coroutine; suspends]
  */
 PIRN_API int pirn_stream_close(pirn_stream *stream, pirn_time deadline);
 
 /* Closes now, and drops what has not been sent. Calls under way in others end with -EBADF.
- * [coroutine; suspends for as long as these take to end] 0 */
+ * [coroutine; suspends for as long as these take to end] 0, or what close(2) says */
 PIRN_API int pirn_stream_abort(pirn_stream *stream);
 
 /* ---- Looking at it ---------------------------------------------------------------------- */
