@@ -16,7 +16,8 @@
  * read that finds an end. A write that is inside may have been told and not said so yet: with both
  * ways shut it does not wait for anything, and the read waits for it. -ETIMEDOUT before the
  * deadline is the kernel's, and means such an end: it becomes -ECONNABORTED, for who gets
- * -ETIMEDOUT may try again.
+ * -ETIMEDOUT may try again. So what has no time to wait is a try of its own, where there is no
+ * other -ETIMEDOUT.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -106,12 +107,14 @@ static int end_of(const struct descriptor *d)
 static ssize_t read_socket(struct descriptor *d, void *buf, size_t n, pirn_time deadline)
 {
     for (;;) {
-        ssize_t got = pirn_recv(d->fd, buf, n, 0, deadline);
+        bool past = is_past(deadline);
+        ssize_t got = past ? pirn_transfer_try_read(d->fd, true, buf, n)
+                           : pirn_recv(d->fd, buf, n, 0, deadline);
         if (got == 0)
             got = end_of(d);
         if (got != -EAGAIN)
-            return told(d, got, deadline);
-        int rc = is_past(deadline) ? -ETIMEDOUT : pirn_sleep(pirn_after_us(50));
+            return told(d, got, past ? PIRN_NEVER : deadline);
+        int rc = past ? -ETIMEDOUT : pirn_sleep(pirn_after_us(50));
         if (rc != 0)
             return rc;
     }
@@ -153,20 +156,23 @@ static ssize_t fd_write(void *self, const void *buf, size_t n, pirn_time deadlin
         return -EBADF;
     struct iovec iov = {(void *)(uintptr_t)buf, n};
     struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+    bool at_once = d->is_socket && is_past(deadline); /* see the head */
     /* Not pirn_send and pirn_write, which end with the last byte: who looks at what is pending sees
      * it move. */
     begin_write(d);
     atomic_store_explicit(&d->who.writer, pirn_current_task(), memory_order_relaxed);
-    if (d->is_socket)
+    if (at_once)
+        got = pirn_transfer_try_write(d->fd, true, &iov, 1);
+    else if (d->is_socket)
         got = pirn_sendmsg(d->fd, &msg, 0, deadline);
     else if (d->is_pipe)
         got = write_pipe(d->fd, buf, n, deadline);
     else
         got = pirn_write(d->fd, buf, n, deadline);
     atomic_store_explicit(&d->who.writer, NULL, memory_order_relaxed);
-    got = end_write(d, got, deadline);
+    got = end_write(d, got, at_once ? PIRN_NEVER : deadline);
     leave(d);
-    return got;
+    return at_once && got == -EAGAIN ? -ETIMEDOUT : got;
 }
 
 static ssize_t fd_try_read(void *self, void *buf, size_t n)

@@ -6,6 +6,7 @@
 
 #include <linux/filter.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 
 enum {
     BUFFER = 64 * 1024, /* a socket's */
@@ -142,15 +143,29 @@ static bool fall_silent(int peer)
     return false;
 }
 
+/* Who asks without waiting is told, too: once the kernel has said it, it would be an end. */
+static void look_at_given_up(pirn_stream *s, bool at_much)
+{
+    static char large[8192];
+    char c;
+    CHECK_GE(pirn_poll(pirn_stream_fd(s), POLLIN, PIRN_NEVER), 1);
+    if (at_much)
+        CHECK_EQ(pirn_stream_read(s, large, sizeof(large), pirn_now()), -ECONNABORTED);
+    else
+        CHECK_EQ(pirn_stream_read(s, &c, 1, PIRN_NOW), -ECONNABORTED);
+}
+
 static int given_up(void *arg)
 {
-    for (int writes = 0; writes < 2; writes++) {
+    for (int writes = 0; writes < 4; writes++) {
         struct ends e = ends_open(TCP_SOCKET, NULL);
         (void)arg;
         set_short_patience(pirn_stream_fd(e.stream));
         bool silent = fall_silent(e.peer);
         CHECK_EQ(pirn_stream_write(e.stream, "hello", 5), 5);
-        if (silent && writes != 0)
+        if (silent && writes > 1)
+            look_at_given_up(e.stream, writes == 3);
+        if (silent && writes == 1)
             CHECK_EQ(until_write_fails(e.stream), -ECONNABORTED);
         if (silent)
             check_reads(e.stream, -ECONNABORTED);
@@ -165,6 +180,41 @@ static int given_up(void *arg)
 START_TEST(a_connection_that_the_kernel_gives_up_is_no_deadline_and_no_end)
 {
     FOR_WORKERS(w) CHECK_OK(support_run(w, given_up, NULL));
+}
+END_TEST
+
+/* Nobody sends in the background (max_tasks), and a drain that does not wait is told. */
+static int given_up_by_who_drains(void *arg)
+{
+    char *much = calloc(1, MUCH);
+    struct ends e = ends_open(TCP_SOCKET, NULL);
+    int room = BUFFER;
+    (void)arg;
+    CHECK(much);
+    CHECK_OK(setsockopt(pirn_stream_fd(e.stream), SOL_SOCKET, SO_SNDBUF, &room, sizeof(room)));
+    set_short_patience(pirn_stream_fd(e.stream));
+    if (fall_silent(e.peer)) {
+        CHECK_EQ(pirn_stream_write(e.stream, much, MUCH), MUCH);
+        CHECK(pirn_stream_pending(e.stream) > 0);
+        CHECK_GE(pirn_poll(pirn_stream_fd(e.stream), POLLIN, PIRN_NEVER), 1);
+        CHECK_EQ(pirn_stream_drain(e.stream, PIRN_NOW), -ECONNABORTED);
+        check_reads(e.stream, -ECONNABORTED);
+    }
+    end_stream(e.stream);
+    CHECK_OK(close(e.peer));
+    free(much);
+    return 0;
+}
+
+START_TEST(a_drain_that_does_not_wait_is_told_as_well)
+{
+    pirn_config config = PIRN_CONFIG_INIT;
+    config.max_tasks = 1;
+    FOR_WORKERS(w)
+    {
+        config.workers = w;
+        CHECK_OK(support_run_with(&config, given_up_by_who_drains, NULL));
+    }
 }
 END_TEST
 
@@ -200,4 +250,5 @@ END_TEST
 SUPPORT_MAIN("net_stream_broken", a_reset_that_a_write_was_told_of_is_no_end,
              a_reset_while_one_reads_and_one_writes,
              a_connection_that_the_kernel_gives_up_is_no_deadline_and_no_end,
+             a_drain_that_does_not_wait_is_told_as_well,
              an_end_that_was_said_is_one_whatever_writes_are_told)
