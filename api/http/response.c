@@ -121,7 +121,7 @@ void pirn_http_response_free(pirn_http_response *response)
 {
     if (response == NULL)
         return;
-    if (response->link != NULL)
+    if (response->link != NULL && pirn_current() != NULL) /* a plain thread cannot read it */
         skip_rest(response);
     if (response->link != NULL)
         pirn_http_pool_give(response->client, response->link, false);

@@ -1,5 +1,6 @@
 /* Calls that cannot be meant: NULL, a body of NULL, from a plain thread; and what becomes of a
  * connection that the program's own function does not open. */
+#include "tests/asyncio/misuse.h"
 #include "tests/http/site.h"
 
 /* ---- NULL ---------------------------------------------------------------------------------- */
@@ -132,6 +133,62 @@ START_TEST(not_on_a_plain_thread)
 }
 END_TEST
 
+/* A response is freed anywhere, read to its end or not, and debug mode finds nothing wrong. */
+static int reply_much(pirn_http_request *request, pirn_http_reply *reply, void *user)
+{
+    static char much[100000];
+    bool little = strcmp(pirn_http_path(request), "/little") == 0;
+    (void)user;
+    return pirn_http_reply_bytes(reply, 200, NULL, much, little ? 10 : sizeof(much));
+}
+
+static struct {
+    pirn_http_client *client;
+    pirn_http_response *responses[2];
+} unread;
+
+static int leaves_unread(void *arg)
+{
+    struct site site;
+    char url[64];
+    (void)arg;
+    site_new(&site, NULL);
+    site_route(&site, "GET", "/{what}", reply_much, NULL);
+    site_open(&site);
+    CHECK_OK(pirn_http_client_new(&unread.client, NULL));
+    for (int i = 0; i < 2; i++) {
+        snprintf(url, sizeof(url), "http://127.0.0.1:%d/%s", site.port, i == 0 ? "little" : "much");
+        CHECK_OK(pirn_http_get(unread.client, url, &unread.responses[i], PIRN_NEVER));
+    }
+    site_close(&site);
+    return 0;
+}
+
+static int frees(void)
+{
+    for (int i = 0; i < 2; i++)
+        pirn_http_response_free(unread.responses[i]);
+    pirn_http_client_free(unread.client);
+    return 0;
+}
+
+START_TEST(responses_are_freed_on_a_plain_thread)
+{
+    const struct misuse none = {.rc = 0, .fn = frees};
+    char text[512];
+    FOR_WORKERS(w)
+    {
+        support_census before = support_count();
+        CHECK_OK(support_run(w, leaves_unread, NULL));
+        CHECK_OK(setenv("PIRN_DEBUG", "1", 1));
+        misuse_stderr(&none, text, sizeof(text));
+        CHECK_OK(unsetenv("PIRN_DEBUG"));
+        CHECK_OK(strcmp(text, ""));
+        support_no_more_than(before);
+    }
+}
+END_TEST
+
 /* ---- Connections that are not opened ------------------------------------------------------- */
 
 static atomic_int layers, opened;
@@ -228,4 +285,4 @@ START_TEST(a_connection_that_is_not_opened)
 END_TEST
 
 SUPPORT_MAIN("http/misuse", null_is_refused, null_arguments_are_refused, not_on_a_plain_thread,
-             a_connection_that_is_not_opened)
+             responses_are_freed_on_a_plain_thread, a_connection_that_is_not_opened)
