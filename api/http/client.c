@@ -209,8 +209,8 @@ static int send_pieces(struct exchange *x, struct wire *w, pirn_time deadline)
             x->stopped = true;
             return (int)n;
         }
-        if (n == 0 && left > 0)
-            return -EINVAL; /* it has promised more */
+        if ((n == 0 && left > 0) || (size_t)n > room)
+            return -EINVAL; /* it has promised more, or says that it has put more than fits */
         if (x->chunked)
             pirn_http_text_chunk(&w->out, (size_t)n);
         pirn_http_text_add(&w->out, piece, (size_t)n);

@@ -9,10 +9,14 @@ int pirn_http_connect(pirn_http_client *client, const struct host *host, pirn_st
                       pirn_time deadline)
 {
     char service[8];
-    if (client->config.connect != NULL)
-        return client->config.connect(client->config.connect_user, ret_stream,
-                                      host->secure ? "https" : "http", host->name, host->port,
-                                      deadline);
+    if (client->config.connect != NULL) {
+        pirn_stream *stream = NULL;
+        int err = client->config.connect(client->config.connect_user, &stream,
+                                         host->secure ? "https" : "http", host->name, host->port,
+                                         deadline);
+        *ret_stream = stream;
+        return err >= 0 && stream == NULL ? -EINVAL : err; /* it returned no stream */
+    }
     if (host->secure)
         return -EPROTONOSUPPORT;
     snprintf(service, sizeof(service), "%d", host->port);

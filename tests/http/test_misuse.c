@@ -97,6 +97,76 @@ START_TEST(null_arguments_are_refused)
 }
 END_TEST
 
+/* ---- Functions of the program's that do not keep to what they say ------------------------- */
+
+static int connect_nothing(void *user, pirn_stream **ret_stream, const char *scheme,
+                           const char *host, uint16_t port, pirn_time deadline)
+{
+    (void)user, (void)ret_stream, (void)scheme, (void)host, (void)port, (void)deadline;
+    return 0;
+}
+
+/* As snprintf returns what would have been needed. */
+static ssize_t read_beyond(void *user, void *buf, size_t n, pirn_time deadline)
+{
+    (void)user, (void)deadline;
+    memset(buf, 'x', n);
+    return (ssize_t)n + 1;
+}
+
+static ssize_t read_nothing(void *user, void *buf, size_t n, pirn_time deadline)
+{
+    (void)user, (void)buf, (void)n, (void)deadline;
+    return 0;
+}
+
+static int never(pirn_http_request *request, pirn_http_reply *reply, void *user)
+{
+    char *body;
+    (void)reply, (void)user;
+    CHECK_LE(pirn_http_body_all(request, &body, SIZE_MAX, PIRN_NEVER), -1);
+    return -ECONNRESET;
+}
+
+static int odd_functions(void *arg)
+{
+    pirn_http_client_config config = PIRN_HTTP_CLIENT_CONFIG_INIT;
+    pirn_http_call call = PIRN_HTTP_CALL_INIT;
+    pirn_http_client *client;
+    pirn_http_response *response;
+    struct site site;
+    char url[64];
+    (void)arg;
+    config.connect = connect_nothing;
+    CHECK_OK(pirn_http_client_new(&client, &config));
+    CHECK_EQ(pirn_http_get(client, "http://127.0.0.1/", &response, PIRN_NEVER), -EINVAL);
+    pirn_http_client_free(client);
+
+    site_new(&site, NULL);
+    site_route(&site, "PUT", "/", never, NULL);
+    site_open(&site);
+    CHECK_OK(pirn_http_client_new(&client, NULL));
+    snprintf(url, sizeof(url), "http://127.0.0.1:%d/", site.port);
+    call.method = "PUT";
+    call.url = url;
+    for (int length = -1; length <= 10; length += 11) {
+        call.body_length = length;
+        call.body_read = read_beyond;
+        CHECK_EQ(pirn_http_send(client, &call, &response, PIRN_NEVER), -EINVAL);
+    }
+    call.body_read = read_nothing;
+    CHECK_EQ(pirn_http_send(client, &call, &response, PIRN_NEVER), -EINVAL);
+    pirn_http_client_free(client);
+    site_close(&site);
+    return 0;
+}
+
+START_TEST(functions_that_do_not_keep_to_it)
+{
+    FOR_WORKERS(w) CHECK_OK(support_run(w, odd_functions, NULL));
+}
+END_TEST
+
 /* ---- A plain thread ------------------------------------------------------------------------ */
 
 static int makes_server(void *arg)
@@ -284,5 +354,6 @@ START_TEST(a_connection_that_is_not_opened)
 }
 END_TEST
 
-SUPPORT_MAIN("http/misuse", null_is_refused, null_arguments_are_refused, not_on_a_plain_thread,
+SUPPORT_MAIN("http/misuse", null_is_refused, null_arguments_are_refused,
+             functions_that_do_not_keep_to_it, not_on_a_plain_thread,
              responses_are_freed_on_a_plain_thread, a_connection_that_is_not_opened)

@@ -298,7 +298,8 @@ typedef struct pirn_http_client_config {
     size_t max_head;     /* of a response; 0: 32 KiB; 64 KiB at most */
     int max_headers;     /* 0: 100 */
     const char *agent;   /* User-Agent, copied; NULL: "pirn/<version>" */
-    /* Makes the connections instead of pirn's own, for TLS ("https"), or a test. [may suspend]. */
+    /* Makes the connections instead of pirn's own, for TLS ("https"), or a test. It may suspend. 0:
+     * *ret_stream is the client's; else it is not looked at. */
     int (*connect)(void *user, pirn_stream **ret_stream, const char *scheme, const char *host,
                    uint16_t port, pirn_time deadline);
     void *connect_user;
@@ -354,11 +355,11 @@ typedef struct pirn_http_call {
  * deadline.) The caller owns *ret_response. A
  * connection that was kept and turns out to be closed is replaced once, if the request may be
  * repeated (GET, HEAD, OPTIONS, TRACE, PUT, DELETE; no body in pieces). [coroutine; suspends]
- * -EINVAL (URL, method, header: also CR, LF; body_read has ended before body_length),
- * -EPROTONOSUPPORT (https without config->connect), what body_read has returned,
- * -ETIMEDOUT, -ECANCELED: the server may have seen it; -EBADMSG (no HTTP/1.x; 101),
- * -EMSGSIZE (max_head), -ECONNRESET (closed before the response), -ENOMEM, and errors of looking
- * up and connecting.
+ * -EINVAL (URL, method, header: also CR, LF; body_read has ended before body_length, or returned
+ * more than n), -EPROTONOSUPPORT (https without config->connect), what body_read and
+ * config->connect return, -ETIMEDOUT, -ECANCELED: the server may have seen it; -EBADMSG (no
+ * HTTP/1.x; 101), -EMSGSIZE (max_head), -ECONNRESET (closed before the response), -ENOMEM, and
+ * errors of looking up and connecting.
  */
 PIRN_API PIRN_MUST_USE int pirn_http_send(pirn_http_client *client, const pirn_http_call *call,
                                           pirn_http_response **ret_response, pirn_time deadline);

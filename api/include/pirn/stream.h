@@ -44,7 +44,8 @@
 typedef struct pirn_stream pirn_stream; /* counted by reference */
 
 enum {
-    PIRN_STREAM_KEEP_FD = 1u << 0, /* the descriptor stays open when the stream is closed */
+    PIRN_STREAM_KEEP_FD = 1u << 0, /* the descriptor stays open when the stream is closed. (Of
+                                      transports, servers and child processes: -EINVAL.) */
 };
 
 typedef struct pirn_stream_config {
