@@ -94,6 +94,8 @@ def factor(medians, metric, ours, than, gate, goal):
         return f"{metric}: nobody to compare with"
     best = (min if lower(metric) else max)(others, key=others.get)
     mine = medians[ours][metric]
+    if not mine or not others[best]:  # in a run of next to nothing
+        return f"{metric}: {ours} has {mine:g} and {best} {others[best]:g}: nothing to compare"
     ratio = others[best] / mine if lower(metric) else mine / others[best]
     return (f"{metric}: {ours} is {ratio:.2f}x as good as {best} ({asked(gate, goal, unit='x')}): "
             f"{verdict(ratio, gate, goal, False)}")

@@ -85,7 +85,7 @@ static inline TCase *stacks_case(void)
 {
     TCase *cases = tcase_create("stack");
     tcase_add_checked_fixture(cases, set_up, tear_down);
-    tcase_set_timeout(cases, 120);
+    tcase_set_timeout(cases, 500);
     return cases;
 }
 

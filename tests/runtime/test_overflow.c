@@ -403,7 +403,7 @@ int main(void)
 {
     nowhere = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     TCase *cases = tcase_create("overflow");
-    tcase_set_timeout(cases, 60);
+    tcase_set_timeout(cases, 240);
     tcase_add_loop_test(cases, an_overflow_names_the_task_and_kills, 0, 3);
     tcase_add_test(cases, an_overflow_in_another_thread);
     tcase_add_test(cases, a_long_description_fits);

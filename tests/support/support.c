@@ -81,7 +81,7 @@ int support_rounds(int n)
 static void *watchdog(void *arg)
 {
     atomic_store((atomic_int *)arg, 1);
-    long seconds = from_environment("PIRN_TEST_WATCHDOG_S", 280);
+    long seconds = from_environment("PIRN_TEST_WATCHDOG_S", 560);
     struct timespec wait = {seconds, 0};
     while (nanosleep(&wait, &wait) != 0) {}
     fprintf(stderr, "%s: still running after %ld s\n", program, seconds);
