@@ -13,7 +13,8 @@
  *   2. the monitor takes the bits; if the reaction is not at work it spawns a task that calls fn,
  *      else notes that it is to run again. So one at a time, and once for all that came meanwhile
  *   3. the task's last act (react_done, its argument's drop) clears busy, and asks for the next one
- * The task holds a reference, and looks whether it has been removed before it calls fn.
+ * The task holds a reference, and looks whether it has been removed before it calls fn. What came
+ * for a reaction that is replaced, and has not been told to it, is the next one's.
  *
  * The list of runtimes changes under a mutex, and is read by handlers through atomics: entries are
  * slots that are never freed, as handled_by's. What a handler looks at is there before it is.
@@ -45,7 +46,7 @@ struct reaction { /* all under mutex */
     void *arg;
     int sig;
     unsigned refs; /* reactions', its task's */
-    bool busy, again;
+    bool busy, begun, again;
 };
 static struct reaction *reactions[NSIG];                /* under mutex */
 static _Atomic(struct pirn_runtime *) handled_by[NSIG]; /* the same's rt, for handlers */
@@ -180,13 +181,20 @@ static void remove_reaction(int sig)
     pirn_handler_give_back(sig);
 }
 
+static void ask_for(struct pirn_runtime *rt, int sig)
+{
+    /* release: pairs with the acquire in serve_reactions */
+    atomic_fetch_or_explicit(&rt->signals, 1ull << (sig - 1), memory_order_release);
+}
+
 int pirn_signals_add(struct pirn_runtime *rt, int sig, pirn_fn fn, void *arg)
 {
     struct reaction *r = mem_alloc(&rt->mem, sizeof(*r));
+    bool pending = false;
     int rc = 0;
     if (r == NULL)
         return -ENOMEM;
-    *r = (struct reaction){rt, fn, arg, sig, 1, false, false};
+    *r = (struct reaction){rt, fn, arg, sig, 1, false, false, false};
     pthread_mutex_lock(&mutex);
     struct reaction *old = reactions[sig];
     /* relaxed: the end removes under this mutex, after it has set closing */
@@ -198,14 +206,19 @@ int pirn_signals_add(struct pirn_runtime *rt, int sig, pirn_fn fn, void *arg)
         reactions[sig] = r;
         /* release: pairs with the acquire in pirn_signals_hit */
         atomic_store_explicit(&handled_by[sig], rt, memory_order_release);
-        if (old != NULL)
+        if (old != NULL) {
+            pending = old->busy && (!old->begun || old->again);
             unref(old);
-        else if ((rc = pirn_handler_take(sig)) != 0) {
+        } else if ((rc = pirn_handler_take(sig)) != 0) {
             atomic_store_explicit(&handled_by[sig], NULL, memory_order_relaxed);
             reactions[sig] = NULL;
         }
     }
+    if (pending)
+        ask_for(rt, sig);
     pthread_mutex_unlock(&mutex);
+    if (pending)
+        pirn_monitor_call(rt);
     if (rc != 0)
         mem_free(&rt->mem, r);
     return rc;
@@ -273,14 +286,10 @@ static int react(void *arg)
     struct reaction *r = arg;
     pthread_mutex_lock(&mutex);
     bool removed = reactions[r->sig] != r;
+    r->begun = true;
+    r->again = false; /* what came before this is one with it */
     pthread_mutex_unlock(&mutex);
     return removed ? 0 : r->fn(r->arg);
-}
-
-static void ask_for(struct pirn_runtime *rt, int sig)
-{
-    /* release: pairs with the acquire in serve_reactions */
-    atomic_fetch_or_explicit(&rt->signals, 1ull << (sig - 1), memory_order_release);
 }
 
 static void react_done(void *arg)
@@ -289,7 +298,7 @@ static void react_done(void *arg)
     struct pirn_runtime *rt = r->rt;
     pthread_mutex_lock(&mutex);
     bool again = r->again && reactions[r->sig] == r;
-    r->busy = r->again = false;
+    r->busy = r->begun = r->again = false;
     if (again)
         ask_for(rt, r->sig);
     unref(r);

@@ -143,8 +143,9 @@ PIRN_API int pirn_mailbox_close(pirn_mailbox *mailbox);
  * until the runtime's end: a remove does not wait for a call that has begun. Signals that come
  * before it begins are one; while it runs it is not started again, but once more afterwards. It
  * wakes an idle runtime; a paused one runs it in its next run. A handler of the program's that was
- * there before is called too, first, in signal context. Adding again replaces fn and arg. SIGINT is
- * not taken for a cancel (PIRN_SIGINT_CANCELS) while it is added. [anywhere]
+ * there before is called too, first, in signal context. Adding again replaces fn and arg, also for
+ * a signal that has come and that the earlier fn has not been begun for. SIGINT is not taken for a
+ * cancel (PIRN_SIGINT_CANCELS) while it is added. [anywhere]
  * -EINVAL: no such signal, SIGKILL, SIGSTOP, or one that an instruction raises (SIGSEGV, SIGBUS,
  * SIGFPE, SIGILL). -EBUSY: another runtime has it. -EPERM: no runtime. -ENOMEM, -ESHUTDOWN.
  */
