@@ -72,6 +72,7 @@ static struct waiter **list_of(const pirn_case *c)
 }
 
 static const char told[] = ""; /* what is wrong has been told of */
+static const char own[] = "a task is among those whose end it waits for";
 
 /* What is wrong with a call; NULL: nothing. */
 static const char *fault(const pirn_case *cases, size_t n)
@@ -87,8 +88,15 @@ static const char *fault(const pirn_case *cases, size_t n)
             why = misuse_of_item(c->item, core_of(c)->elem_size);
         if (c->kind == CASE_AWAIT && pirn_case_is_dead(c))
             why = told;
+        else if (c->kind == CASE_AWAIT && c->object != NULL && c->object == pirn_current())
+            why = own;
     }
     return why;
+}
+
+static int refuse(const char *call, const char *why)
+{
+    return why == told ? -EINVAL : pirn_misuse(call, why == own ? -EDEADLK : -EINVAL, why);
 }
 
 /* ---- The channels' cases, in the order of locks ---- */
@@ -234,7 +242,7 @@ int pirn_select(pirn_case *cases, size_t n, pirn_time deadline)
     struct handover h;
     const char *why = fault(cases, n);
     if (why != NULL)
-        return why == told ? -EINVAL : pirn_misuse(__func__, -EINVAL, why);
+        return refuse(__func__, why);
     int rc = pirn_wait_enter(&w);
     if (rc != 0)
         return rc;
@@ -267,7 +275,7 @@ int pirn_select_try(pirn_case *cases, size_t n)
     struct handover h;
     const char *why = fault(cases, n);
     if (why != NULL)
-        return why == told ? -EINVAL : pirn_misuse(__func__, -EINVAL, why);
+        return refuse(__func__, why);
     pirn_case *first = put_in_order(cases, n);
     handover_init(&h);
     lock_all(first);

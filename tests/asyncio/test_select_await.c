@@ -275,6 +275,27 @@ START_TEST(a139_begins_what_it_waits_for)
 }
 END_TEST
 
+/* Its own end cannot come while it waits for it: said as by pirn_await and pirn_wait. */
+static int selects_itself(void *arg)
+{
+    pirn_future *f = new_future();
+    pirn_case cases[] = {pirn_case_await(f, NULL), pirn_case_await(pirn_current(), NULL)};
+    (void)arg;
+    CHECK_EQ(pirn_select(&cases[1], 1, PIRN_NEVER), -EDEADLK);
+    CHECK_EQ(pirn_select(cases, 2, PIRN_NEVER), -EDEADLK);
+    CHECK_EQ(pirn_select_try(cases, 2), -EDEADLK);
+    CHECK_EQ(pirn_select_try(cases, 1), -EAGAIN);
+    CHECK_OK(pirn_release(f));
+    return 0;
+}
+
+START_TEST(a36_selects_itself)
+{
+    FOR_WORKERS(w)
+    CHECK_OK(support_run(w, selects_itself, NULL));
+}
+END_TEST
+
 SUPPORT_MAIN("select/await", a139_futures, a139_a_future_races_a_channel,
              a139_tasks_that_end_meanwhile, a139_select_only_looks_on,
-             a139_begins_what_it_waits_for)
+             a139_begins_what_it_waits_for, a36_selects_itself)

@@ -123,7 +123,7 @@ PIRN_API pirn_case pirn_case_await(pirn_awaitable *awaitable, void **ret_value);
  * receiving too; one select's cases never meet each other. The cases may be used again afterwards,
  * but not by two selects at a time. n = 0 only waits. Meant for tens of cases: the effort grows
  * with the square. [suspends]
- * -ETIMEDOUT, -ECANCELED, -EINVAL: none has gone.
+ * -ETIMEDOUT, -ECANCELED, -EINVAL, -EDEADLK (a task waits for its own end): none has gone.
  */
 PIRN_API PIRN_MUST_USE int pirn_select(pirn_case *cases, size_t n, pirn_time deadline);
 
