@@ -226,9 +226,18 @@ int pirn_timeout_reschedule(pirn_timeout *timeout, pirn_time deadline)
         return -EINVAL; /* as below: its task has left it, meanwhile perhaps */
     if (in == NULL)
         return pirn_misuse(__func__, -EINVAL, timeout == NULL ? MISUSE_NULL : "it is not entered");
+    bool past = deadline.ns <= clock_now();
     pthread_mutex_lock(&in->mutex);
-    int rc = !in->left && disarm(in) ? arm(in, deadline.ns) : -EINVAL; /* too late: no mistake */
+    int rc = !in->left && disarm(in) ? 0 : -EINVAL; /* too late: no mistake */
+    if (rc == 0 && past) {
+        in->fired = true;
+        in->deadline = deadline.ns;
+    } else if (rc == 0) {
+        rc = arm(in, deadline.ns);
+    }
     pthread_mutex_unlock(&in->mutex);
+    if (rc == 0 && past) /* as by an enter: the next call that might suspend fails */
+        pirn_bound_hit(&in->bound, "timeout");
     unref(in);
     return rc;
 }

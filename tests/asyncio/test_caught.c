@@ -100,9 +100,26 @@ static int from_around(void *arg)
     return 0;
 }
 
+/* Moved into the past: the next call that might suspend fails, as after such an enter. */
+static int to_the_past(void *arg)
+{
+    (void)arg;
+    pirn_time past[] = {PIRN_NOW, pirn_now()};
+    for (size_t i = 0; i < sizeof(past) / sizeof(past[0]); i++) {
+        pirn_timeout t = entered(i == 0 ? PIRN_NEVER : pirn_after_s(3600));
+        CHECK_OK(pirn_timeout_reschedule(&t, past[i]));
+        CHECK(pirn_timeout_expired(&t));
+        CHECK_EQ(pirn_timeout_reschedule(&t, PIRN_NEVER), -EINVAL);
+        CHECK_EQ(pirn_yield(), -ECANCELED);
+        CHECK_EQ(pirn_timeout_leave(&t, -ECANCELED), -ETIMEDOUT);
+        CHECK_EQ(group_pending(), 0);
+    }
+    return 0;
+}
+
 static int timeouts(void *arg)
 {
-    pirn_fn each[] = {no_suspend, absorbed, from_a_child, from_a_request, from_around};
+    pirn_fn each[] = {no_suspend, absorbed, from_a_child, from_a_request, from_around, to_the_past};
     for (size_t i = 0; i < sizeof(each) / sizeof(each[0]); i++)
         CHECK_OK(each[i](arg));
     return 0;

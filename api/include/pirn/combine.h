@@ -124,8 +124,8 @@ PIRN_API PIRN_MUST_USE int pirn_timeout_enter(pirn_timeout *timeout, pirn_time d
  * task entered it. -EINVAL: it is not entered; or it is not the innermost of what the task is
  * inside of. [coroutine; does not suspend] */
 PIRN_API PIRN_MUST_USE int pirn_timeout_leave(pirn_timeout *timeout, int status);
-/* Another time for it, or PIRN_NEVER. 0; -EINVAL: it has come, or is not entered. -ENOMEM: it
- * has none any more. [anywhere] */
+/* Another time for it, or PIRN_NEVER; one in the past has come at once. 0; -EINVAL: it has come, or
+ * is not entered. -ENOMEM: it has none any more. [anywhere] */
 PIRN_API int pirn_timeout_reschedule(pirn_timeout *timeout, pirn_time deadline);
 /* When it comes: PIRN_NEVER without a time; PIRN_NOW if it is not entered. [anywhere] */
 PIRN_API pirn_time pirn_timeout_when(pirn_timeout *timeout);
