@@ -95,7 +95,8 @@ static int check(const char *call, const pirn_config *c)
 {
     if (c->size != sizeof(*c) || c->workers < 0 || c->workers > WORKERS_MAX || c->max_spares < 0 ||
         c->max_tasks < 0 || c->max_blocking < 0 || c->max_kernel_threads < 0 || c->grace.ns < 0 ||
-        c->dump_signal < 0 || c->dump_signal >= NSIG || c->stack_size > PIRN_STACK_SIZE_MAX ||
+        (c->dump_signal != 0 && !signal_exists(c->dump_signal)) ||
+        signal_is_fault(c->dump_signal) || c->stack_size > PIRN_STACK_SIZE_MAX ||
         c->slow_step.ns < 0 ||
         (c->flags & ~(unsigned)(PIRN_SIGINT_CANCELS | PIRN_SIGTERM_CANCELS | PIRN_REPORT_OVERFLOW |
                                 PIRN_DEBUG | PIRN_DEADLOCK_ENDS)) != 0 ||
@@ -103,7 +104,7 @@ static int check(const char *call, const pirn_config *c)
         return pirn_misuse(
             call, -EINVAL,
             misuse_of_config(c->size, sizeof(*c),
-                             "the config has a number out of range, an unknown flag, "
+                             "the config has a number or a signal out of range, an unknown flag, "
                              "or one of alloc and free alone"));
     return 0;
 }

@@ -6,7 +6,19 @@
 #define PIRN_RUNTIME_SIGNALS_H
 
 #include <pirn.h>
+#include <signal.h>
 #include <stdbool.h>
+
+static inline bool signal_exists(int sig) /* and can be handled */
+{
+    return sig > 0 && sig < NSIG && sig != SIGKILL && sig != SIGSTOP;
+}
+
+/* Raised by an instruction: its handler could only return to that. */
+static inline bool signal_is_fault(int sig)
+{
+    return sig == SIGSEGV || sig == SIGBUS || sig == SIGFPE || sig == SIGILL;
+}
 
 int pirn_signals_install(struct pirn_runtime *rt); /* what rt->config asks for; 0 or -errno */
 void pirn_signals_remove(struct pirn_runtime *rt); /* puts earlier handlers back */

@@ -150,7 +150,7 @@ typedef struct pirn_config {
     int max_spares;    /* extra threads while workers are blocked in the kernel; 0: 64 */
     int max_tasks;     /* live tasks; a spawn beyond it gives -EAGAIN; 0: no limit */
     int max_blocking;  /* threads of the pirn_blocking pool; 0: 64 */
-    int dump_signal;   /* a signal that dumps all tasks to stderr; 0: none */
+    int dump_signal;   /* dumps all tasks to stderr; 0: none; as for pirn_signal_add (-EINVAL) */
     size_t stack_size; /* bytes a coroutine's stack gets by default; 0: 64 KiB; 1 GiB at most */
     pirn_span grace;   /* for leftovers at shutdown; 0: 5 s; PIRN_FOREVER: no end */
     /* Hears warnings, from any thread, from several at once; NULL: stderr (pirn/look.h). */

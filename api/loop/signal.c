@@ -3,7 +3,6 @@
  */
 #include <errno.h>
 #include <pirn.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include "runtime/debug.h"
@@ -12,21 +11,10 @@
 
 #define NO_SUCH_SIGNAL "no function can be called for that signal"
 
-static bool is_signal(int signo)
-{
-    return signo > 0 && signo < NSIG && signo != SIGKILL && signo != SIGSTOP;
-}
-
-/* Its handler could only return to the instruction that raised it. */
-static bool is_fault(int signo)
-{
-    return signo == SIGSEGV || signo == SIGBUS || signo == SIGFPE || signo == SIGILL;
-}
-
 int pirn_signal_add(int signo, pirn_fn fn, void *arg, pirn_runtime *runtime)
 {
     struct pirn_runtime *rt = runtime != NULL ? runtime : pirn_runtime_current();
-    if (!is_signal(signo) || is_fault(signo) || fn == NULL)
+    if (!signal_exists(signo) || signal_is_fault(signo) || fn == NULL)
         return pirn_misuse(__func__, -EINVAL, fn == NULL ? MISUSE_NULL : NO_SUCH_SIGNAL);
     if (rt == NULL)
         return pirn_misuse(__func__, -EPERM, MISUSE_NO_RUNTIME);
@@ -37,6 +25,6 @@ int pirn_signal_add(int signo, pirn_fn fn, void *arg, pirn_runtime *runtime)
 
 int pirn_signal_remove(int signo)
 {
-    return is_signal(signo) ? pirn_signals_drop(signo)
-                            : pirn_misuse(__func__, -EINVAL, NO_SUCH_SIGNAL);
+    return signal_exists(signo) ? pirn_signals_drop(signo)
+                                : pirn_misuse(__func__, -EINVAL, NO_SUCH_SIGNAL);
 }

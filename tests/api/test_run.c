@@ -2,6 +2,7 @@
 #include "tests/support.h"
 
 #include <limits.h>
+#include <signal.h>
 
 static int give(void *arg)
 {
@@ -36,6 +37,12 @@ START_TEST(refused)
     config = (pirn_config)PIRN_CONFIG_INIT;
     config.max_tasks = -1;
     CHECK_EQ(pirn_run_with(&config, give, &arg, &status), -EINVAL);
+    const int no_dumps[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGKILL, SIGSTOP, -1, NSIG};
+    for (size_t i = 0; i < sizeof(no_dumps) / sizeof(no_dumps[0]); i++) {
+        config = (pirn_config)PIRN_CONFIG_INIT;
+        config.dump_signal = no_dumps[i];
+        CHECK_EQ(pirn_run_with(&config, give, &arg, &status), -EINVAL);
+    }
     CHECK_EQ(status, -12345);
 }
 END_TEST
