@@ -301,7 +301,7 @@ int pirn_runtime_run_fn(struct pirn_runtime *rt, const pirn_spawn_config *config
         return rc;
     rc = pirn_runtime_run(rt, handle, pauses, &status);
     struct pirn_task *task = task_of(handle);
-    if (rc == 0 && status == -ENOMEM && task->sp == NULL && (task->flags & PIRN_PINNED) == 0)
+    if (rc == 0 && status == -ENOMEM && task->sp == NULL && !pauses)
         rc = -ENOMEM; /* there was no stack for it: it never ran */
     pirn_awaitable_unref(handle);
     if (rc == 0 && ret_status != NULL)

@@ -231,9 +231,9 @@ static int scene(pirn_fn fn, const pirn_spawn_config *main, int64_t grace_ms,
     CHECK_OK(pirn_runtime_new(&rt, &config));
     int rc = pirn_runtime_run_until_complete_with(rt, main, fn, NULL, &status);
     CHECK_OK(pirn_runtime_free(rt));
-    if (rc == -ENOMEM || status == TOO_MANY)
-        return rc == 0 ? TOO_MANY : NO_MAIN;
     CHECK_OK(rc);
+    if (status == -ENOMEM || status == TOO_MANY)
+        return status == TOO_MANY ? TOO_MANY : NO_MAIN;
     CHECK_OK(status);
     return 0;
 }

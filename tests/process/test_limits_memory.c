@@ -194,6 +194,36 @@ static int start_in_little_space(void *arg)
     return 0;
 }
 
+static int drops;
+
+static void drop(void *arg)
+{
+    CHECK_EQ(*(int *)arg, 5);
+    drops++;
+}
+
+/* A main that gets no stack has been spawned, and its argument dropped: that is its status. */
+static int run_without_stack(void *arg)
+{
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
+    pirn_runtime *rt;
+    int status = 0, main_arg = 5;
+
+    (void)arg;
+    CHECK_OK(pirn_runtime_new(&rt, NULL));
+    config.stack_size = 1u << 30;
+    config.arg_drop = drop;
+    set_soft_limit(RLIMIT_AS, address_space() + 64 * MIB);
+    CHECK_OK(pirn_runtime_run_until_complete_with(rt, &config, seven, &main_arg, &status));
+    set_soft_limit(RLIMIT_AS, RLIM_INFINITY);
+    CHECK_EQ(status, -ENOMEM);
+    CHECK_EQ(drops, 1);
+    CHECK_OK(pirn_runtime_run_until_complete_with(rt, &config, seven, &main_arg, &status));
+    CHECK_EQ(status, 7);
+    CHECK_EQ(drops, 2);
+    return pirn_runtime_free(rt);
+}
+
 /* Asks the kernel itself whether a small ring can be had. */
 static int bare_ring(void)
 {
@@ -244,5 +274,6 @@ int main(void)
 
         scenario("little address space", start_in_little_space, &room, 30);
     }
+    scenario("no stack for main", run_without_stack, NULL, 30);
     return scenario("squeezed while running", run_squeeze, NULL, 60);
 }

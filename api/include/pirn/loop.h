@@ -29,7 +29,7 @@ PIRN_API PIRN_MUST_USE int pirn_runtime_new(pirn_runtime **ret_runtime, const pi
  * Runs the runtime until fn(arg), a new task, has ended; on the calling thread's behalf, which
  * waits, and is no worker. [plain threads] config may be NULL; its runtime is not looked at.
  * Returns 0 and what the task said in *ret_status (-EINTR: SIGINT cancelled it, and nobody else
- * did), or
+ * did; -ENOMEM: maybe it got no stack, see pirn_spawn), or
  *   -EINTR     stopped before the task ended. It is still pending, and a later run resumes it;
  *              spawn it yourself and use pirn_runtime_run_until_done to have a handle of it
  *   -EDEADLK   called in a coroutine, of whatever runtime
