@@ -19,6 +19,7 @@
 
 #include <pirn.h>
 #include <stdatomic.h>
+#include <unistd.h>
 
 #include "io/mem.h"
 #include "runtime/worker.h"
@@ -177,12 +178,13 @@ static inline void rt_outsider_leave(struct pirn_runtime *rt)
     atomic_fetch_sub_explicit(&rt->outsiders, 1, memory_order_release);
 }
 
-/* The same for who knows of no such task: false, they have been taken down. */
+/* The same for who knows of no such task: false, they have been taken down; or are a fork's
+ * parent's, whose threads and locks did not come along. */
 static inline bool rt_outsider_try_enter(struct pirn_runtime *rt)
 {
     /* seq_cst, both: pairs with stop_workers, which says so and then looks for outsiders */
     atomic_fetch_add_explicit(&rt->outsiders, 1, memory_order_seq_cst);
-    if (atomic_load_explicit(&rt->dismantled, memory_order_seq_cst) == 0)
+    if (atomic_load_explicit(&rt->dismantled, memory_order_seq_cst) == 0 && rt->pid == getpid())
         return true;
     rt_outsider_leave(rt);
     return false;

@@ -167,7 +167,7 @@ int pirn_runtime_free(pirn_runtime *runtime)
 
 int pirn_runtime_is_running(const pirn_runtime *runtime)
 {
-    return runtime != NULL && rt_use(runtime) == USE_RUN;
+    return runtime != NULL && rt_use(runtime) == USE_RUN && runtime->pid == getpid();
 }
 
 int pirn_runtime_is_closed(const pirn_runtime *runtime)

@@ -12,6 +12,7 @@ enum {
 
 typedef struct load {
     pirn_runtime *runtime;
+    pirn_timer timer;
     atomic_bool stop;
     atomic_int ticks, trips;
     int sockets[2];
@@ -79,6 +80,19 @@ static int own_main(void *arg)
     return 5;
 }
 
+/* In the child: the parent's runtime is as one that is closed. */
+static void look_at_parents(load *l)
+{
+    pirn_stats stats = {.size = sizeof(stats)};
+
+    CHECK_EQ(pirn_runtime_is_closed(l->runtime), 1);
+    CHECK_EQ(pirn_runtime_is_running(l->runtime), 0);
+    CHECK_EQ(pirn_dump(l->runtime, stderr), -ESHUTDOWN);
+    CHECK_EQ(pirn_stats_get(l->runtime, &stats), -ESHUTDOWN);
+    CHECK_EQ(pirn_timer_arm(&l->timer, PIRN_NEVER), -ESHUTDOWN);
+    CHECK_EQ(pirn_runtime_stop(l->runtime), -ESHUTDOWN);
+}
+
 /* In the child. What it inherited looks like a coroutine of a runtime, but that one is gone. */
 static void child_of_coroutine(load *l)
 {
@@ -91,6 +105,7 @@ static void child_of_coroutine(load *l)
     CHECK_EITHER(pirn_spawn(&task, seven, NULL), -ESHUTDOWN, -EPERM);
     CHECK_EITHER(pirn_spawn_with(&task, &there, seven, NULL), -ESHUTDOWN, -EPERM);
     CHECK_EITHER(pirn_yield(), -ESHUTDOWN, -EPERM);
+    look_at_parents(l);
     CHECK_EITHER(pirn_blocking(seven, NULL, &status, pirn_after_s(1)), -ESHUTDOWN, -EPERM);
     CHECK_EQ(pirn_run(own_main, NULL), 5);
     CHECK_EQ(pirn_run(own_main, NULL), 5); /* and again */
@@ -103,6 +118,7 @@ static void child_of_thread(load *l)
     pirn_task *task;
 
     alarm(60);
+    look_at_parents(l);
     there.runtime = l->runtime;
     CHECK_EITHER(pirn_spawn_with(&task, &there, seven, NULL), -ESHUTDOWN, -EPERM);
     CHECK_EQ(pirn_run(own_main, NULL), 5);
@@ -156,6 +172,7 @@ static int parent(void *arg)
 
     (void)arg;
     CHECK_OK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, l.sockets));
+    CHECK_OK(pirn_timer_init(&l.timer, NULL, seven, NULL));
     CHECK_OK(pirn_spawn(&tasks[0], ticker, &l));
     CHECK_OK(pirn_spawn(&tasks[1], pinger, &l));
     CHECK_OK(pirn_spawn(&tasks[2], ponger, &l));
