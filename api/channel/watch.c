@@ -101,10 +101,19 @@ static void read_value(const pirn_watch *watch, void *ret_value, uint64_t *ret_v
         *ret_version = watch->version;
 }
 
-int pirn_watch_get(pirn_watch *watch, void *ret_value, uint64_t *ret_version)
+/* What is wrong with a call; NULL: nothing. */
+static const char *fault(const pirn_watch *watch, const void *ret_value)
 {
     if (watch == NULL)
-        return pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
+        return MISUSE_NULL;
+    return ret_value != NULL ? misuse_of_item(ret_value, watch->elem_size) : NULL;
+}
+
+int pirn_watch_get(pirn_watch *watch, void *ret_value, uint64_t *ret_version)
+{
+    const char *why = fault(watch, ret_value);
+    if (why != NULL)
+        return pirn_misuse(__func__, -EINVAL, why);
     lock_take(&watch->lock);
     read_value(watch, ret_value, ret_version);
     lock_drop(&watch->lock);
@@ -124,8 +133,9 @@ int pirn_watch_changed(pirn_watch *watch, uint64_t seen, void *ret_value, uint64
                        pirn_time deadline)
 {
     struct wait w;
-    if (watch == NULL)
-        return pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
+    const char *why_not = fault(watch, ret_value);
+    if (why_not != NULL)
+        return pirn_misuse(__func__, -EINVAL, why_not);
     int rc = pirn_wait_enter(&w);
     if (rc != 0)
         return rc;

@@ -375,6 +375,29 @@ static int watch_of_no_size(void)
     return pirn_watch_new(&watch, 0, "x");
 }
 
+static int on_a_watch_of_no_size(bool waits)
+{
+    pirn_watch *watch;
+    uint64_t version = 0;
+    char value;
+    CHECK_OK(pirn_watch_new(&watch, 0, NULL));
+    int rc = waits ? pirn_watch_changed(watch, 0, &value, &version, PIRN_NEVER)
+                   : pirn_watch_get(watch, &value, &version);
+    CHECK_EQ(version, 0);
+    pirn_watch_release(watch);
+    return rc;
+}
+
+static int value_of_no_size(void)
+{
+    return on_a_watch_of_no_size(false);
+}
+
+static int change_of_no_size(void)
+{
+    return on_a_watch_of_no_size(true);
+}
+
 static const struct misuse misuses[] = {
     {"pirn_runtime_new", -EINVAL, ZEROED, runtime_zeroed, ANYWHERE},
     {"pirn_run_with", -EINVAL, ZEROED, run_zeroed, ON_THREAD},
@@ -434,6 +457,8 @@ static const struct misuse misuses[] = {
     {"pirn_select", -EINVAL, NO_SIZE, select_of_no_size, ANYWHERE},
     {"pirn_broadcast_send", -EINVAL, NO_SIZE, broadcast_of_no_size, ANYWHERE},
     {"pirn_watch_new", -EINVAL, NO_SIZE, watch_of_no_size, ANYWHERE},
+    {"pirn_watch_get", -EINVAL, NO_SIZE, value_of_no_size, ANYWHERE},
+    {"pirn_watch_changed", -EINVAL, NO_SIZE, change_of_no_size, ANYWHERE},
 };
 
 START_TEST(arguments_that_cannot_be_meant_are_named)
