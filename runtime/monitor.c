@@ -123,7 +123,8 @@ static enum stuck examine(struct worker *w, int64_t now, bool *ret_hogged)
             w); /* of this step, if the tick is still this one at the next look */
     }
     w->monitor_cpu = cpu;
-    atomic_store_explicit(&w->monitor_tick, tick, memory_order_relaxed);
+    /* Away: what it runs when it wakes will be of the same tick, and new all the same. */
+    atomic_store_explicit(&w->monitor_tick, away ? UINT64_MAX : tick, memory_order_relaxed);
     w->monitor_pass = pass;
     w->monitor_idle = away ? w->monitor_idle + 1 : 0;
     if (away || was_away || looked || atomic_load_explicit(&w->tid, memory_order_relaxed) == 0)

@@ -21,6 +21,7 @@ int pirn_worker_init(struct worker *w, struct pirn_runtime *rt, unsigned index, 
     w->stride = 1;
     w->free_tasks_max = pirn_task_cached_max(rt);
     w->monitor_pass = w->monitor_told = UINT64_MAX;
+    atomic_init(&w->monitor_tick, UINT64_MAX);
     atomic_init(&w->role, (uint32_t)role);
     atomic_init(&w->attention, rt->debug ? ATTENTION_DEBUG : 0);
     pirn_runq_init(&w->q);

@@ -150,10 +150,10 @@ struct worker {
     bool lingered;              /* retired, and has waited long enough */
     bool foreign_requests;      /* has submitted in others' ports: its thread must stay */
     bool joinable;              /* the thread was started; whoever started it, before others look */
-    /* The monitor's: what it last saw (pass UINT64_MAX: nothing yet), since when it has seen that
-     * tick and nothing else (a dump reads the two), which task it has seen there; the tick of the
-     * last step it has told of (debug mode). The thread's CPU time at that look, and looks in a row
-     * that found it parked; stuck; at work and well. */
+    /* The monitor's: what it last saw (UINT64_MAX: nothing yet, or, a tick: it was away), since
+     * when it has seen that tick and nothing else (a dump reads the two), which task it has seen
+     * there; the tick of the last step it has told of (debug mode). The thread's CPU time at that
+     * look, and looks in a row that found it parked; stuck; at work and well. */
     _Atomic uint64_t monitor_tick;
     _Atomic int64_t monitor_since;
     uint64_t monitor_pass, monitor_told;

@@ -183,6 +183,30 @@ START_TEST(each_task_once)
 }
 END_TEST
 
+/* What has just woken has not run for as long as its worker slept. */
+static int fresh(void *arg)
+{
+    pirn_time woken = pirn_after_s(1);
+    double seconds = -1;
+    (void)arg;
+    CHECK_OK(pirn_set_name(pirn_current(), "dump-fresh"));
+    CHECK_OK(pirn_sleep(woken));
+    char *text = dump_text(NULL);
+    const char *span = strstr(line_with(text, "dump-fresh"), " for ");
+    CHECK(span != NULL && sscanf(span, " for %lfs", &seconds) == 1);
+    /* The monitor may have looked a while before it woke. */
+    CHECK(seconds * 1e9 < (double)(pirn_now().ns - woken.ns + 900 * MS));
+    free(text);
+    return 0;
+}
+
+START_TEST(for_how_long)
+{
+    FOR_WORKERS(w)
+    CHECK_OK(support_run(w, fresh, NULL));
+}
+END_TEST
+
 /* A strand's next cannot begin while this one runs. */
 static int before_the_next(void *arg)
 {
@@ -335,4 +359,4 @@ START_TEST(counters_move)
 }
 END_TEST
 
-SUPPORT_MAIN("dump", each_task_once, unstarted, dump_of_moving_tasks, counters_move)
+SUPPORT_MAIN("dump", each_task_once, for_how_long, unstarted, dump_of_moving_tasks, counters_move)
