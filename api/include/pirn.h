@@ -176,8 +176,9 @@ typedef struct pirn_config {
  * Runs fn(arg) as the main coroutine of a new runtime on this plain thread's behalf and waits for
  * it. What main leaves running is cancelled once and gets config->grace to clean up. Returns
  * main's status, or: -EDEADLK (inside a coroutine; or by PIRN_DEADLOCK_ENDS), -EINVAL, -ENOMEM,
- * -EAGAIN (threads), -ENOSYS (io_uring is missing or denied; the report says which), -EBUSY (a task
- * would not end; it was named and its memory left alone), -EINTR (pirn_runtime_stop).
+ * -EAGAIN (threads; or 64 runtimes take signals), -EMFILE, -ENFILE (a ring for each worker),
+ * -ENOSYS (io_uring is missing or denied; the report says which), -EBUSY (a task would not end; it
+ * was named and its memory left alone), -EINTR (pirn_runtime_stop).
  */
 PIRN_API PIRN_MUST_USE int pirn_run(pirn_fn fn, void *arg);
 
@@ -273,7 +274,7 @@ PIRN_API int pirn_shield_leave(void);
 PIRN_API int pirn_yield(void); /* lets others run. [coroutine; suspends] -ECANCELED */
 
 /* Waits until the given time. [anywhere; suspends] 0 when it has come (at once if it is past; a
- * coroutine lets others run then), -ECANCELED, -ESHUTDOWN; -EINVAL: no such clock. */
+ * coroutine lets others run then), -ECANCELED, -ESHUTDOWN, -ENOMEM; -EINVAL: no such clock. */
 PIRN_API int pirn_sleep(pirn_time until);
 PIRN_API int pirn_sleep_on(pirn_clock clock, pirn_time until);
 
@@ -291,8 +292,8 @@ PIRN_API int pirn_name(const pirn_task *task, char *ret_name, size_t size);
 PIRN_API int pirn_set_name(pirn_task *task, const char *name);
 
 /* A pointer the current task, or job of a thread pool, leaves for its awaiters (pirn_value);
- * drop(value), if given, is called when the last reference goes. [coroutine, job] -EPERM,
- * -ENOMEM */
+ * drop(value), if given, is called when the last reference goes, or when another value takes its
+ * place. [coroutine, job] -EPERM, -ENOMEM: value is still the caller's */
 PIRN_API PIRN_MUST_USE int pirn_set_value(void *value, void (*drop)(void *value));
 
 /* Task-locals: pointers by key, copied (the pointer, not what it points to) at spawn; when a job is
@@ -302,9 +303,9 @@ typedef struct pirn_local {
     unsigned index;
 } pirn_local;
 PIRN_API PIRN_MUST_USE int pirn_local_new(pirn_local *ret_key); /* [anywhere] -EAGAIN: 32 at most */
-PIRN_API PIRN_MUST_USE int pirn_local_set(pirn_local key,
-                                          void *value); /* [coroutine, job] -ENOMEM */
-PIRN_API void *pirn_local_get(pirn_local key);          /* NULL when unset; [anywhere] */
+/* [coroutine, job] -EINVAL (no such key), -EPERM, -ENOMEM */
+PIRN_API PIRN_MUST_USE int pirn_local_set(pirn_local key, void *value);
+PIRN_API void *pirn_local_get(pirn_local key); /* NULL when unset; [anywhere] */
 
 /* ---- Awaitables: tasks, futures, jobs, combinations ---------------------------------------- */
 

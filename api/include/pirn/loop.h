@@ -21,7 +21,7 @@
  *
  * config NULL: the defaults. The caller owns *ret_runtime: pirn_runtime_free. [anywhere] Does not
  * suspend: who calls it on a worker keeps that until the new threads are there.
- * -EINVAL, -ENOMEM, -EAGAIN (threads), -ENOSYS (io_uring is missing or denied).
+ * -EINVAL, -ENOMEM, -EAGAIN, -EMFILE, -ENFILE, -ENOSYS, as pirn_run.
  */
 PIRN_API PIRN_MUST_USE int pirn_runtime_new(pirn_runtime **ret_runtime, const pirn_config *config);
 

@@ -98,7 +98,7 @@ PIRN_API PIRN_MUST_USE int pirn_scope_close(pirn_scope *scope, pirn_time deadlin
  * first failure, -ECANCELED (a cancel of the caller, or a call that returned it, has stopped it) or
  * 0. What a call defers runs after it, before the next one. Each i is a call through a pointer,
  * some ns: for a loop over an array let i be a block of it, with a place for each block's result.
- * [coroutine; suspends] */
+ * [coroutine; suspends] -EINVAL (begin > end), -EPERM, -ENOMEM, what pirn_spawn returns. */
 PIRN_API PIRN_MUST_USE int pirn_parallel_for(size_t begin, size_t end,
                                              int (*fn)(size_t i, void *arg), void *arg);
 

@@ -73,7 +73,7 @@ typedef struct pirn_ticker {
 /* The first tick comes a period from now. -EINVAL: period <= 0. No resources are held. */
 PIRN_API int pirn_ticker_init(pirn_ticker *ticker, pirn_span period, pirn_missed missed);
 /* Waits for the next tick. [anywhere; suspends] Returns the number of ticks dropped before it;
- * -ECANCELED, -ESHUTDOWN, -EINVAL. ticker->next may be read: when the next one is due. */
+ * -ECANCELED, -ESHUTDOWN, -ENOMEM, -EINVAL. ticker->next may be read: when the next one is due. */
 PIRN_API int pirn_ticker_wait(pirn_ticker *ticker);
 
 /* ---- Rates -------------------------------------------------------------------------------- */
