@@ -41,24 +41,12 @@ int pirn_start(pirn_task *task)
     return pirn_task_launch(t) ? 0 : -EALREADY;
 }
 
-/* The caller does not want the handle. */
-static int give(pirn_task **ret_handle, pirn_task *task)
-{
-    if (ret_handle != NULL)
-        *ret_handle = task;
-    else
-        pirn_detach(task);
-    return 0;
-}
-
 int pirn_call_soon(pirn_runtime *runtime, pirn_task **ret_handle, pirn_fn fn, void *arg)
 {
     static const struct spawn_how how = {.call = "pirn_call_soon"};
     pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
-    pirn_task *task;
     config.runtime = runtime;
-    int rc = pirn_task_spawn(&task, &config, fn, arg, &how, __builtin_return_address(0));
-    return rc == 0 ? give(ret_handle, task) : rc;
+    return pirn_task_spawn(ret_handle, &config, fn, arg, &how, __builtin_return_address(0));
 }
 
 int pirn_call_at(pirn_runtime *runtime, pirn_task **ret_handle, pirn_fn fn, void *arg,
@@ -71,10 +59,15 @@ int pirn_call_at(pirn_runtime *runtime, pirn_task **ret_handle, pirn_fn fn, void
                      __builtin_return_address(0));
     if (rc != 0)
         return rc;
+    pirn_task *before = ret_handle != NULL ? *ret_handle : NULL;
+    if (ret_handle != NULL)
+        *ret_handle = task; /* fn may look for it from here on */
     rc = pirn_task_prepare_at(task_of(task), when.ns);
-    if (rc != 0) {
+    if (rc != 0 && ret_handle != NULL)
+        *ret_handle = before;
+    if (rc != 0)
         pirn_task_discard(task_of(task));
-        return rc;
-    }
-    return give(ret_handle, task);
+    else if (ret_handle == NULL)
+        pirn_detach(task);
+    return rc;
 }

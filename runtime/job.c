@@ -82,8 +82,9 @@ static void **callers_locals(void)
     return e != NULL ? e->locals : NULL;
 }
 
-int pirn_job_submit(struct job **ret_job, struct crew *crew, pirn_fn fn, void *arg,
-                    void (*arg_drop)(void *arg), bool attached)
+/* NULL: no memory. */
+static struct job *new_job(struct crew *crew, pirn_fn fn, void *arg, void (*arg_drop)(void *arg),
+                           bool attached)
 {
     static const struct object_ops ops = {cancel, free_job, NULL, false, has_begun},
                                    attached_ops = {cancel, free_job, NULL, true, has_begun};
@@ -93,7 +94,7 @@ int pirn_job_submit(struct job **ret_job, struct crew *crew, pirn_fn fn, void *a
         job->locals = malloc(LOCALS_MAX * sizeof(*locals));
     if (job == NULL || (locals != NULL && job->locals == NULL)) {
         free(job);
-        return -ENOMEM;
+        return NULL;
     }
     if (locals != NULL)
         memcpy(job->locals, locals, LOCALS_MAX * sizeof(*locals));
@@ -104,12 +105,40 @@ int pirn_job_submit(struct job **ret_job, struct crew *crew, pirn_fn fn, void *a
     job->arg = arg;
     job->arg_drop = arg_drop;
     pirn_crew_ref(crew);
+    return job;
+}
+
+/* If it fails the job is gone. */
+static int submit(struct job *job)
+{
     pirn_awaitable_ref(&job->base.base); /* the crew's, which may be through with it at once */
-    int rc = pirn_crew_submit(crew, &job->work);
+    int rc = pirn_crew_submit(job->crew, &job->work);
     if (rc != 0)
         free_job(&job->base);
-    else
+    return rc;
+}
+
+int pirn_job_submit(struct job **ret_job, struct crew *crew, pirn_fn fn, void *arg,
+                    void (*arg_drop)(void *arg), bool attached)
+{
+    struct job *job = new_job(crew, fn, arg, arg_drop, attached);
+    int rc = job != NULL ? submit(job) : -ENOMEM;
+    if (rc == 0)
         *ret_job = job;
+    return rc;
+}
+
+int pirn_job_submit_handle(struct pirn_awaitable **ret_handle, struct crew *crew, pirn_fn fn,
+                           void *arg, void (*arg_drop)(void *arg))
+{
+    struct job *job = new_job(crew, fn, arg, arg_drop, false);
+    if (job == NULL)
+        return -ENOMEM;
+    struct pirn_awaitable *before = *ret_handle;
+    *ret_handle = &job->base.base;
+    int rc = submit(job);
+    if (rc != 0)
+        *ret_handle = before;
     return rc;
 }
 

@@ -44,6 +44,11 @@ struct job {
 int pirn_job_submit(struct job **ret_job, struct crew *crew, pirn_fn fn, void *arg,
                     void (*arg_drop)(void *arg), bool attached);
 
+/* The same of one that is not attached, for the program: the handle is there before fn can look for
+ * it. */
+int pirn_job_submit_handle(struct pirn_awaitable **ret_handle, struct crew *crew, pirn_fn fn,
+                           void *arg, void (*arg_drop)(void *arg));
+
 /* Of an attached job: its await has returned `why`. Takes it back: true; or waits for its end:
  * false. */
 struct wait;

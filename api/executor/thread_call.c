@@ -18,7 +18,7 @@ static int submit(const char *call, pirn_thread_pool *pool, pirn_job **ret_job,
                   const pirn_job_config *config, pirn_fn fn, void *arg)
 {
     static const pirn_job_config plain = PIRN_JOB_CONFIG_INIT;
-    struct job *job = NULL;
+    pirn_job *unwanted = NULL;
     if (config == NULL)
         config = &plain;
     if (fn == NULL || config->size != sizeof(*config))
@@ -27,17 +27,14 @@ static int submit(const char *call, pirn_thread_pool *pool, pirn_job **ret_job,
     int rc = pirn_thread_pool_get(&pool, pool);
     if (rc != 0)
         return rc;
-    rc = pirn_job_submit(&job, pool->crew, fn, arg, config->arg_drop, false);
+    rc = pirn_job_submit_handle(ret_job != NULL ? ret_job : &unwanted, pool->crew, fn, arg,
+                                config->arg_drop);
     pirn_thread_pool_release(pool);
     if (rc == -ESHUTDOWN && config->arg_drop != NULL)
         config->arg_drop(arg);
-    if (rc != 0)
-        return rc;
-    if (ret_job != NULL)
-        *ret_job = &job->base.base;
-    else
-        pirn_awaitable_unref(&job->base.base);
-    return 0;
+    if (unwanted != NULL)
+        pirn_awaitable_unref(unwanted);
+    return rc;
 }
 
 int pirn_thread_pool_submit_with(pirn_thread_pool *pool, pirn_job **ret_job,
