@@ -59,6 +59,18 @@ static void dump_wait(const struct dump *d, const struct pirn_task *t)
     fprintf(d->out, "%s for %.3fs", sites, (double)(d->now - since) / 1e9);
 }
 
+/* It has been asked to end, and goes on. */
+static void dump_cancel(const struct dump *d, struct pirn_task *t)
+{
+    lock_take(&t->base.lock);
+    bool asked = t->cell.cancels != 0;
+    const char *reason = atomic_load_explicit(&t->cancel_reason, memory_order_relaxed);
+    lock_drop(&t->base.lock);
+    if (asked)
+        fprintf(d->out, " cancelled%s%s%s", reason != NULL ? " (" : "",
+                reason != NULL ? reason : "", reason != NULL ? ")" : "");
+}
+
 static void dump_task(struct dump *d, struct pirn_task *t)
 {
     char name[NAME_MAX_BYTES], site[SITE_TEXT];
@@ -71,6 +83,7 @@ static void dump_task(struct dump *d, struct pirn_task *t)
         dump_wait(d, t);
     else if ((w = pirn_task_worker(t, d->now, &ran)) != NULL)
         fprintf(d->out, " on worker %u for %.3fs", w->index, (double)ran / 1e9);
+    dump_cancel(d, t);
     pirn_site_text(t->site, site, sizeof(site));
     fprintf(d->out, " spawned at %s\n", site);
 }

@@ -109,6 +109,34 @@ static void check_site(const char *text, const char *name)
     CHECK_LE(offset, begin + 2000);
 }
 
+/* Asked to end, it goes on, as if it had not heard. */
+static int goes_on(void *arg)
+{
+    CHECK_EQ(pirn_sleep(PIRN_NEVER), -ECANCELED);
+    atomic_store((atomic_int *)arg, 1);
+    int rc = pirn_sleep(PIRN_NEVER);
+    CHECK_EQ(rc, -ECANCELED);
+    return 0;
+}
+
+static int asked_to_end(void *arg)
+{
+    atomic_int heard = 0;
+    (void)arg;
+    pirn_task *task = spawn_here("dump-deaf", goes_on, &heard);
+    support_until_waiting(task);
+    CHECK_OK(pirn_cancel(task, "enough"));
+    support_until(&heard, 1);
+    support_until_waiting(task);
+    char *text = dump_text(NULL);
+    const char *line = line_with(text, "dump-deaf");
+    CHECK(strstr(line, " waiting sleep") && strstr(line, " cancelled (enough) spawned at "));
+    CHECK_EQ(support_words(text, "cancelled"), 1); /* nobody else */
+    free(text);
+    CHECK_OK(pirn_cancel(task, NULL));
+    return support_join(task);
+}
+
 static void *dump_outside(void *arg)
 {
     char *text = dump_text(arg);
@@ -167,6 +195,7 @@ static int scene(void *arg)
         CHECK_EQ(support_join(cast[i].task), -ECANCELED);
     }
     text = dump_text(NULL);
+    CHECK_EQ(support_words(text, "cancelled"), 0);
     CHECK_EQ(support_words(text, "dump-sleep"), 0); /* those that ended are gone */
     CHECK_EQ(support_words(text, "dump-main"), 1);
     free(text);
@@ -199,6 +228,15 @@ static int fresh(void *arg)
     free(text);
     return 0;
 }
+
+START_TEST(who_was_asked_to_end_and_goes_on)
+{
+    FOR_WORKERS(w)
+    {
+        CHECK_OK(support_run(w, asked_to_end, NULL));
+    }
+}
+END_TEST
 
 START_TEST(for_how_long)
 {
@@ -359,4 +397,5 @@ START_TEST(counters_move)
 }
 END_TEST
 
-SUPPORT_MAIN("dump", each_task_once, for_how_long, unstarted, dump_of_moving_tasks, counters_move)
+SUPPORT_MAIN("dump", each_task_once, who_was_asked_to_end_and_goes_on, for_how_long, unstarted,
+             dump_of_moving_tasks, counters_move)
