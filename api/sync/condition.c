@@ -82,8 +82,6 @@ static int enter(const char *call, struct condition *c, struct wait *w)
     int rc = pirn_wait_enter(w);
     if (rc != 0)
         return rc;
-    if ((cell_load(w->cell) & CELL_DEPTH) == CELL_DEPTH)
-        return pirn_misuse(call, -EINVAL, "255 shields: none is left for having the mutex again");
     return mutex_is_held_by(mutex_of(c->mutex), (uintptr_t)w->cell)
                ? 0
                : pirn_misuse(call, -EPERM, NOT_HELD);

@@ -96,6 +96,8 @@ static int blocks(void *arg)
 static int deepest(void *arg)
 {
     int status = 0, fds[2];
+    pirn_mutex mutex = PIRN_MUTEX_INIT;
+    pirn_condition condition = PIRN_CONDITION_INIT(&mutex);
     (void)arg;
     for (int i = 0; i < 255; i++)
         CHECK_OK(pirn_shield_enter());
@@ -106,6 +108,9 @@ static int deepest(void *arg)
     CHECK_OK(pirn_close(fds[1]));
     CHECK_OK(pirn_blocking(blocks, (void *)3, &status, PIRN_NEVER));
     CHECK_EQ(status, 3);
+    CHECK_OK(pirn_mutex_lock(&mutex, PIRN_NEVER));
+    CHECK_EQ(pirn_condition_wait(&condition, PIRN_NOW), -ETIMEDOUT);
+    CHECK_OK(pirn_mutex_unlock(&mutex)); /* it has it again */
     CHECK_EQ(pirn_shield_enter(), -EINVAL);
     for (int i = 0; i < 255; i++) {
         CHECK_OK(pirn_yield());
