@@ -212,6 +212,48 @@ START_TEST(broadcast_shared_subscription)
 }
 END_TEST
 
+/* The send finds who has been cancelled and may not have run since: the item is the next one's of
+ * the same subscription, or still to be had. */
+static int passed_over(void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < support_rounds(100); i++) {
+        pirn_broadcast *b = new_broadcast(8);
+        pirn_subscription *s = subscribe(b);
+        pirn_task *tasks[2];
+        int item = 20;
+        uint64_t missed = 99;
+        for (int k = 0; k < 2; k++) {
+            tasks[k] = support_spawn(recv_one, s);
+            support_until_waiting(tasks[k]);
+        }
+        CHECK_OK(pirn_cancel(tasks[0], NULL));
+        CHECK_EQ(pirn_broadcast_send(b, &item), 1);
+        CHECK_EQ(support_join(tasks[0]), -ECANCELED);
+        CHECK_EQ(support_join(tasks[1]), 20);
+        tasks[0] = support_spawn(recv_one, s);
+        support_until_waiting(tasks[0]);
+        CHECK_OK(pirn_cancel(tasks[0], NULL));
+        for (item = 21; item < 23; item++)
+            CHECK_EQ(pirn_broadcast_send(b, &item), 1);
+        CHECK_EQ(support_join(tasks[0]), -ECANCELED);
+        CHECK_EQ(pirn_broadcast_try_recv(s, &item, &missed), 1);
+        CHECK(item == 21 && missed == 0);
+        CHECK_EQ(pirn_broadcast_try_recv(s, &item, &missed), 1);
+        CHECK_EQ(item, 22);
+        pirn_broadcast_unsubscribe(s);
+        pirn_broadcast_release(b);
+    }
+    return 0;
+}
+
+START_TEST(broadcast_passes_over_who_is_cancelled)
+{
+    FOR_WORKERS(w)
+    CHECK_OK(support_run(w, passed_over, NULL));
+}
+END_TEST
+
 /* ---- Watch ------------------------------------------------------------------------------- */
 
 static void watch_alone(void)
@@ -303,4 +345,5 @@ START_TEST(watch_nobody_misses_the_last)
 END_TEST
 
 SUPPORT_MAIN("channel/many", broadcast_from_the_subscription_on, broadcast_all_hear_all,
-             broadcast_shared_subscription, watch_latest_value, watch_nobody_misses_the_last)
+             broadcast_shared_subscription, broadcast_passes_over_who_is_cancelled,
+             watch_latest_value, watch_nobody_misses_the_last)
