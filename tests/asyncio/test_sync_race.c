@@ -2,6 +2,7 @@
  * A cancel or a deadline races what is waited for (row A65; A116 and A126 among others): the call
  * has happened altogether or not at all. See race.h.
  */
+#include "tests/asyncio/sync.h"
 #include "tests/race/race.h"
 
 /* What is raced for: one of these, in r->more. */
@@ -241,6 +242,60 @@ static void barrier_check(struct race *r, long rc, bool happened)
     CHECK_EQ(pirn_barrier_n_waiting(&of(r)->barrier), 0);
 }
 
+/* ---- Done at the moment somebody comes to wait: there is nothing to wait for ---------------- */
+
+struct meeting {
+    support_barrier barrier;
+    int rounds;
+    pirn_wait_group *groups; /* one a round */
+    pirn_once *onces;
+};
+
+static int answer(void *arg)
+{
+    (void)arg;
+    return 42;
+}
+
+static void *come_first(void *arg)
+{
+    struct meeting *m = arg;
+    for (int i = 0; i < m->rounds; i++) {
+        sync_meet_closely(&m->barrier);
+        CHECK_OK(pirn_wait_group_done(&m->groups[i]));
+        CHECK_EQ(pirn_once_do(&m->onces[i], answer, NULL, PIRN_NEVER), 42);
+    }
+    return NULL;
+}
+
+static int meetings(void *arg)
+{
+    (void)arg;
+    struct meeting m = {.barrier = {.n = 2}, .rounds = support_rounds(20000)};
+    m.groups = calloc((size_t)m.rounds, sizeof(*m.groups));
+    m.onces = calloc((size_t)m.rounds, sizeof(*m.onces));
+    CHECK(m.groups && m.onces);
+    for (int i = 0; i < m.rounds; i++)
+        CHECK_OK(pirn_wait_group_add(&m.groups[i], 1));
+    pthread_t thread = support_thread(come_first, &m);
+    for (int i = 0; i < m.rounds; i++) {
+        sync_meet_closely(&m.barrier);
+        CHECK_OK(pirn_wait_group_wait(&m.groups[i], PIRN_NEVER));
+        CHECK_EQ(pirn_once_do(&m.onces[i], answer, NULL, PIRN_NEVER), 42);
+    }
+    support_thread_join(thread);
+    free(m.groups);
+    free(m.onces);
+    return 0;
+}
+
+START_TEST(nobody_waits_for_what_is_done)
+{
+    FOR_WORKERS(w)
+    CHECK_OK(support_run(w, meetings, NULL));
+}
+END_TEST
+
 #define RACE(name, ...) \
     START_TEST(name) \
     { \
@@ -261,4 +316,4 @@ RACE(wait_group_race, begin, end, group_prepare, group_call, group_check, group_
 RACE(a128_barrier_race, begin, end, race_no_op, barrier_call, barrier_check, barrier_complete)
 
 SUPPORT_MAIN("sync_race", a116_mutex_race, a116_rwlock_race, a122_condition_race, a118_event_race,
-             a126_semaphore_race, wait_group_race, a128_barrier_race)
+             a126_semaphore_race, wait_group_race, a128_barrier_race, nobody_waits_for_what_is_done)
