@@ -234,4 +234,40 @@ START_TEST(map_bounds_how_many_run)
 }
 END_TEST
 
-SUPPORT_MAIN("asyncio/race_map", a81_first_wins, a81_twins, map_bounds_how_many_run)
+/* Each call's cleanups are run when it is over, and not with the runner's end. */
+static void note(void *arg, int status)
+{
+    (void)status;
+    ++*(int *)arg;
+}
+
+struct cleaned {
+    int runs, late;
+};
+
+static int defers(size_t i, void *arg)
+{
+    struct cleaned *c = arg;
+    c->late += c->runs != (int)i; /* one after the other */
+    return pirn_defer(note, &c->runs);
+}
+
+static int cleans_up(void *arg)
+{
+    struct cleaned c = {0, 0}, d = {0, 0};
+    (void)arg;
+    CHECK_OK(pirn_map(20, 1, defers, &c, NULL, PIRN_NEVER));
+    CHECK(c.runs == 20 && c.late == 0);
+    CHECK_OK(pirn_parallel_for(0, 1, defers, &d));
+    CHECK(d.runs == 1 && d.late == 0);
+    return 0;
+}
+
+START_TEST(map_cleans_up_after_each)
+{
+    run_everywhere(cleans_up);
+}
+END_TEST
+
+SUPPORT_MAIN("asyncio/race_map", a81_first_wins, a81_twins, map_bounds_how_many_run,
+             map_cleans_up_after_each)
