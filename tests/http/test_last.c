@@ -307,9 +307,86 @@ START_TEST(s171_empty_lines_begin_no_request)
 }
 END_TEST
 
+/* ---- What is said of the connection ----------------------------------------------------------- */
+
+/* An old client's reply ends with the connection: it is whole also if the client takes its time,
+ * and the server has gone by then. */
+static int taken_late(void *arg)
+{
+    static char text[MUCH + 2048];
+    struct scene scene = {.much = true};
+    struct site site;
+    size_t n;
+    (void)arg;
+    open_scene(&site, &scene);
+    int fd = site_dial(&site), room = 4096;
+    CHECK_OK(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room)));
+    site_say(fd, "GET /pieces HTTP/1.0\r\n\r\n");
+    support_until(&scene.begun, 1);
+    atomic_store(&scene.go, 1);
+    while (pirn_http_server_connections(site.server) != 0)
+        CHECK_OK(pirn_sleep(pirn_after_ms(1)));
+    CHECK_EQ(hear(fd, text, sizeof(text), &n), 0);
+    CHECK_GE(n, MUCH);
+    pirn_close(fd);
+    site_end(&site, pirn_span_s(1000));
+    end_scene(&site);
+    return 0;
+}
+
+START_TEST(s171_an_old_clients_reply_may_be_taken_late)
+{
+    FOR_WORKERS(w) CHECK_OK(support_run(w, taken_late, NULL));
+}
+END_TEST
+
+static int echo_all(pirn_http_request *request, pirn_http_reply *reply, void *user)
+{
+    char *body;
+    (void)user;
+    ssize_t n = pirn_http_body_all(request, &body, 100, PIRN_NEVER);
+    if (n < 0)
+        return (int)n;
+    int rc = pirn_http_reply_bytes(reply, 200, NULL, body, (size_t)n);
+    free(body);
+    return rc;
+}
+
+static int said(void *arg)
+{
+    struct site site;
+    char text[2048];
+    (void)arg;
+    site_new(&site, NULL);
+    site_route(&site, "POST", "/", echo_all, NULL);
+    site_open(&site);
+    /* An old client that asks for it keeps its connection, and is told so. */
+    int fd = site_dial(&site);
+    for (int i = 0; i < 2; i++) {
+        site_say(fd, "POST / HTTP/1.0\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nab");
+        site_hear_words(fd, text, sizeof(text), "\r\n\r\nab", 1);
+        CHECK(strstr(text, "\r\nConnection: keep-alive\r\n") != NULL);
+    }
+    pirn_close(fd);
+    /* Where the next request begins nobody knows after that: it is the last, and says so. */
+    site_ask(&site, "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", text,
+             sizeof(text));
+    BEGINS(text, "HTTP/1.1 400 ");
+    CHECK(strstr(text, "\r\nConnection: close\r\n") != NULL);
+    site_close(&site);
+    return 0;
+}
+
+START_TEST(s171_what_becomes_of_the_connection_is_said)
+{
+    FOR_WORKERS(w) CHECK_OK(support_run(w, said, NULL));
+}
+END_TEST
+
 SUPPORT_MAIN("http/last", s172_a_request_behind_a_reply_that_goes_on_is_answered,
              s172_a_request_that_comes_too_late_is_no_reset,
              s171_a_reply_that_is_cut_off_is_not_complete,
              s171_half_a_request_takes_no_reply_with_it,
              s172_a_handler_that_is_cancelled_takes_no_reply_with_it,
-             s171_empty_lines_begin_no_request)
+             s171_empty_lines_begin_no_request, s171_an_old_clients_reply_may_be_taken_late,
+             s171_what_becomes_of_the_connection_is_said)
