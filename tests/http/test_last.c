@@ -373,6 +373,14 @@ static int said(void *arg)
              sizeof(text));
     BEGINS(text, "HTTP/1.1 400 ");
     CHECK(strstr(text, "\r\nConnection: close\r\n") != NULL);
+    /* Whoever asks to be asked for the body is, however it is written. */
+    fd = site_dial(&site);
+    site_say(fd, "POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-CONTINUE\r\nContent-Length: 2\r\n\r\n");
+    site_hear_words(fd, text, sizeof(text), "\r\n\r\n", 1);
+    BEGINS(text, "HTTP/1.1 100 ");
+    site_say(fd, "ab");
+    site_hear_words(fd, text, sizeof(text), "\r\n\r\nab", 1);
+    pirn_close(fd);
     site_close(&site);
     return 0;
 }
