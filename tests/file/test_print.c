@@ -3,6 +3,8 @@
 #include "tests/file/files.h"
 
 #include <poll.h>
+#include <sys/ioctl.h>
+#include <sys/wait.h>
 
 enum {
     PRINTERS = 8,
@@ -357,5 +359,52 @@ START_TEST(what_stdio_holds_waits_for_room)
 }
 END_TEST
 
+/* ---- A fork -------------------------------------------------------------------------------- */
+
+static void *print_much(void *arg)
+{
+    CHECK_EQ(pirn_print("%s", (const char *)arg), 10 * LONGEST);
+    return NULL;
+}
+
+/* The child has a turn of its own: its parent's is taken, and whoever has it is not there. */
+START_TEST(a_forks_child_prints)
+{
+    char *much = malloc(10 * LONGEST + 1);
+    int ends[2], taken = 0, status;
+    CHECK(much);
+    memset(much, 'x', 10 * LONGEST);
+    much[10 * LONGEST] = '\0';
+    fflush(stdout);
+    support_pipe(ends);
+    int saved = dup(STDOUT_FILENO);
+    CHECK_EQ(dup2(ends[1], STDOUT_FILENO), STDOUT_FILENO);
+    pthread_t thread = support_thread(print_much, much);
+    while (taken == 0) {
+        CHECK_OK(ioctl(ends[0], FIONREAD, &taken));
+        support_pause_ms(1);
+    }
+    pid_t pid = fork();
+    if (pid == 0) {
+        support_alarm(30);
+        dup2(saved, STDOUT_FILENO);
+        _exit(pirn_print("%s", "") == 0 ? 0 : 1);
+    }
+    CHECK_EQ(waitpid(pid, &status, 0), pid);
+    for (size_t n = 0; n < 10 * LONGEST;) {
+        ssize_t got = support_read(ends[0], much, 10 * LONGEST - n);
+        CHECK_GE(got, 1);
+        n += (size_t)got;
+    }
+    support_thread_join(thread);
+    CHECK_EQ(dup2(saved, STDOUT_FILENO), STDOUT_FILENO);
+    close(saved);
+    close(ends[0]);
+    close(ends[1]);
+    free(much);
+    CHECK_EQ(status, 0);
+}
+END_TEST
+
 SUPPORT_MAIN("file_print", begin, s177_no_torn_lines, order_and_cancel, a_cancel_does_not_tear,
-             what_stdio_holds_waits_for_room, s178_file_text_whole, end)
+             what_stdio_holds_waits_for_room, s178_file_text_whole, a_forks_child_prints, end)

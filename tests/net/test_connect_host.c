@@ -374,7 +374,31 @@ START_TEST(s124_s130_localhost)
 }
 END_TEST
 
+/* A port where nobody listens, which the socket itself has: the kernel would connect the two. */
+static void to_itself(void)
+{
+    pirn_connect_config config = PIRN_CONNECT_CONFIG_INIT;
+    pirn_address here;
+    int rc;
+    do { /* somebody else's by now */
+        int listener = pirn_listen("127.0.0.1", "0", NULL, PIRN_NEVER);
+        CHECK_GE(listener, 0);
+        CHECK_OK(pirn_local_address(listener, &here));
+        close(listener);
+        config.local = &here;
+        rc = pirn_connect_any(&here, 1, &config, PIRN_NEVER);
+    } while (rc == -EADDRINUSE);
+    CHECK_EQ(rc, -ECONNREFUSED);
+}
+
+START_TEST(a154_nobody_is_connected_to_himself)
+{
+    support_everywhere(to_itself);
+}
+END_TEST
+
 SUPPORT_MAIN("connect_host", a154_each_address_in_turn, a154_a_hanging_address_is_passed_over,
              a154_what_fails_at_once_is_passed_over_at_once, a154_families_alternate,
              a154_half_open_sockets_are_closed, a154_without_descriptors_those_under_way_go_on,
-             a154_raced_by_a_cancel, a154_s130_by_name, s124_s130_localhost)
+             a154_raced_by_a_cancel, a154_s130_by_name, s124_s130_localhost,
+             a154_nobody_is_connected_to_himself)

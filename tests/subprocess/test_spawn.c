@@ -350,19 +350,21 @@ static void masks(void)
     pirn_process *p = start(ARGV("sleep", "1000"), NULL);
     CHECK_EQ(mask_of(pirn_process_pid(p), "SigBlk"), 0);
     CHECK_EQ(mask_of(pirn_process_pid(p), "SigIgn"),
-             mask_of(getpid(), "SigIgn") & ~(1ull << (SIGPIPE - 1)));
+             mask_of(getpid(), "SigIgn") & ~(1ull << (SIGPIPE - 1) | 1ull << (SIGXFSZ - 1)));
     CHECK_EQ(mask_of(pirn_process_pid(p), "SigCgt"), 0);
     pirn_process_release(p);
 }
 
 START_TEST(s156_signals_are_as_by_default)
 {
-    struct sigaction ignore = {.sa_handler = SIG_IGN}, pipe, hup;
+    struct sigaction ignore = {.sa_handler = SIG_IGN}, pipe, hup, xfsz;
     sigaction(SIGPIPE, &ignore, &pipe);
     sigaction(SIGHUP, &ignore, &hup);
+    sigaction(SIGXFSZ, &ignore, &xfsz);
     support_everywhere(masks);
     sigaction(SIGPIPE, &pipe, NULL);
     sigaction(SIGHUP, &hup, NULL);
+    sigaction(SIGXFSZ, &xfsz, NULL);
 }
 END_TEST
 
