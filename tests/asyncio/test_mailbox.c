@@ -420,6 +420,10 @@ START_TEST(closed)
         CHECK_EQ(pirn_mailbox_dispatch(mb), -ESHUTDOWN);
         pirn_mailbox_release(mb);
         pirn_mailbox_release(mb);
+        mb = new_mailbox(); /* also of one that has never had a letter */
+        CHECK_EQ(pirn_mailbox_close(mb), 0);
+        CHECK(is_readable(mb));
+        pirn_mailbox_release(mb);
         mb = new_mailbox();
         CHECK_OK(pirn_mailbox_post(mb, release_last, mb)); /* its own last one */
         CHECK_EQ(pirn_mailbox_dispatch(mb), 1);

@@ -190,5 +190,30 @@ START_TEST(a150_a_file_stopped_half_way)
 }
 END_TEST
 
+/* A deadline is looked at between two pieces, also where nothing has to be waited for. */
+static int late(void *arg)
+{
+    int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    (void)arg;
+    CHECK_GE(null, 0);
+    for (int nonblocking = 0; nonblocking < 2; nonblocking++) {
+        support_nonblock(null, nonblocking != 0); /* then it is sendfile(2), if the two will do */
+        ssize_t sent = pirn_sendfile(null, the_file, 0, SIZE, PIRN_NOW);
+        CHECK(sent == -ETIMEDOUT || (sent > 0 && sent < SIZE));
+        CHECK_EQ(pirn_sendfile(null, the_file, 0, SIZE, PIRN_NEVER), SIZE);
+    }
+    close(null);
+    return 0;
+}
+
+START_TEST(a150_a_file_out_of_time)
+{
+    the_file = make_file();
+    FOR_WORKERS(w)
+    CHECK_OK(support_run(w, late, NULL));
+    close(the_file);
+}
+END_TEST
+
 SUPPORT_MAIN("sendfile", files_into_sockets, a146_nobody_reads_the_file,
-             a150_a_file_stopped_half_way)
+             a150_a_file_stopped_half_way, a150_a_file_out_of_time)

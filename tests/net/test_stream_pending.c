@@ -147,11 +147,18 @@ static int slow_close(void *self)
     return 0;
 }
 
+/* Its sender may be the last. */
+static void slow_free(void *self)
+{
+    free(self);
+}
+
 static const pirn_transport slow = {
     .size = sizeof(pirn_transport),
     .read = slow_read,
     .write = slow_write,
     .close = slow_close,
+    .free = slow_free,
 };
 
 static int abort_it(void *stream)
@@ -162,22 +169,27 @@ static int abort_it(void *stream)
 /* Whoever aborts it returns when it is closed, if another is at that. */
 static int two_aborts(void *arg)
 {
-    struct slow t = {.closed = PIRN_EVENT_INIT, .pending = 99};
+    struct slow *t = calloc(1, sizeof(*t));
+    pirn_stream *s;
     (void)arg;
-    CHECK_OK(pirn_stream_over(&t.stream, &slow, &t, NULL));
-    CHECK_EQ(pirn_stream_write(t.stream, "written", 7), 7);
-    CHECK_EQ(pirn_stream_pending(t.stream), 7);
+    CHECK(t);
+    CHECK_OK(pirn_event_init(&t->closed));
+    t->pending = 99;
+    CHECK_OK(pirn_stream_over(&s, &slow, t, NULL));
+    t->stream = s;
+    CHECK_EQ(pirn_stream_write(s, "written", 7), 7);
+    CHECK_EQ(pirn_stream_pending(s), 7);
     CHECK_OK(pirn_yield()); /* its sender may be at it */
-    pirn_task *first = support_spawn(abort_it, t.stream);
-    support_until(&t.closing, 1);
-    CHECK_EQ(t.pending, 0); /* nothing is sent any more */
-    pirn_task *second = support_spawn(abort_it, t.stream);
+    pirn_task *first = support_spawn(abort_it, s);
+    support_until(&t->closing, 1);
+    CHECK_EQ(t->pending, 0); /* nothing is sent any more */
+    pirn_task *second = support_spawn(abort_it, s);
     CHECK_OK(pirn_sleep(pirn_after_ms(20)));
     CHECK_EQ(pirn_status(second), -EINPROGRESS);
-    atomic_store(&t.go, 1);
+    atomic_store(&t->go, 1);
     CHECK_OK(support_join(first));
     CHECK_OK(support_join(second));
-    pirn_stream_release(t.stream);
+    pirn_stream_release(s);
     return 0;
 }
 

@@ -344,7 +344,33 @@ START_TEST(a166_not_in_a_forks_child)
 }
 END_TEST
 
+/* One that has ended its output, and not its errors, when a call gives up: what it has said is kept
+ * for the next. */
+static int half_over(void *arg)
+{
+    pirn_process_config config = three_pipes();
+    pirn_process_output output;
+    int rc;
+    (void)arg;
+    pirn_process *p = start_shell("echo out; exec >&-; sleep 1; echo err >&2", &config);
+    while ((rc = pirn_process_communicate(p, NULL, 0, &output, 0, pirn_after_ms(20))) != 0)
+        CHECK_EQ(rc, -ETIMEDOUT);
+    CHECK(output.out_len == 4 && memcmp(output.out, "out\n", 4) == 0);
+    CHECK(output.err_len == 4 && memcmp(output.err, "err\n", 4) == 0);
+    CHECK_EQ(output.status, 0);
+    free_output(&output);
+    pirn_process_release(p);
+    return 0;
+}
+
+START_TEST(a166_what_one_pipe_gave_is_kept)
+{
+    FOR_WORKERS(w)
+    CHECK_OK(support_run(w, half_over, NULL));
+}
+END_TEST
+
 SUPPORT_MAIN("subprocess/communicate", a166_s156_a_mebibyte_on_each_pipe, a166_many_at_once,
              a166_a_child_that_does_not_read, a166_goes_on_where_it_was,
              a166_a_cancel_before_it_begins, a166_some_pipes, s157_line_by_line,
-             a166_not_in_a_forks_child)
+             a166_not_in_a_forks_child, a166_what_one_pipe_gave_is_kept)
