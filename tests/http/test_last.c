@@ -307,7 +307,7 @@ START_TEST(s171_empty_lines_begin_no_request)
 }
 END_TEST
 
-/* ---- What is said of the connection ----------------------------------------------------------- */
+/* ---- What is said of the connection --------------------------------------------------------- */
 
 /* An old client's reply ends with the connection: it is whole also if the client takes its time,
  * and the server has gone by then. */

@@ -114,7 +114,7 @@ START_TEST(a161_a_flush_is_of_all_below)
 }
 END_TEST
 
-/* ---- A transport whose write and close take their time ---------------------------------------- */
+/* ---- A transport whose write and close take their time -------------------------------------- */
 
 struct slow {
     pirn_stream *stream;
