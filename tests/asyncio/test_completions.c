@@ -198,5 +198,44 @@ START_TEST(a78_deadline)
 }
 END_TEST
 
+/* Several take from one iterator: the last that ends sends them all home. */
+static int takes_one(void *arg)
+{
+    pirn_awaitable *item;
+    return pirn_completions_next(arg, &item, pirn_after_s(1000));
+}
+
+static int all_hear_the_end(void *arg)
+{
+    pirn_completions *ends;
+    pirn_future *future;
+    pirn_task *tasks[3];
+    int got = 0;
+    (void)arg;
+    CHECK_OK(pirn_future_new(&future));
+    CHECK_OK(pirn_as_completed(&ends, &future, 1));
+    for (int i = 0; i < 3; i++) {
+        tasks[i] = support_spawn(takes_one, ends);
+        support_until_waiting(tasks[i]);
+    }
+    CHECK_OK(pirn_future_set(future, 0, NULL));
+    for (int i = 0; i < 3; i++) {
+        int rc = support_join(tasks[i]);
+        CHECK(rc == 0 || rc == 1);
+        got += rc;
+    }
+    CHECK_EQ(got, 1);
+    pirn_completions_free(ends);
+    pirn_release(future);
+    return 0;
+}
+
+START_TEST(a77_all_hear_the_end)
+{
+    FOR_WORKERS(w)
+    CHECK_OK(support_run(w, all_hear_the_end, NULL));
+}
+END_TEST
+
 SUPPORT_MAIN("asyncio/completions", a77_order_of_the_ends, a77_takers_share, a77_references,
-             a78_deadline)
+             a78_deadline, a77_all_hear_the_end)
