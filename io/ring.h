@@ -34,7 +34,6 @@ enum ring_tag {
 struct ring {
     struct io_uring uring;
     int event_fd; /* where MSG_RING from outside is missing (before 6.13), else -1 */
-    uint64_t event_value;
     bool event_armed;    /* a read of event_fd is in flight; under the port's lock */
     unsigned wait_flags; /* NO_IOWAIT where the kernel has it */
     bool accept_polls;   /* the kernel knows ACCEPT_POLL_FIRST */
