@@ -116,5 +116,20 @@ START_TEST(who_has_slept_is_not_known)
 }
 END_TEST
 
+/* Nor is what was lost in the strides before: each look begins anew. */
+START_TEST(only_the_stride_itself_counts)
+{
+    begin();
+    CHECK(stride(0, MS));
+    for (int i = 0; i < 10; i++) {
+        pirn_crowd_sample(&w, now);
+        now += 3 * MS;
+    }
+    CHECK(stride(20 * MS, 20 * MS));
+    CHECK(!rt_is_crowded(&rt, now));
+}
+END_TEST
+
 SUPPORT_MAIN("runtime/crowd", who_computes_is_in_no_crowd, who_lost_his_core_is,
-             it_lasts_longer_each_time, who_blocks_is_in_no_crowd, who_has_slept_is_not_known)
+             it_lasts_longer_each_time, who_blocks_is_in_no_crowd, who_has_slept_is_not_known,
+             only_the_stride_itself_counts)

@@ -1,5 +1,6 @@
 /* wraps pirn_sys_futex_wait */
 /* wraps pirn_port_wake */
+/* wraps pirn_sys_pthread_create */
 /*
  * A spare was stuck when the monitor last looked, is through, and its thread ends before the
  * monitor looks again (which needs a core for that). It is a spare like others then: nobody takes
@@ -12,6 +13,9 @@
  *
  * And one that is called up again stays: it is not sent back by the same look, for having done
  * nothing before.
+ *
+ * And where there is no thread for it, for a while, it is called up again later; nothing is left of
+ * one that there was no thread for.
  */
 #include "tests/support.h"
 
@@ -211,5 +215,99 @@ START_TEST(a_spare_that_is_called_up_again_stays)
 }
 END_TEST
 
+/* ---- No threads ------------------------------------------------------------------------------- */
+
+int __real_pirn_sys_pthread_create(pthread_t *ret_thread, const pthread_attr_t *attr,
+                                   void *(*fn)(void *), void *arg);
+int __wrap_pirn_sys_pthread_create(pthread_t *ret_thread, const pthread_attr_t *attr,
+                                   void *(*fn)(void *), void *arg);
+
+enum {
+    REFUSED = 6 /* three looks, of an old one and a new one each */
+};
+static atomic_bool no_threads;
+static atomic_int refused, ran;
+
+int __wrap_pirn_sys_pthread_create(pthread_t *ret_thread, const pthread_attr_t *attr,
+                                   void *(*fn)(void *), void *arg)
+{
+    if (fn != pirn_worker_main || !atomic_load(&no_threads))
+        return __real_pirn_sys_pthread_create(ret_thread, attr, fn, arg);
+    atomic_fetch_add(&refused, 1);
+    return -EAGAIN;
+}
+
+static int runs_meanwhile(void *arg)
+{
+    CHECK_OK(pirn_event_wait(&event, PIRN_NEVER));
+    atomic_store(&ran, 1);
+    (void)arg;
+    return 0;
+}
+
+static void *see_to_it(void *arg)
+{
+    support_until(&blocked, 1);
+    CHECK_OK(pirn_event_set(&event));
+    if (atomic_load(&no_threads))
+        support_until(&refused, REFUSED);
+    atomic_store(&no_threads, false);
+    support_until(&ran, 1); /* for ever, if nobody is called up again */
+    CHECK_EQ(write(first[1], "a", 1), 1);
+    return arg;
+}
+
+/* The only worker is blocked until a spare has run another task. */
+static void need_a_spare(void)
+{
+    atomic_store(&blocked, 0);
+    atomic_store(&ran, 0);
+    CHECK_OK(pirn_event_init(&event));
+    pirn_task *task = support_spawn(runs_meanwhile, NULL);
+    support_until_waiting(task);
+    pthread_t thread = support_thread(see_to_it, NULL);
+    block(first[0]);
+    support_thread_join(thread);
+    CHECK_OK(support_join(task));
+}
+
+static bool one_is_gone(struct pirn_runtime *rt)
+{
+    for (unsigned i = rt->worker_count; i < rt_threads(rt); i++)
+        if (worker_role(rt_worker(rt, i)) == ROLE_GONE)
+            return true;
+    return false;
+}
+
+static int refuses_threads(void *arg)
+{
+    struct pirn_runtime *rt = pirn_runtime_current();
+    bool *ret_set = arg;
+    need_a_spare();
+    for (int i = 0; i < 5000 && !one_is_gone(rt); i++)
+        CHECK_OK(pirn_sleep(pirn_after_ms(1)));
+    *ret_set = one_is_gone(rt);
+    atomic_store(&refused, 0);
+    atomic_store(&no_threads, *ret_set);
+    need_a_spare();
+    return 0;
+}
+
+START_TEST(a_spare_for_which_there_is_no_thread_comes_later)
+{
+    bool set = false;
+    support_pipe(first);
+    for (int i = 0; i < TRIES && !set; i++) {
+        support_census before = support_count();
+        CHECK_OK(support_run(1, refuses_threads, &set));
+        support_no_more_than(before);
+    }
+    CHECK(set);
+    CHECK_OK(close(first[0]));
+    CHECK_OK(close(first[1]));
+}
+END_TEST
+
 SUPPORT_MAIN("runtime/spare_gone", a_spare_that_is_gone_is_not_stuck,
-             a_spare_that_is_called_up_again_stays)
+             a_spare_that_is_called_up_again_stays,
+             a_spare_for_which_there_is_no_thread_comes_later)
