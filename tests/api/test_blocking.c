@@ -44,6 +44,7 @@ struct call {
     pirn_fn fn;
     pirn_time deadline;
     int rc, status;
+    int next; /* of a sleep after it */
 };
 
 static int make_call(void *arg)
@@ -51,6 +52,7 @@ static int make_call(void *arg)
     struct call *c = arg;
     c->status = -12345;
     c->rc = pirn_blocking(c->fn, c->job, &c->status, c->deadline);
+    c->next = pirn_sleep(PIRN_NOW);
     return c->rc;
 }
 
@@ -58,7 +60,7 @@ static int queued(void *arg)
 {
     (void)arg;
     struct job holder = {.result = 1}, waiting = {.result = 2};
-    struct call first = {&holder, hold, PIRN_NEVER, -1, -1};
+    struct call first = {&holder, hold, PIRN_NEVER, -1, -1, -1};
     pirn_task *holding = support_spawn(make_call, &first);
     support_until(&holder.began, 1);
 
@@ -72,7 +74,7 @@ static int queued(void *arg)
     struct call calls[10];
     pirn_task *tasks[10];
     for (int i = 0; i < 10; i++) {
-        calls[i] = (struct call){&waiting, run, PIRN_NEVER, -1, -1};
+        calls[i] = (struct call){&waiting, run, PIRN_NEVER, -1, -1, -1};
         tasks[i] = support_spawn(make_call, &calls[i]);
         support_until_waiting(tasks[i]);
     }
@@ -87,9 +89,11 @@ static int queued(void *arg)
     atomic_store(&holder.let_go, 1);
     CHECK_OK(support_join(holding));
     CHECK_EQ(first.status, 1);
+    CHECK_EQ(first.next, -ECANCELED); /* it is still to come */
     for (int i = 1; i < 10; i += 2) {
         CHECK_OK(support_join(tasks[i]));
         CHECK_EQ(calls[i].status, 2);
+        CHECK_OK(calls[i].next);
     }
     CHECK_EQ(atomic_load(&waiting.ran), 5); /* those given up never ran */
     return 0;
@@ -104,7 +108,7 @@ static int begun_is_waited_for(void *arg)
     struct call c;
     pirn_task *task = NULL;
     for (int64_t ms = 5; atomic_load(&j.began) == 0; ms *= 2) {
-        c = (struct call){&j, hold, pirn_after_ms(ms), -1, -1};
+        c = (struct call){&j, hold, pirn_after_ms(ms), -1, -1, -1};
         task = support_spawn(make_call, &c);
         while (atomic_load(&j.began) == 0 && pirn_status(task) == -EINPROGRESS)
             CHECK_OK(pirn_sleep(pirn_after_us(100)));
@@ -132,7 +136,7 @@ static int in_parallel(void *arg)
     struct call calls[N];
     pirn_task *tasks[N];
     for (int i = 0; i < N; i++) {
-        calls[i] = (struct call){&j, hold, PIRN_NEVER, -1, -1};
+        calls[i] = (struct call){&j, hold, PIRN_NEVER, -1, -1, -1};
         tasks[i] = support_spawn(make_call, &calls[i]);
     }
     support_until(&j.began, N);
@@ -198,7 +202,7 @@ START_TEST(shutdown_waits_for_jobs)
 {
     FOR_WORKERS(w)
     {
-        struct call c = {&left_behind, hold, PIRN_NEVER, -1, -1};
+        struct call c = {&left_behind, hold, PIRN_NEVER, -1, -1, -1};
         atomic_store(&left_behind.let_go, 0);
         atomic_store(&left_behind.began, 0);
         pthread_t thread = support_thread(release_soon, NULL);

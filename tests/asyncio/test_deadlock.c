@@ -154,6 +154,46 @@ START_TEST(a172_the_run_ends)
 }
 END_TEST
 
+/* What a report's hook does may get things going again: then the run does not end. */
+static pirn_future *gate;
+
+static void opens_it(void *user, const char *line)
+{
+    (void)user;
+    (void)line;
+    int rc = pirn_future_set(gate, 0, NULL);
+    CHECK(rc == 0 || rc == -EALREADY); /* there are several lines */
+}
+
+static int waits_and_goes_on(void *arg)
+{
+    (void)arg;
+    gate = new_future();
+    CHECK_OK(waits_for(gate));
+    return pirn_sleep(pirn_after_ms(STILL_MS));
+}
+
+static void is_helped(int workers)
+{
+    pirn_config config = config_of(workers, PIRN_DEADLOCK_ENDS);
+    int status = -12345;
+    config.report = opens_it;
+    CHECK_OK(pirn_run_with(&config, waits_and_goes_on, NULL, &status));
+    CHECK_OK(status);
+    pirn_release(gate);
+}
+
+START_TEST(a_report_may_help)
+{
+    FOR_WORKERS(w)
+    {
+        struct child c;
+        child_start(&c, is_helped, w);
+        child_end(&c, false);
+    }
+}
+END_TEST
+
 /* Threads of a pool that have no job, as long as they last: ten seconds. */
 static int pool_threads(void)
 {
@@ -277,5 +317,5 @@ START_TEST(a172_two_runtimes)
 END_TEST
 
 DEADLOCK_MAIN("deadlock", a172_reported_once, a172_one_line_by_default, s68_the_await_site_is_named,
-              a172_the_run_ends, a172_a_runtime_runs_again, a172_two_runtimes,
+              a172_the_run_ends, a_report_may_help, a172_a_runtime_runs_again, a172_two_runtimes,
               a172_idle_pools_do_nothing)

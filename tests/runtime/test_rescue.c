@@ -12,6 +12,9 @@
  *      to do, says that it sleeps, and is held on its way into the ring's wait. There the pipe
  *      becomes readable, and the completion is posted
  *   3. the other one collects it; and only then A sleeps
+ *
+ * Or a wake-up for the peer, which has to be sent again: the same without the pipe, into which A
+ * writes once it has been woken.
  */
 #include "tests/support.h"
 
@@ -39,6 +42,7 @@ enum stage {
 static atomic_int stage;
 static _Atomic(struct port *) port;
 static int pair[2];
+static atomic_bool wakes; /* it is a wake-up */
 
 static bool goes_on(int from, int to)
 {
@@ -70,13 +74,19 @@ int __wrap_pirn_ring_wait(struct ring *r, int64_t until)
     if (p == NULL || r != p->ring || atomic_load(&stage) != HELD)
         return __real_pirn_ring_wait(r, until);
     support_blocking_begin();
-    CHECK_EQ(write(pair[1], "a", 1), 1);
+    if (atomic_load(&wakes))
+        pirn_port_wake(p);
+    else
+        CHECK_EQ(write(pair[1], "a", 1), 1);
     for (int i = 0; i < 10000 && !pirn_ring_has_completions(r); i++)
         usleep(100);
     support_blocking_end();
     if (goes_on(HELD, pirn_ring_has_completions(r) ? WAITS : MISSED))
         comes(COLLECTED);
-    return __real_pirn_ring_wait(r, until);
+    int rc = __real_pirn_ring_wait(r, until); /* for ever, if the wake-up is not sent again */
+    if (atomic_load(&stage) == COLLECTED && atomic_load(&wakes))
+        CHECK_EQ(support_write(pair[1], "a", 1), 1);
+    return rc;
 }
 
 bool __wrap_pirn_ring_prepare(struct ring *r, struct op *op)
@@ -123,8 +133,10 @@ static void *make_do(void *arg)
     return arg;
 }
 
-START_TEST(what_is_collected_for_a_peer_that_goes_to_sleep_goes_on)
+static void set_scenes(bool wake)
 {
+    atomic_store(&wakes, wake);
+    atomic_store(&stage, OFF);
     for (int i = 0; i < 20 && atomic_load(&stage) != COLLECTED; i++) {
         atomic_store(&stage, OFF);
         atomic_store(&over, 0);
@@ -138,6 +150,18 @@ START_TEST(what_is_collected_for_a_peer_that_goes_to_sleep_goes_on)
         CHECK_OK(close(pair[1]));
     }
 }
+
+START_TEST(what_is_collected_for_a_peer_that_goes_to_sleep_goes_on)
+{
+    set_scenes(false);
+}
 END_TEST
 
-SUPPORT_MAIN("rescue", what_is_collected_for_a_peer_that_goes_to_sleep_goes_on)
+START_TEST(a_wake_up_that_is_collected_for_a_peer_that_goes_to_sleep_comes_again)
+{
+    set_scenes(true);
+}
+END_TEST
+
+SUPPORT_MAIN("rescue", what_is_collected_for_a_peer_that_goes_to_sleep_goes_on,
+             a_wake_up_that_is_collected_for_a_peer_that_goes_to_sleep_comes_again)

@@ -9,13 +9,11 @@
  *   1. one task blocks the only worker. Another one has been woken: the sentinel runs it, and is
  *      blocked, too. The monitor sees that, and retires it
  *   2. that is where the monitor is held. The sentinel's task goes on, and ends; its thread ends
- *   3. the monitor looks again
+ *   3. the monitor looks again. There is a third task for it now, but no thread for a while: it
+ *      calls it up again later, and nothing is left of others that there was no thread for
  *
  * And one that is called up again stays: it is not sent back by the same look, for having done
- * nothing before.
- *
- * And where there is no thread for it, for a while, it is called up again later; nothing is left of
- * one that there was no thread for.
+ * nothing before. And one that is not needed any more goes, however long all sleep.
  */
 #include "tests/support.h"
 
@@ -29,7 +27,13 @@ int __wrap_pirn_sys_futex_wait(const void *word, uint32_t expected, const struct
 void __real_pirn_port_wake(struct port *port);
 void __wrap_pirn_port_wake(struct port *port);
 
+int __real_pirn_sys_pthread_create(pthread_t *ret_thread, const pthread_attr_t *attr,
+                                   void *(*fn)(void *), void *arg);
+int __wrap_pirn_sys_pthread_create(pthread_t *ret_thread, const pthread_attr_t *attr,
+                                   void *(*fn)(void *), void *arg);
+
 enum {
+    REFUSED = 6, /* threads: three looks, of an old spare and a new one each */
     CROWDS = 5,
     MOST_THREADS = 64, /* of those that are looked at */
     LOOKS = 4,
@@ -41,7 +45,9 @@ static _Atomic(const void *) monitor_word; /* NULL: the monitor is not to be hel
 static _Atomic(struct worker *) gone;
 static atomic_int blocked, looks, over;
 static int first[2], second[2];
-static pirn_event event;
+static pirn_event event, third;
+static atomic_bool no_threads;
+static atomic_int refused, ran;
 
 /* The monitor's: spares' roles at its last look's end; which of them it has called up since. */
 static enum role was[MOST_THREADS];
@@ -86,6 +92,15 @@ int __wrap_pirn_sys_futex_wait(const void *word, uint32_t expected, const struct
     return __real_pirn_sys_futex_wait(word, expected, timeout);
 }
 
+int __wrap_pirn_sys_pthread_create(pthread_t *ret_thread, const pthread_attr_t *attr,
+                                   void *(*fn)(void *), void *arg)
+{
+    if (fn != pirn_worker_main || !atomic_load(&no_threads))
+        return __real_pirn_sys_pthread_create(ret_thread, attr, fn, arg);
+    atomic_fetch_add(&refused, 1);
+    return -EAGAIN;
+}
+
 static int block(int fd)
 {
     char byte;
@@ -98,7 +113,16 @@ static int woken(void *arg)
 {
     (void)arg;
     CHECK_OK(pirn_event_wait(&event, PIRN_NEVER));
+    atomic_store(&no_threads, true);
     return block(second[0]);
+}
+
+static int runs_meanwhile(void *arg)
+{
+    (void)arg;
+    CHECK_OK(pirn_event_wait(&third, PIRN_NEVER));
+    atomic_store(&ran, 1);
+    return 0;
 }
 
 /* The worker is not let go before the scene is over, however that went. */
@@ -107,6 +131,11 @@ static void *direct(void *arg)
     support_until(&blocked, 1);
     CHECK_OK(pirn_event_set(&event));
     support_until(&over, 1);
+    CHECK_OK(pirn_event_set(&third));
+    while (atomic_load(&no_threads) && atomic_load(&refused) < REFUSED && atomic_load(&ran) == 0)
+        usleep(1000);
+    atomic_store(&no_threads, false);
+    support_until(&ran, 1); /* for ever, if nobody is called up again */
     CHECK_EQ(write(first[1], "a", 1), 1);
     return arg;
 }
@@ -116,13 +145,15 @@ static int scene(void *arg)
     struct pirn_runtime *rt = pirn_runtime_current();
     (void)arg;
     atomic_store(&runtime, rt);
-    pirn_task *task = support_spawn(woken, NULL);
+    pirn_task *task = support_spawn(woken, NULL), *other = support_spawn(runs_meanwhile, NULL);
     support_until_waiting(task);
+    support_until_waiting(other);
     atomic_store(&monitor_word, &rt->monitor_word);
     pthread_t thread = support_thread(direct, NULL);
     block(first[0]);
     support_thread_join(thread);
     CHECK_OK(support_join(task));
+    CHECK_OK(support_join(other));
     struct worker *w = atomic_load(&gone);
     while (w != NULL && atomic_load(&looks) < LOOKS)
         CHECK_OK(pirn_sleep(pirn_after_ms(1))); /* it looks while anybody is awake */
@@ -135,10 +166,15 @@ START_TEST(a_spare_that_is_gone_is_not_stuck)
     for (int i = 0; i < TRIES && atomic_load(&gone) == NULL; i++) {
         atomic_store(&blocked, 0);
         atomic_store(&over, 0);
+        atomic_store(&refused, 0);
+        atomic_store(&ran, 0);
         CHECK_OK(pirn_event_init(&event));
+        CHECK_OK(pirn_event_init(&third));
         support_pipe(first);
         support_pipe(second);
+        support_census before = support_count();
         CHECK_OK(support_run(1, scene, NULL));
+        support_no_more_than(before);
         for (int k = 0; k < 2; k++) {
             CHECK_OK(close(first[k]));
             CHECK_OK(close(second[k]));
@@ -215,99 +251,53 @@ START_TEST(a_spare_that_is_called_up_again_stays)
 }
 END_TEST
 
-/* ---- No threads ------------------------------------------------------------------------------- */
+/* ---- Not needed any more ---------------------------------------------------------------------- */
 
-int __real_pirn_sys_pthread_create(pthread_t *ret_thread, const pthread_attr_t *attr,
-                                   void *(*fn)(void *), void *arg);
-int __wrap_pirn_sys_pthread_create(pthread_t *ret_thread, const pthread_attr_t *attr,
-                                   void *(*fn)(void *), void *arg);
-
-enum {
-    REFUSED = 6 /* three looks, of an old one and a new one each */
-};
-static atomic_bool no_threads;
-static atomic_int refused, ran;
-
-int __wrap_pirn_sys_pthread_create(pthread_t *ret_thread, const pthread_attr_t *attr,
-                                   void *(*fn)(void *), void *arg)
+static bool all_rest(struct pirn_runtime *rt)
 {
-    if (fn != pirn_worker_main || !atomic_load(&no_threads))
-        return __real_pirn_sys_pthread_create(ret_thread, attr, fn, arg);
-    atomic_fetch_add(&refused, 1);
-    return -EAGAIN;
+    bool rest = rt_threads(rt) > rt->worker_count;
+    for (unsigned i = rt->worker_count; i < rt_threads(rt); i++)
+        rest = rest && worker_role(rt_worker(rt, i)) >= ROLE_RETIRED;
+    return rest;
 }
 
-static int runs_meanwhile(void *arg)
+static void *has_a_spare_come_and_go(void *arg)
 {
-    CHECK_OK(pirn_event_wait(&event, PIRN_NEVER));
-    atomic_store(&ran, 1);
-    (void)arg;
-    return 0;
-}
-
-static void *see_to_it(void *arg)
-{
+    struct pirn_runtime *rt = arg;
     support_until(&blocked, 1);
-    CHECK_OK(pirn_event_set(&event));
-    if (atomic_load(&no_threads))
-        support_until(&refused, REFUSED);
-    atomic_store(&no_threads, false);
-    support_until(&ran, 1); /* for ever, if nobody is called up again */
+    CHECK_OK(pirn_event_set(&third));
+    support_until(&ran, 1);
     CHECK_EQ(write(first[1], "a", 1), 1);
-    return arg;
+    while (!all_rest(rt)) /* for ever, if the monitor does not look */
+        usleep(1000);
+    CHECK_OK(pirn_event_set(&event));
+    return NULL;
 }
 
-/* The only worker is blocked until a spare has run another task. */
-static void need_a_spare(void)
+static int sleeps_on(void *arg)
+{
+    (void)arg;
+    pirn_task *task = support_spawn(runs_meanwhile, NULL);
+    support_until_waiting(task);
+    pthread_t thread = support_thread(has_a_spare_come_and_go, pirn_runtime_current());
+    block(first[0]);
+    CHECK_OK(pirn_event_wait(&event, PIRN_NEVER));
+    support_thread_join(thread);
+    return support_join(task);
+}
+
+START_TEST(a_spare_goes_while_all_sleep)
 {
     atomic_store(&blocked, 0);
     atomic_store(&ran, 0);
     CHECK_OK(pirn_event_init(&event));
-    pirn_task *task = support_spawn(runs_meanwhile, NULL);
-    support_until_waiting(task);
-    pthread_t thread = support_thread(see_to_it, NULL);
-    block(first[0]);
-    support_thread_join(thread);
-    CHECK_OK(support_join(task));
-}
-
-static bool one_is_gone(struct pirn_runtime *rt)
-{
-    for (unsigned i = rt->worker_count; i < rt_threads(rt); i++)
-        if (worker_role(rt_worker(rt, i)) == ROLE_GONE)
-            return true;
-    return false;
-}
-
-static int refuses_threads(void *arg)
-{
-    struct pirn_runtime *rt = pirn_runtime_current();
-    bool *ret_set = arg;
-    need_a_spare();
-    for (int i = 0; i < 5000 && !one_is_gone(rt); i++)
-        CHECK_OK(pirn_sleep(pirn_after_ms(1)));
-    *ret_set = one_is_gone(rt);
-    atomic_store(&refused, 0);
-    atomic_store(&no_threads, *ret_set);
-    need_a_spare();
-    return 0;
-}
-
-START_TEST(a_spare_for_which_there_is_no_thread_comes_later)
-{
-    bool set = false;
+    CHECK_OK(pirn_event_init(&third));
     support_pipe(first);
-    for (int i = 0; i < TRIES && !set; i++) {
-        support_census before = support_count();
-        CHECK_OK(support_run(1, refuses_threads, &set));
-        support_no_more_than(before);
-    }
-    CHECK(set);
+    CHECK_OK(support_run(1, sleeps_on, NULL));
     CHECK_OK(close(first[0]));
     CHECK_OK(close(first[1]));
 }
 END_TEST
 
 SUPPORT_MAIN("runtime/spare_gone", a_spare_that_is_gone_is_not_stuck,
-             a_spare_that_is_called_up_again_stays,
-             a_spare_for_which_there_is_no_thread_comes_later)
+             a_spare_that_is_called_up_again_stays, a_spare_goes_while_all_sleep)

@@ -73,6 +73,14 @@ START_TEST(other_addresses_are_no_guards)
 }
 END_TEST
 
+static size_t slots_carved(void)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < atomic_load(&pool.slabs.count); i++)
+        n += atomic_load(&pirn_slab_at(&pool.slabs, i)->carved);
+    return n;
+}
+
 START_TEST(guards_by_mprotect_end_before_the_mappings_do)
 {
     pool.slabs.markers = false;
@@ -90,9 +98,12 @@ START_TEST(guards_by_mprotect_end_before_the_mappings_do)
 
     /* Failing again and again costs nothing, and what there is can be used again. */
     long before = mappings();
+    ck_assert_int_eq(pirn_stack_get(&pool, &cache, 0, &stack), -ENOMEM);
+    size_t carved = slots_carved();
     for (int i = 0; i < 10000; i++)
         ck_assert_int_eq(pirn_stack_get(&pool, &cache, 0, &stack), -ENOMEM);
     ck_assert_int_le(mappings(), before + 20);
+    ck_assert_uint_eq(carved, slots_carved());
     pirn_stack_put(&pool, &cache, last);
     ck_assert_ptr_eq(get(0), last);
 
@@ -119,6 +130,10 @@ START_TEST(guards_of_large_stacks_are_counted_while_they_are_there)
     for (int i = 0; i < 99; i++)
         large[i] = get(8 * MIB);
     ck_assert_int_eq(pirn_stack_get(&pool, &cache, 8 * MIB, &stack), -ENOMEM);
+    size_t slabs = atomic_load(&pool.slabs.count); /* used again, as what failed has gone */
+    for (int i = 0; i < 100; i++)
+        ck_assert_int_eq(pirn_stack_get(&pool, &cache, 8 * MIB, &stack), -ENOMEM);
+    ck_assert_uint_eq(atomic_load(&pool.slabs.count), slabs);
     for (int i = 0; i < 99; i++)
         pirn_stack_put(&pool, &cache, large[i]);
 }
