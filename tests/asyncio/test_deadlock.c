@@ -47,11 +47,28 @@ START_TEST(a172_reported_once)
 }
 END_TEST
 
+static int sleeps_a_little(void *arg)
+{
+    (void)arg;
+    return pirn_sleep(pirn_after_ms(1));
+}
+
+/* A wait with a deadline on a thread of its own is over, and no reason to expect anything. */
+static int waits_after_a_pinned_one(void *arg)
+{
+    pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
+    pirn_task *task;
+    config.flags = PIRN_PINNED;
+    CHECK_OK(pirn_spawn_with(&task, &config, sleeps_a_little, NULL));
+    CHECK_OK(support_join(task));
+    return waits_with_another(arg);
+}
+
 static void blocks_by_default(int workers)
 {
     pirn_config config = config_of(workers, 0);
     int status;
-    CHECK_OK(pirn_run_with(&config, waits_with_another, NULL, &status));
+    CHECK_OK(pirn_run_with(&config, waits_after_a_pinned_one, NULL, &status));
 }
 
 START_TEST(a172_one_line_by_default)

@@ -295,8 +295,11 @@ START_TEST(what_a_sentinel_takes_and_what_is_taken_from_it)
     be_sentinel(workers[0]);
     atomic_store(&workers[1]->stuck, STUCK_SPINNING);
     give(workers[1], FEW);
-    task_set_light_runs(&tasks[1], 1);
+    for (int i = 0; i < 2; i++)
+        task_set_light_runs(&tasks[i], 1);
     task_set_started(&tasks[2], STARTED_NOT);
+    CHECK(!pirn_worker_steal(workers[0], false));
+    task_set_light_runs(&tasks[0], 0);
     CHECK(pirn_worker_steal(workers[0], false));
     CHECK(!pirn_worker_steal(workers[0], false));
     CHECK_EQ(pirn_runq_size(&workers[1]->q), 2);

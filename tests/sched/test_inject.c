@@ -35,6 +35,11 @@ START_TEST(in_order_and_no_more_than_asked_for)
     CHECK_EQ(n, 1);
     CHECK(pirn_inject_pop(&q, 2, true, &n) == NULL);
     CHECK_EQ(n, 0);
+    pirn_inject_push(&q, &nodes[0]); /* what was taken out has no part in it any more */
+    pirn_inject_push(&q, &nodes[1]);
+    CHECK(pirn_inject_pop(&q, 1, true, &n) == &nodes[0]);
+    CHECK(pirn_inject_pop(&q, 2, true, &n) == &nodes[1]);
+    CHECK_EQ(n, 1);
     pirn_inject_push_list(&q, NULL, 0);
     CHECK_EQ(pirn_inject_size(&q), 0);
 }
