@@ -43,6 +43,48 @@ START_TEST(named_and_left_alone)
 }
 END_TEST
 
+/* ---- One that only does not hear ---- */
+
+static int pipe_ends[2], heard;
+
+static int reads_in_a_shield(void *arg)
+{
+    char byte;
+    (void)arg;
+    CHECK_OK(pirn_shield_enter());
+    heard = (int)pirn_read(pipe_ends[0], &byte, 1, PIRN_NEVER);
+    CHECK_OK(pirn_shield_leave());
+    return 0;
+}
+
+static int leave_reader(void *arg)
+{
+    pirn_task *task = support_spawn(reads_in_a_shield, NULL);
+    (void)arg;
+    support_until_waiting(task);
+    return pirn_detach(task);
+}
+
+/* Its request is ended after the grace, like any other wait. */
+START_TEST(who_waits_in_the_kernel_is_told_after_the_grace)
+{
+    FOR_WORKERS(w)
+    {
+        pirn_config config = PIRN_CONFIG_INIT;
+        int status = -12345;
+        config.workers = w;
+        config.grace.ns = 20 * MS;
+        heard = 0;
+        support_pipe(pipe_ends);
+        CHECK_OK(pirn_run_with(&config, leave_reader, NULL, &status));
+        CHECK_OK(status);
+        CHECK_EQ(heard, -ESHUTDOWN);
+        CHECK_OK(close(pipe_ends[0]));
+        CHECK_OK(close(pipe_ends[1]));
+    }
+}
+END_TEST
+
 static int fine(void *arg)
 {
     (void)arg;
@@ -62,4 +104,5 @@ START_TEST(life_goes_on)
 }
 END_TEST
 
-SUPPORT_MAIN("stubborn", named_and_left_alone, life_goes_on)
+SUPPORT_MAIN("stubborn", named_and_left_alone, who_waits_in_the_kernel_is_told_after_the_grace,
+             life_goes_on)
