@@ -33,7 +33,7 @@ enum ring_tag {
 
 struct ring {
     struct io_uring uring;
-    int event_fd; /* where MSG_RING from outside is missing (before 6.13), else -1 */
+    int event_fd;        /* where MSG_RING from outside is missing (before 6.13), else -1 */
     bool event_armed;    /* a read of event_fd is in flight; under the port's lock */
     unsigned wait_flags; /* NO_IOWAIT where the kernel has it */
     bool accept_polls;   /* the kernel knows ACCEPT_POLL_FIRST */
