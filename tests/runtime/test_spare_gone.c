@@ -251,7 +251,7 @@ START_TEST(a_spare_that_is_called_up_again_stays)
 }
 END_TEST
 
-/* ---- Not needed any more ---------------------------------------------------------------------- */
+/* ---- Not needed any more -------------------------------------------------------------------- */
 
 static bool all_rest(struct pirn_runtime *rt)
 {
