@@ -112,7 +112,8 @@ PIRN_API PIRN_MUST_USE int pirn_http_server_new(pirn_http_server **ret_server,
  * -EINVAL); if a reply in pieces is under way the connection is cut off. A failure is reported, but
  * for those four, -ECANCELED, -ECONNRESET and -EPIPE, which are taken for the client's doing: a
  * program's own -EINVAL is a 400 that nobody hears of. Without any reply: 200, empty. When the
- * client goes away it is cancelled; what it does then is its own affair.
+ * client goes away it is cancelled; what it does then is its own affair. (One that ends its own
+ * side and would still read counts as gone, as in Go.)
  */
 typedef int (*pirn_http_handler)(pirn_http_request *request, pirn_http_reply *reply, void *user);
 
