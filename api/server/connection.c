@@ -140,9 +140,10 @@ static ssize_t throw_away(struct connection *c, pirn_time until)
  * connection, and the peer loses what has not been sent yet of the last reply. So all is sent (the
  * peer may have to be rid of the rest of its own before it reads), then the end, and what comes is
  * thrown away until the peer has closed, too, or is silent for a moment. (As HTTP/1.1 has it, RFC
- * 9112, 9.6.) If the server is being stopped that moment is none.
+ * 9112, 9.6.) If the server is being stopped that moment is none. (By itself: what is read into
+ * would else lie below each handler's frames, and a parked one needs a page more.)
  */
-static int see_off(struct connection *c, pirn_time deadline)
+__attribute__((noinline)) static int see_off(struct connection *c, pirn_time deadline)
 {
     int rc;
     ssize_t n = throw_away(c, PIRN_NOW);
