@@ -60,8 +60,13 @@ static void ports(void)
     check_serves(one, "127.0.0.1");
     CHECK_EQ(pirn_listen("127.0.0.1", text_of(pirn_local_port(one)), NULL, PIRN_NEVER),
              -EADDRINUSE);
-    CHECK_EQ(pirn_listen("localhost", text_of(pirn_local_port(one)), NULL, PIRN_NEVER),
-             -EADDRINUSE);
+    int two = pirn_listen("localhost", text_of(pirn_local_port(one)), NULL, PIRN_NEVER);
+    if (two >= 0) { /* where that is ::1 as well */
+        CHECK_EQ(option(two, SOL_SOCKET, SO_DOMAIN), AF_INET6);
+        CHECK_OK(pirn_close(two));
+    } else {
+        CHECK_EQ(two, -EADDRINUSE);
+    }
     CHECK_OK(pirn_close(one));
     CHECK_EQ(pirn_listen("192.0.2.1", "0", NULL, PIRN_NEVER), -EADDRNOTAVAIL); /* not ours */
     CHECK_EQ(pirn_listen("127.0.0.1", "none-such", NULL, PIRN_NEVER), -ESRCH);
