@@ -18,12 +18,6 @@
 #include "runtime/runtime.h"
 #include "runtime/task.h"
 
-enum {
-    SEND_MS = 20, /* between two looks at what a peer goes on sending */
-    SILENT_MS = 500,
-    THROW_MOST = 1024 * 1024 /* at one look */
-};
-
 /* Under the lock, as is: */
 static void link_connection(struct connection *c, struct connection **list)
 {
@@ -98,16 +92,6 @@ static bool has_idled(const pirn_stream *stream)
     return stream != NULL;
 }
 
-/* It has broken the connection: then that is what the stream says, too, and an error of another's
- * (a server behind this one, say) is told apart. */
-static bool has_gone(struct connection *c)
-{
-    char byte;
-    ssize_t n = pirn_stream_read(c->stream, &byte, 1, PIRN_NOW);
-    int rc = pirn_stream_flush(c->stream, PIRN_NOW);
-    return n == -ECONNRESET || rc == -ECONNRESET || rc == -EPIPE;
-}
-
 /* The status of a connection's task: a peer that does not come to a handshake, is idle, or has
  * gone, is no failure. */
 static int serve(struct connection *c)
@@ -118,63 +102,18 @@ static int serve(struct connection *c)
     status = c->server->fn(c->stream, c->server->user);
     if (status == -ETIMEDOUT && has_idled(c->stream))
         return 0;
-    return (status == -ECONNRESET || status == -EPIPE) && has_gone(c) ? 0 : status;
-}
-
-/* Reads what is there, or comes until then, for nobody. More than 0: there was some, and there may
- * be more. 0: no more will come; or an error. */
-static ssize_t throw_away(struct connection *c, pirn_time until)
-{
-    char scrap[1024];
-    ssize_t n;
-    for (size_t thrown = 0; thrown < THROW_MOST; thrown += (size_t)n) {
-        n = pirn_stream_read(c->stream, scrap, sizeof(scrap), until);
-        if (n <= 0)
-            return n == -ETIMEDOUT && thrown != 0 ? (ssize_t)thrown : n;
-    }
-    return (ssize_t)THROW_MOST;
-}
-
-/*
- * A kernel that closes a socket with something unread, or gets something for it later, resets the
- * connection, and the peer loses what has not been sent yet of the last reply. So all is sent (the
- * peer may have to be rid of the rest of its own before it reads), then the end, and what comes is
- * thrown away until the peer has closed, too, or is silent for a moment. (As HTTP/1.1 has it, RFC
- * 9112, 9.6.) If the server is being stopped that moment is none. (By itself: what is read into
- * would else lie below each handler's frames, and a parked one needs a page more.)
- */
-__attribute__((noinline)) static int see_off(struct connection *c, pirn_time deadline)
-{
-    int rc;
-    ssize_t n = throw_away(c, PIRN_NOW);
-    if (n != -ETIMEDOUT && n <= 0)
-        return n == -ECANCELED ? (int)n : 0;
-    do {
-        rc = pirn_stream_flush(c->stream, earlier(pirn_after_ms(SEND_MS), deadline));
-        if (rc == -ETIMEDOUT)
-            n = throw_away(c, PIRN_NOW);
-    } while (rc == -ETIMEDOUT && n != -ECANCELED && pirn_now().ns < deadline.ns);
-    if (n == -ECANCELED)
-        return (int)n;
-    if (rc == 0)
-        rc = pirn_stream_end(c->stream, deadline);
-    bool stops = pirn_cancelling(NULL) > 0;
-    for (n = 1; rc == 0 && n > 0 && pirn_now().ns < deadline.ns;)
-        n = throw_away(c, stops ? PIRN_NOW : earlier(pirn_after_ms(SILENT_MS), deadline));
-    return rc == -ECANCELED ? rc : 0; /* all has been said: a cancel has ended that moment */
+    /* That is what the stream says, too; an error of another's (a server behind this one, say) is
+     * told apart. */
+    bool gone = status == -ECONNRESET || status == -EPIPE;
+    return gone && pirn_stream_has_gone(c->stream) ? 0 : status;
 }
 
 static int run(void *arg)
 {
     struct connection *c = arg;
-    int status = serve(c);
-    pirn_time deadline = pirn_after(c->server->config.linger);
-    int rc = status == -ECANCELED ? status : see_off(c, deadline);
-    if (rc == -ECANCELED)
-        pirn_stream_abort(c->stream); /* nobody waits for the peer any more */
-    int closed = pirn_stream_close(c->stream, deadline);
-    if (rc == 0)
-        rc = closed;
+    int status = serve(c), rc = -ECANCELED;
+    if (status != -ECANCELED)
+        rc = pirn_stream_see_off(c->stream, pirn_after(c->server->config.linger));
     if (rc != 0)
         pirn_stream_abort(c->stream); /* another, who closes it too, would wait longer */
     return status != 0        ? status

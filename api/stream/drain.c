@@ -135,15 +135,19 @@ static int drain_below(const char *call, pirn_stream *s, bool all, pirn_time dea
     return rc;
 }
 
+int pirn_stream_send(const char *call, pirn_stream *s, struct wait *w, bool all, pirn_time deadline)
+{
+    int rc = wait_sent(s, w, all, deadline);
+    return rc == 0 && s->ops->below != NULL ? drain_below(call, s, all, deadline) : rc;
+}
+
 static int drain(const char *call, pirn_stream *s, bool all, pirn_time deadline)
 {
     struct wait w;
     int rc = begin(call, s, &w);
     if (rc != 0)
         return rc;
-    rc = pirn_stream_is_closing(s) ? -EBADF : wait_sent(s, &w, all, deadline);
-    if (rc == 0 && s->ops->below != NULL)
-        rc = drain_below(call, s, all, deadline);
+    rc = pirn_stream_is_closing(s) ? -EBADF : pirn_stream_send(call, s, &w, all, deadline);
     pirn_stream_unref(s, 0);
     return rc;
 }
@@ -180,7 +184,7 @@ static bool begin_end(pirn_stream *s, struct wait *w, pirn_time deadline, int *r
     }
 }
 
-static int end_stream(pirn_stream *s, struct wait *w, pirn_time deadline)
+int pirn_stream_send_end(pirn_stream *s, struct wait *w, pirn_time deadline)
 {
     int rc;
     if (!begin_end(s, w, deadline, &rc))
@@ -201,14 +205,14 @@ int pirn_stream_end(pirn_stream *stream, pirn_time deadline)
     int rc = begin(__func__, stream, &w);
     if (rc != 0)
         return rc;
-    rc = pirn_stream_is_closing(stream) ? -EBADF : end_stream(stream, &w, deadline);
+    rc = pirn_stream_is_closing(stream) ? -EBADF : pirn_stream_send_end(stream, &w, deadline);
     pirn_stream_unref(stream, 0);
     return rc;
 }
 
 /* Sets STREAM_CLOSING; false: it was set. Under the lock, so that a write that is inside is
  * seen. */
-static bool begin_close(pirn_stream *s)
+bool pirn_stream_begin_close(pirn_stream *s)
 {
     lock_take(&s->lock);
     uint32_t old = atomic_fetch_or_explicit(&s->state, STREAM_CLOSING, memory_order_relaxed);
@@ -263,6 +267,15 @@ static int flush(pirn_stream *s, struct wait *w, int entered, pirn_time deadline
     return rc;
 }
 
+int pirn_stream_go_on_closing(pirn_stream *s, struct wait *w, int entered, pirn_time deadline)
+{
+    int rc = flush(s, w, entered, deadline);
+    if (rc == 0 && s->ops->finish != NULL)
+        rc = s->ops->finish(s->self, deadline);
+    int closed = finish_close(s);
+    return rc != 0 ? rc : closed;
+}
+
 int pirn_stream_close(pirn_stream *stream, pirn_time deadline)
 {
     struct wait w;
@@ -272,12 +285,8 @@ int pirn_stream_close(pirn_stream *stream, pirn_time deadline)
         return pirn_misuse(__func__, -EPERM, MISUSE_NO_COROUTINE);
     int rc = pirn_wait_enter(&w);
     stream_ref(stream);
-    if (begin_close(stream)) {
-        rc = flush(stream, &w, rc, deadline);
-        if (rc == 0 && stream->ops->finish != NULL)
-            rc = stream->ops->finish(stream->self, deadline);
-        int closed = finish_close(stream);
-        rc = rc != 0 ? rc : closed;
+    if (pirn_stream_begin_close(stream)) {
+        rc = pirn_stream_go_on_closing(stream, &w, rc, deadline);
     } else if (is_closed(stream)) {
         if (rc == -ECANCELED)
             pirn_wait_keep_cancel(&w);
@@ -296,7 +305,7 @@ int pirn_stream_abort(pirn_stream *stream)
     if (pirn_current_task() == NULL)
         return pirn_misuse(__func__, -EPERM, MISUSE_NO_COROUTINE);
     stream_ref(stream);
-    begin_close(stream);
+    pirn_stream_begin_close(stream);
     int rc = finish_close(stream);
     pirn_stream_unref(stream, 0);
     return rc;

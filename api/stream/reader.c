@@ -71,6 +71,19 @@ int pirn_reader_begin(const char *call, pirn_stream *s, bool waits)
     return 0;
 }
 
+bool pirn_reader_take(pirn_stream *s)
+{
+    uint32_t state = atomic_load_explicit(&s->state, memory_order_relaxed);
+    do {
+        if ((state & STREAM_READING) != 0)
+            return false;
+        /* acquire: as above */
+    } while (!atomic_compare_exchange_weak_explicit(&s->state, &state,
+                                                    (state + STREAM_REF) | STREAM_READING,
+                                                    memory_order_acquire, memory_order_relaxed));
+    return true;
+}
+
 static void drop_buffer(pirn_stream *s)
 {
     free(s->in.buf);
@@ -137,7 +150,7 @@ static ssize_t note(pirn_stream *s, size_t asked, ssize_t n)
     if (n == 0)
         s->in.ended = true;
     else if (n < 0 && !pirn_stream_may_retry(n))
-        s->in.error = (int)n;
+        atomic_store_explicit(&s->in.error, (int)n, memory_order_relaxed);
     else if ((size_t)n == asked)
         s->in.chunk = asked < CHUNK / 4 ? (uint32_t)asked * 4 : CHUNK;
     else if (s->ops->try_read != NULL)
@@ -166,8 +179,8 @@ ssize_t pirn_reader_fill(pirn_stream *s, pirn_time deadline)
     ssize_t n = -EAGAIN;
     if (s->in.ended)
         return 0;
-    if (s->in.error != 0)
-        return s->in.error;
+    if (reader_error(s) != 0)
+        return reader_error(s);
     if (s->in.chunk == 0)
         s->in.chunk = s->in.first = FIRST;
     if (s->in.chunk > s->in.first && s->ops->try_read != NULL) {
@@ -196,13 +209,13 @@ static ssize_t receive(pirn_stream *s, void *buf, size_t n, pirn_time deadline)
 {
     if (s->in.ended)
         return 0;
-    if (s->in.error != 0)
-        return s->in.error;
+    if (reader_error(s) != 0)
+        return reader_error(s);
     ssize_t got = wait_for_bytes(s, buf, n, deadline);
     if (got == 0)
         s->in.ended = true;
     else if (got < 0 && !pirn_stream_may_retry(got))
-        s->in.error = (int)got;
+        atomic_store_explicit(&s->in.error, (int)got, memory_order_relaxed);
     return got;
 }
 

@@ -124,6 +124,19 @@ bool pirn_stream_may_retry(ssize_t error)
            error == -ENOBUFS || error == -EAGAIN;
 }
 
+bool pirn_stream_has_gone(pirn_stream *s)
+{
+    int in = 0, out = 0;
+    for (; s != NULL && in != -ECONNRESET && out != -ECONNRESET && out != -EPIPE;
+         s = stream_below(s)) {
+        in = reader_error(s);
+        lock_take(&s->lock);
+        out = s->out.error;
+        lock_drop(&s->lock);
+    }
+    return in == -ECONNRESET || out == -ECONNRESET || out == -EPIPE;
+}
+
 int pirn_stream_fd(const pirn_stream *stream)
 {
     if (stream == NULL)

@@ -4,7 +4,7 @@
  * Field            who may touch it
  * state            anybody, atomically: who reads, whether it is closing, references
  * ops, self, limit, high, low, idle   constant
- * in               who has STREAM_READING; idled is read by anybody
+ * in               who has STREAM_READING; idled and error are read by anybody
  * out              holders of the lock; but the bytes of the first chunk are read without it by who
  *                  has out.sending, and only that one takes a chunk out
  * own              descriptor.c
@@ -56,10 +56,10 @@ struct pirn_stream {
     struct {
         char *buf; /* NULL while there is nothing to keep */
         size_t start, end, room;
-        uint32_t chunk;  /* what the next read asks for */
-        uint32_t first;  /* what one asks for that waits for a message; 0: none has yet */
-        unsigned narrow; /* messages in a row that would have fitted a smaller first one */
-        int error;       /* that came for good */
+        uint32_t chunk;   /* what the next read asks for */
+        uint32_t first;   /* what one asks for that waits for a message; 0: none has yet */
+        unsigned narrow;  /* messages in a row that would have fitted a smaller first one */
+        atomic_int error; /* that came for good; read by anybody */
         bool ended;
         atomic_bool idled; /* idle has ended the last read (a look is none) */
         bool skipping;     /* the rest of a line that was too long comes next */
@@ -102,6 +102,14 @@ static inline bool stream_idled(const pirn_stream *s)
     return atomic_load_explicit(&s->in.idled, memory_order_relaxed);
 }
 
+/* Its peer has broken the connection (-ECONNRESET, -EPIPE): a read or a write of the stream's, or
+ * of one that it stands on, has been told. Closed or not. */
+bool pirn_stream_has_gone(pirn_stream *s);
+
+/* see_off.c. As pirn_stream_close, but the peer loses nothing of what was sent. After a cancel it
+ * waits for nothing any more, and returns -ECANCELED only if something was not sent then. */
+int pirn_stream_see_off(pirn_stream *s, pirn_time deadline);
+
 /* After such an error of a transport another try is worth it; every other one stays. */
 bool pirn_stream_may_retry(ssize_t error);
 
@@ -112,6 +120,12 @@ int pirn_descriptor_init(struct descriptor *d, int fd, bool keep);
 /* reader.c. Begin: 0 and the right to read with a reference, or an error; waits: as a call that may
  * suspend. Fill: more bytes into the buffer: how many; 0: the end; or an error. */
 int pirn_reader_begin(const char *call, pirn_stream *s, bool waits);
+/* The same of a stream that is closing, by who closes it. False: somebody reads. */
+bool pirn_reader_take(pirn_stream *s);
+static inline int reader_error(const pirn_stream *s)
+{
+    return atomic_load_explicit(&s->in.error, memory_order_relaxed);
+}
 ssize_t pirn_reader_fill(pirn_stream *s, pirn_time deadline);
 /* Room for so many bytes more behind those in the buffer: 0 or -ENOMEM. */
 int pirn_reader_room(pirn_stream *s, size_t want);
@@ -124,6 +138,15 @@ static inline size_t stream_buffered(const pirn_stream *s)
 {
     return s->in.end - s->in.start;
 }
+
+/* drain.c, in steps. Sets STREAM_CLOSING; false: it was set. */
+bool pirn_stream_begin_close(pirn_stream *s);
+/* The second step and the others; entered: what the wait's enter said. */
+int pirn_stream_go_on_closing(pirn_stream *s, struct wait *w, int entered, pirn_time deadline);
+/* As drain, or (all) flush, and end, of a stream that may be closing. */
+int pirn_stream_send(const char *call, pirn_stream *s, struct wait *w, bool all,
+                     pirn_time deadline);
+int pirn_stream_send_end(pirn_stream *s, struct wait *w, pirn_time deadline);
 
 /* writer.c. Under the lock, by who has out.sending: lets it go, to a task in the background if
  * something is pending; drops the lock. */

@@ -30,12 +30,13 @@
  *
  * A handler's connection is closed when it returns: what was written is sent first, within
  * config->linger, then the end; and what the peer still says is read and thrown away until it has
- * closed, too, or has said nothing for half a second: else it could lose the last reply. But if
- * the handler returns -ECANCELED all that is dropped. (One that says goodbye when it is cancelled
- * returns 0.) A handler that fails is reported, once, by the peer's address ("connection" where it
- * has none, as a Unix client), but not for a peer that has broken its connection (-ECONNRESET,
- * -EPIPE); the server goes on. Other coroutines may use the stream beside the handler if they
- * retain it; it is closed all the same.
+ * closed, too, or has said nothing for half a second: else it could lose the last reply. (A task
+ * that has been cancelled does not wait for that; and where another coroutine reads, nothing is
+ * thrown away.) But if the handler returns -ECANCELED all that is dropped. (One that says goodbye
+ * when it is cancelled returns 0.) A handler that fails is reported, once, by the peer's address
+ * ("connection" where it has none, as a Unix client), but not for a peer that has broken its
+ * connection (-ECONNRESET, -EPIPE); the server goes on. Other coroutines may use the stream beside
+ * the handler if they retain it; for them it is closed (-EBADF) once the handler has returned.
  *
  * A server of TLS is one that opens each connection by it, with a context (<pirn/tls.h>):
  *
