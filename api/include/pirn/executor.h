@@ -81,7 +81,8 @@ PIRN_API void pirn_thread_pool_set_default(pirn_thread_pool *pool);
 typedef struct pirn_job_config {
     size_t size; /* sizeof(pirn_job_config), set by PIRN_JOB_CONFIG_INIT */
     /* Called once when the job is done with arg, run or not, by whoever that is (a canceller, say).
-     * Not if the submit failed, but for -ESHUTDOWN. It must not suspend. */
+     * Not if the submit failed, but for -ESHUTDOWN. It must not suspend. (So arg is not what
+     * pirn_set_value leaves as well: the value outlives it.) */
     void (*arg_drop)(void *arg);
 } pirn_job_config;
 

@@ -28,7 +28,8 @@
 
 /* ---- Mutex ------------------------------------------------------------------------------ */
 
-/* Owned by the task, on whatever thread it runs, or by the plain thread. Not recursive. */
+/* Owned by the task, on whatever thread it runs, or by the plain thread. Not recursive. (Where
+ * nothing suspends between lock and unlock a pthread_mutex_t does as well.) */
 typedef struct pirn_mutex {
     uint64_t opaque[2];
 } pirn_mutex;
