@@ -59,16 +59,15 @@ static void dump_wait(const struct dump *d, const struct pirn_task *t)
     fprintf(d->out, "%s for %.3fs", sites, (double)(d->now - since) / 1e9);
 }
 
-/* It has been asked to end, and goes on. */
+/* It has been asked to end, and goes on. (The reason is the canceller's, who may free it once the
+ * task has ended: now.) */
 static void dump_cancel(const struct dump *d, struct pirn_task *t)
 {
     lock_take(&t->base.lock);
     bool asked = t->cell.cancels != 0;
-    const char *reason = atomic_load_explicit(&t->cancel_reason, memory_order_relaxed);
     lock_drop(&t->base.lock);
     if (asked)
-        fprintf(d->out, " cancelled%s%s%s", reason != NULL ? " (" : "",
-                reason != NULL ? reason : "", reason != NULL ? ")" : "");
+        fputs(" cancelled", d->out);
 }
 
 static void dump_task(struct dump *d, struct pirn_task *t)

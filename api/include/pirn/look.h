@@ -50,8 +50,8 @@
  */
 
 /* Writes each live task once, those that run first: name, state, what it waits for and since when,
- * or on which worker it runs and how long that has been seen to go on; "cancelled" and the reason
- * if it has been asked to end, and goes on (a request taken back is none); where it was spawned.
+ * or on which worker it runs and how long that has been seen to go on; "cancelled" if it has been
+ * asked to end, and goes on (a request taken back is none); where it was spawned.
  * runtime NULL: the caller's. [anywhere] 0; -EPERM (no runtime), -EINVAL (out is NULL), -ESHUTDOWN
  * (it is closed). */
 PIRN_API int pirn_dump(pirn_runtime *runtime, FILE *out);
