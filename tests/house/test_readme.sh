@@ -19,7 +19,7 @@ lines=$(wc -l <"$work/first.c")
 $CC -O2 -Wall -Wextra -Werror -I"$SOURCE_DIR/api/include" "$work/first.c" \
     -L"$BUILD_DIR" -lpirn -Wl,-rpath,"$BUILD_DIR" -o "$work/first"
 # Its ticks come before its hogs are done unless the machine stands still for 200 ms: as it may, once.
-for look in 1 2 3 4 5; do
+for look in 1 2 3; do
     "$work/first" >"$work/output"
     ! cmp -s "$work/expected" "$work/output" || exit 0
 done
