@@ -18,7 +18,7 @@ SIMULATE = BUILD / "bin" / "simulate"
 TOOL_PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/go/bin",
                              str(Path.home() / ".cargo" / "bin")])
 BUILD_SECONDS = int(os.environ.get("PEERS_BUILD_SECONDS", 240))  # longer: left out, its registry is out of reach, say
-RUN_SECONDS = 300  # idle, variant=recv: its head says what takes so long
+RUN_SECONDS = 300  # what takes longer hangs
 LOOK_SECONDS = 0.05
 WRAPPED = ("fio",)  # what runs is a script that starts it
 

@@ -104,7 +104,9 @@ typedef struct support_census {
 support_census support_count(void);
 /* Fails if there are more than then; threads get a minute to go. */
 void support_no_more_than(support_census before);
-long support_resident(void); /* bytes of memory in use by this process */
+/* Bytes of memory of this process's own. Exactly: what statm and status tell is a count that
+ * each core adds to now and then, 128 pages off with two of them; and code comes in as it runs. */
+long support_resident(void);
 
 /* Between the two this thread may block although it is a worker: a traced run (tests/trace) does
  * not mind. No coroutine may suspend in between. support_pause_ms, joining threads and the plain

@@ -22,9 +22,10 @@
  * not among them: 321. To spawn and park one takes 7.8 us here; 0.2 if it does not begin: the rest
  * is the page fault, most likely.
  *
- * In recv all deadlines come at the same moment here, and each is a cancel that the kernel has to
- * look up: with 1M the last came 143 s late (last_lateness_ms; one run, beside other work), in
- * sleep with 200,000 0.6 s.
+ * How late the last one ends after that moment (last_lateness_ms): in sleep 1.0 s with a million
+ * (4.3 before stacks were trimmed a chain at a time: runtime/trim.c); in recv, where each is a
+ * cancel that the kernel has to look up, 1.3 s (143 s before they went to it newest first:
+ * cancel_late in io/collect.c), with 200,000 0.3 s.
  */
 #include "perf/bench/bench.h"
 #include "perf/bench/rows.h"

@@ -112,21 +112,11 @@ static int at_each_colour(void *arg)
 
 /* ---- Bytes ------------------------------------------------------------------------------- */
 
-/* Exactly: /proc/self/statm lags behind. What an earlier test has freed is not used again
- * unseen. */
+/* What an earlier test has freed is not used again unseen. */
 static long resident_bytes(void)
 {
     malloc_trim(0);
-    char line[256];
-    long kib = -1;
-    FILE *file = fopen("/proc/self/smaps_rollup", "re");
-    CHECK(file);
-    while (kib < 0 && fgets(line, sizeof(line), file))
-        if (sscanf(line, "Rss: %ld kB", &kib) != 1)
-            kib = -1;
-    fclose(file);
-    CHECK_GE(kib, 0);
-    return kib * 1024;
+    return support_resident();
 }
 
 static int bytes_parked(void *arg)

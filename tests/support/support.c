@@ -232,12 +232,16 @@ void support_no_more_than(support_census before)
 
 long support_resident(void)
 {
-    FILE *file = fopen("/proc/self/statm", "re");
+    char line[256];
+    long kib = -1;
+    FILE *file = fopen("/proc/self/smaps_rollup", "re");
     CHECK(file);
-    long size = 0, resident = 0;
-    CHECK_EQ(fscanf(file, "%ld %ld", &size, &resident), 2);
+    while (kib < 0 && fgets(line, sizeof(line), file))
+        if (sscanf(line, "Anonymous: %ld kB", &kib) != 1)
+            kib = -1;
     fclose(file);
-    return resident * sysconf(_SC_PAGESIZE);
+    CHECK_GE(kib, 0);
+    return kib * 1024;
 }
 
 /* ---- Blocking on purpose ------------------------------------------------------------------- */
