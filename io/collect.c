@@ -137,6 +137,20 @@ static void make_call(struct port *p, struct op *op, int64_t now, struct op_list
     pirn_deadlines_push(&p->deadlines, op); /* there is room: it has just been taken out */
 }
 
+/*
+ * Under the lock. A deadline's cancel goes in front of those that came before it: with many at once
+ * the latest goes first. The kernel looks for a request in one of its 128 lists (a 32nd of the
+ * completion queue), of which the newest is the head, and the oldest come due first: a million
+ * receives whose deadlines came at once took 143 s in the order of their deadlines, in this one 1.3
+ * (row idle, variant=recv). A scope's cancel asks the newest first by itself.
+ */
+static void cancel_late(struct port *p, struct op *op)
+{
+    port_request_cancel(p, op, -ETIMEDOUT);
+    op_list_remove(&p->cancels, op);
+    op_list_prepend(&p->cancels, op);
+}
+
 static void expire_deadlines(struct port *p, int64_t now, struct op_list *done)
 {
     while (pirn_deadlines_first(&p->deadlines) <= now) {
@@ -163,7 +177,7 @@ static void expire_deadlines(struct port *p, int64_t now, struct op_list *done)
             break;
         case OP_INFLIGHT:
             if (op->stop == 0)
-                port_request_cancel(p, op, -ETIMEDOUT);
+                cancel_late(p, op);
             break;
         case OP_IDLE:
             break;

@@ -1,11 +1,13 @@
 /*
  * A pairing heap of deadlines' nodes, by their names (after Fredman, Sedgewick, Sleator and
  * Tarjan). An insert is one comparison; so is a removal of a node without children; the removal of
- * the root melds its children in pairs, O(log n) in the long run. No memory, no recursion.
+ * the root melds its children in pairs, O(log n) in the long run. No memory, no recursion. Of
+ * equal ones those pushed first come out first, by and large: see cancel_late in collect.c.
  */
 #include "io/deadlines.h"
 
-/* Two heaps, neither empty, of which nothing but child says anything: the later root goes below. */
+/* Two heaps, neither empty, of which nothing but child says anything: the later root goes below,
+ * of equal ones b. */
 static uint32_t meld(const struct deadlines *d, uint32_t a, uint32_t b)
 {
     struct deadline_node *above = deadline_node(d, a), *below = deadline_node(d, b);
@@ -25,7 +27,7 @@ static uint32_t meld(const struct deadlines *d, uint32_t a, uint32_t b)
     return a;
 }
 
-/* The children of one node become one heap; 0: there are none. */
+/* The children of one node, the last one pushed first, become one heap; 0: there are none. */
 static uint32_t meld_children(const struct deadlines *d, uint32_t first)
 {
     uint32_t pairs = 0, all = 0;
@@ -34,7 +36,7 @@ static uint32_t meld_children(const struct deadlines *d, uint32_t first)
         first = 0;
         if (b != 0) {
             first = deadline_node(d, b)->next;
-            a = meld(d, a, b);
+            a = meld(d, b, a);
         }
         deadline_node(d, a)->next = pairs;
         pairs = a;

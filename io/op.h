@@ -110,6 +110,17 @@ static inline void op_list_append(struct op_list *l, struct op *op)
     l->tail = op;
 }
 
+static inline void op_list_prepend(struct op_list *l, struct op *op)
+{
+    op->prev = NULL;
+    op->next = l->head;
+    if (l->head != NULL)
+        l->head->prev = op;
+    else
+        l->tail = op;
+    l->head = op;
+}
+
 static inline void op_list_remove(struct op_list *l, struct op *op)
 {
     if (op->prev != NULL)

@@ -18,6 +18,7 @@
 #include <errno.h>
 #include <linux/time_types.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/eventfd.h>
 
@@ -69,6 +70,10 @@ static int setup_with_best_flags(struct ring *r, unsigned entries, unsigned comp
     return rc;
 }
 
+/* A ring may be mapped where another one was: what that one's threads did there comes first. The
+ * kernel has it so; this is for ThreadSanitizer, which does not see liburing map and unmap. */
+static _Atomic unsigned unmapped;
+
 int pirn_ring_init(struct ring *r, unsigned entries, unsigned completions, bool patient)
 {
     enum {
@@ -89,6 +94,7 @@ int pirn_ring_init(struct ring *r, unsigned entries, unsigned completions, bool 
     }
     if (rc != 0)
         return rc == -EINVAL ? -ENOSYS : rc;
+    atomic_load_explicit(&unmapped, memory_order_acquire); /* pairs with pirn_ring_destroy */
     if ((r->uring.features & IORING_FEAT_EXT_ARG) == 0 ||
         (r->uring.features & IORING_FEAT_NODROP) == 0) {
         io_uring_queue_exit(&r->uring);
@@ -117,6 +123,8 @@ int pirn_ring_init(struct ring *r, unsigned entries, unsigned completions, bool 
 
 void pirn_ring_destroy(struct ring *r)
 {
+    /* release: pairs with the acquire in pirn_ring_init */
+    atomic_fetch_add_explicit(&unmapped, 1, memory_order_release);
     io_uring_queue_exit(&r->uring);
     if (r->event_fd >= 0)
         sys_close(r->event_fd);

@@ -181,6 +181,37 @@ START_TEST(many_are_in_order_and_few_are_near)
 }
 END_TEST
 
+/* Whether near ones, or poured. */
+START_TEST(equal_ones_come_as_they_were_pushed)
+{
+    for (int far = 0; far < 2; far++) {
+        struct deadlines d;
+        struct op *ops = calloc(MANY, sizeof(*ops)), sooner = {.deadline = 0};
+        int in_turn = 0;
+        CHECK(ops != NULL);
+        CHECK_OK(pirn_deadlines_init(&d, &mem));
+        if (far)
+            pirn_deadlines_push(&d, &sooner);
+        for (int i = 0; i < MANY; i++) {
+            CHECK_OK(pirn_deadlines_reserve(&d, &mem));
+            ops[i] = (struct op){.deadline = 1ll << 44};
+            pirn_deadlines_push(&d, &ops[i]);
+        }
+        if (far)
+            pirn_deadlines_remove(&d, &sooner);
+        for (const struct op *before = NULL; d.near != 0;) {
+            struct op *op = pirn_deadlines_first_op(&d);
+            in_turn += before != NULL && op == before + 1;
+            pirn_deadlines_remove(&d, op);
+            before = op;
+        }
+        CHECK_EQ(in_turn, MANY - 1);
+        pirn_deadlines_destroy(&d, &mem);
+        free(ops);
+    }
+}
+END_TEST
+
 /* ---- All but the last cancelled: what each bucket says of its first is wrong, in no order ---- */
 
 START_TEST(a_cancel_does_not_look_through_all_buckets_for_each)
@@ -269,5 +300,6 @@ START_TEST(without_memory_nothing_is_lost)
 END_TEST
 
 SUPPORT_MAIN("deadlines", the_first_is_the_first, many_are_in_order_and_few_are_near,
+             equal_ones_come_as_they_were_pushed,
              a_cancel_does_not_look_through_all_buckets_for_each, nodes_are_used_again,
              without_memory_nothing_is_lost)

@@ -91,6 +91,31 @@ START_TEST(the_first_stop_is_the_reason)
 }
 END_TEST
 
+/* The kernel finds the newest of many first, and the oldest are late first: see cancel_late. */
+START_TEST(of_many_that_are_late_the_last_is_cancelled_first)
+{
+    enum {
+        N = 5
+    };
+    struct op ops[N];
+    char bytes[N];
+    begin();
+    for (int i = 0; i < N; i++) {
+        ops[i] = receive(&bytes[i]);
+        CHECK_OK(pirn_port_start(&port, &ops[i], 1, 100 + i / 2)); /* two at a time are equal */
+    }
+    pirn_port_flush(&port, &me);
+    pirn_port_collect(&port, 200, &done);
+    const struct op *op = port.cancels.head;
+    for (int i = N - 1; i >= 0; i--, op = op->next)
+        CHECK(op == &ops[i]);
+    CHECK(op == NULL);
+    for (int i = 0; i < N; i++)
+        CHECK_EQ(await()->res, -ETIMEDOUT);
+    end();
+}
+END_TEST
+
 START_TEST(what_is_stopped_in_the_queue_was_never_there)
 {
     struct port *p;
@@ -216,7 +241,8 @@ START_TEST(a_connect_that_has_come_to_pass_meanwhile)
 END_TEST
 
 SUPPORT_MAIN("io/port", what_is_late_before_it_was_submitted_has_one_try,
-             the_first_stop_is_the_reason, what_is_stopped_in_the_queue_was_never_there,
-             a_stop_between_the_poll_and_the_request, a_stop_that_finds_no_request_comes_again,
-             what_was_interrupted_goes_on, what_was_stopped_and_interrupted_was_stopped,
+             the_first_stop_is_the_reason, of_many_that_are_late_the_last_is_cancelled_first,
+             what_is_stopped_in_the_queue_was_never_there, a_stop_between_the_poll_and_the_request,
+             a_stop_that_finds_no_request_comes_again, what_was_interrupted_goes_on,
+             what_was_stopped_and_interrupted_was_stopped,
              a_connect_that_has_come_to_pass_meanwhile)
