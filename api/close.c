@@ -5,6 +5,7 @@
 
 #include "api/transfer.h"
 #include "io/sys.h"
+#include "runtime/fd_ops.h"
 #include "runtime/fd_wait.h"
 #include "runtime/registry.h"
 
@@ -12,13 +13,16 @@
  * again. */
 static bool stop_all(int fd)
 {
+    fd_note_close(fd);
     bool operations = pirn_registry_stop_fd(fd, NULL);
     return pirn_fd_wait_stop(fd) || operations;
 }
 
 /*
- * The close protocol: operations under way on the descriptor are stopped and waited for, then it is
- * closed. A plain close(2) would leave a dead recv behind that swallows the peer's next byte.
+ * The close protocol: operations under way on the descriptor are stopped, and the calls that wait
+ * there are waited for, then it is closed. A plain close(2) would leave a dead recv behind that
+ * swallows the peer's next byte; and a send whose poll has just said ready would go to whatever has
+ * the number by then.
  */
 static int close_in_task(struct pirn_task *t, int fd)
 {

@@ -56,9 +56,12 @@ int pirn_transfer_ready(struct wait *w, const char *what, int fd, unsigned event
 {
     const unsigned shown = events | POLLERR | POLLHUP;
     struct args a = {OP_POLL, fd, NULL, 0, events, 0};
+    int rc = pirn_transfer_stay(w, fd, (events & POLLOUT) != 0);
+    if (rc != 0)
+        return rc;
     if (w->task == NULL)
         return pirn_fd_wait(fd, events, deadline.ns);
-    int rc = pirn_transfer_submit(w, what, &a, deadline);
+    rc = pirn_transfer_submit(w, what, &a, deadline);
     if (rc > 0)
         rc &= (int)shown;
     while (rc == 0) {
@@ -79,5 +82,9 @@ int pirn_poll(int fd, unsigned events, pirn_time deadline)
         rc = look(fd, events);
     if (rc != 0)
         return rc;
-    return is_past(deadline) ? -ETIMEDOUT : pirn_transfer_ready(&w, "poll", fd, events, deadline);
+    if (is_past(deadline))
+        return -ETIMEDOUT;
+    rc = pirn_transfer_ready(&w, "poll", fd, events, deadline);
+    pirn_transfer_end(&w);
+    return rc;
 }

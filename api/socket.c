@@ -49,6 +49,8 @@ static ssize_t recv_all(struct wait *w, struct args *a, pirn_time deadline)
     a->addr = (const char *)a->addr + got;
     a->len = n - (size_t)got;
     pirn_wait_renew(w);
+    if (pirn_transfer_stay(w, a->fd, false) != 0)
+        return got;
     ssize_t more = pirn_transfer_all(w, "recv", a, direct_recv, POLLIN, deadline);
     if (more == -ECANCELED)
         pirn_wait_keep_cancel(w);
@@ -64,9 +66,11 @@ ssize_t pirn_recv(int fd, void *buf, size_t n, int flags, pirn_time deadline)
         return rc;
     if ((flags & MSG_DONTWAIT) != 0)
         return direct_recv(&a);
-    if ((flags & MSG_WAITALL) != 0 && (flags & (MSG_PEEK | MSG_ERRQUEUE)) == 0)
-        return recv_all(&w, &a, deadline);
-    return pirn_transfer_one(&w, "recv", &a, direct_recv, POLLIN, deadline);
+    ssize_t got = (flags & MSG_WAITALL) != 0 && (flags & (MSG_PEEK | MSG_ERRQUEUE)) == 0
+                      ? recv_all(&w, &a, deadline)
+                      : pirn_transfer_one(&w, "recv", &a, direct_recv, POLLIN, deadline);
+    pirn_transfer_end(&w);
+    return got;
 }
 
 static ssize_t direct_send(const struct args *a)
@@ -83,7 +87,9 @@ ssize_t pirn_send(int fd, const void *buf, size_t n, int flags, pirn_time deadli
         return rc;
     if ((flags & MSG_DONTWAIT) != 0)
         return direct_send(&a);
-    return pirn_transfer_all(&w, "send", &a, direct_send, POLLOUT, deadline);
+    ssize_t sent = pirn_transfer_all(&w, "send", &a, direct_send, POLLOUT, deadline);
+    pirn_transfer_end(&w);
+    return sent;
 }
 
 static ssize_t direct_recvmsg(const struct args *a)
@@ -131,7 +137,8 @@ static ssize_t recvmsg_all(struct wait *w, struct args *a, struct msghdr *msg, p
         msg->msg_flags = rest.msg_flags | (done != 0 ? msg->msg_flags : 0);
         done += got;
         advance(&rest, room, (size_t)got);
-    } while (got > 0 && rest.msg_iovlen != 0 && is_stream(a->fd));
+    } while (got > 0 && rest.msg_iovlen != 0 && pirn_transfer_stay(w, a->fd, false) == 0 &&
+             is_stream(a->fd));
     if (done != 0 || got == 0)
         msg->msg_controllen -= rest.msg_controllen; /* what is left of the room */
     free(iov);
@@ -148,9 +155,12 @@ ssize_t pirn_recvmsg(int fd, struct msghdr *msg, int flags, pirn_time deadline)
     if ((flags & MSG_DONTWAIT) != 0)
         return direct_recvmsg(&a);
     bool all = (flags & MSG_WAITALL) != 0 && (flags & (MSG_PEEK | MSG_ERRQUEUE)) == 0;
-    if (all && w.task == NULL)
-        return recvmsg_all(&w, &a, msg, deadline);
-    return pirn_transfer_one(&w, "recvmsg", &a, all ? NULL : direct_recvmsg, POLLIN, deadline);
+    ssize_t got =
+        all && w.task == NULL
+            ? recvmsg_all(&w, &a, msg, deadline)
+            : pirn_transfer_one(&w, "recvmsg", &a, all ? NULL : direct_recvmsg, POLLIN, deadline);
+    pirn_transfer_end(&w);
+    return got;
 }
 
 static ssize_t direct_sendmsg(const struct args *a)
@@ -167,7 +177,9 @@ ssize_t pirn_sendmsg(int fd, const struct msghdr *msg, int flags, pirn_time dead
         return rc;
     if ((flags & MSG_DONTWAIT) != 0)
         return direct_sendmsg(&a);
-    return pirn_transfer_one(&w, "sendmsg", &a, direct_sendmsg, POLLOUT, deadline);
+    ssize_t sent = pirn_transfer_one(&w, "sendmsg", &a, direct_sendmsg, POLLOUT, deadline);
+    pirn_transfer_end(&w);
+    return sent;
 }
 
 /* accept(2) has no flag for "do not wait": ask poll first. */
@@ -207,9 +219,10 @@ int pirn_accept(int fd, struct sockaddr *ret_addr, socklen_t *ret_len, int flags
         return rc;
     if ((flags & ~(SOCK_CLOEXEC | SOCK_NONBLOCK)) != 0 || (ret_addr != NULL && ret_len == NULL))
         return -EINVAL;
-    return w.task != NULL
-               ? accept_in_task(&w, &a, deadline)
-               : (int)pirn_transfer_one(&w, "accept", &a, direct_accept, POLLIN, deadline);
+    rc = w.task != NULL ? accept_in_task(&w, &a, deadline)
+                        : (int)pirn_transfer_one(&w, "accept", &a, direct_accept, POLLIN, deadline);
+    pirn_transfer_end(&w);
+    return rc;
 }
 
 /* A connect was stopped. It may have come through all the same; if not, the socket goes back to
@@ -247,12 +260,14 @@ static int connect_now(void *arg)
     return rc;
 }
 
-static int connect_thread(struct target *t, pirn_time deadline)
+static int connect_thread(struct wait *w, struct target *t, pirn_time deadline)
 {
     int rc = connect_now(t);
     if (rc != -EINPROGRESS)
         return rc;
-    rc = pirn_fd_wait(t->fd, POLLOUT, deadline.ns);
+    rc = pirn_transfer_stay(w, t->fd, true);
+    if (rc == 0)
+        rc = pirn_fd_wait(t->fd, POLLOUT, deadline.ns);
     if (rc < 0)
         return rc;
     rc = sys_connect(t->fd, t->addr, t->len); /* says how it went, and finishes it */
@@ -273,12 +288,34 @@ static bool has_path(const struct target *t)
 static int connect_task(struct wait *w, const struct args *a, struct target *t, pirn_time deadline)
 {
     if (has_path(t) && !is_past(deadline)) {
+        pirn_transfer_end(w); /* a close does not wait for the path */
         int status, rc = pirn_blocking(connect_now, t, &status, deadline);
         if (rc != -EAGAIN && rc != -ENOMEM)
             return rc == 0 ? status : rc;
         pirn_wait_renew(w);
     }
-    return pirn_transfer_submit(w, "connect", a, deadline);
+    int rc = pirn_transfer_stay(w, a->fd, true);
+    return rc != 0 ? rc : pirn_transfer_submit(w, "connect", a, deadline);
+}
+
+static int try_to_connect(struct wait *w, const struct args *a, struct target *t,
+                          pirn_time deadline)
+{
+    int rc;
+    for (;;) {
+        rc = w->task != NULL ? connect_task(w, a, t, deadline) : connect_thread(w, t, deadline);
+        if (rc != -EAGAIN)
+            break;
+        /* A Unix socket's listener has a full queue, and nothing tells when it has room again. */
+        pirn_time again = pirn_after_ms(1);
+        rc = pirn_sleep(again.ns < deadline.ns ? again : deadline);
+        if (rc != 0 || is_past(deadline))
+            return rc != 0 ? rc : -ETIMEDOUT;
+        pirn_wait_renew(w);
+    }
+    if (rc == -ECANCELED || rc == -ETIMEDOUT || rc == -ESHUTDOWN)
+        rc = settle_connect(w, t->fd, rc);
+    return rc;
 }
 
 int pirn_connect(int fd, const struct sockaddr *addr, socklen_t len, pirn_time deadline)
@@ -289,18 +326,7 @@ int pirn_connect(int fd, const struct sockaddr *addr, socklen_t len, pirn_time d
     int rc = pirn_transfer_begin(&w, fd, addr, len);
     if (rc != 0)
         return rc;
-    for (;;) {
-        rc = w.task != NULL ? connect_task(&w, &a, &t, deadline) : connect_thread(&t, deadline);
-        if (rc != -EAGAIN)
-            break;
-        /* A Unix socket's listener has a full queue, and nothing tells when it has room again. */
-        pirn_time again = pirn_after_ms(1);
-        rc = pirn_sleep(again.ns < deadline.ns ? again : deadline);
-        if (rc != 0 || is_past(deadline))
-            return rc != 0 ? rc : -ETIMEDOUT;
-        pirn_wait_renew(&w);
-    }
-    if (rc == -ECANCELED || rc == -ETIMEDOUT || rc == -ESHUTDOWN)
-        rc = settle_connect(&w, fd, rc);
+    rc = try_to_connect(&w, &a, &t, deadline);
+    pirn_transfer_end(&w);
     return rc;
 }

@@ -13,12 +13,22 @@
 
 int pirn_transfer_begin(struct wait *w, int fd, const void *buf, size_t n)
 {
+    w->closes = fd_closes(fd);
     int rc = pirn_wait_enter(w);
     if (rc != 0)
         return rc;
     if (fd < 0)
         return -EBADF;
     return n > SSIZE_MAX || (buf == NULL && n != 0) ? -EINVAL : 0;
+}
+
+int pirn_transfer_stay(struct wait *w, int fd, bool to_write)
+{
+    if (w->task != NULL)
+        pirn_wait_stay_on_fd(w->task, fd, to_write);
+    else
+        pirn_fd_wait_begin(fd);
+    return fd_is_another(fd, w->closes) ? -EBADF : 0;
 }
 
 int pirn_transfer_submit(struct wait *w, const char *what, const struct args *a, pirn_time deadline)
@@ -61,7 +71,9 @@ static unsigned waits_in_a_row(const struct wait *w, const struct args *a)
 static bool may_have_company(const struct wait *w, int fd)
 {
     /* relaxed: a hint */
-    return atomic_load_explicit(rt_fd_ops(w->task->rt, fd), memory_order_relaxed) != 0;
+    uint32_t count = atomic_load_explicit(&pirn_fd_use_of(&w->task->rt->fd_ops, fd)->count,
+                                          memory_order_relaxed);
+    return count != (task_fd(w->task) == fd);
 }
 
 static bool has_company(const struct wait *w, int fd)
@@ -79,6 +91,22 @@ static bool has_reading_company(const struct wait *w, int fd)
     struct stat st;
     return may_have_company(w, fd) && sys_fstat(fd, &st) == 0 &&
            (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode) || (st.st_mode & S_IFMT) == 0);
+}
+
+static __attribute__((noinline)) ssize_t receive_by_ring(struct wait *w, const char *what,
+                                                         const struct args *a, unsigned waits,
+                                                         pirn_time deadline)
+{
+    struct op *op = &w->task->op;
+    if (has_company(w, a->fd))
+        return CANNOT_SAY;
+    int rc = pirn_transfer_stay(w, a->fd, false);
+    if (rc != 0)
+        return rc;
+    ssize_t n = pirn_transfer_submit(w, what, a, deadline);
+    op->addr = (uint64_t)a->fd;
+    op->off = op->off == OP_MORE ? 0 : waits + 1;
+    return n;
 }
 
 static ssize_t receive(struct wait *w, const char *what, const struct args *a, direct_fn direct,
@@ -99,12 +127,7 @@ static ssize_t receive(struct wait *w, const char *what, const struct args *a, d
         if (is_past(deadline))
             return -ETIMEDOUT;
     }
-    if (has_company(w, a->fd))
-        return CANNOT_SAY;
-    ssize_t n = pirn_transfer_submit(w, what, a, deadline);
-    op->addr = (uint64_t)a->fd;
-    op->off = op->off == OP_MORE ? 0 : waits + 1;
-    return n;
+    return receive_by_ring(w, what, a, waits, deadline);
 }
 
 /* What is ready for a byte need not be for all, and Linux (6.10 on) waits inline for a terminal.
@@ -157,58 +180,96 @@ static int look_again_soon(pirn_time deadline)
     return pirn_sleep(again.ns < deadline.ns ? again : deadline);
 }
 
-ssize_t pirn_transfer_one(struct wait *w, const char *what, struct args *a, direct_fn direct,
-                          unsigned events, pirn_time deadline)
+static ssize_t attempt(const struct args *a, direct_fn direct)
+{
+    ssize_t n;
+    do {
+        n = direct != NULL ? direct(a) : CANNOT_SAY;
+    } while (n == -EINTR);
+    return n;
+}
+
+/* An attempt has given n, -EAGAIN or CANNOT_SAY. (Apart: who need not wait needs no room for
+ * this.) */
+static __attribute__((noinline)) ssize_t wait_and_transfer(struct wait *w, const char *what,
+                                                           struct args *a, direct_fn direct,
+                                                           ssize_t n, unsigned events,
+                                                           pirn_time deadline)
 {
     bool receives = a->kind == OP_RECV || a->kind == OP_RECVMSG;
     bool reads = a->kind == OP_READ || a->kind == OP_READV;
     bool errors = receives && (a->flags & MSG_ERRQUEUE) != 0;
-    ssize_t n = CANNOT_SAY;
-    if (w->task != NULL && direct != NULL && receives && !errors)
-        n = receive(w, what, a, direct, deadline);
-    if (n != CANNOT_SAY)
-        return n;
     for (bool nap = false;;) {
-        do {
-            n = direct != NULL ? direct(a) : CANNOT_SAY;
-        } while (n == -EINTR);
-        if (n != -EAGAIN && n != CANNOT_SAY)
-            return n;
         if (n == -EAGAIN && is_past(deadline))
             return -ETIMEDOUT;
         if (direct != NULL && n == CANNOT_SAY && may_wait_inline(a))
             a->flags = OP_LENGTHY;
+        int rc = pirn_transfer_stay(w, a->fd, (events & POLLOUT) != 0);
+        if (rc != 0)
+            return rc;
         if (w->task != NULL && (n == CANNOT_SAY || !waits_by_poll(w, a)))
             return submit_one(w, what, a, deadline);
-        int rc = nap ? look_again_soon(deadline)
-                     : pirn_transfer_ready(w, what, a->fd, errors ? 0 : events, deadline);
+        rc = nap ? look_again_soon(deadline)
+                 : pirn_transfer_ready(w, what, a->fd, errors ? 0 : events, deadline);
+        if (a->kind == OP_ACCEPT) /* a thread's, which may block */
+            pirn_transfer_end(w);
         if (rc < 0)
             return rc;
         /* If it is ready then, and yet it is not: poll does not tell of what is waited for (the
          * queue of a Unix receiver that has been named). For a message another was first. */
         nap = !nap && !((receives || reads) && (rc & POLLIN) != 0);
         pirn_wait_renew(w);
+        n = attempt(a, direct);
+        if (n != -EAGAIN && n != CANNOT_SAY)
+            return n;
+    }
+}
+
+ssize_t pirn_transfer_one(struct wait *w, const char *what, struct args *a, direct_fn direct,
+                          unsigned events, pirn_time deadline)
+{
+    bool receives = a->kind == OP_RECV || a->kind == OP_RECVMSG;
+    ssize_t n = CANNOT_SAY;
+    if (w->task != NULL && direct != NULL && receives && (a->flags & MSG_ERRQUEUE) == 0)
+        n = receive(w, what, a, direct, deadline);
+    if (n != CANNOT_SAY)
+        return n;
+    n = attempt(a, direct);
+    if (n != -EAGAIN && n != CANNOT_SAY)
+        return n;
+    return wait_and_transfer(w, what, a, direct, n, events, deadline);
+}
+
+/* Of a's bytes so many have moved, not all. (Apart: mostly all do.) */
+static __attribute__((noinline)) ssize_t transfer_rest(struct wait *w, const char *what,
+                                                       struct args *a, direct_fn direct,
+                                                       ssize_t got, unsigned events,
+                                                       pirn_time deadline)
+{
+    size_t done = 0, n = a->len;
+    for (;;) {
+        done += (size_t)got;
+        if (done >= n || pirn_transfer_stay(w, a->fd, (events & POLLOUT) != 0) != 0)
+            return (ssize_t)done;
+        a->addr = (const char *)a->addr + got;
+        a->len = n - done;
+        pirn_wait_renew(w);
+        got = pirn_transfer_one(w, what, a, direct, events, deadline);
+        if (got <= 0) {
+            if (got == -ECANCELED)
+                pirn_wait_keep_cancel(w);
+            return (ssize_t)done;
+        }
     }
 }
 
 ssize_t pirn_transfer_all(struct wait *w, const char *what, struct args *a, direct_fn direct,
                           unsigned events, pirn_time deadline)
 {
-    size_t done = 0, n = a->len;
-    for (;;) {
-        ssize_t got = pirn_transfer_one(w, what, a, direct, events, deadline);
-        if (got <= 0) {
-            if (done != 0 && got == -ECANCELED)
-                pirn_wait_keep_cancel(w);
-            return done != 0 ? (ssize_t)done : got;
-        }
-        done += (size_t)got;
-        if (done >= n)
-            return (ssize_t)done;
-        a->addr = (const char *)a->addr + got;
-        a->len = n - done;
-        pirn_wait_renew(w);
-    }
+    ssize_t got = pirn_transfer_one(w, what, a, direct, events, deadline);
+    if (got <= 0 || (size_t)got >= a->len)
+        return got;
+    return transfer_rest(w, what, a, direct, got, events, deadline);
 }
 
 ssize_t pirn_transfer_try_read(int fd, bool is_socket, void *buf, size_t n)

@@ -51,16 +51,29 @@ static inline bool is_past(pirn_time deadline)
 /* Begins a call: cancelled, shut down, arguments unsound? */
 int pirn_transfer_begin(struct wait *w, int fd, const void *buf, size_t n);
 
+/* A call that has to wait, or to go on after a first part, is on its descriptor from here until it
+ * is through: then a close of that may go on. -EBADF: it has been closed since pirn_transfer_begin,
+ * and the number may be another's. */
+int pirn_transfer_stay(struct wait *w, int fd, bool to_write);
+static inline void pirn_transfer_end(struct wait *w)
+{
+    if (w->task == NULL)
+        pirn_fd_wait_end(&w->self->fd_wait);
+    else if (task_fd(w->task) >= 0)
+        pirn_wait_leave_fd(w->task);
+}
+
 /* In a coroutine: through the ring. */
 int pirn_transfer_submit(struct wait *w, const char *what, const struct args *a,
                          pirn_time deadline);
 
 /* Waits until fd is ready: what came of the events, POLLERR and POLLHUP, and nothing else; or
- * -errno. */
+ * -errno. The call stays on fd, as with pirn_transfer_one. */
 int pirn_transfer_ready(struct wait *w, const char *what, int fd, unsigned events,
                         pirn_time deadline);
 
-/* One transfer: direct (if not NULL), then by ring or poll. */
+/* One transfer: direct (if not NULL), then by ring or poll. Who has waited is on the descriptor
+ * until pirn_transfer_end, as with the next. */
 ssize_t pirn_transfer_one(struct wait *w, const char *what, struct args *a, direct_fn direct,
                           unsigned events, pirn_time deadline);
 

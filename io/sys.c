@@ -58,6 +58,15 @@ int sys_madvise(void *addr, size_t len, int advice)
     return result_int(madvise(addr, len, advice));
 }
 
+ssize_t sys_process_madvise(const struct iovec *ranges, size_t n, int advice)
+{
+    enum {
+        SELF = -10001 /* PIDFD_SELF_THREAD_GROUP, not in the headers of old */
+    };
+    INJECT(process_madvise);
+    return result(syscall(SYS_process_madvise, SELF, ranges, n, advice, 0));
+}
+
 int sys_mprotect(void *addr, size_t len, int prot)
 {
     INJECT(mprotect);

@@ -49,6 +49,8 @@ int sys_mmap(void **ret_addr, void *addr, size_t len, int prot, int flags, int f
     SYS(mmap);
 int sys_munmap(void *addr, size_t len) SYS(munmap);
 int sys_madvise(void *addr, size_t len, int advice) SYS(madvise);
+/* Of n ranges of our own (Linux 6.14): how many bytes of them, all together. */
+ssize_t sys_process_madvise(const struct iovec *ranges, size_t n, int advice) SYS(process_madvise);
 int sys_mprotect(void *addr, size_t len, int prot) SYS(mprotect);
 
 /* io_uring, raw. */

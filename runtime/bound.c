@@ -6,6 +6,7 @@
 
 #include <errno.h>
 
+#include "runtime/debug.h"
 #include "runtime/runtime.h"
 #include "runtime/wait.h"
 
@@ -85,11 +86,14 @@ int pirn_bound_leave(struct bound *b)
 void pirn_bound_abandon(struct pirn_task *t)
 {
     struct task_extra *e = task_extra(t);
-    char name[NAME_MAX_BYTES];
+    char task[TASK_TEXT];
     if (e->bounds == NULL)
         return;
-    pirn_task_name(t, name, sizeof(name));
-    pirn_report(t->rt, "task %s has ended inside a timeout or a scope", name);
+    if (t->rt->debug)
+        pirn_debug_task_text(t, task, sizeof(task));
+    else
+        pirn_task_name(t, task, sizeof(task));
+    pirn_report(t->rt, "task %s has ended inside a timeout or a scope", task);
     while (e->bounds != NULL)
         pirn_bound_leave(e->bounds);
 }

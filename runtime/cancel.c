@@ -31,8 +31,9 @@ static bool is_on_fd(const struct pirn_task *t, const void *arg)
     if (s->only != NULL && atomic_load_explicit(&s->only->reader, memory_order_relaxed) != t &&
         atomic_load_explicit(&s->only->writer, memory_order_relaxed) != t)
         return false;
-    /* acquire: pairs with the release in pirn_wait_op. The operation may be about to start; then
-     * this gen is not its own yet, the stop is void, and the caller comes again. */
+    /* acquire: pairs with the release in enter_fd (wait.c). The task may be between two operations,
+     * or before its first; then this gen is none that is under way, the stop is void, and the
+     * caller comes again. */
     return atomic_load_explicit(&t->op.fd, memory_order_acquire) == s->fd;
 }
 
@@ -48,11 +49,39 @@ static void stop_if_on_fd(struct pirn_task *t, void *arg)
     pirn_wait_stop_op(t, gen, -EBADF);
 }
 
+/* Those that were the last to come there. True: there are no more than these; or one of them
+ * was about to come or to go, and was taken for another, and the caller comes again. (That one
+ * leaves the count before it leaves the descriptor mostly saves a walk; nothing else depends on the
+ * order.) */
+static bool stop_last(struct pirn_runtime *rt, struct stop_fd *s)
+{
+    struct fd_use *use = pirn_fd_use_of(&rt->fd_ops, s->fd);
+    struct pirn_task *before = NULL;
+    uint32_t found = 0;
+    for (int i = 0; i < 2; i++) {
+        /* acquire: pairs with the release in enter_fd */
+        struct pirn_task *t = atomic_load_explicit(&use->last[i], memory_order_acquire);
+        if (t == NULL || t == before || !pirn_task_try_ref(t))
+            continue;
+        before = t;
+        /* acquire: as in is_on_fd */
+        found += atomic_load_explicit(&t->op.fd, memory_order_acquire) == s->fd;
+        if (!task_has_ended(t))
+            stop_if_on_fd(t, s);
+        pirn_task_leave_unbegun(t); /* a look's reference */
+    }
+    s->any |= found != 0 && s->only == NULL;
+    /* seq_cst: pairs with the addition in enter_fd, and the release in pirn_wait_leave_fd */
+    return found >= atomic_load_explicit(&use->count, memory_order_seq_cst);
+}
+
 bool pirn_wait_stop_fd(struct pirn_runtime *rt, int fd, const struct fd_users *only)
 {
     struct stop_fd s = {fd, only, false};
-    pirn_task_each_that(rt, is_on_fd, stop_if_on_fd, &s);
-    return s.any && rt_phase(rt) != PHASE_PAUSE;
+    bool paused = rt_phase(rt) == PHASE_PAUSE; /* then the caller does not come again */
+    if (!stop_last(rt, &s) || paused)
+        pirn_task_each_that(rt, is_on_fd, stop_if_on_fd, &s);
+    return s.any && !paused;
 }
 
 void pirn_wait_end(struct pirn_task *t, enum cancel_found found, uint32_t gen)

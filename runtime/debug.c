@@ -26,11 +26,14 @@
 
 #include "io/clock.h"
 #include "io/sys.h"
+#include "runtime/locks.h"
 #include "runtime/runtime.h"
 #include "runtime/self.h"
 #include "runtime/site.h"
 #include "runtime/task.h"
 #include "runtime/task_pool.h"
+
+#define LONG_STEP_NS 1000000000 /* told of while it goes on, too */
 
 _Atomic int pirn_debug_runtimes; /* in debug mode, in this process */
 
@@ -68,7 +71,7 @@ static void dead_text(struct pirn_task *t, char *buf, size_t size)
 
 void pirn_debug_doing_text(struct pirn_task *t, int64_t now, char *buf, size_t size)
 {
-    char on[24] = "", sites[SITES_TEXT];
+    char on[24] = "", sites[SITES_TEXT], owner[LOCK_TEXT];
     int64_t ran;
     const char *state = pirn_task_state(t);
     const char *what = atomic_load_explicit(&t->what, memory_order_relaxed);
@@ -85,7 +88,9 @@ void pirn_debug_doing_text(struct pirn_task *t, int64_t now, char *buf, size_t s
     if (fd >= 0)
         snprintf(on, sizeof(on), " fd=%d", fd);
     pirn_sites_text(t, sites, sizeof(sites));
-    snprintf(buf, size, "%s%s%s (for %.3f s)", what, on, sites, (double)(now - since) / 1e9);
+    pirn_locks_text(t, owner, sizeof(owner));
+    snprintf(buf, size, "%s%s%s (for %.3f s)%s", what, on, sites, (double)(now - since) / 1e9,
+             owner);
 }
 
 /* ---- Slow steps ---- */
@@ -121,7 +126,7 @@ static void kernel_place(int tid, char *buf, size_t size)
         snprintf(buf, size, " (%s)", name);
 }
 
-void pirn_debug_long_step(struct worker *w, struct pirn_task *t, int64_t ran)
+static void tell_long_step(struct worker *w, struct pirn_task *t, int64_t ran)
 {
     struct pirn_runtime *rt = w->rt;
     char task[TASK_TEXT], place[64] = "";
@@ -145,9 +150,35 @@ void pirn_debug_long_step(struct worker *w, struct pirn_task *t, int64_t ran)
     atomic_store_explicit(&rt->monitor_reports, 0, memory_order_seq_cst);
 }
 
-void pirn_debug_last_step(struct pirn_task *t)
+void pirn_debug_long_steps(struct pirn_runtime *rt, int64_t now)
+{
+    unsigned n = rt_threads(rt);
+    for (unsigned i = 0; i < n; i++) {
+        struct worker *w = rt_worker(rt, i);
+        uint64_t tick = atomic_load_explicit(&w->monitor_tick, memory_order_relaxed);
+        int64_t ran = now - atomic_load_explicit(&w->monitor_since, memory_order_relaxed);
+        if (w->monitor_task == NULL || w->monitor_told == tick || ran < LONG_STEP_NS ||
+            ran < rt->slow_ns)
+            continue;
+        w->monitor_told = tick;
+        tell_long_step(w, w->monitor_task, ran);
+    }
+}
+
+/* ---- A task's end ---- (Timeouts and scopes that were not left: bound.c, without debug mode,
+ * too.) */
+
+void pirn_debug_end(struct pirn_task *t)
 {
     struct worker *w = pirn_self()->worker;
+    unsigned depth = cell_depth(cell_load(&t->cell));
+    if (depth != 0) {
+        char task[TASK_TEXT];
+        pirn_debug_task_text(t, task, sizeof(task));
+        pirn_report(t->rt, "task %s has ended inside %u shield%s: entered, and not left", task,
+                    depth, depth == 1 ? "" : "s");
+    }
+    pirn_locks_end(t);
     if (w != NULL)
         pirn_debug_step(w, t);
 }

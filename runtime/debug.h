@@ -6,6 +6,7 @@
  *   never awaited    a coroutine object that was released before it had begun
  *   left pending     tasks that main, or a close, found
  *   never released   handles of tasks at the runtime's end
+ *   never left       shields, and locks (locks.h), at a task's end
  *   misuse           a call that was refused because it cannot be meant; one with the handle of a
  *                    task or future whose last reference is gone
  *   blocked for ever quiet.h
@@ -35,19 +36,20 @@ enum {
 };
 void pirn_debug_task_text(struct pirn_task *t, char *buf, size_t size);
 /* What it is doing: "future at main+0x1f (for 0.250 s)", "recv fd=5 ...", "running on worker 1 (for
- * 2.100 s)". */
+ * 2.100 s)"; and of a lock that its owner has ended. */
 enum {
-    DOING_TEXT = 384
+    DOING_TEXT = 448
 };
 void pirn_debug_doing_text(struct pirn_task *t, int64_t now, char *buf, size_t size);
 
 /* A step of w's has ended, and the next begins: t's, or that of a task that is gone, or of nobody
  * (NULL). */
 void pirn_debug_step(struct worker *w, struct pirn_task *t);
-/* The monitor: t's, on w, has been going on for that long. */
-void pirn_debug_long_step(struct worker *w, struct pirn_task *t, int64_t ran);
-/* t's function has returned, on the worker it runs on, if it is on one. */
-void pirn_debug_last_step(struct pirn_task *t);
+/* The monitor: whose step has been going on for long. Once a step. */
+void pirn_debug_long_steps(struct pirn_runtime *rt, int64_t now);
+/* t's function has returned, and it still runs: its last step; what it has not left or given back.
+ */
+void pirn_debug_end(struct pirn_task *t);
 
 void pirn_debug_never_awaited(struct pirn_task *t);
 void pirn_debug_left(struct pirn_task *t, void *rt); /* for pirn_task_each */
@@ -64,7 +66,7 @@ __attribute__((cold)) void pirn_misuse_tell(const char *call, int rc, const char
 __attribute__((cold)) int pirn_misuse_dead(const char *call, const struct pirn_awaitable *a);
 
 /* Is some runtime in debug mode? */
-extern _Atomic int pirn_debug_runtimes;
+extern __attribute__((visibility("hidden"))) _Atomic int pirn_debug_runtimes;
 static inline bool pirn_debug_is_on(void)
 {
     return __builtin_expect(atomic_load_explicit(&pirn_debug_runtimes, memory_order_relaxed) != 0,

@@ -19,19 +19,11 @@ enum {
     BUCKETS = 64
 };
 
-/* On the stack of who waits. */
-struct fd_wait {
-    struct fd_wait *next, **at; /* under the bucket's mutex, as is: */
-    bool stopped;
-    int fd, bell; /* constant */
-};
-
 /* By descriptor, modulo their number. */
 static struct bucket {
     pthread_mutex_t mutex;
     struct fd_wait *first;
-    /* Written under the mutex; relaxed: says only whether to take that. A wait that begins at the
-     * same time is the caller's affair, as with close(2). */
+    /* Written under the mutex; says whether to take that. seq_cst, both: see pirn_fd_closes. */
     _Atomic uint32_t count;
 } buckets[BUCKETS] = {
     [0 ... BUCKETS - 1] = {PTHREAD_MUTEX_INITIALIZER, NULL, 0},
@@ -44,14 +36,21 @@ static struct bucket *bucket_of(int fd)
 
 static void count(struct bucket *b, uint32_t change)
 {
-    atomic_fetch_add_explicit(&b->count, change, memory_order_relaxed);
+    atomic_fetch_add_explicit(&b->count, change, memory_order_seq_cst);
 }
 
-static void enlist(struct fd_wait *w)
+/* False: it has no bell. */
+static bool enlist(struct fd_wait *w, int fd)
 {
-    struct bucket *b = bucket_of(w->fd);
+    struct bucket *b = bucket_of(fd);
+    int bell = sys_eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (bell < 0)
+        return false;
     pirn_fork_prepare();
     pthread_mutex_lock(&b->mutex);
+    w->stopped = false;
+    w->fd = fd;
+    w->bell = bell;
     w->next = b->first;
     w->at = &b->first;
     if (w->next != NULL)
@@ -59,10 +58,21 @@ static void enlist(struct fd_wait *w)
     b->first = w;
     count(b, 1);
     pthread_mutex_unlock(&b->mutex);
+    w->listed = true;
+    return true;
 }
 
-/* Whether it has been stopped. Nobody rings the bell from here on. */
-static bool leave(struct fd_wait *w)
+static bool is_stopped(const struct fd_wait *w)
+{
+    struct bucket *b = bucket_of(w->fd);
+    pthread_mutex_lock(&b->mutex);
+    bool stopped = w->stopped;
+    pthread_mutex_unlock(&b->mutex);
+    return stopped;
+}
+
+/* Nobody rings the bell from here on. */
+void pirn_fd_wait_leave(struct fd_wait *w)
 {
     struct bucket *b = bucket_of(w->fd);
     pthread_mutex_lock(&b->mutex);
@@ -70,9 +80,16 @@ static bool leave(struct fd_wait *w)
     if (w->next != NULL)
         w->next->at = w->at;
     count(b, (uint32_t)-1);
-    bool stopped = w->stopped;
     pthread_mutex_unlock(&b->mutex);
-    return stopped;
+    w->listed = false;
+    sys_close(w->bell);
+}
+
+void pirn_fd_wait_begin(int fd)
+{
+    struct self *self = pirn_self();
+    if (!self->fd_wait.listed && self->worker == NULL)
+        enlist(&self->fd_wait, fd);
 }
 
 /* Until one of them is ready: > 0, or -errno. */
@@ -93,17 +110,14 @@ static int poll_until(struct pollfd *fds, nfds_t n, int64_t deadline)
 int pirn_fd_wait(int fd, unsigned events, int64_t deadline)
 {
     bool waits = deadline > clock_now();
-    bool refused = waits && pirn_self()->worker != NULL; /* see park_until in wait.c */
-    int bell = waits && !refused ? sys_eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) : -1;
-    struct fd_wait w = {.fd = fd, .bell = bell};
-    struct pollfd both[2] = {{fd, (short)events, 0}, {bell, POLLIN, 0}};
-    if (bell >= 0)
-        enlist(&w);
-    int rc = poll_until(both, bell >= 0 ? 2 : 1, refused ? 0 : deadline);
-    if (bell >= 0 && leave(&w))
-        rc = -EBADF; /* whatever else has come: from now on the number may be another's */
-    if (bell >= 0)
-        sys_close(bell);
+    struct self *self = pirn_self();
+    struct fd_wait *w = &self->fd_wait;
+    bool refused = waits && self->worker != NULL; /* see park_until in wait.c */
+    bool listed = w->listed || (waits && !refused && enlist(w, fd));
+    struct pollfd both[2] = {{fd, (short)events, 0}, {w->bell, POLLIN, 0}};
+    int rc = poll_until(both, listed ? 2 : 1, refused ? 0 : deadline);
+    if (listed && is_stopped(w))
+        rc = -EBADF; /* whatever else has come */
     if (rc < 0)
         return rc == -ETIMEDOUT && refused ? -EPERM : rc;
     return (both[0].revents & POLLNVAL) != 0 ? -EBADF : both[0].revents;
@@ -114,7 +128,7 @@ bool pirn_fd_wait_stop(int fd)
     struct bucket *b = bucket_of(fd);
     const uint64_t ring = 1;
     bool any = false;
-    if (atomic_load_explicit(&b->count, memory_order_relaxed) == 0)
+    if (atomic_load_explicit(&b->count, memory_order_seq_cst) == 0)
         return false;
     pthread_mutex_lock(&b->mutex);
     for (struct fd_wait *w = b->first; w != NULL; w = w->next) {

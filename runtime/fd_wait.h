@@ -5,7 +5,8 @@
  * known to nobody, and close(2) does not wake it: so
  *   1. who waits is in a list, and polls a bell of its own (an eventfd) beside the descriptor
  *   2. who closes marks all that wait for the descriptor and rings their bells
- *   3. who finds itself marked leaves the list, touches the descriptor no more, and says -EBADF
+ *   3. who finds itself marked touches the descriptor no more, leaves the list, and says -EBADF;
+ *      who does not stays in it until its call is through, but for what may block by itself
  *   4. who closes looks again until nobody is left in the list, and then closes
  *
  * Only calls that have to wait come here, and a close where nobody waits reads one counter. Whoever
@@ -23,8 +24,27 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* The events that came, or -EBADF, -ETIMEDOUT, ... [plain thread] */
+/* A thread's, in its struct self; all zero at first. */
+struct fd_wait {
+    struct fd_wait *next, **at; /* under the bucket's mutex, as is: */
+    bool stopped;
+    bool listed;  /* its own thread's */
+    int fd, bell; /* constant while it is listed */
+};
+
+/* The events that came, or -EBADF, -ETIMEDOUT, ... From here on the calling thread's call is on the
+ * descriptor, until pirn_fd_wait_end. [plain thread] */
 int pirn_fd_wait(int fd, unsigned events, int64_t deadline);
+/* The same, before it waits. */
+void pirn_fd_wait_begin(int fd);
+void pirn_fd_wait_leave(struct fd_wait *w);
+
+/* The call is through with its descriptor, if it has waited for it. */
+static inline void pirn_fd_wait_end(struct fd_wait *w)
+{
+    if (w->listed)
+        pirn_fd_wait_leave(w);
+}
 
 /* Ends all waits for fd; true if there was any: call again, they take a moment. [anywhere] */
 bool pirn_fd_wait_stop(int fd);

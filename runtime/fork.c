@@ -9,6 +9,7 @@
 
 #include "runtime/crew.h"
 #include "runtime/fd_wait.h"
+#include "runtime/locks.h"
 #include "runtime/registry.h"
 #include "runtime/self.h"
 #include "runtime/signals.h"
@@ -21,6 +22,7 @@ static void in_child(void)
     pirn_signals_forget();
     pirn_crews_forget();
     pirn_registry_forget();
+    pirn_locks_forget();
     pirn_fd_wait_forget();
 }
 

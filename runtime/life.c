@@ -141,7 +141,8 @@ static struct pirn_runtime *make(const pirn_config *c)
     rt->max_threads =
         rt->worker_count * 3 + 1 + (unsigned)(c->max_spares != 0 ? c->max_spares : DEFAULT_SPARES);
     rt->workers = mem_alloc(&mem, rt->max_threads * sizeof(rt->workers[0]));
-    if (rt->workers == NULL) {
+    if (rt->workers == NULL || pirn_fd_ops_init(&rt->fd_ops) != 0) {
+        mem_free(&mem, rt->workers);
         mem_free(&mem, rt);
         return NULL;
     }
@@ -162,6 +163,7 @@ void pirn_runtime_dispose(struct pirn_runtime *rt)
     struct mem mem = rt->mem;
     pirn_task_free_all(rt);
     pthread_mutex_destroy(&rt->run_mutex);
+    pirn_fd_ops_destroy(&rt->fd_ops);
     mem_free(&mem, rt->workers);
     mem_free(&mem, rt);
 }

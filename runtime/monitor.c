@@ -30,7 +30,8 @@
  * a parker out of its sleep, its owner or its waker, looks at the flag afterwards).
  *
  * It also does what signal handlers must not: cancels main on SIGINT and SIGTERM, dumps on request,
- * spawns what runs for a signal. Before it goes to sleep for long it finds out whether anybody will
+ * spawns what runs for a signal; and it gives up the memory of stacks that have been free for long
+ * (decay.c). Before it goes to sleep for long it finds out whether anybody will
  * ever wake it (quiet.c). And in debug mode it tells of steps that do not end.
  */
 #include <errno.h>
@@ -52,7 +53,6 @@ enum {
     LONG_TICKS = 10, /* stuck, or busy */
     RELIEF_MOST = 64,
     HOGGED_NS = 1000000,
-    LONG_STEP_NS = 1000000000, /* debug mode: told of while it goes on, too */
     QUIET_NAP_NS = 50000000,  /* between looks whether nothing can happen any more, in debug mode */
     QUIET_REST_NS = 250000000 /* before the only one otherwise */
 };
@@ -270,22 +270,6 @@ static void retire_spares(struct pirn_runtime *rt, const struct look *l, const s
     }
 }
 
-/* Debug mode: whose step has been going on for long. Once a step. */
-static void tell_long_steps(struct pirn_runtime *rt, int64_t now)
-{
-    unsigned n = rt_threads(rt);
-    for (unsigned i = 0; i < n; i++) {
-        struct worker *w = rt_worker(rt, i);
-        uint64_t tick = atomic_load_explicit(&w->monitor_tick, memory_order_relaxed);
-        int64_t ran = now - atomic_load_explicit(&w->monitor_since, memory_order_relaxed);
-        if (w->monitor_task == NULL || w->monitor_told == tick || ran < LONG_STEP_NS ||
-            ran < rt->slow_ns)
-            continue;
-        w->monitor_told = tick;
-        pirn_debug_long_step(w, w->monitor_task, ran);
-    }
-}
-
 static bool look(struct pirn_runtime *rt, struct calm *calm)
 {
     struct look l = {0};
@@ -305,7 +289,7 @@ static bool look(struct pirn_runtime *rt, struct calm *calm)
     if (n > rt->worker_count)
         retire_spares(rt, &l, calm);
     if (rt->debug) /* when all has been done that a report hook might wait for */
-        tell_long_steps(rt, now);
+        pirn_debug_long_steps(rt, now);
     return l.awake != 0 || l.spares;
 }
 
@@ -322,17 +306,20 @@ static bool all_away(struct pirn_runtime *rt)
     return true;
 }
 
-/* at_most: NULL for any time. True: that has passed, and nobody has called. */
+/* at_most: NULL for any time, or until stacks are to be given up. True: at_most has passed, and
+ * nobody has called. */
 static bool sleep_until_called(struct pirn_runtime *rt, uint32_t word,
-                               const struct timespec *at_most)
+                               const struct timespec *at_most, int64_t decay)
 {
     bool over = false;
+    struct timespec left = clock_timespec(clock_left(decay));
+    const struct timespec *until = at_most ? at_most : decay != INT64_MAX ? &left : NULL;
     atomic_store_explicit(&rt->monitor_asleep, 1, memory_order_relaxed);
     atomic_thread_fence(memory_order_seq_cst); /* pairs with the one in pirn_monitor_rouse */
     if (all_away(rt))
-        over = sys_futex_wait(&rt->monitor_word, word, at_most) == -ETIMEDOUT;
+        over = sys_futex_wait(&rt->monitor_word, word, until) == -ETIMEDOUT;
     atomic_store_explicit(&rt->monitor_asleep, 0, memory_order_relaxed);
-    return over;
+    return over && at_most;
 }
 
 /* All sleep: until when may the monitor? NULL: until it is called. rested: that is so since the
@@ -368,9 +355,11 @@ static void *monitor_main(void *arg)
             sys_futex_wait(&rt->monitor_word, word, done ? NULL : &tick);
             continue;
         }
-        quiet = look(rt, &calm) || !done ? 0 : quiet + 1;
+        bool busy = look(rt, &calm) || !done;
+        int64_t now = clock_now(), decay = pirn_stacks_decay(&rt->stacks, now);
+        quiet = busy || decay <= now ? 0 : quiet + 1;
         if (quiet >= 2) {
-            rested = sleep_until_called(rt, word, until_next_look(rt, rested));
+            rested = sleep_until_called(rt, word, until_next_look(rt, rested), decay);
             quiet = 0;
         } else {
             sys_futex_wait(&rt->monitor_word, word, &tick);

@@ -27,6 +27,7 @@
 #include <unistd.h>
 
 #include "io/sys.h"
+#include "runtime/self.h"
 #include "runtime/stack.h"
 
 /* The kernel's own frame (AT_MINSIGSTKSZ) comes on top; a chained handler may want some, too. */
@@ -44,15 +45,11 @@ static struct sigaction earlier[SIGNALS];
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static unsigned users; /* under the lock */
 
-/* A thread's alternate stack: a guard page, the stack, and this at the end of the mapping. They are
- * listed rather than kept in thread-locals, which pirn reads in one place only. */
+/* A thread's alternate stack: a guard page, the stack, and this at the end of the mapping. */
 struct alternate {
-    struct alternate *next;
-    pthread_t thread;
     char *low; /* of the stack */
     size_t size;
 };
-static struct alternate *alternates; /* under the lock */
 
 /* ---- The handler: async-signal-safe ---------------------------------------------------------- */
 
@@ -198,7 +195,7 @@ static size_t page_bytes(void)
     return (size_t)sysconf(_SC_PAGESIZE);
 }
 
-/* Maps one; its guard is made, it is not listed yet. */
+/* Maps one, with its guard. */
 static int alternate_map(struct alternate **ret_alternate)
 {
     void *at;
@@ -217,7 +214,6 @@ static int alternate_map(struct alternate **ret_alternate)
     struct alternate *alternate = (void *)(low + size - sizeof(*alternate));
     alternate->low = low;
     alternate->size = size - sizeof(*alternate);
-    alternate->thread = pthread_self();
     *ret_alternate = alternate;
     return 0;
 }
@@ -246,34 +242,18 @@ int pirn_overflow_thread_init(void)
         alternate_unmap(alternate);
         return r;
     }
-    pirn_overflow_prepare();
-    pthread_mutex_lock(&lock);
-    alternate->next = alternates;
-    alternates = alternate;
-    pthread_mutex_unlock(&lock);
+    pirn_self()->alternate = alternate;
     return 0;
-}
-
-/* Takes the calling thread's out of the list; NULL: it has none from here. */
-static struct alternate *alternate_take(void)
-{
-    pthread_mutex_lock(&lock);
-    struct alternate **at = &alternates;
-    while (*at && !pthread_equal((*at)->thread, pthread_self()))
-        at = &(*at)->next;
-    struct alternate *alternate = *at;
-    if (alternate)
-        *at = alternate->next;
-    pthread_mutex_unlock(&lock);
-    return alternate;
 }
 
 void pirn_overflow_thread_fini(void)
 {
     stack_t stack;
-    struct alternate *alternate = alternate_take();
+    struct self *self = pirn_self();
+    struct alternate *alternate = self->alternate;
     if (!alternate)
-        return;
+        return; /* it has none from here */
+    self->alternate = NULL;
     if (sys_sigaltstack(NULL, &stack) == 0 && stack.ss_sp == alternate->low) {
         memset(&stack, 0, sizeof(stack));
         stack.ss_flags = SS_DISABLE;

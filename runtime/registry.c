@@ -76,8 +76,9 @@ static struct pirn_runtime *next_on(const struct pirn_runtime *before, int fd)
     for (struct pirn_runtime *r = first; before != NULL && r != NULL; r = r->next_runtime)
         if (r == before)
             rt = r->next_runtime;
-    /* seq_cst: pairs with the addition in pirn_wait_op */
-    while (rt != NULL && atomic_load_explicit(rt_fd_ops(rt, fd), memory_order_seq_cst) == 0)
+    /* seq_cst: pairs with the addition in enter_fd, and the release in leave_fd */
+    while (rt != NULL &&
+           atomic_load_explicit(&pirn_fd_use_of(&rt->fd_ops, fd)->count, memory_order_seq_cst) == 0)
         rt = rt->next_runtime;
     return rt;
 }

@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "io/mem.h"
+#include "runtime/fd_ops.h"
 #include "runtime/worker.h"
 #include "sched/idle.h"
 #include "sched/inject.h"
@@ -60,8 +61,7 @@ enum use {
 };
 
 enum {
-    MONITOR_TICK_US = 5000,
-    FD_OPS = 4096 /* counters of operations under way, by descriptor modulo this */
+    MONITOR_TICK_US = 5000
 };
 
 struct pirn_runtime {
@@ -74,6 +74,7 @@ struct pirn_runtime {
     unsigned worker_count;
     unsigned max_threads;
     struct worker **workers; /* primaries, then spares as they come; max_threads places */
+    struct fd_ops fd_ops;
     _Atomic uint32_t thread_count;
     _Atomic int64_t crowded_until, crowd_span; /* crowd.c; a hint to all workers */
 
@@ -124,9 +125,8 @@ struct pirn_runtime {
     uint64_t quiet_moves;
     _Atomic uint64_t spares_started, kicks;
 
-    _Atomic uint32_t fd_ops[FD_OPS]; /* whether a close has operations to end first */
-    _Atomic uint32_t outsiders;      /* threads that are no workers, inside a wake or a cancel */
-    _Atomic uint32_t dismantled;     /* the threads have gone: what they had goes next */
+    _Atomic uint32_t outsiders;  /* threads that are no workers, inside a wake or a cancel */
+    _Atomic uint32_t dismantled; /* the threads have gone: what they had goes next */
     _Atomic uint32_t pinned_threads;
     _Atomic uint32_t pinned_at_work; /* of those, not in a wait; a futex while pausing */
     _Atomic uint32_t pinned_timed;   /* in a wait with a deadline, which no port knows */
@@ -193,11 +193,6 @@ static inline bool rt_outsider_try_enter(struct pirn_runtime *rt)
 static inline bool rt_is_closing(const struct pirn_runtime *rt)
 {
     return atomic_load_explicit(&rt->closing, memory_order_relaxed) != 0;
-}
-
-static inline _Atomic uint32_t *rt_fd_ops(struct pirn_runtime *rt, int fd)
-{
-    return &rt->fd_ops[(uint32_t)fd % FD_OPS];
 }
 
 static inline unsigned rt_threads(struct pirn_runtime *rt)

@@ -10,20 +10,24 @@
 #define PIRN_RUNTIME_SELF_H
 
 #include "runtime/cell.h"
+#include "runtime/fd_wait.h"
 #include "runtime/patience.h"
 
 struct worker;
 struct pirn_task;
 struct job;
+struct alternate;
 
 struct self {
-    struct worker *worker;    /* this thread is a worker or a spare; NULL otherwise */
-    struct pirn_task *pinned; /* this thread belongs to a pinned task */
-    struct cell cell;         /* a plain thread's waits */
-    struct patience patience; /* a pinned task's, too */
-    struct job *job;          /* of a thread pool, that this thread runs */
-    bool interruptible;       /* inside a run: a stop ends its wait as a cancel would (runtime.c) */
-    bool reporting;           /* inside a report hook */
+    struct worker *worker;       /* this thread is a worker or a spare; NULL otherwise */
+    struct pirn_task *pinned;    /* this thread belongs to a pinned task */
+    struct cell cell;            /* a plain thread's waits */
+    struct patience patience;    /* a pinned task's, too */
+    struct job *job;             /* of a thread pool, that this thread runs */
+    struct alternate *alternate; /* stack for signals, made by overflow.c */
+    struct fd_wait fd_wait;      /* a plain thread's, for a descriptor */
+    bool interruptible; /* inside a run: a stop ends its wait as a cancel would (runtime.c) */
+    bool reporting;     /* inside a report hook */
 };
 
 struct self *pirn_self(void);

@@ -19,7 +19,7 @@
 #include <unwind.h>
 
 #include "runtime/runtime.h"
-#include "runtime/task.h"
+#include "runtime/task_debug.h"
 
 struct capture {
     struct sites *to;
@@ -55,22 +55,13 @@ static _Unwind_Reason_Code add_frame(struct _Unwind_Context *context, void *arg)
 
 void pirn_sites_capture(struct pirn_task *t)
 {
-    struct task_extra *e = pirn_task_extra(t);
-    if (e == NULL)
+    struct task_debug *debug = pirn_task_debug(t);
+    if (debug == NULL)
         return;
-    struct sites *sites = atomic_load_explicit(&e->sites, memory_order_relaxed);
-    if (sites == NULL) {
-        sites = mem_alloc(&t->rt->mem, sizeof(*sites));
-        if (sites == NULL)
-            return;
-        memset(sites, 0, sizeof(*sites));
-        /* release: pairs with the acquire in pirn_sites_text */
-        atomic_store_explicit(&e->sites, sites, memory_order_release);
-    }
-    struct capture c = {sites, 0, (uintptr_t)t->fn};
+    struct capture c = {&debug->sites, 0, (uintptr_t)t->fn};
     _Unwind_Backtrace(add_frame, &c);
     while (c.count < SITES_MAX)
-        atomic_store_explicit(&sites->pc[c.count++], NULL, memory_order_relaxed);
+        atomic_store_explicit(&c.to->pc[c.count++], NULL, memory_order_relaxed);
 }
 
 static const void *module_of(const void *addr)
@@ -81,15 +72,13 @@ static const void *module_of(const void *addr)
 
 void pirn_sites_text(const struct pirn_task *t, char *buf, size_t size)
 {
-    struct task_extra *e = task_extra(t);
+    const struct task_debug *debug = task_debug(t);
     const void *own = module_of((const void *)(uintptr_t)pirn_sites_capture);
-    /* acquire: pairs with the release in pirn_sites_capture */
-    struct sites *sites = e != NULL ? atomic_load_explicit(&e->sites, memory_order_acquire) : NULL;
     bool apart = own != module_of((const void *)(uintptr_t)t->fn);
     size_t used = 0;
     buf[0] = '\0';
-    for (unsigned i = 0; sites != NULL && i < SITES_MAX; i++) {
-        const void *pc = atomic_load_explicit(&sites->pc[i], memory_order_relaxed);
+    for (unsigned i = 0; debug != NULL && i < SITES_MAX; i++) {
+        const void *pc = atomic_load_explicit(&debug->sites.pc[i], memory_order_relaxed);
         char text[SITE_TEXT];
         if (pc == NULL)
             return;

@@ -6,7 +6,8 @@
  *   put  into the worker's cache; a full cache gives its older half to the pool as one chain. A
  *        chain moves under the lock in O(1), its stacks are not touched.
  *   trim a chain that comes to a pool with plenty of free ones loses its memory below the top
- *        pages, and is taken again only when no warm one is left.
+ *        pages, and is taken again only when no warm one is left. What is not for long goes
+ *        altogether, but for its guard (decay.c).
  *
  * A stack's guard is made once and stays over reuse. It is 32 KiB because a frame larger than the
  * guard steps over it.
@@ -19,7 +20,7 @@
  * at every colour.
  *
  * Figures: get and put through the cache 5 ns together; a new stack 3.2 us, most of it the fault on
- * its top page; put of a stack that is trimmed 0.65 us.
+ * its top page; put of a stack that is trimmed: trim.c.
  *
  * Rejected: MADV_DONTNEED or MADV_FREE at put (0.4-2.4 us each, and the next user faults again); a
  * header outside the stack (another cache line and page for every parked task).
@@ -196,6 +197,18 @@ static void chain_push(struct stack **list, struct stack *chain, unsigned count)
     *list = chain;
 }
 
+/* One that has been given up, laid anew; NULL: there is none. Under the lock, which it drops. */
+static struct stack *gone_take(struct stack_pool *pool, struct stack_class *class)
+{
+    char *base;
+    struct slab *slab;
+    bool found = pirn_stacks_restore(pool, class, &base, &slab);
+    if (found)
+        atomic_fetch_sub_explicit(&pool->free, 1, memory_order_relaxed);
+    pthread_mutex_unlock(&pool->lock);
+    return found ? stack_lay(pool, slab, base) : NULL;
+}
+
 /* Takes one stack out of the pool, and the rest of its chain into the (empty) cache if it is of
  * the cache's class. NULL: none free. */
 static struct stack *chain_take(struct stack_pool *pool, struct stack_cache *cache, int index)
@@ -205,10 +218,8 @@ static struct stack *chain_take(struct stack_pool *pool, struct stack_cache *cac
     bool warm = class->warm != NULL;
     struct stack **list = warm ? &class->warm : &class->cold;
     struct stack *first = *list;
-    if (!first) {
-        pthread_mutex_unlock(&pool->lock);
-        return NULL;
-    }
+    if (!first)
+        return gone_take(pool, class);
     unsigned count = first->count, taken = 1;
     *list = first->chain;
     if (cache && index == pool->default_class) {
@@ -220,6 +231,8 @@ static struct stack *chain_take(struct stack_pool *pool, struct stack_cache *cac
     }
     if (warm)
         atomic_fetch_sub_explicit(&class->warm_count, taken, memory_order_relaxed);
+    else
+        stacks_cold_taken(pool, class, taken);
     atomic_fetch_sub_explicit(&pool->free, taken, memory_order_relaxed);
     pthread_mutex_unlock(&pool->lock);
     return first;
@@ -229,15 +242,19 @@ static struct stack *chain_take(struct stack_pool *pool, struct stack_cache *cac
 static void chain_give(struct stack_pool *pool, int index, struct stack *chain, unsigned count)
 {
     struct stack_class *class = &pool->classes[index];
-    size_t size = size_of_class(index), page = pool->slabs.page;
+    size_t size = size_of_class(index);
     size_t warm = atomic_load_explicit(&class->warm_count, memory_order_relaxed) + count;
-    bool trim = warm * size > WARM_BYTES && size > page;
-    for (struct stack *stack = chain; trim && stack; stack = stack->next)
-        sys_madvise(stack->low, stack->size - page, MADV_DONTNEED);
+    bool trim = warm * size > WARM_BYTES && size > pool->slabs.page;
+    if (trim)
+        pirn_stacks_trim(pool, chain);
     pthread_mutex_lock(&pool->lock);
     chain_push(trim ? &class->cold : &class->warm, chain, count);
-    if (!trim)
+    if (!trim) {
         atomic_fetch_add_explicit(&class->warm_count, count, memory_order_relaxed);
+    } else {
+        class->cold_count += count;
+        atomic_fetch_add_explicit(&pool->cold, count, memory_order_relaxed);
+    }
     atomic_fetch_add_explicit(&pool->free, count, memory_order_relaxed);
     pthread_mutex_unlock(&pool->lock);
 }
@@ -262,6 +279,7 @@ int pirn_stacks_init(struct stack_pool *pool, size_t default_size)
     if (default_size > PIRN_STACK_SIZE_MAX)
         return -ENOMEM;
     memset(pool, 0, sizeof(*pool));
+    atomic_init(&pool->by_one, RUNNING_ON_VALGRIND != 0); /* which warns of a call it lacks */
     pool->default_size = (default_size ? default_size : PIRN_STACK_DEFAULT) * PIRN_STACK_SCALE;
     pool->default_class = class_of(PIRN_STACK_HEADROOM * pool->default_size);
     if (pool->default_class < 0)

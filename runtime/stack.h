@@ -8,7 +8,9 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
+#include "io/futex_lock.h"
 #include "runtime/slab.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -64,11 +66,17 @@ struct stack_cache {
     _Atomic unsigned count; /* written by the worker, read relaxed by anyone */
 };
 
+struct iovec;
+
 struct stack_class {
-    struct stack *warm;        /* free chains, last in first out; these four: under the lock */
+    struct stack *warm;        /* free chains, last in first out; these seven: under the lock */
     struct stack *cold;        /* free chains without memory below their top pages */
+    struct stack *gone;        /* free batches of which the first alone has a page (decay.c) */
     struct stack *bare;        /* made, but the guard could not be; linked by next */
     struct slab *slab;         /* the one being carved, or NULL */
+    size_t cold_count;         /* stacks in cold, */
+    size_t cold_least;         /* and the fewest there since the window began */
+    size_t cold_due;           /* the monitor's: that many are to be given up */
     _Atomic size_t warm_count; /* written under the lock, read relaxed */
 };
 
@@ -83,12 +91,26 @@ struct stack_pool {
     pthread_mutex_t lock; /* of the classes and the slab list; held for list work and mmap only */
     _Atomic size_t total; /* stacks that exist; relaxed, any thread */
     _Atomic size_t free;  /* of these, in the pool's chains; relaxed, any thread */
+    _Atomic size_t cold;  /* of these, in the classes' cold; under the lock, read relaxed */
     struct stack_class classes[PIRN_STACK_CLASSES];
     struct slab_list slabs;
-    size_t default_size;  /* scaled; constant after init */
-    int default_class;    /* -1: too large for the pool; constant after init */
-    _Atomic int shortage; /* why the last get failed; relaxed, any thread */
+    size_t default_size;        /* scaled; constant after init */
+    int default_class;          /* -1: too large for the pool; constant after init */
+    _Atomic int shortage;       /* why the last get failed; relaxed, any thread */
+    struct futex_lock trimming; /* see trim.c */
+    _Atomic bool by_one;        /* chains cannot be trimmed as a whole here; relaxed */
+    int64_t window_end;         /* of decay.c, 0: there is none; these two are the monitor's */
+    bool decaying;
 };
+
+/* Under the lock: so many have been taken out of the class's cold ones. */
+static inline void stacks_cold_taken(struct stack_pool *pool, struct stack_class *class, size_t n)
+{
+    class->cold_count -= n;
+    if (class->cold_least > class->cold_count)
+        class->cold_least = class->cold_count;
+    atomic_fetch_sub_explicit(&pool->cold, n, memory_order_relaxed);
+}
 
 /*
  * Bound stacks are total - free - the sum of the caches' counts; free ones are free + that sum.
@@ -106,6 +128,20 @@ void pirn_stacks_destroy(struct stack_pool *pool);
 int pirn_stack_get(struct stack_pool *pool, struct stack_cache *cache, size_t size,
                    struct stack **ret_stack);
 void pirn_stack_put(struct stack_pool *pool, struct stack_cache *cache, struct stack *stack);
+
+/* trim.c: a chain that nobody else has loses its memory below the top pages. */
+void pirn_stacks_trim(struct stack_pool *pool, const struct stack *chain);
+/* The same: so many ranges lose theirs. */
+void pirn_stacks_drop_pages(struct stack_pool *pool, const struct iovec *ranges, size_t n);
+
+/* decay.c: what has been free for long loses its top page as well. By the monitor alone, at each
+ * of its looks; gives the time when it has to be called next: now while something is to be given up
+ * still, INT64_MAX when there is nothing. */
+int64_t pirn_stacks_decay(struct stack_pool *pool, int64_t now);
+/* Under the lock: the place of one that has been given up, to be laid anew. False: there is
+ * none. */
+bool pirn_stacks_restore(struct stack_pool *pool, struct stack_class *class, char **ret_base,
+                         struct slab **ret_slab);
 
 /* Gives all of a cache back to the pool. */
 void pirn_stack_cache_flush(struct stack_pool *pool, struct stack_cache *cache);

@@ -101,7 +101,7 @@ static int check(const struct self *self, const pirn_spawn_config *config, pirn_
 /* A worker takes from rt->live more than it needs, and keeps what its ended tasks would give back,
  * so that most spawns and ends touch no shared count. It settles when it finds nothing to do. With
  * a limit on tasks the count has to be exact, and nobody keeps any. */
-static bool count_live(struct pirn_runtime *rt, struct worker *w)
+static bool count_live(struct pirn_runtime *rt, struct worker *w, const struct spawn_how *how)
 {
     if (rt->config.max_tasks == 0) {
         unsigned credit = w != NULL ? worker_credit(w) : 0;
@@ -112,7 +112,7 @@ static bool count_live(struct pirn_runtime *rt, struct worker *w)
         return true;
     }
     uint32_t live = atomic_fetch_add_explicit(&rt->live, 1, memory_order_relaxed);
-    if (live < (uint32_t)rt->config.max_tasks)
+    if (live < (uint32_t)rt->config.max_tasks || (how != NULL && how->beyond_limit))
         return true;
     atomic_fetch_sub_explicit(&rt->live, 1, memory_order_relaxed);
     return false;
@@ -218,7 +218,7 @@ static inline __attribute__((always_inline)) int spawn(struct self *self, struct
                                : self->worker != NULL ? self->worker->current
                                                       : self->pinned;
     int rc;
-    if (!count_live(rt, w))
+    if (!count_live(rt, w, how))
         return -EAGAIN;
     struct pirn_task *t = pirn_task_alloc(rt, w);
     if (t == NULL) {
@@ -316,7 +316,7 @@ int pirn_task_body(struct pirn_task *t)
     int status = task_take_early_cancel(t) ? -ECANCELED : task_clean_up(t, t->fn(t->arg));
     pirn_task_drop_arg(t);
     if (__builtin_expect(t->rt->debug, 0))
-        pirn_debug_last_step(t);
+        pirn_debug_end(t);
     pirn_task_end(t, status, pirn_self()->worker, 1);
     return status;
 }

@@ -84,11 +84,10 @@ struct task_extra {
     void **locals; /* LOCALS_MAX of them, which children copy; NULL: none was ever set */
     void *value;
     void (*value_drop)(void *value);
-    struct cleanup *cleanups;   /* newest first; the task's alone, as is the count */
-    uint64_t cleanup_count;     /* ever registered */
-    struct pirn_strand *strand; /* set at spawn; its reference goes at the task's end */
-    /* Debug mode: where it waited last. Set once, by the task; release pairs with who prints it. */
-    _Atomic(struct sites *) sites;
+    struct cleanup *cleanups;           /* newest first; the task's alone, as is the count */
+    uint64_t cleanup_count;             /* ever registered */
+    struct pirn_strand *strand;         /* set at spawn; its reference goes at the task's end */
+    _Atomic(struct task_debug *) debug; /* debug mode alone: task_debug.h */
 };
 
 struct pirn_task {
@@ -203,6 +202,7 @@ struct spawn_how {
     struct task_owner *owner;
     bool *ret_adopted; /* set once adopt has been called; a failure then calls on_end */
     uint8_t flags;     /* TASK_* */
+    bool beyond_limit; /* counts like others, but max_tasks does not refuse it */
     /* It has no parent and no handle, and whoever spawns it launches it. */
     struct pirn_task **ret_apart;
 };

@@ -21,6 +21,7 @@
 
 #include "runtime/runtime.h"
 #include "runtime/self.h"
+#include "runtime/task_debug.h"
 
 enum {
     SLAB_TASKS = 220,
@@ -85,13 +86,30 @@ struct task_extra *pirn_task_extra(struct pirn_task *t)
     }
 }
 
+struct task_debug *pirn_task_debug(struct pirn_task *t)
+{
+    struct task_extra *e = pirn_task_extra(t);
+    struct task_debug *debug = e != NULL ? task_debug(t) : NULL;
+    if (debug != NULL || e == NULL)
+        return debug;
+    debug = mem_alloc(&t->rt->mem, sizeof(*debug));
+    if (debug != NULL)
+        memset(debug, 0, sizeof(*debug));
+    /* release: pairs with the acquire in task_debug */
+    atomic_store_explicit(&e->debug, debug, memory_order_release);
+    return debug;
+}
+
 static void free_extra(struct pirn_task *t, struct pirn_runtime *rt)
 {
     struct task_extra *e = task_extra(t);
     if (e == NULL)
         return;
     free(e->locals);
-    mem_free(&rt->mem, atomic_load_explicit(&e->sites, memory_order_relaxed));
+    struct task_debug *debug = task_debug(t);
+    if (debug != NULL)
+        mem_free(&rt->mem, debug->locks);
+    mem_free(&rt->mem, debug);
     mem_free(&rt->mem, e);
 }
 

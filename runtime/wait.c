@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <poll.h>
 
 #include "io/clock.h"
 #include "io/port.h"
@@ -275,21 +276,52 @@ static int end_op(struct wait *w, const char *what)
     return op->res;
 }
 
+static bool writes(const struct op *op)
+{
+    return op->kind == OP_POLL ? (op->flags & POLLOUT) != 0
+                               : op->kind == OP_WRITE || op->kind == OP_WRITEV;
+}
+
+static inline void enter_fd(struct pirn_task *t, int fd, bool to_write)
+{
+    struct fd_use *use = pirn_fd_use_of(&t->rt->fd_ops, fd);
+    atomic_store_explicit(&t->op.fd, fd, memory_order_release); /* see stop_if_on_fd */
+    /* release: pairs with the acquire in stop_last (cancel.c) */
+    atomic_store_explicit(&use->last[to_write], t, memory_order_release);
+    /* seq_cst: before the start, for a close that looks for operations after it has begun */
+    atomic_fetch_add_explicit(&use->count, 1, memory_order_seq_cst);
+}
+
+void pirn_wait_leave_fd(struct pirn_task *t)
+{
+    struct fd_use *use = pirn_fd_use_of(&t->rt->fd_ops, task_fd(t));
+    /* Under way no more; in this order it saves walks, see stop_last. release: what the call did
+     * there comes before the close that finds nobody; pairs with the loads of next_on, stop_last */
+    atomic_fetch_sub_explicit(&use->count, 1, memory_order_release);
+    atomic_store_explicit(&t->op.fd, -1, memory_order_relaxed);
+}
+
+void pirn_wait_stay_on_fd(struct pirn_task *t, int fd, bool to_write)
+{
+    if (task_fd(t) != fd)
+        enter_fd(t, fd, to_write);
+}
+
 int pirn_wait_op(struct wait *w, const char *what, int fd, int64_t deadline)
 {
     struct pirn_runtime *rt = w->task->rt;
+    bool inside = task_fd(w->task) == fd; /* the call stays there after it, too */
     int rc;
-    atomic_store_explicit(&w->task->op.fd, fd, memory_order_release); /* see stop_if_on_fd */
-    /* seq_cst: before the start, for a close that looks for operations after it has begun */
-    atomic_fetch_add_explicit(rt_fd_ops(rt, fd), 1, memory_order_seq_cst);
+    if (!inside)
+        enter_fd(w->task, fd, writes(&w->task->op));
     if (w->self->worker != NULL)
         rc = pirn_worker_start(w->self->worker, &w->task->op, w->gen, deadline);
     else
         rc = pirn_worker_start_foreign(rt, &w->task->op, w->gen, deadline);
     if (rc == 0)
         rc = end_op(w, what);
-    atomic_store_explicit(&w->task->op.fd, -1, memory_order_relaxed); /* under way no more */
-    atomic_fetch_sub_explicit(rt_fd_ops(rt, fd), 1, memory_order_relaxed);
+    if (!inside)
+        pirn_wait_leave_fd(w->task);
     return rc;
 }
 

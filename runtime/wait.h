@@ -26,6 +26,7 @@ struct wait {
     struct cell *cell;
     struct waiter *waiter;
     uint32_t gen;
+    uint32_t closes;     /* of the call's descriptor, when it began (fd_ops.h); an I/O call's */
     struct waiter local; /* a plain thread's */
 };
 
@@ -102,6 +103,17 @@ void pirn_wake_kind(struct cell *c, enum cell_kind kind);
 /* Runs the task's op on fd, filled in otherwise by the caller, to its end. Its result: >= 0, or
  * -errno. */
 int pirn_wait_op(struct wait *w, const char *what, int fd, int64_t deadline);
+
+/* A call that has to do with fd besides its operations there (a poll, then a send in place) is on
+ * it from before the first until it leaves: a close of fd waits for that, and whatever has the
+ * number next is left alone. On one at a time. Without that each operation is on it by itself. */
+void pirn_wait_stay_on_fd(struct pirn_task *t, int fd, bool to_write);
+void pirn_wait_leave_fd(struct pirn_task *t);
+/* Of the calling task: the descriptor that it is on, or -1. relaxed: its own */
+static inline int task_fd(const struct pirn_task *t)
+{
+    return atomic_load_explicit(&t->op.fd, memory_order_relaxed);
+}
 
 /* Who makes calls on a descriptor that is others' too. Written by themselves, relaxed: what
  * operation of theirs is meant, its gen says (stop_if_on_fd). */

@@ -192,8 +192,8 @@ static enum thing thing_of(int fd)
     return S_ISFIFO(st.st_mode) ? PIPE : S_ISSOCK(st.st_mode) ? SOCKET : OTHER;
 }
 
-static ssize_t once_on_thread(const struct args *a, bool reads, enum thing thing, size_t left,
-                              pirn_time deadline)
+static ssize_t once_on_thread(struct wait *w, const struct args *a, bool reads, enum thing thing,
+                              size_t left, pirn_time deadline)
 {
     for (;;) {
         ssize_t n = thing != OTHER ? make(a, reads, direct_of(a->kind)) : CANNOT_SAY;
@@ -202,12 +202,14 @@ static ssize_t once_on_thread(const struct args *a, bool reads, enum thing thing
         if (n != -EAGAIN && n != CANNOT_SAY)
             return n;
         /* What has positions is never worth waiting for. */
-        int rc =
-            a->off == NO_POSITION ? pirn_fd_wait(a->fd, reads ? POLLIN : POLLOUT, deadline.ns) : 0;
+        int rc = a->off == NO_POSITION ? pirn_transfer_stay(w, a->fd, !reads) : 0;
+        if (rc == 0 && a->off == NO_POSITION)
+            rc = pirn_fd_wait(a->fd, reads ? POLLIN : POLLOUT, deadline.ns);
         if (rc < 0)
             return rc;
         if (n == -EAGAIN)
             continue;
+        pirn_transfer_end(w); /* it may block */
         struct args piece = !reads && thing == PIPE ? piece_of(a, left) : *a;
         n = make(&piece, reads, call);
         if (n != -EINTR && n != -EAGAIN)
@@ -215,18 +217,19 @@ static ssize_t once_on_thread(const struct args *a, bool reads, enum thing thing
     }
 }
 
-static ssize_t move_on_thread(int fd, bool reads, struct rest r, uint64_t off, size_t total,
-                              pirn_time deadline)
+static ssize_t move_on_thread(struct wait *w, int fd, bool reads, struct rest r, uint64_t off,
+                              size_t total, pirn_time deadline)
 {
     enum thing thing = off == NO_POSITION ? thing_of(fd) : OTHER;
     for (size_t done = 0;;) {
         struct args a = args_of(&r, fd, reads, off, 0);
-        ssize_t got = once_on_thread(&a, reads, thing, total - done, deadline);
+        ssize_t got = once_on_thread(w, &a, reads, thing, total - done, deadline);
         if (got <= 0)
             return done != 0 ? (ssize_t)done : got;
         done += (size_t)got;
         off += off != NO_POSITION ? (uint64_t)got : 0;
-        if (done >= total || (reads && !has_more(fd, off)))
+        if (done >= total || pirn_transfer_stay(w, fd, !reads) != 0 ||
+            (reads && !has_more(fd, off)))
             return (ssize_t)done;
         advance(&r, (size_t)got);
     }
@@ -294,7 +297,8 @@ static ssize_t move(struct wait *w, int fd, bool reads, struct rest r, uint64_t 
         }
         done += (size_t)got;
         off += off != NO_POSITION ? (uint64_t)got : 0;
-        if (done >= total || (reads && !has_more(fd, off)))
+        if (done >= total || pirn_transfer_stay(w, fd, !reads) != 0 ||
+            (reads && !has_more(fd, off)))
             return (ssize_t)done;
         if (!reads && off == NO_POSITION && a.off != NO_POSITION)
             see_to_position(fd, (off_t)a.off, (size_t)got);
@@ -321,9 +325,10 @@ static ssize_t transfer(int fd, bool reads, const struct iovec *iov, int n, uint
     }
     if (n > 1)
         skip_empty(&r);
-    if (w.task != NULL)
-        return move(&w, fd, reads, r, off, total, deadline);
-    return move_on_thread(fd, reads, r, off, total, deadline);
+    ssize_t moved = w.task != NULL ? move(&w, fd, reads, r, off, total, deadline)
+                                   : move_on_thread(&w, fd, reads, r, off, total, deadline);
+    pirn_transfer_end(&w);
+    return moved;
 }
 
 static ssize_t transfer_at(int fd, bool reads, const struct iovec *iov, int n, off_t offset,

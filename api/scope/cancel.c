@@ -22,6 +22,8 @@ static void send_cancel(pirn_scope *s)
 {
     pirn_bound_hit(&s->bound, s->reason); /* reason: it changes no more */
     pirn_scope_cancel_children(s);
+    if (__builtin_expect(s->bound.task->rt->debug, 0))
+        pirn_scope_rouse(s); /* see late.c */
 }
 
 static void count_failure(pirn_scope *s, int status) /* under the lock */

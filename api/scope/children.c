@@ -134,6 +134,16 @@ void pirn_scope_leave(pirn_scope *s)
     pirn_wakeups_run(&wakeups);
 }
 
+void pirn_scope_rouse(pirn_scope *s)
+{
+    struct wakeups wakeups;
+    wakeups_init(&wakeups);
+    lock_take(&s->lock);
+    claim_all(&s->closer, &wakeups);
+    lock_drop(&s->lock);
+    pirn_wakeups_run(&wakeups);
+}
+
 /* A child is over; on its own stack, or its spawner's if it was never to be. */
 void pirn_scope_on_end(struct pirn_task *t)
 {

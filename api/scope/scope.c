@@ -57,17 +57,23 @@ static int wait_children(pirn_scope *s, pirn_time deadline)
     struct wait w;
     int rc = pirn_wait_enter(&w);
     while (rc == 0) {
+        int64_t until = deadline.ns;
         lock_take(&s->lock);
+        bool cancelling = s->cancelling;
         s->over = scope_is_empty(s);
         if (!s->over)
             pirn_wait_link(&w, &s->closer);
         lock_drop(&s->lock);
         if (s->over)
             break;
-        rc = pirn_wait_park(&w, "scope", deadline.ns);
+        if (__builtin_expect(w.task->rt->debug, 0))
+            until = pirn_scope_late(s, cancelling, until);
+        rc = pirn_wait_park(&w, "scope", until);
         lock_take(&s->lock); /* also lets go of us whoever claimed us under it */
         pirn_waiter_unlink(&s->closer, w.waiter);
         lock_drop(&s->lock);
+        if (until != deadline.ns && pirn_scope_is_late(s, rc))
+            rc = 0;
         pirn_wait_renew(&w); /* they have ended: a cancel that comes now comes later */
     }
     return rc;

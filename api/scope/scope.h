@@ -5,6 +5,7 @@
  *   scope.c     open, wait, close: what a scope comes to
  *   children.c  spawning into one, and the children's ends
  *   cancel.c    how it is cancelled, failures
+ *   late.c      debug mode: children that do not end when they are asked to
  *   parallel.c  pirn_parallel_for, on top
  *
  * A child is in one of three lists: `children`, or, once it has been sent the scope's cancel,
@@ -47,7 +48,7 @@
 /* Field                          who may touch it
  * owner, limit                   constant
  * bound                          see bound.h; entered and left by the opener
- * result                         the opener
+ * result, late                   the opener
  * over                           written by the opener under the lock
  * all others                     holders of the lock; the list of the failed, up to as many as were
  *                                counted under the lock, without it */
@@ -68,7 +69,9 @@ struct pirn_scope {
     struct waiter *spawners; /* applicants (children.c): the line for a place under the limit */
     struct waiter *closer;
     struct bound bound;
-    int result; /* of the wait that is over */
+    int result;   /* of the wait that is over */
+    int64_t late; /* debug mode: when to tell of who has not ended; 0: nobody was to; INT64_MAX: no
+                     more */
 };
 
 /* Under the lock. */
@@ -87,6 +90,14 @@ void pirn_scope_keep_failed(pirn_scope *s, struct pirn_task *t);
 void pirn_scope_leave(pirn_scope *s);
 /* Sends the scope's cancel to every child that has not had it. */
 void pirn_scope_cancel_children(pirn_scope *s);
+
+/* Who waits for the children looks again. */
+void pirn_scope_rouse(pirn_scope *s);
+
+/* late.c, debug mode, the opener: until when to wait for the children, if not until the deadline.
+ * And the wait until then has ended with rc: true if with its time, which has been told. */
+int64_t pirn_scope_late(pirn_scope *s, bool cancelling, int64_t deadline);
+bool pirn_scope_is_late(pirn_scope *s, int rc);
 
 /* cancel.c: a child has failed; it is still counted. */
 void pirn_scope_note_failure(pirn_scope *s, struct pirn_task *t, int status);

@@ -17,7 +17,7 @@
  */
 #include "api/sync/mutex.h"
 
-#include "runtime/debug.h"
+#include "runtime/locks.h"
 
 #define NO_MUTEX "it has no mutex: begin with PIRN_CONDITION_INIT or pirn_condition_init"
 #define NOT_HELD "the caller does not hold the condition's mutex"
@@ -49,7 +49,7 @@ int pirn_condition_init(pirn_condition *condition, pirn_mutex *mutex)
 }
 
 /* Having entered the wait w as the mutex's owner. */
-static int wait_as_owner(struct condition *c, struct wait *w, int64_t deadline)
+static int sleep_as_owner(struct condition *c, struct wait *w, int64_t deadline)
 {
     struct mutex *m = mutex_of(c->mutex);
     struct sleeper me = {.notified = false};
@@ -72,6 +72,17 @@ static int wait_as_owner(struct condition *c, struct wait *w, int64_t deadline)
     if (notified && rc == -ECANCELED)
         pirn_wait_keep_cancel(w);
     return notified ? 0 : rc;
+}
+
+static int wait_as_owner(struct condition *c, struct wait *w, int64_t deadline)
+{
+    bool debug = pirn_debug_is_on();
+    if (debug) /* with a notification comes the mutex */
+        pirn_locks_wanted(c->mutex);
+    int rc = sleep_as_owner(c, w, deadline);
+    if (debug)
+        pirn_locks_wanted(NULL);
+    return rc;
 }
 
 /* 0 if the caller may wait. */
@@ -120,7 +131,7 @@ static int notify(const char *call, struct condition *c, int n)
     if (c == NULL || c->mutex == NULL || n < 0)
         return pirn_misuse(call, -EINVAL, c == NULL ? MISUSE_NULL : n < 0 ? "n < 0" : NO_MUTEX);
     struct mutex *m = mutex_of(c->mutex);
-    uint64_t me = pirn_sync_self();
+    uint64_t me = sync_self();
     if (!mutex_is_held_by(m, me))
         return pirn_misuse(call, -EPERM, NOT_HELD);
     sync_take(&c->s);

@@ -24,7 +24,7 @@
  */
 #include "api/sync/mutex.h"
 
-#include "runtime/debug.h"
+#include "runtime/locks.h"
 
 _Static_assert(sizeof(struct mutex) <= sizeof(pirn_mutex), "pirn_mutex is too small");
 _Static_assert(_Alignof(struct cell) >= 8, "the low bits of a cell's address are used");
@@ -33,6 +33,8 @@ int pirn_mutex_init(pirn_mutex *mutex)
 {
     if (mutex == NULL)
         return pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
+    if (pirn_debug_is_on())
+        pirn_locks_given(mutex);
     *mutex = (pirn_mutex)PIRN_MUTEX_INIT;
     return 0;
 }
@@ -48,13 +50,13 @@ static __attribute__((noinline)) int lock_slowly(struct mutex *m, struct wait *w
                : pirn_misuse("pirn_mutex_lock", -EDEADLK, "the caller has locked it already");
 }
 
-int pirn_mutex_lock(pirn_mutex *mutex, pirn_time deadline)
+static inline __attribute__((always_inline)) int lock(pirn_mutex *mutex, pirn_time deadline)
 {
     struct mutex *m = mutex_of(mutex);
     struct wait w;
     uint64_t free = 0;
     if (m == NULL)
-        return pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
+        return pirn_misuse("pirn_mutex_lock", -EINVAL, MISUSE_NULL);
     int rc = pirn_wait_enter(&w);
     if (rc != 0)
         return rc;
@@ -65,6 +67,24 @@ int pirn_mutex_lock(pirn_mutex *mutex, pirn_time deadline)
     return lock_slowly(m, &w, deadline.ns);
 }
 
+static __attribute__((cold, noinline)) int lock_noted(pirn_mutex *mutex, pirn_time deadline,
+                                                      const void *site)
+{
+    pirn_locks_wanted(mutex);
+    int rc = lock(mutex, deadline);
+    pirn_locks_wanted(NULL);
+    if (rc == 0)
+        pirn_locks_taken(mutex, "mutex", site);
+    return rc;
+}
+
+int pirn_mutex_lock(pirn_mutex *mutex, pirn_time deadline)
+{
+    if (pirn_debug_is_on()) /* apart: the way of all others has no room for what this needs */
+        return lock_noted(mutex, deadline, __builtin_return_address(0));
+    return lock(mutex, deadline);
+}
+
 int pirn_mutex_try_lock(pirn_mutex *mutex)
 {
     struct mutex *m = mutex_of(mutex);
@@ -72,10 +92,12 @@ int pirn_mutex_try_lock(pirn_mutex *mutex)
     if (m == NULL)
         return pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
     /* acquire: as in pirn_mutex_lock */
-    if (atomic_compare_exchange_strong_explicit(&m->s.word, &free, pirn_sync_self(),
-                                                memory_order_acquire, memory_order_relaxed))
-        return 0;
-    return -EAGAIN;
+    if (!atomic_compare_exchange_strong_explicit(&m->s.word, &free, sync_self(),
+                                                 memory_order_acquire, memory_order_relaxed))
+        return -EAGAIN;
+    if (pirn_debug_is_on())
+        pirn_locks_taken(mutex, "mutex", __builtin_return_address(0));
+    return 0;
 }
 
 __attribute__((noinline)) void pirn_mutex_hand_over(struct mutex *m)
@@ -88,21 +110,34 @@ __attribute__((noinline)) void pirn_mutex_hand_over(struct mutex *m)
     pirn_wakeups_run(&wakeups);
 }
 
-int pirn_mutex_unlock(pirn_mutex *mutex)
+static inline __attribute__((always_inline)) int unlock(pirn_mutex *mutex)
 {
     struct mutex *m = mutex_of(mutex);
     if (m == NULL)
-        return pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
-    uint64_t me = pirn_sync_self(), word = me;
+        return pirn_misuse("pirn_mutex_unlock", -EINVAL, MISUSE_NULL);
+    uint64_t me = sync_self(), word = me;
     /* release: pairs with the acquire in pirn_mutex_lock */
     if (atomic_compare_exchange_strong_explicit(&m->s.word, &word, 0, memory_order_release,
                                                 memory_order_relaxed))
         return 0;
     if ((word & ~(uint64_t)SYNC_FLAGS) != me)
-        return pirn_misuse(__func__, -EPERM,
+        return pirn_misuse("pirn_mutex_unlock", -EPERM,
                            word == 0 ? "it is not locked" : "another has locked it");
     pirn_mutex_hand_over(m);
     return 0;
+}
+
+static __attribute__((cold, noinline)) int unlock_noted(pirn_mutex *mutex)
+{
+    int rc = unlock(mutex);
+    if (rc == 0)
+        pirn_locks_given(mutex);
+    return rc;
+}
+
+int pirn_mutex_unlock(pirn_mutex *mutex)
+{
+    return pirn_debug_is_on() ? unlock_noted(mutex) : unlock(mutex);
 }
 
 bool pirn_mutex_is_locked(const pirn_mutex *mutex)

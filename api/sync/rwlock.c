@@ -16,7 +16,7 @@
  */
 #include "api/sync/sync.h"
 
-#include "runtime/debug.h"
+#include "runtime/locks.h"
 
 enum {
     READERS = SYNC_FIRST
@@ -57,6 +57,8 @@ int pirn_rwlock_init(pirn_rwlock *rwlock)
 {
     if (rwlock == NULL)
         return pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
+    if (pirn_debug_is_on())
+        pirn_locks_given(rwlock);
     *rwlock = (pirn_rwlock)PIRN_RWLOCK_INIT;
     return 0;
 }
@@ -156,11 +158,25 @@ static int lock(struct rwlock *l, bool writes, int64_t deadline)
     return lock_slowly(l, &w, writes, deadline);
 }
 
+/* In debug mode. */
+static __attribute__((cold, noinline)) int lock_noted(pirn_rwlock *rwlock, bool writes,
+                                                      int64_t deadline, const void *site)
+{
+    pirn_locks_wanted(rwlock);
+    int rc = lock(rwlock_of(rwlock), writes, deadline);
+    pirn_locks_wanted(NULL);
+    if (rc == 0 && writes)
+        pirn_locks_taken(rwlock, "write lock", site);
+    else if (rc == 0)
+        pirn_locks_shared(rwlock);
+    return rc;
+}
+
 static int try_lock(const char *call, struct rwlock *l, bool writes)
 {
     if (l == NULL)
         return pirn_misuse(call, -EINVAL, MISUSE_NULL);
-    uint64_t me = pirn_sync_self();
+    uint64_t me = sync_self();
     if (lock_fast(l, writes, me))
         return 0;
     struct wakeups wakeups;
@@ -174,22 +190,32 @@ static int try_lock(const char *call, struct rwlock *l, bool writes)
 
 int pirn_rwlock_read_lock(pirn_rwlock *rwlock, pirn_time deadline)
 {
+    if (pirn_debug_is_on())
+        return lock_noted(rwlock, false, deadline.ns, NULL);
     return lock(rwlock_of(rwlock), false, deadline.ns);
 }
 
 int pirn_rwlock_try_read_lock(pirn_rwlock *rwlock)
 {
-    return try_lock(__func__, rwlock_of(rwlock), false);
+    int rc = try_lock(__func__, rwlock_of(rwlock), false);
+    if (pirn_debug_is_on() && rc == 0)
+        pirn_locks_shared(rwlock);
+    return rc;
 }
 
 int pirn_rwlock_write_lock(pirn_rwlock *rwlock, pirn_time deadline)
 {
+    if (pirn_debug_is_on())
+        return lock_noted(rwlock, true, deadline.ns, __builtin_return_address(0));
     return lock(rwlock_of(rwlock), true, deadline.ns);
 }
 
 int pirn_rwlock_try_write_lock(pirn_rwlock *rwlock)
 {
-    return try_lock(__func__, rwlock_of(rwlock), true);
+    int rc = try_lock(__func__, rwlock_of(rwlock), true);
+    if (pirn_debug_is_on() && rc == 0)
+        pirn_locks_taken(rwlock, "write lock", __builtin_return_address(0));
+    return rc;
 }
 
 int pirn_rwlock_read_unlock(pirn_rwlock *rwlock)
@@ -212,11 +238,14 @@ int pirn_rwlock_write_unlock(pirn_rwlock *rwlock)
     struct rwlock *l = rwlock_of(rwlock);
     if (l == NULL)
         return pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
-    uint64_t me = pirn_sync_self(), word = me;
-    if (sync_swap(&l->s, &word, 0))
-        return 0;
-    if ((word & ~(uint64_t)SYNC_FLAGS) != me)
+    uint64_t me = sync_self(), word = me;
+    bool left = sync_swap(&l->s, &word, 0);
+    if (!left && (word & ~(uint64_t)SYNC_FLAGS) != me)
         return pirn_misuse(__func__, -EPERM, "the caller does not have it for writing");
+    if (pirn_debug_is_on())
+        pirn_locks_given(rwlock);
+    if (left)
+        return 0;
     sync_take(&l->s);
     grant_and_drop(l, 0);
     return 0;

@@ -3,10 +3,13 @@
  */
 #include "api/sync/sync.h"
 
-#include "runtime/worker.h"
+#include "io/sys.h"
 
 enum {
-    SPINS = 128 /* as in sched/lock.h: then the holder has lost its core */
+    SPINS = 128,         /* as in sched/lock.h: then the holder has lost its core */
+    YIELDS = SPINS + 64, /* then it has much to do */
+    NAP_NS = 100000,
+    NAP_MOST_NS = 50000000
 };
 
 static void spin(unsigned tries)
@@ -15,13 +18,6 @@ static void spin(unsigned tries)
         ck_pr_stall();
     else
         sched_yield();
-}
-
-uint64_t pirn_sync_self(void)
-{
-    struct self *self = pirn_self();
-    struct pirn_task *t = self->worker != NULL ? self->worker->current : self->pinned;
-    return (uintptr_t)(t != NULL ? &t->cell : &self->cell);
 }
 
 uint64_t pirn_sync_take_slowly(struct sync *s)
@@ -37,10 +33,26 @@ uint64_t pirn_sync_take_slowly(struct sync *s)
     }
 }
 
+/* Who wakes thousands of threads wakes most of them before it is through. If they took turns on the
+ * cores until then it would hardly get there: so each sleeps, twice as long each time. */
+static void settle_thread(const struct sync *s)
+{
+    struct timespec nap = {0, NAP_NS};
+    while ((sync_load(s) & SYNC_BUSY) != 0) {
+        sys_ppoll(NULL, 0, &nap);
+        if (nap.tv_nsec < NAP_MOST_NS)
+            nap.tv_nsec *= 2;
+    }
+}
+
 void pirn_sync_settle_slowly(const struct sync *s)
 {
-    for (unsigned tries = 0; (sync_load(s) & SYNC_BUSY) != 0; tries++)
-        spin(tries);
+    for (unsigned tries = 0; (sync_load(s) & SYNC_BUSY) != 0; tries++) {
+        if (tries == YIELDS && pirn_self()->worker == NULL)
+            settle_thread(s);
+        else
+            spin(tries);
+    }
 }
 
 int pirn_sync_wait(struct sync *s, uint64_t state, struct wait *w, const char *what,

@@ -29,6 +29,7 @@
 #include <pirn.h>
 
 #include "runtime/wait.h"
+#include "runtime/worker.h"
 
 enum {
     SYNC_BUSY = 1,
@@ -48,7 +49,12 @@ struct sync {
 } SYNC_OBJECT;
 
 /* Who calls: a task's cell, wherever the task runs, or a plain thread's. It stands for an owner. */
-uint64_t pirn_sync_self(void);
+static inline uint64_t sync_self(void)
+{
+    struct self *self = pirn_self();
+    struct pirn_task *t = self->worker != NULL ? self->worker->current : self->pinned;
+    return (uintptr_t)(t != NULL ? &t->cell : &self->cell);
+}
 
 /* Spins until it has set BUSY. Returns the state, without the two bits. */
 uint64_t pirn_sync_take_slowly(struct sync *s);

@@ -255,6 +255,12 @@ int sys_madvise(void *addr, size_t len, int advice)
     return result(madvise(addr, len, advice));
 }
 
+ssize_t sys_process_madvise(const struct iovec *ranges, size_t n, int advice)
+{
+    (void)ranges, (void)n, (void)advice;
+    return -ENOSYS; /* one by one, then */
+}
+
 int sys_mprotect(void *addr, size_t len, int prot)
 {
     return result(mprotect(addr, len, prot));

@@ -7,7 +7,10 @@
 
 #include "tests/support.h"
 
+#include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
+#include <sys/syscall.h>
 
 struct user {
     int fd;
@@ -47,6 +50,42 @@ static inline ssize_t u_send(struct user *u) /* its buffer was filled up before 
 static inline ssize_t u_write(struct user *u)
 {
     return pirn_write(u->fd, u->buf, sizeof(u->buf), PIRN_NEVER);
+}
+
+/* Opens a pair whose first descriptor has exactly that number; another, if the ring of a spare
+ * thread that has just come was quicker. */
+static inline void close_pair_at(int fd, int ret_pair[2])
+{
+    support_pair(ret_pair);
+    if (ret_pair[1] == fd) { /* they are alike */
+        ret_pair[1] = ret_pair[0];
+        ret_pair[0] = fd;
+    }
+    if (ret_pair[0] != fd) {
+        int second = fcntl(ret_pair[0], F_DUPFD_CLOEXEC, fd);
+        CHECK_GE(second, fd);
+        close(ret_pair[0]);
+        ret_pair[0] = second;
+    }
+}
+
+/* A thread (its tid is there): in the kernel, waiting for its descriptor. From then on a close
+ * finds it. */
+static inline void close_until_waiting(struct user *u)
+{
+    char path[64], line[32];
+    int nr = -1;
+    support_until(&u->tid, 1);
+    snprintf(path, sizeof(path), "/proc/self/task/%d/syscall", atomic_load(&u->tid));
+    while (nr != SYS_ppoll) {
+        CHECK(!atomic_load(&u->over));
+        FILE *file = fopen(path, "r");
+        CHECK(file);
+        if (fgets(line, sizeof(line), file) == NULL || sscanf(line, "%d", &nr) != 1)
+            nr = -1; /* it runs */
+        fclose(file);
+        pirn_yield();
+    }
 }
 
 #endif

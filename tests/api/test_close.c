@@ -5,8 +5,6 @@
 #include "tests/api/close.h"
 #include "tests/race/rounds.h"
 
-#include <fcntl.h>
-
 static ssize_t (*const uses[])(struct user *u) = {u_recv, u_recvmsg, u_read,
                                                   u_poll, u_send,    u_write};
 enum {
@@ -19,23 +17,6 @@ static int use(void *arg)
     atomic_store(&u->began, 1);
     u->rc = u->call(u);
     return pirn_yield(); /* a close is no cancel */
-}
-
-/* Opens a pair whose first descriptor has exactly that number; another, if the ring of a spare
- * thread that has just come was quicker. */
-static void pair_at(int fd, int ret_pair[2])
-{
-    support_pair(ret_pair);
-    if (ret_pair[1] == fd) { /* they are alike */
-        ret_pair[1] = ret_pair[0];
-        ret_pair[0] = fd;
-    }
-    if (ret_pair[0] != fd) {
-        int second = fcntl(ret_pair[0], F_DUPFD_CLOEXEC, fd);
-        CHECK_GE(second, fd);
-        close(ret_pair[0]);
-        ret_pair[0] = second;
-    }
 }
 
 /* The peer's end stays open: data sent to the old socket must not reach anybody either. False: TCP
@@ -52,7 +33,7 @@ static bool close_under(ssize_t (*call)(struct user *u), bool tcp)
     pirn_task *task = support_spawn(use, &u);
     support_until_waiting(task);
     CHECK_OK(pirn_close(fds[0]));
-    pair_at(fds[0], next); /* at once the number is somebody else's */
+    close_pair_at(fds[0], next); /* at once the number is somebody else's */
     support_send_all(next[1], "for the next", 12);
     CHECK_OK(support_join(task));
     bool waited = u.rc == -EBADF;

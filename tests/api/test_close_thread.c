@@ -30,24 +30,6 @@ static void *use(void *arg)
     return NULL;
 }
 
-/* In the kernel, waiting for its descriptor: from then on a close finds it. */
-static void until_waiting(struct user *u)
-{
-    char path[64], line[32];
-    int nr = -1;
-    support_until(&u->tid, 1);
-    snprintf(path, sizeof(path), "/proc/self/task/%d/syscall", atomic_load(&u->tid));
-    while (nr != SYS_ppoll) {
-        CHECK(!atomic_load(&u->over));
-        FILE *file = fopen(path, "r");
-        CHECK(file);
-        if (fgets(line, sizeof(line), file) == NULL || sscanf(line, "%d", &nr) != 1)
-            nr = -1; /* it runs */
-        fclose(file);
-        pirn_yield();
-    }
-}
-
 static pthread_t begin(struct user *u, int fd, ssize_t (*call)(struct user *u))
 {
     memset(u, 0, sizeof(*u));
@@ -58,7 +40,7 @@ static pthread_t begin(struct user *u, int fd, ssize_t (*call)(struct user *u))
     if (call == u_send || call == u_write)
         support_fill(fd);
     pthread_t thread = support_thread(use, u);
-    until_waiting(u);
+    close_until_waiting(u);
     return thread;
 }
 

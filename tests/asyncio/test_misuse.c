@@ -11,7 +11,15 @@ static int nothing(void *arg)
 
 static int take_mutex(void *mutex)
 {
-    return pirn_mutex_lock(mutex, PIRN_NEVER);
+    CHECK_OK(pirn_mutex_lock(mutex, PIRN_NEVER));
+    return pirn_mutex_unlock(mutex);
+}
+
+static int hold_mutex(void *mutex)
+{
+    CHECK_OK(pirn_mutex_lock(mutex, PIRN_NEVER));
+    CHECK_EQ(pirn_sleep(PIRN_NEVER), -ECANCELED);
+    return pirn_mutex_unlock(mutex);
 }
 
 /* ---- One function for each mistake; it returns what the call gave ------------------------ */
@@ -25,8 +33,12 @@ static int unlock_free(void)
 static int unlock_anothers(void)
 {
     pirn_mutex m = PIRN_MUTEX_INIT;
-    CHECK_OK(support_join(support_spawn(take_mutex, &m)));
-    return pirn_mutex_unlock(&m);
+    pirn_task *holder = support_spawn(hold_mutex, &m);
+    support_until_waiting(holder);
+    int rc = pirn_mutex_unlock(&m);
+    CHECK_OK(pirn_cancel(holder, NULL));
+    CHECK_OK(support_join(holder));
+    return rc;
 }
 
 static int relock(void)

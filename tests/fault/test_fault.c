@@ -53,6 +53,7 @@ static const struct fault_case {
     {"prctl:EINVAL", HIDDEN, {0}},
     {"madvise:EINVAL", HIDDEN, {0}}, /* no guard pages that way: mprotect */
     {"madvise:ENOMEM:1/3", NOTICED, {ENOMEM}},
+    {"process_madvise:EBADF", HIDDEN, {0}},
     {"io_uring_register:EINVAL", HIDDEN, {0}},     /* registering helps, no more */
     {"io_uring_register:ENOMEM:1/2", HIDDEN, {0}}, /* a wake-up that fails is sent again */
     {"openat:EMFILE", HIDDEN, {0}},                /* /proc, /sys: one guesses */
