@@ -28,6 +28,7 @@ struct pirn_broadcast {
 };
 
 struct pirn_subscription {
+    struct through through; /* first: what a party waits through is a subscription */
     struct pirn_broadcast *broadcast;
     uint64_t next; /* the number of its next item */
 };
@@ -73,6 +74,7 @@ int pirn_broadcast_subscribe(pirn_broadcast *broadcast, pirn_subscription **ret_
     pirn_subscription *s = malloc(sizeof(*s));
     if (s == NULL)
         return -ENOMEM;
+    s->through = (struct through){0, false};
     s->broadcast = pirn_broadcast_retain(broadcast);
     lock_take(&broadcast->lock);
     s->next = broadcast->sent;
@@ -105,12 +107,12 @@ static void deliver(pirn_broadcast *b, uint64_t number, const void *item, struct
     struct waiter *next = b->receiving, *last = next != NULL ? next->prev : NULL;
     for (bool more = next != NULL; more;) {
         struct party *p = party_of(next);
-        pirn_subscription *s = (pirn_subscription *)(uintptr_t)p->through;
+        pirn_subscription *s = (pirn_subscription *)(void *)p->through;
         more = next != last;
         next = next->next;
         if (s->next != number)
             continue; /* another has it for this subscription */
-        pirn_waiter_unlink(&b->receiving, &p->waiter);
+        party_unlink(p, &b->receiving);
         if (!party_try_claim(p, wakeups))
             continue;
         s->next++;
@@ -199,7 +201,7 @@ int pirn_broadcast_recv(pirn_subscription *subscription, void *ret_item, uint64_
     lock_take(&b->lock);
     rc = take(subscription, ret_item, ret_missed);
     if (rc == -EAGAIN) {
-        party_init(&me, ret_item, subscription);
+        party_init(&me, ret_item, &subscription->through);
         party_link(&me, &w, &b->receiving);
     }
     lock_drop(&b->lock);

@@ -16,12 +16,13 @@
 
 #define NULL_OR_NO_SIDE "an argument is NULL, or the sides are none, or unknown ones"
 
-static pirn_channel *new_handle(struct core *c, unsigned sides)
+static pirn_channel *new_handle(struct core *c, unsigned sides, bool first)
 {
     pirn_channel *ch = malloc(sizeof(*ch));
     if (ch == NULL)
         return NULL;
     atomic_init(&ch->refs, 1);
+    ch->through = (struct through){0, !first};
     ch->had = ch->open = (uint8_t)sides;
     ch->core = c;
     return ch;
@@ -37,7 +38,7 @@ int pirn_channel_new(pirn_channel **ret_channel, size_t elem_size, size_t capaci
         __builtin_add_overflow(bytes, sizeof(struct core), &bytes))
         return -ENOMEM;
     struct core *c = malloc(bytes);
-    pirn_channel *ch = c != NULL ? new_handle(c, PIRN_CHANNEL_BOTH) : NULL;
+    pirn_channel *ch = c != NULL ? new_handle(c, PIRN_CHANNEL_BOTH, true) : NULL;
     if (ch == NULL) {
         free(c);
         return -ENOMEM;
@@ -62,7 +63,7 @@ int pirn_channel_clone(pirn_channel *channel, unsigned sides, pirn_channel **ret
     if ((sides & ~(unsigned)channel->had) != 0)
         return pirn_misuse(__func__, -EPERM, "the handle has never had that side");
     struct core *c = channel->core;
-    pirn_channel *ch = new_handle(c, sides);
+    pirn_channel *ch = new_handle(c, sides, false);
     if (ch == NULL)
         return -ENOMEM;
     lock_take(&c->lock);
@@ -109,9 +110,9 @@ int pirn_channel_close(pirn_channel *channel, unsigned sides)
     unsigned closed = sides & channel->open;
     channel->open &= (uint8_t)~closed;
     if ((closed & PIRN_CHANNEL_SEND) != 0)
-        party_dismiss(&c->sending, channel, -EPIPE, &wakeups);
+        party_dismiss(&c->sending, &channel->through, -EPIPE, &wakeups);
     if ((closed & PIRN_CHANNEL_RECV) != 0)
-        party_dismiss(&c->receiving, channel, -EPIPE, &wakeups);
+        party_dismiss(&c->receiving, &channel->through, -EPIPE, &wakeups);
     if ((closed & PIRN_CHANNEL_SEND) != 0 && --c->senders == 0)
         party_dismiss(&c->receiving, NULL, 0, &wakeups);
     if ((closed & PIRN_CHANNEL_RECV) != 0 && --c->receivers == 0) {

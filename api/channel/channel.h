@@ -3,7 +3,7 @@
  * are made of.
  *
  * Who may touch what: everything in the core under its lock, except what is constant; a handle's
- * `open` under its core's lock too. The core goes with its last handle.
+ * `open` and `through` under its core's lock too. The core goes with its last handle.
  */
 #ifndef PIRN_API_CHANNEL_CHANNEL_H
 #define PIRN_API_CHANNEL_CHANNEL_H
@@ -25,7 +25,10 @@ struct core {
     _Alignas(max_align_t) char items[];
 };
 
+/* Who waits through the first handle is not counted: many share that one, and a count in it, or in
+ * the core, made words from 4 senders to 4 receivers 8 to 20% dearer. */
 struct pirn_channel {
+    struct through through;
     _Atomic uint32_t refs;
     uint8_t had, open; /* sides; had is constant */
     struct core *core; /* constant */

@@ -34,15 +34,22 @@ enum party_state {
     PARTY_DONE
 };
 
+/* What a party waits through: a channel's handle, say. There as long as a party is linked that
+ * does. */
+struct through {
+    uint32_t waiting; /* so many, if they are counted; under the object's lock */
+    bool counted;     /* constant */
+};
+
 struct party {
-    struct waiter waiter; /* first: a waiter in these lists is a party */
-    void *item;           /* where from, or where to; read by who has claimed it */
-    const void *through;  /* the handle it waits through; constant while linked */
-    int result;           /* what its call returns; written by who has claimed it */
+    struct waiter waiter;    /* first: a waiter in these lists is a party */
+    void *item;              /* where from, or where to; read by who has claimed it */
+    struct through *through; /* constant while linked */
+    int result;              /* what its call returns; written by who has claimed it */
     _Atomic uint32_t state;
 };
 
-static inline void party_init(struct party *p, void *item, const void *through)
+static inline void party_init(struct party *p, void *item, struct through *through)
 {
     p->waiter.linked = false;
     p->item = item;
@@ -56,11 +63,28 @@ static inline struct party *party_of(struct waiter *waiter)
     return (struct party *)(void *)waiter;
 }
 
+/* Under the lock. */
+static inline void party_count(const struct party *p, int more)
+{
+    if (p->through->counted)
+        p->through->waiting += (uint32_t)more;
+}
+
 /* Appends it to the list, for the wait that has been entered; under the object's lock. */
 static inline void party_link(struct party *p, struct wait *w, struct waiter **list)
 {
     w->waiter = &p->waiter;
+    party_count(p, 1);
     pirn_wait_link(w, list);
+}
+
+/* Under the lock; not linked: nothing. */
+static inline void party_unlink(struct party *p, struct waiter **list)
+{
+    if (!p->waiter.linked)
+        return;
+    party_count(p, -1);
+    pirn_waiter_unlink(list, &p->waiter);
 }
 
 /* Under the lock, on an unlinked party. */
@@ -78,6 +102,7 @@ static inline struct party *party_claim(struct waiter **list, struct wakeups *wa
 {
     while (*list != NULL) {
         struct party *p = party_of(pirn_waiter_pop(list));
+        party_count(p, -1);
         if (party_try_claim(p, wakeups))
             return p;
     }
@@ -93,6 +118,7 @@ static inline struct party *party_claim_coroutine(struct waiter **list, struct p
     struct cell *c = p->waiter.cell;
     if (c->kind != CELL_TASK)
         return NULL;
+    party_count(p, -1);
     pirn_waiter_unlink(list, &p->waiter);
     enum claim claim = pirn_cell_claim(c, p->waiter.gen, WAKE_OBJECT);
     if (claim == CLAIM_LOST)
@@ -109,11 +135,14 @@ static inline void party_finish(struct party *p, int result)
     atomic_store_explicit(&p->state, PARTY_DONE, memory_order_release);
 }
 
-/* Under the lock: claims all in the list that wait through this handle (NULL: through any), with
- * nothing but a result for them. */
-static inline void party_dismiss(struct waiter **list, const void *through, int result,
+/* Under the lock: claims all in the list that wait through this (NULL: through any), with nothing
+ * but a result for them. If none does the list is left alone: it may be that of thousands, each of
+ * whom closes a handle of its own when its turn has come. */
+static inline void party_dismiss(struct waiter **list, const struct through *through, int result,
                                  struct wakeups *wakeups)
 {
+    if (through != NULL && through->counted && through->waiting == 0)
+        return;
     struct waiter *next = *list, *last = next != NULL ? next->prev : NULL;
     for (bool more = next != NULL; more;) {
         struct party *p = party_of(next);
@@ -121,7 +150,7 @@ static inline void party_dismiss(struct waiter **list, const void *through, int 
         next = next->next;
         if (through != NULL && p->through != through)
             continue;
-        pirn_waiter_unlink(list, &p->waiter);
+        party_unlink(p, list);
         if (party_try_claim(p, wakeups))
             party_finish(p, result);
     }
@@ -149,7 +178,7 @@ static inline int party_wait(struct party *p, struct wait *w, struct lock *lock,
     if (rc == 0)
         return party_answer(p);
     lock_take(lock);
-    pirn_waiter_unlink(list, &p->waiter);
+    party_unlink(p, list);
     lock_drop(lock);
     return rc;
 }

@@ -141,7 +141,7 @@ static void link_all(pirn_case *first, struct wait *w)
 {
     for (pirn_case *c = first; c != NULL; c = chance_of(c)->next) {
         struct party *p = &chance_of(c)->party;
-        party_init(p, c->item, c->object);
+        party_init(p, c->item, &((pirn_channel *)c->object)->through);
         party_link(p, w, list_of(c));
     }
 }
@@ -153,7 +153,7 @@ static pirn_case *unlink_all(pirn_case *first)
     for (pirn_case *c = first; c != NULL; c = chance_of(c)->next) {
         struct party *p = &chance_of(c)->party;
         lock_take(&core_of(c)->lock);
-        pirn_waiter_unlink(list_of(c), &p->waiter);
+        party_unlink(p, list_of(c));
         /* relaxed: marked under this lock */
         if (atomic_load_explicit(&p->state, memory_order_relaxed) != PARTY_WAITS)
             claimed = c;

@@ -32,8 +32,8 @@ enum letter_state {
 };
 
 struct letter {
-    struct letter *next;
-    void (*post)(void *arg); /* NULL: it is a call */
+    struct letter *next, **at; /* in the queue; at: what points to it */
+    void (*post)(void *arg);   /* NULL: it is a call */
     pirn_fn call;
     void *arg;
     enum letter_state state;
@@ -106,33 +106,30 @@ static void signal_reader(pirn_mailbox *mb)
 
 static void append(pirn_mailbox *mb, struct letter *l)
 {
+    l->at = mb->end;
     *mb->end = l;
     mb->end = &l->next;
     mb->queued++;
     signal_reader(mb);
 }
 
+/* Of thousands of calls that are given up each takes itself out. */
+static void take_out(pirn_mailbox *mb, struct letter *l)
+{
+    *l->at = l->next;
+    if (l->next != NULL)
+        l->next->at = l->at;
+    else
+        mb->end = l->at;
+    mb->queued--;
+}
+
 static struct letter *take_first(pirn_mailbox *mb)
 {
     struct letter *l = mb->first;
-    if (l == NULL)
-        return NULL;
-    mb->first = l->next;
-    if (mb->first == NULL)
-        mb->end = &mb->first;
-    mb->queued--;
+    if (l != NULL)
+        take_out(mb, l);
     return l;
-}
-
-static void take_out(pirn_mailbox *mb, struct letter *l)
-{
-    struct letter **link = &mb->first;
-    while (*link != l)
-        link = &(*link)->next;
-    *link = l->next;
-    if (l->next == NULL)
-        mb->end = link;
-    mb->queued--;
 }
 
 /* A call is over. Its caller alone waits for it; claimed, it may be gone, and the letter with

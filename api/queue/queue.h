@@ -17,7 +17,8 @@ struct pirn_queue {
     uint64_t unfinished;    /* items put and not reported done */
     unsigned dropping;      /* shutdowns that are dropping items: joins wait for them */
     bool shut;
-    struct item *spare; /* a few, for puts to come */
+    struct through through; /* that of all */
+    struct item *spare;     /* a few, for puts to come */
     unsigned spares;
     /* Constant */
     size_t elem_size;

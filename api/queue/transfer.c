@@ -142,7 +142,7 @@ static __attribute__((noinline)) int put_else(pirn_queue *q, const void *item, i
         wait_begin(&w, self);
     }
     me.key = key;
-    party_init(&me.party, (void *)(uintptr_t)item, q); /* only read */
+    party_init(&me.party, (void *)(uintptr_t)item, &q->through); /* only read */
     if (self != NULL && !q->shut && q->getting == NULL && is_full(q))
         return party_stand_in_line(&me.party, &w, &q->lock, &q->putting, "queue put", deadline);
     rc = put(q, item, &me, &w);
@@ -257,7 +257,7 @@ static __attribute__((noinline)) int get_else(pirn_queue *q, void *ret_item, pir
     } else {
         wait_begin(&w, self);
     }
-    party_init(&me, ret_item, q);
+    party_init(&me, ret_item, &q->through);
     if (self != NULL && q->store.count == 0 && !q->shut)
         return party_stand_in_line(&me, &w, &q->lock, &q->getting, "queue get", deadline);
     rc = get(q, ret_item, &me, &w);
