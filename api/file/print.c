@@ -9,11 +9,10 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
-#include <stdarg.h>
 #include <stdio_ext.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "api/format.h"
 #include "api/transfer.h"
 
 static pirn_mutex turn = PIRN_MUTEX_INIT;
@@ -74,23 +73,14 @@ static int write_in_turn(const char *text, size_t n)
 
 int pirn_print(const char *format, ...)
 {
-    char small[256], *text = small;
+    struct formatted text;
     va_list args;
     va_start(args, format);
-    int n = vsnprintf(small, sizeof(small), format, args);
+    int rc = pirn_format(&text, format, args);
     va_end(args);
-    if (n < 0)
-        return -EILSEQ;
-    if ((size_t)n >= sizeof(small)) {
-        text = malloc((size_t)n + 1);
-        if (text == NULL)
-            return -ENOMEM;
-        va_start(args, format);
-        vsnprintf(text, (size_t)n + 1, format, args);
-        va_end(args);
-    }
-    int rc = write_in_turn(text, (size_t)n);
-    if (text != small)
-        free(text);
+    if (rc != 0)
+        return rc;
+    rc = write_in_turn(text.at, text.n);
+    pirn_format_free(&text);
     return rc;
 }

@@ -12,10 +12,11 @@
  * hand. A listener where nobody comes would keep it from the others.) If those are to be refused it
  * accepts, and then looks for a slot.
  *
- * When there is nothing to accept with (EMFILE and kin, no memory) it says so once and tries again
- * after a pause, for a connection that waits makes accept(2) return at once, for ever. One that has
- * been accepted and for which no task can be made (max_tasks) is kept over the pause: its peer
- * waits as those in the backlog do, and is not lost.
+ * When there is nothing to accept with (EMFILE and kin, no memory) it says so, once, and tries
+ * again after a pause, for a connection that waits makes accept(2) return at once, for ever. Where
+ * one that goes makes room for one that comes, pauses and connections alternate: it says so once a
+ * second then. One that has been accepted and for which no task can be made (max_tasks) is kept
+ * over the pause: its peer waits as those in the backlog do, and is not lost.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -27,7 +28,8 @@
 #include "runtime/runtime.h"
 
 enum {
-    PAUSE_MS = 100
+    PAUSE_MS = 100,
+    SILENT_NS = 1000000000 /* between two reports */
 };
 
 /* Errors of a connection that did not come to be. (accept(2) passes on what the network says.) */
@@ -106,22 +108,33 @@ static int accept_one(struct listener *l, struct accepted *a)
     return rc;
 }
 
+static void report_pause(const struct listener *l, int rc)
+{
+    char at[160] = "";
+    pirn_address_text(&l->address, at, sizeof(at));
+    pirn_report(l->server->runtime, "a server pauses: accept %s: %s%s", at, strerror(-rc),
+                rc == -EAGAIN ? " (max_tasks)" : "");
+}
+
 static int accept_all(void *arg)
 {
     struct listener *l = arg;
     struct accepted a = {.connection = NULL};
+    pirn_time silent_until = PIRN_NOW;
     int rc;
-    for (bool short_before = false;;) {
+    for (bool told = false;;) {
         rc = accept_one(l, &a);
         bool is_short = is_shortage(rc);
         if (rc != 0 && !is_short && !is_passing(rc))
             break;
-        if (is_short && !short_before)
-            pirn_report(l->server->runtime, "a server pauses: accept: %s%s", strerror(-rc),
-                        rc == -EAGAIN ? " (max_tasks)" : "");
+        told &= is_short;
+        if (is_short && !told && pirn_now().ns >= silent_until.ns) {
+            report_pause(l, rc);
+            silent_until.ns = pirn_now().ns + SILENT_NS;
+            told = true;
+        }
         if (is_short && (rc = pirn_sleep(pirn_after_ms(PAUSE_MS))) != 0)
             break;
-        short_before = is_short;
     }
     if (a.connection != NULL)
         pirn_connection_end(a.connection);

@@ -145,7 +145,11 @@ static ssize_t write_pipe(int fd, const void *buf, size_t n, pirn_time deadline)
     struct wait w;
     struct args a = {OP_WRITE, fd, buf, n, 0, UINT64_MAX};
     int rc = pirn_transfer_begin(&w, fd, buf, n);
-    return rc != 0 ? rc : pirn_transfer_one(&w, "write", &a, direct_write, POLLOUT, deadline);
+    if (rc != 0)
+        return rc;
+    ssize_t sent = pirn_transfer_one(&w, "write", &a, direct_write, POLLOUT, deadline);
+    pirn_transfer_end(&w);
+    return sent;
 }
 
 static ssize_t fd_write(void *self, const void *buf, size_t n, pirn_time deadline)

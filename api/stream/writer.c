@@ -10,7 +10,7 @@
  *   3. any other write appends its bytes: to the last chunk if they are few and fit, else as a
  *      chunk of their own, filled before the lock is taken.
  * The task holds a reference. If memory is short it tries again. When it is cancelled, as all tasks
- * are when main ends, or cannot be made (no memory, too many tasks), the right is let go with bytes
+ * are when main ends, or cannot be made (no memory), the right is let go with bytes
  * pending: the next write tries to make one again, and drain, end and close send in their caller's
  * own time (drain also if it is so little that it would not wait for a task: nobody else would send
  * it). So nothing is sent any more in the background once the runtime ends, and a close in a
@@ -25,8 +25,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/format.h"
 #include "api/stream/stream.h"
 #include "runtime/debug.h"
+#include "runtime/task.h"
 
 enum {
     SMALL = 4096,     /* bytes that are copied under the lock, */
@@ -122,6 +124,9 @@ void pirn_writer_pass_on(pirn_stream *s)
         return;
     }
     lock_drop(&s->lock);
+    /* A limit on tasks would have what is written lie here for as long as its reader waits for
+     * it. There is one at most of a stream. */
+    static const struct spawn_how how = {.beyond_limit = true};
     pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
     pirn_task *task;
     struct sender *sender = malloc(sizeof(*sender));
@@ -131,11 +136,11 @@ void pirn_writer_pass_on(pirn_stream *s)
         config.name = "stream";
         config.flags = PIRN_OFF_STRAND;
         config.arg_drop = end_sender;
-        int rc = pirn_spawn_with(&task, &config, send_all, sender);
-        if (rc == 0)
+        if (pirn_task_spawn(&task, &config, send_all, sender, &how, __builtin_return_address(0)) ==
+            0) {
             pirn_detach(task);
-        if (rc == 0 || rc == -ESHUTDOWN)
             return;
+        }
         free(sender);
         pirn_stream_unref(s, 0); /* the caller has one too */
     }
@@ -351,4 +356,21 @@ ssize_t pirn_stream_write(pirn_stream *stream, const void *buf, size_t n)
 {
     struct iovec iov = {(void *)(uintptr_t)buf, n};
     return write_from(__func__, stream, &iov, 1);
+}
+
+ssize_t pirn_stream_printf(pirn_stream *stream, const char *format, ...)
+{
+    struct formatted text;
+    va_list args;
+    va_start(args, format);
+    ssize_t rc = pirn_format(&text, format, args);
+    va_end(args);
+    if (rc == -EINVAL)
+        return pirn_misuse(__func__, -EINVAL, MISUSE_NULL);
+    if (rc != 0)
+        return rc;
+    struct iovec iov = {text.at, text.n};
+    rc = write_from(__func__, stream, &iov, 1);
+    pirn_format_free(&text);
+    return rc;
 }

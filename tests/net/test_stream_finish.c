@@ -1,8 +1,9 @@
+/* wraps pirn_task_spawn */
 /*
  * A flush, which waits until all is sent and ends nothing; an end that several ask for; and a
  * transport's last word before a close.
  */
-#include "tests/support.h"
+#include "tests/net/no_sender.h"
 
 /* Reads so much and throws it away. */
 static void take(int fd, size_t n)
@@ -292,7 +293,7 @@ static int abort_it(void *stream)
     return pirn_stream_abort(stream);
 }
 
-/* in_write: there is no room for a task that would send, so who closes does it. */
+/* in_write: no task can be made that would send, so who closes does it. */
 static int abort_beside_close(void *arg)
 {
     struct stuck s = {.in_write = *(bool *)arg};
@@ -314,12 +315,12 @@ START_TEST(an_abort_ends_a_close_that_waits_in_the_transport)
 {
     FOR_WORKERS(w)
     for (int in_write = 0; in_write < 2; in_write++) {
-        pirn_config config = PIRN_CONFIG_INIT;
         bool arg = in_write;
-        config.workers = w;
-        config.max_tasks = in_write ? 2 : 0;
+        atomic_store(&no_sender, in_write);
         for (int i = 0; i < support_rounds(20); i++)
-            CHECK_OK(support_run_with(&config, abort_beside_close, &arg));
+            CHECK_OK(support_run(w, abort_beside_close, &arg));
+        CHECK((atomic_exchange(&refused_senders, 0) > 0) == in_write);
+        atomic_store(&no_sender, false);
     }
 }
 END_TEST

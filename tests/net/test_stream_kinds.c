@@ -320,56 +320,6 @@ START_TEST(a162_who_may_call)
 }
 END_TEST
 
-/* ---- No task can be made: who drains sends --------------------------------------------------- */
-
-static int sends_itself(void *arg)
-{
-    pirn_stream *s;
-    char data[10000] = "", *buf = malloc(10 * 1000 * 1000);
-    size_t written = 0, got = 0;
-    int pair[2];
-    (void)arg;
-    support_pair(pair);
-    CHECK_OK(pirn_stream_new(&s, pair[0], NULL));
-    for (; pirn_stream_pending(s) <= 65536; written += sizeof(data))
-        CHECK_EQ(pirn_stream_write(s, data, sizeof(data)), sizeof(data));
-    CHECK_EQ(pirn_stream_drain(s, pirn_after_ms(1)), -ETIMEDOUT);
-    got = (size_t)pirn_read(pair[1], buf, written, PIRN_NEVER);
-    CHECK_GE(got, 1);
-    for (size_t pending = pirn_stream_pending(s); pending > 16384;
-         pending = pirn_stream_pending(s)) {
-        int rc = pirn_stream_drain(s, pirn_after_us(100));
-        CHECK(rc == 0 || rc == -ETIMEDOUT);
-        ssize_t n = pirn_recv(pair[1], buf, 5000, MSG_DONTWAIT, PIRN_NEVER);
-        CHECK(n > 0 || n == -EAGAIN);
-        got += n > 0 ? (size_t)n : 0;
-    }
-    CHECK_OK(pirn_stream_drain(s, PIRN_NEVER));
-    ssize_t n;
-    while ((n = pirn_recv(pair[1], buf, 100000, MSG_DONTWAIT, PIRN_NEVER)) > 0)
-        got += (size_t)n;
-    CHECK_OK(pirn_stream_close(s, PIRN_NEVER));
-    while ((n = pirn_recv(pair[1], buf, 100000, 0, PIRN_NEVER)) > 0)
-        got += (size_t)n;
-    CHECK_EQ(got, written);
-    pirn_stream_release(s);
-    CHECK_OK(close(pair[1]));
-    free(buf);
-    return 0;
-}
-
-START_TEST(a161_drains_without_a_background)
-{
-    pirn_config config = PIRN_CONFIG_INIT;
-    config.max_tasks = 1;
-    FOR_WORKERS(w)
-    {
-        config.workers = w;
-        CHECK_OK(support_run_with(&config, sends_itself, NULL));
-    }
-}
-END_TEST
-
 /* ---- What an idle connection costs ----------------------------------------------------------- */
 
 enum {
@@ -442,4 +392,4 @@ END_TEST
 SUPPORT_MAIN("net/stream_kinds", s157_a_terminal_takes_its_time,
              a161_a_pipe_is_drained_to_the_low_mark, s157_standard_input_is_left_open,
              a162_a_descriptor_that_stays_open_is_left_to_others, s157_a_childs_lines_while_it_runs,
-             a162_who_may_call, a161_drains_without_a_background, a161_an_idle_connection_is_small)
+             a162_who_may_call, a161_an_idle_connection_is_small)

@@ -1,8 +1,11 @@
+/* wraps pirn_task_spawn */
 /*
  * Streams that are short of something: a kernel, a transport that takes only part, no memory, no
  * task to send in the background. What was written arrives all the same, in its order.
  */
 #include "tests/net/stream.h"
+
+#include "tests/net/no_sender.h"
 
 /* ---- Order ----------------------------------------------------------------------------------- */
 
@@ -200,8 +203,9 @@ START_TEST(a161_stopped_half_way_and_gone_on_with)
         pirn_config config = PIRN_CONFIG_INIT;
         config.workers = w;
         CHECK_OK(support_run_with(&config, stopped_half_way, NULL));
-        config.max_tasks = 1; /* none for the background: who drains sends */
+        atomic_store(&no_sender, true); /* who drains sends */
         CHECK_OK(support_run_with(&config, late_half_way, NULL));
+        atomic_store(&no_sender, false);
     }
 }
 END_TEST
@@ -301,13 +305,10 @@ static int without_a_task(void *arg)
 
 START_TEST(a161_drain_sends_what_nobody_else_would)
 {
-    FOR_WORKERS(w)
-    {
-        pirn_config config = PIRN_CONFIG_INIT;
-        config.workers = w;
-        config.max_tasks = 1;
-        CHECK_OK(support_run_with(&config, without_a_task, NULL));
-    }
+    atomic_store(&no_sender, true);
+    FOR_WORKERS(w) CHECK_OK(support_run(w, without_a_task, NULL));
+    atomic_store(&no_sender, false);
+    CHECK_GE(atomic_load(&refused_senders), 3);
 }
 END_TEST
 

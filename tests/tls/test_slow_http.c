@@ -1,3 +1,4 @@
+/* wraps pirn_task_spawn */
 /*
  * Peers that take slowly what is written over TLS: what waits in the stream below is not sent yet
  * for drain, flush and pending, nor for a server of HTTP that waits for the last of a reply; and it
@@ -6,6 +7,7 @@
 #include "tests/tls/tls.h"
 
 #include "tests/http/site.h"
+#include "tests/net/no_sender.h"
 
 enum {
     BULK = 60000, /* more than the sockets hold; TLS takes it all at once */
@@ -118,11 +120,11 @@ END_TEST
 
 /* ---- No task for the background -------------------------------------------------------------- */
 
-/* Main is one of two tasks. */
 static int without_a_task(void *arg)
 {
     struct link link = narrow();
     (void)arg;
+    atomic_store(&no_sender, true);
     for (int how = 0; how < 3; how++) {
         pirn_task *taking = support_spawn(take_bulk, link.client.stream);
         CHECK_EQ(pirn_stream_write(link.server.stream, bulk, BULK), BULK);
@@ -133,19 +135,15 @@ static int without_a_task(void *arg)
         take_ok(link.server.stream);
         CHECK_OK(support_join(taking));
     }
+    CHECK_GE(atomic_exchange(&refused_senders, 0), 3);
+    atomic_store(&no_sender, false);
     link_close(&link);
     return 0;
 }
 
 START_TEST(what_is_written_is_sent_without_a_task)
 {
-    FOR_WORKERS(w)
-    {
-        pirn_config config = PIRN_CONFIG_INIT;
-        config.workers = w;
-        config.max_tasks = 2;
-        CHECK_OK(support_run_with(&config, without_a_task, NULL));
-    }
+    FOR_WORKERS(w) CHECK_OK(support_run(w, without_a_task, NULL));
 }
 END_TEST
 

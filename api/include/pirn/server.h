@@ -43,8 +43,9 @@
  *     config.open = pirn_tls_open;
  *     config.open_user = context;
  *
- * Without a descriptor or a task (max_tasks) for the next connection a server pauses, which it
- * reports once, and tries again: who comes meanwhile waits.
+ * Without a descriptor, a task (max_tasks) or memory for the next connection a server pauses, which
+ * it reports, once a second at most, and tries again: who comes meanwhile waits. A close or stop
+ * resets who still does: to lose nobody, hand the socket on.
  *
  * To hand a listening socket on to another process, a newer version say: the program makes it
  * itself, by pirn_listen, keeps a duplicate (fcntl F_DUPFD_CLOEXEC), and adds it (pirn_server_add).

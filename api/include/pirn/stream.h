@@ -66,8 +66,8 @@ typedef struct pirn_stream_config {
 
 /*
  * A stream takes fd over: it is closed with it. Sockets (TCP: TCP_NODELAY is set), pipes,
- * terminals, blocking or not. config may be NULL. [anywhere] -EINVAL, -ENOMEM, -EBADF: fd is still
- * the caller's.
+ * terminals, blocking or not; a regular file is read and written from where it is. config may be
+ * NULL. [anywhere] -EINVAL, -ENOMEM, -EBADF: fd is still the caller's.
  */
 PIRN_API PIRN_MUST_USE int pirn_stream_new(pirn_stream **ret_stream, int fd,
                                            const pirn_stream_config *config);
@@ -115,8 +115,9 @@ PIRN_API void *pirn_stream_self(const pirn_stream *stream, const pirn_transport 
 PIRN_API pirn_stream *pirn_stream_retain(pirn_stream *stream); /* [anywhere] */
 /*
  * The last one closes a stream that is still open, without waiting: what was written goes on being
- * sent in the background and is closed after that. (To know that it was sent: pirn_stream_close. To
- * have it dropped: pirn_stream_abort.) [anywhere; does not suspend]
+ * sent in the background and is closed after that, if a coroutine can be made for it. (To know that
+ * it was sent: pirn_stream_close. To have it dropped: pirn_stream_abort.) [anywhere; does not
+ * suspend]
  */
 PIRN_API void pirn_stream_release(pirn_stream *stream);
 
@@ -180,9 +181,13 @@ PIRN_API int pirn_stream_consume(pirn_stream *stream, size_t n);
 PIRN_API ssize_t pirn_stream_write(pirn_stream *stream, const void *buf, size_t n);
 /* The same of several pieces, sent together if they can be: a head and a body. */
 PIRN_API ssize_t pirn_stream_writev(pirn_stream *stream, const struct iovec *iov, int count);
+/* The same of a text after printf's pattern, as a whole, of any length. Also -EILSEQ (it cannot be
+ * encoded), -EOVERFLOW (2 GiB and more). */
+PIRN_API ssize_t pirn_stream_printf(pirn_stream *stream, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
 /* If more than the high mark was waiting to be sent, waits until no more than the low mark is. What
- * no task could be made for (max_tasks, memory) it sends itself. Any number of coroutines.
+ * no task could be made for (memory) it sends itself. Any number of coroutines.
  * [coroutine; suspends] What sends met (-EPIPE, -ECONNRESET, ...), -EBADF, -ETIMEDOUT,
  * -ECANCELED. */
 PIRN_API PIRN_MUST_USE int pirn_stream_drain(pirn_stream *stream, pirn_time deadline);
