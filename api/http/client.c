@@ -66,7 +66,12 @@ int pirn_http_client_new(pirn_http_client **ret_client, const pirn_http_client_c
               : pirn_http_is_value(client->agent, strlen(client->agent)) ? 0
                                                                          : -EINVAL;
     }
+    client->host_bits = HOST_BITS;
+    client->hosts = calloc((size_t)1 << HOST_BITS, sizeof(*client->hosts));
+    if (err == 0 && client->hosts == NULL)
+        err = -ENOMEM;
     if (err < 0) {
+        free(client->hosts);
         free(client->agent);
         free(client);
         return err;
@@ -84,6 +89,7 @@ void pirn_http_client_unref(pirn_http_client *client)
         return;
     pthread_mutex_destroy(&client->lock);
     free(client->agent);
+    free(client->hosts);
     free(client);
 }
 

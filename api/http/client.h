@@ -14,14 +14,16 @@ struct host {
     struct host *next;
     bool secure;
     uint16_t port;
-    int users;             /* under the client's lock */
+    int users;             /* under the client's lock, as is: */
+    struct link *kept;     /* its connections, the last to be kept first */
     pirn_semaphore places; /* for connections in use */
     char name[];
 };
 
 /* A connection. In use it belongs to its call or response, kept to the client, under its lock. */
 struct link {
-    struct link *next, *prev; /* kept ones, the longest idle first */
+    struct link *next, *prev;           /* kept ones, the longest idle first */
+    struct link *host_next, *host_prev; /* those of its host, the last to be kept first */
     struct host *host;
     struct wire wire;
     pirn_time idle_since;
@@ -38,7 +40,9 @@ struct pirn_http_client {
     struct message_limits limits;
     char *agent;
     pthread_mutex_t lock;
-    struct host *hosts[64];
+    struct host **hosts; /* by name and port; buckets: a power of 2, no fewer than there are hosts,
+                            as memory allows */
+    unsigned host_bits, host_count;
     struct link *oldest, *newest;
     int idle_count;
     bool over; /* the program has freed it: nothing is kept any more */
@@ -49,6 +53,10 @@ struct pirn_http_response {
     struct link *link;   /* NULL: the body is over, and it has been given back */
     struct message head; /* then */
     struct kept kept;    /* of the body */
+};
+
+enum {
+    HOST_BITS = 4 /* of a client's first buckets */
 };
 
 /* client.c: gives up a reference. */

@@ -15,12 +15,13 @@
  * all.
  *
  * Between requests a connection is idle, and a server that stops cancels it; from the first byte of
- * one until its reply has been handed to the stream it is busy, and goes on to that point. Who
- * changes the state by compare-and-swap decides which. Nor has an idle one any buffers but its
- * stream's, and of ten thousand that is what counts: two allocations for each request that has been
- * waited for are some 300 of the 6,700 instructions that it takes. (Rejected: to have them beside
- * the stack's frames. It has 2 KiB on the page that it takes anyway, and the frames need most of
- * it.)
+ * one until its reply has been handed to the stream it is busy, and goes on to that point; so it is
+ * while it is opened. One whose first request has not come is new: a stop leaves it a moment for
+ * that. Who changes the state by compare-and-swap decides which. Nor has an idle one any buffers
+ * but its stream's, and of ten thousand that is what counts: two allocations for each request that
+ * has been waited for are some 300 of the 6,700 instructions that it takes. (Rejected: to have them
+ * beside the stack's frames. It has 2 KiB on the page that it takes anyway, and the frames need
+ * most of it.)
  */
 #include "api/http/server.h"
 
@@ -34,8 +35,9 @@ enum {
 
 static bool change(struct connection *c, int from, int to)
 {
-    /* seq_cst, with `stopping` in pirn_http_server_ends (serve.c) and the change there: who is idle
-     * and does not see that the server stops is seen to be idle by who stops it */
+    /* seq_cst, with `stopping` and `spare_new` in pirn_http_server_ends (serve.c) and the change
+     * there: who is idle and does not see that the server stops is seen to be idle by who stops
+     * it */
     return atomic_compare_exchange_strong(&c->state, &from, to);
 }
 
@@ -63,16 +65,19 @@ static int wait_for_head(void *arg, bool begun, pirn_time *ret_deadline)
     if (begun) {
         /* relaxed: only this task makes it busy, or ends that */
         if (atomic_load_explicit(&c->state, memory_order_relaxed) != CONNECTION_BUSY &&
-            !change(c, CONNECTION_IDLE, CONNECTION_BUSY))
+            !change(c, c->first ? CONNECTION_NEW : CONNECTION_IDLE, CONNECTION_BUSY))
             return take_cancel();
     } else {
         pirn_http_watch_end(c);
         free_buffers(c);
-        bool served = change(c, CONNECTION_BUSY, CONNECTION_IDLE); /* a new one is idle already */
-        if (atomic_load(&c->server->stopping)) {                   /* seq_cst: see change */
-            if (!change(c, CONNECTION_IDLE, CONNECTION_CLOSING))
+        int waits = c->first ? CONNECTION_NEW : CONNECTION_IDLE;
+        change(c, CONNECTION_BUSY, waits);
+        /* seq_cst, both: see change */
+        if (atomic_load(&c->server->stopping) &&
+            !(c->first && atomic_load(&c->server->spare_new))) {
+            if (!change(c, waits, CONNECTION_CLOSING))
                 return take_cancel();
-            c->untold = served;
+            c->untold = !c->first;
             return -ECANCELED;
         }
     }
@@ -167,10 +172,8 @@ static int head_status(struct connection *c, int err)
     if (err == -EBADMSG)
         return c->wire.in.refused;
     /* Of one that has said nothing there is nothing to be replied to. */
-    if (err == -ETIMEDOUT &&
-        atomic_load_explicit(&c->state, memory_order_relaxed) != CONNECTION_IDLE)
-        return 408;
-    return 0;
+    int state = atomic_load_explicit(&c->state, memory_order_relaxed);
+    return err == -ETIMEDOUT && state != CONNECTION_IDLE && state != CONNECTION_NEW ? 408 : 0;
 }
 
 /* There is nobody to reply to; or the server ends, and the handler has not come to a reply. */
@@ -351,6 +354,7 @@ int pirn_http_connection_run(struct pirn_http_server *server, pirn_stream *strea
     c->task = pirn_current();
     c->before = pirn_cancelling(NULL);
     c->first = true;
+    atomic_init(&c->state, CONNECTION_BUSY);
     c->request.connection = c;
     c->reply.connection = c;
     pirn_http_watch_init(c);
@@ -360,6 +364,6 @@ int pirn_http_connection_run(struct pirn_http_server *server, pirn_stream *strea
     } else {
         pirn_stream_abort(stream);
     }
-    free(c);
+    pirn_http_watch_free(c);
     return 0;
 }

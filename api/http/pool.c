@@ -9,7 +9,10 @@
  *   sweep  at each take and give: the list is in the order of their age, so those that are too old
  *          are at its beginning
  *
- * A host's record goes with its last user, so a client may visit any number of hosts.
+ * A host's record goes with its last user, so a client may visit any number of hosts. Each has a
+ * list of its own, and the buckets they are in grow: with a connection kept to each of 800 and
+ * 8,000 hosts a request took 21 and 177 us when the one list was searched, now 15 to 21 and 31 to
+ * 52.
  */
 #include "api/http/client.h"
 
@@ -20,34 +23,69 @@
 
 /* ---- Hosts ------------------------------------------------------------------------------- */
 
-static struct host **bucket(pirn_http_client *client, const char *name, uint16_t port)
+static struct host **bucket_of(struct host **hosts, unsigned bits, const char *name, uint16_t port)
 {
     uint32_t hash = port;
     for (const char *c = name; *c != '\0'; c++)
         hash = hash * 31 + (unsigned char)*c;
-    return &client->hosts[hash % (sizeof(client->hosts) / sizeof(client->hosts[0]))];
+    return &hosts[hash * 2654435769u >> (32 - bits)]; /* Knuth: 2^32 by the golden ratio */
 }
 
-static struct host *host_get(pirn_http_client *client, const struct url *url)
+static struct host **bucket(pirn_http_client *client, const char *name, uint16_t port)
 {
-    struct host **first = bucket(client, url->host, url->port), *host;
-    pthread_mutex_lock(&client->lock);
-    for (host = *first; host != NULL; host = host->next)
-        if (host->port == url->port && host->secure == url->secure &&
-            strcmp(host->name, url->host) == 0)
-            break;
-    if (host == NULL) {
-        size_t n = strlen(url->host) + 1;
-        host = calloc(1, sizeof(*host) + n);
-        if (host != NULL) {
-            memcpy(host->name, url->host, n);
-            host->port = url->port;
-            host->secure = url->secure;
-            pirn_semaphore_init(&host->places, client->config.max_per_host);
+    return bucket_of(client->hosts, client->host_bits, name, port);
+}
+
+/* Under the lock. Twice as many buckets; without memory for them it stays at these. */
+static void grow(pirn_http_client *client)
+{
+    unsigned bits = client->host_bits + 1;
+    struct host **hosts = bits < 32 ? calloc((size_t)1 << bits, sizeof(*hosts)) : NULL;
+    if (hosts == NULL)
+        return;
+    for (size_t i = 0; i < (size_t)1 << client->host_bits; i++) {
+        struct host *next;
+        for (struct host *host = client->hosts[i]; host != NULL; host = next) {
+            struct host **first = bucket_of(hosts, bits, host->name, host->port);
+            next = host->next;
             host->next = *first;
             *first = host;
         }
     }
+    free(client->hosts);
+    client->hosts = hosts;
+    client->host_bits = bits;
+}
+
+/* Under the lock. NULL: no memory. */
+static struct host *host_new(pirn_http_client *client, const struct url *url)
+{
+    size_t n = strlen(url->host) + 1;
+    struct host *host = calloc(1, sizeof(*host) + n);
+    if (host == NULL)
+        return NULL;
+    if (client->host_count >> client->host_bits != 0)
+        grow(client);
+    struct host **first = bucket(client, url->host, url->port);
+    memcpy(host->name, url->host, n);
+    host->port = url->port;
+    host->secure = url->secure;
+    pirn_semaphore_init(&host->places, client->config.max_per_host);
+    host->next = *first;
+    *first = host;
+    client->host_count++;
+    return host;
+}
+
+static struct host *host_get(pirn_http_client *client, const struct url *url)
+{
+    pthread_mutex_lock(&client->lock);
+    struct host *host = *bucket(client, url->host, url->port);
+    while (host != NULL && (host->port != url->port || host->secure != url->secure ||
+                            strcmp(host->name, url->host) != 0))
+        host = host->next;
+    if (host == NULL)
+        host = host_new(client, url);
     if (host != NULL)
         host->users++;
     pthread_mutex_unlock(&client->lock);
@@ -63,6 +101,7 @@ static void host_drop(pirn_http_client *client, struct host *host)
     while (*at != host)
         at = &(*at)->next;
     *at = host->next;
+    client->host_count--;
     free(host);
 }
 
@@ -79,8 +118,31 @@ static void unlink_kept(pirn_http_client *client, struct link *link)
         link->next->prev = link->prev;
     else
         client->newest = link->prev;
-    link->next = link->prev = NULL;
+    if (link->host_prev != NULL)
+        link->host_prev->host_next = link->host_next;
+    else
+        link->host->kept = link->host_next;
+    if (link->host_next != NULL)
+        link->host_next->host_prev = link->host_prev;
+    link->next = link->prev = link->host_next = link->host_prev = NULL;
     client->idle_count--;
+}
+
+/* Under the lock. */
+static void link_kept(pirn_http_client *client, struct link *link)
+{
+    struct host *host = link->host;
+    link->prev = client->newest;
+    if (client->newest != NULL)
+        client->newest->next = link;
+    else
+        client->oldest = link;
+    client->newest = link;
+    link->host_next = host->kept;
+    if (host->kept != NULL)
+        host->kept->host_prev = link;
+    host->kept = link;
+    client->idle_count++;
 }
 
 static void close_link(struct link *link)
@@ -108,10 +170,8 @@ static bool stands(const pirn_http_client *client, struct link *link)
 static struct link *take_kept(pirn_http_client *client, struct host *host)
 {
     for (;;) {
-        struct link *link;
         pthread_mutex_lock(&client->lock);
-        for (link = client->newest; link != NULL && link->host != host; link = link->prev)
-            ;
+        struct link *link = host->kept;
         if (link != NULL) {
             unlink_kept(client, link);
             host->users--; /* the caller is another */
@@ -198,13 +258,7 @@ static bool keep(pirn_http_client *client, struct link *link)
     bool over = client->over;
     if (!over) {
         link->idle_since = pirn_now();
-        link->prev = client->newest;
-        if (client->newest != NULL)
-            client->newest->next = link;
-        else
-            client->oldest = link;
-        client->newest = link;
-        client->idle_count++;
+        link_kept(client, link);
         link->host->users++;
     }
     pthread_mutex_unlock(&client->lock);

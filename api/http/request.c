@@ -122,9 +122,10 @@ int pirn_http_header_at(const pirn_http_request *request, size_t i, const char *
 
 bool pirn_http_disconnected(const pirn_http_request *request)
 {
-    /* acquire: pairs with the release of the watch, in handler.c */
+    /* acquire: pairs with the releases in watch.c and serve.c */
     return request != NULL &&
-           atomic_load_explicit(&request->connection->gone, memory_order_acquire);
+           (atomic_load_explicit(&request->connection->gone, memory_order_acquire) ||
+            atomic_load_explicit(&request->connection->given_up, memory_order_acquire));
 }
 
 pirn_stream *pirn_http_stream(const pirn_http_request *request)

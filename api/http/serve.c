@@ -3,7 +3,8 @@
  *
  *   1. a pirn_server takes connections, each with a task, as many as there may be at a time
  *   2. a stop closes that; idle connections are cancelled, busy ones learn from `stopping` that
- *      their next reply is the last
+ *      their next reply is the last; new ones, whose first request has not come yet, a second later
+ *      (Go gives them five)
  *   3. at the stop's deadline, or when its caller is cancelled, all that are left are cancelled:
  *      every handler gets -ECANCELED. Who comes into the list later than that (its task had not
  *      begun) leaves at once
@@ -18,6 +19,10 @@
 #include "api/http/server.h"
 
 #include <errno.h>
+
+enum {
+    NEW_MS = 1000
+};
 
 int pirn_http_server_serve(pirn_http_server *server)
 {
@@ -43,17 +48,19 @@ int pirn_http_server_close(pirn_http_server *server)
     return server != NULL ? pirn_server_close(server->accepts) : -EINVAL;
 }
 
-void pirn_http_server_ends(struct pirn_http_server *server)
+void pirn_http_server_ends(struct pirn_http_server *server, bool spare_new)
 {
-    atomic_store(&server->stopping, true); /* seq_cst: see change in connection.c */
+    /* seq_cst, all that follow: see change in connection.c */
+    atomic_store(&server->spare_new, spare_new);
+    atomic_store(&server->stopping, true);
     pthread_mutex_lock(&server->lock);
     pirn_event_clear(&server->empty);
     if (server->count == 0)
         pirn_event_set(&server->empty);
     for (struct connection *c = server->connections; c != NULL; c = c->next) {
-        int idle = CONNECTION_IDLE;
-        /* seq_cst: see change in connection.c */
-        if (atomic_compare_exchange_strong(&c->state, &idle, CONNECTION_CLOSING))
+        int idle = CONNECTION_IDLE, new = CONNECTION_NEW;
+        if (atomic_compare_exchange_strong(&c->state, &idle, CONNECTION_CLOSING) ||
+            (!spare_new && atomic_compare_exchange_strong(&c->state, &new, CONNECTION_CLOSING)))
             pirn_http_connection_cancel(c, "the server stops");
     }
     pthread_mutex_unlock(&server->lock);
@@ -81,8 +88,11 @@ static void cancel_all(struct pirn_http_server *server)
 {
     pthread_mutex_lock(&server->lock);
     server->over = true;
-    for (struct connection *c = server->connections; c != NULL; c = c->next)
+    for (struct connection *c = server->connections; c != NULL; c = c->next) {
+        /* release: pairs with the acquire in pirn_http_disconnected */
+        atomic_store_explicit(&c->given_up, true, memory_order_release);
         pirn_http_connection_cancel(c, "the server is stopped");
+    }
     pthread_mutex_unlock(&server->lock);
 }
 
@@ -105,13 +115,28 @@ static void keep_cancel(const char *reason)
     pirn_cancel(pirn_current(), reason);
 }
 
+/* Half of what is left at most, so that they do not use up what busy ones have. */
+static pirn_time until_new_ones_end(pirn_time deadline)
+{
+    pirn_time now = pirn_now(), soon = pirn_after_ms(NEW_MS);
+    if (deadline.ns <= now.ns)
+        return deadline;
+    int64_t half = (deadline.ns - now.ns) / 2;
+    return half < soon.ns - now.ns ? (pirn_time){now.ns + half} : soon;
+}
+
 int pirn_http_server_stop(pirn_http_server *server, pirn_time deadline)
 {
     int err = pirn_http_server_close(server);
     if (err < 0)
         return err;
-    pirn_http_server_ends(server);
-    err = wait_empty(server, deadline);
+    pirn_time soon = until_new_ones_end(deadline);
+    pirn_http_server_ends(server, true);
+    err = wait_empty(server, soon);
+    if (err == -ETIMEDOUT) {
+        pirn_http_server_ends(server, false);
+        err = wait_empty(server, deadline);
+    }
     if (err != -ETIMEDOUT && err != -ECANCELED)
         return err;
     const char *reason = pirn_cancel_reason();

@@ -107,7 +107,7 @@ void pirn_http_server_release(pirn_http_server *server)
     /* acq_rel: everybody's last use comes before the end */
     if (server == NULL || atomic_fetch_sub_explicit(&server->handles, 1, memory_order_acq_rel) != 1)
         return;
-    pirn_http_server_ends(server);
+    pirn_http_server_ends(server, false);
     pirn_server_release(server->accepts);
 }
 

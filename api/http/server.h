@@ -13,7 +13,7 @@
  * lock             guards connections, count, over, and router until fixed is set
  * handles          anybody, atomically
  * empty            anybody
- * stopping         set once, by who stops it; read by connections */
+ * stopping, spare_new   set by who stops it; read by connections */
 struct pirn_http_server {
     pirn_http_server_config config;
     struct message_limits limits;
@@ -26,7 +26,7 @@ struct pirn_http_server {
     int count;
     bool over;        /* a stop has cancelled all connections: whoever comes is too late */
     pirn_event empty; /* count is 0, since it is stopping */
-    atomic_bool stopping;
+    atomic_bool stopping, spare_new;
 };
 
 enum {
@@ -34,7 +34,8 @@ enum {
 };
 
 enum connection_state {
-    CONNECTION_IDLE,   /* nothing of a request has come */
+    CONNECTION_IDLE,   /* nothing of the next request has come */
+    CONNECTION_NEW,    /* nothing of the first one has */
     CONNECTION_BUSY,   /* from a request's first byte to the end of its reply */
     CONNECTION_CLOSING /* it was idle when the server began to stop: it takes no more */
 };
@@ -78,15 +79,16 @@ struct pirn_http_request {
 
 /* Field            who may touch it
  * timer, armed, usable   the connection
- * number, over, task   the connection while it is not armed; over and task under the server's lock
- *                      else
+ * number           the connection while the phase is FREE or ARMED
+ * task             the watch, until the phase is BEGUN; then the connection
  * ended            set by the watch, as its last access */
 struct watch {
     pirn_timer timer;
     pirn_event ended;
     pirn_task *task; /* the watch, once it runs */
     unsigned number; /* of the handler it was armed for */
-    bool armed, usable, over;
+    bool armed, usable;
+    _Atomic unsigned char phase; /* see watch.c */
 };
 
 /* Field            who may touch it
@@ -96,6 +98,7 @@ struct watch {
  * state            the connection, and who stops the server, by compare-and-swap
  * handler          the connection; the watch marks it by compare-and-swap (watch.c)
  * gone             set by the watch, read by handlers anywhere
+ * given_up         set by who stops the server, read likewise
  * all else         the connection; a blocking handler's thread in its place while that runs */
 struct connection {
     struct connection *next, *prev;
@@ -104,16 +107,16 @@ struct connection {
     int cancels; /* of the task, by the server */
     int before;  /* of the task, when it came here */
     _Atomic int state;
-    atomic_bool gone;
+    atomic_bool gone, given_up;
     _Atomic unsigned handler;
-    struct watch watch;
-    struct wire wire;
-    struct pirn_http_request request;
-    struct pirn_http_reply reply;
     bool close;  /* after this reply */
     bool untold; /* the server stops, and the reply that has gone did not say that it is the last */
     bool first;  /* no request has come yet */
     bool blocking; /* the handler is on a thread of the pool */
+    struct watch watch;
+    struct wire wire;
+    struct pirn_http_request request;
+    struct pirn_http_reply reply;
     time_t date_of;
     char date[40]; /* the header's line */
     char *label;   /* "GET /path", of a handler that is watched; under the server's lock */
@@ -148,13 +151,15 @@ void pirn_http_watch_init(struct connection *c);
 void pirn_http_watch_handler(struct connection *c);
 void pirn_http_watch_handled(struct connection *c);
 void pirn_http_watch_end(struct connection *c);
+void pirn_http_watch_free(struct connection *c); /* or that is left to the watch */
 
 /* server.c: a line for the report. */
 void pirn_http_report(struct pirn_http_server *server, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* serve.c: begins to stop: idle connections are cancelled, busy ones serve no other request. */
-void pirn_http_server_ends(struct pirn_http_server *server);
+/* serve.c: begins to stop: idle connections are cancelled, busy ones serve no other request;
+ * spare_new: those that nothing has come of yet may bring one. */
+void pirn_http_server_ends(struct pirn_http_server *server, bool spare_new);
 
 /* connection.c: serves it until its end. The stream stays the caller's, and is closed; opens: by
  * way of config->open. -ENOMEM: it has not been touched. */

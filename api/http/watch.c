@@ -11,7 +11,14 @@
  *   3. A handler that is late is marked as watched, by compare-and-swap: it does not end then
  *      before the watch has, so that the watch may read its request, and cancels nothing else. The
  *      watch waits for the client's end (poll(2), POLLRDHUP), and cancels the connection's task.
- *   4. Whoever wants the watch to end cancels its task, and waits until that has set `ended`.
+ *   4. Whoever wants the watch to end cancels its task, and waits until that has set `ended`. One
+ *      that has gone off and not begun yet is waited for a moment only, then left: it may lack the
+ *      very stack that who waits for it has. It finds that when it begins, and frees the
+ *      connection if that has ended meanwhile. `phase` has it, by compare-and-swap:
+ *
+ *        the connection     arms it: FREE to ARMED; ends it: ARMED to OVER; leaves it: OVER to
+ *                           LEFT; ends itself: LEFT to LAST; has waited for `ended`: to FREE
+ *        the watch begins   ARMED or OVER to BEGUN; LEFT to FREE; LAST: frees the connection
  *
  * An end that has bytes before it is not looked at until they have been read: pipelined requests,
  * or a body that the handler is at. But a client over TLS says that it ends before it does, and
@@ -33,8 +40,18 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
+enum phase {
+    PHASE_FREE,
+    PHASE_ARMED,
+    PHASE_BEGUN,
+    PHASE_OVER,
+    PHASE_LEFT,
+    PHASE_LAST
+};
+
 enum {
     LOOK_AGAIN_MS = 50, /* bytes are waiting before the end */
+    BEGINS_MS = 20,     /* a watch that has gone off, where nothing is short */
     ALERTS_MOST = 256,  /* bytes of them */
 };
 
@@ -130,17 +147,32 @@ static bool mark(struct connection *c, unsigned *number)
     return false;
 }
 
+static bool moves(struct watch *w, unsigned char from, enum phase to)
+{
+    /* acq_rel: each side's writes come before its move, and are seen by who moves next */
+    return atomic_compare_exchange_strong_explicit(&w->phase, &from, (unsigned char)to,
+                                                   memory_order_acq_rel, memory_order_acquire);
+}
+
+/* It has been left, and what happens to the connection's memory is decided. */
+static int end_left(struct connection *c)
+{
+    pirn_detach(c->watch.task);
+    if (!moves(&c->watch, PHASE_LEFT, PHASE_FREE))
+        free(c); /* LAST */
+    return 0;
+}
+
 static int watch(void *arg)
 {
     struct connection *c = arg;
     struct watch *w = &c->watch;
     unsigned number = w->number;
     int err = 0;
-    pthread_mutex_lock(&c->server->lock);
-    bool over = w->over;
-    pirn_task *me = pirn_retain(pirn_current());
-    w->task = me;
-    pthread_mutex_unlock(&c->server->lock);
+    w->task = pirn_retain(pirn_current());
+    bool over = !moves(w, PHASE_ARMED, PHASE_BEGUN);
+    if (over && !moves(w, PHASE_OVER, PHASE_BEGUN))
+        return end_left(c);
     while (!over && err == 0) {
         if (mark(c, &number)) {
             set_label(c, label_of(c));
@@ -156,6 +188,7 @@ static int watch(void *arg)
 
 void pirn_http_watch_init(struct connection *c)
 {
+    atomic_init(&c->watch.phase, PHASE_FREE);
     c->watch.usable = pirn_timer_init(&c->watch.timer, NULL, watch, c) == 0;
 }
 
@@ -166,13 +199,14 @@ void pirn_http_watch_handler(struct connection *c)
     unsigned number = atomic_load_explicit(&c->handler, memory_order_relaxed);
     /* release: see mark */
     atomic_store_explicit(&c->handler, number | RUNS, memory_order_release);
-    if (w->armed || !w->usable)
+    if (w->armed || !w->usable || !moves(w, PHASE_FREE, PHASE_ARMED))
         return;
     w->number = number;
-    w->over = false;
-    w->task = NULL;
-    /* Without memory: unwatched is better than not at all. */
+    /* Without memory, or while one that was left has not begun: unwatched is better than not at
+     * all. */
     w->armed = pirn_timer_arm(&w->timer, pirn_after(c->server->config.cancel_time)) >= 0;
+    if (!w->armed)
+        moves(w, PHASE_ARMED, PHASE_FREE);
 }
 
 void pirn_http_watch_handled(struct connection *c)
@@ -197,18 +231,33 @@ void pirn_http_watch_end(struct connection *c)
     if (!w->armed)
         return;
     w->armed = false;
-    if (pirn_timer_cancel(&w->timer) == 0)
+    if (pirn_timer_cancel(&w->timer) == 0) {
+        moves(w, PHASE_ARMED, PHASE_FREE);
         return;
-    pthread_mutex_lock(&c->server->lock);
-    w->over = true;
-    if (w->task != NULL)
+    }
+    bool begun = !moves(w, PHASE_ARMED, PHASE_OVER), left = false;
+    if (begun)
         pirn_cancel(w->task, NULL);
-    pthread_mutex_unlock(&c->server->lock);
-    pirn_shield_enter();
-    while (!pirn_event_is_set(&w->ended))
-        if (pirn_event_wait(&w->ended, PIRN_NEVER) < 0)
+    bool shielded = pirn_shield_enter() == 0;
+    while (!left && !pirn_event_is_set(&w->ended)) {
+        int err = pirn_event_wait(&w->ended, begun ? PIRN_NEVER : pirn_after_ms(BEGINS_MS));
+        if (err < 0 && !begun)
+            left = moves(w, PHASE_OVER, PHASE_LEFT);
+        else if (err < 0)
             pirn_yield(); /* the runtime ends, and the watch with it */
-    pirn_shield_leave();
+        begun = true;     /* or left */
+    }
+    if (shielded)
+        pirn_shield_leave();
+    if (left)
+        return;
     pirn_event_clear(&w->ended);
     pirn_detach(w->task); /* it may still be on its last steps */
+    moves(w, PHASE_BEGUN, PHASE_FREE);
+}
+
+void pirn_http_watch_free(struct connection *c)
+{
+    if (!moves(&c->watch, PHASE_LEFT, PHASE_LAST))
+        free(c);
 }

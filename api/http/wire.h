@@ -24,8 +24,8 @@ struct wire {
     bool shared;     /* the stream is in a program's hands too: no view is kept */
     bool hold;       /* out stays where it is while a body is read */
     bool listens;    /* a send ends with -EPIPE when a response has come that refuses its message */
-    pirn_span stall; /* how long the peer may take none of it; 0: as long as it likes */
     int error;       /* of the message that comes, for good */
+    pirn_span stall; /* how long the peer may take none of it; 0: as long as it likes */
 };
 
 void pirn_http_wire_init(struct wire *w, pirn_stream *stream, bool response,

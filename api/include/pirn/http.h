@@ -50,7 +50,7 @@ typedef struct pirn_http_reply pirn_http_reply;     /* what it will be told */
  *   an Expect that is not 100-continue: 417
  * idle_time (but in a body: 408), write_time: closed without a word. A connection beyond
  * max_connections waits in the listener's queue, or, with refuse, is closed at once, without a
- * word.
+ * word. Those that are kept open count, too: beside idle ones it waits for up to idle_time.
  *
  * A reply may take as long as it likes while its client goes on taking some of it: write_time, or
  * up to a quarter more, is how long it may take nothing (as nginx's send_timeout). What counts is
@@ -135,10 +135,10 @@ typedef struct pirn_http_route_config {
 /*
  * pattern: a path, where {name} stands for one segment and, at the end, {name...} for all that is
  * left. A literal segment goes before a {name}, that before a {name...}, in whatever order they
- * were added. method "*": any. HEAD is answered by the GET handler; its body is left out. No route:
- * 404; none for the method: 405, with Allow. pattern is copied; config may be NULL. [anywhere,
- * before it listens]
- * -EINVAL, -EEXIST, -EBUSY (it listens), -ENOMEM
+ * were added. method "*": any that the parser knows (others: 501). HEAD is answered by the GET
+ * handler; its body is left out. No route: 404; none for the method: 405, with Allow. pattern is
+ * copied; config may be NULL. [anywhere, before it listens] -EINVAL, -EEXIST, -EBUSY (it listens),
+ * -ENOMEM
  */
 PIRN_API PIRN_MUST_USE int pirn_http_server_route(pirn_http_server *server, const char *method,
                                                   const char *pattern, pirn_http_handler handler,
@@ -164,19 +164,20 @@ PIRN_API PIRN_MUST_USE int pirn_http_server_wait_closed(pirn_http_server *server
 /*
  * Closes it and ends gracefully: idle connections are closed, running requests may finish, with
  * Connection: close (which a reply whose head has gone by then cannot say), and are the last of
- * their connections: 0. What is left at the deadline (or a cancel of the caller) is cancelled and
- * waited for: -ETIMEDOUT (-ECANCELED). Requests that do not end within config->grace either are
- * named in a report, and left: -EBUSY, and a cancel of the caller stays pending. Called again it
- * does the same again. Those of pirn_http_server_serve_stream, too. Not for its own handlers, which
- * would wait for themselves. [coroutine; suspends]
+ * their connections: 0. One that has been accepted and has sent nothing yet, or is being opened, is
+ * left a second for its first request; what has not been accepted is reset. What is left at the
+ * deadline (or a cancel of the caller) is cancelled and waited for: -ETIMEDOUT (-ECANCELED).
+ * Requests that do not end within config->grace either are named in a report, and left: -EBUSY, and
+ * a cancel of the caller stays pending. Called again it does the same again. Those of
+ * pirn_http_server_serve_stream, too. Not for its own handlers, which would wait for themselves.
+ * [coroutine; suspends]
  */
 PIRN_API int pirn_http_server_stop(pirn_http_server *server, pirn_time deadline);
 
 PIRN_API int pirn_http_server_connections(pirn_http_server *server); /* now; [anywhere] */
 
 PIRN_API pirn_http_server *pirn_http_server_retain(pirn_http_server *server); /* [anywhere] */
-/* The last one closes it, and its idle connections, without waiting. [anywhere; does not
- * suspend] */
+/* The last one closes it, and its idle connections, without waiting. [anywhere] */
 PIRN_API void pirn_http_server_release(pirn_http_server *server);
 
 /* One connection of another making, TLS say, served until its end. The stream stays the caller's,
@@ -233,9 +234,9 @@ PIRN_API PIRN_MUST_USE int pirn_http_body_json(pirn_http_request *request, struc
 /* ---- What it replies: [during the handler, one at a time] ----------------------------------- */
 
 /*
- * Adds a header. Connection, Transfer-Encoding and Content-Length are the server's. [anywhere]
- * -EINVAL (also a CR, an LF or another control character: no header can be smuggled in), -EALREADY
- * (the head has gone), -ENOMEM
+ * Adds a header. Connection, Transfer-Encoding and Content-Length are the server's; a Date or
+ * Content-Type goes before the server's own. [anywhere] -EINVAL (also a CR, an LF or another
+ * control character: no header can be smuggled in), -EALREADY (the head has gone), -ENOMEM
  */
 PIRN_API PIRN_MUST_USE int pirn_http_reply_header(pirn_http_reply *reply, const char *name,
                                                   const char *value);
@@ -287,8 +288,7 @@ PIRN_API PIRN_MUST_USE ssize_t pirn_http_reply_write(pirn_http_reply *reply, con
  * A response has its connection to itself until its body is over or it is released.
  */
 
-typedef struct pirn_http_client
-    pirn_http_client; /* a pool of connections; used by many at a time */
+typedef struct pirn_http_client pirn_http_client; /* a pool of connections, for many at a time */
 typedef struct pirn_http_response pirn_http_response;
 
 typedef struct pirn_http_client_config {
@@ -339,7 +339,8 @@ typedef struct pirn_http_call {
     const void *body; /* body_length bytes */
     int64_t body_length;
     /* Or the body in pieces: 1 to n bytes, 0 at the end, or an error that ends the call. Of
-     * body_length bytes, or, if that is -1, chunked. */
+     * body_length bytes, or, if that is -1, chunked. Called by the task that sends, with its
+     * deadline: a handler passes on what it was sent by pirn_http_body_read. */
     ssize_t (*body_read)(void *user, void *buf, size_t n, pirn_time deadline);
     void *body_user;
 } pirn_http_call;
@@ -350,10 +351,11 @@ typedef struct pirn_http_call {
 
 /*
  * Sends a request and waits for the response's head, whatever its status. (What is not final, 100
- * to 199, is passed over; the body is sent without waiting for leave. A server that does not take
- * it, and says 300 or more meanwhile, gets no more of it. One that sends its answer while the body
- * comes, more of it than the kernel's buffers hold, waits for a reader that waits for it: until the
- * deadline.) The caller owns *ret_response. A
+ * to 199, is passed over; the body is sent without waiting for leave. A server that says 300 or
+ * more meanwhile gets no more of it, once body_read has returned. One that sends its answer while
+ * the body comes, more of it than the kernel's buffers hold, waits for a reader that waits for it:
+ * until the deadline. That is for all; where a body may take long, while it comes:
+ * pirn_timeout_enter, and pirn_timeout_reschedule in body_read.) The caller owns *ret_response. A
  * connection that was kept and turns out to be closed is replaced once, if the request may be
  * repeated (GET, HEAD, OPTIONS, TRACE, PUT, DELETE; no body in pieces). [coroutine; suspends]
  * -EINVAL (URL, method, header: also CR, LF; body_read has ended before body_length, or returned
