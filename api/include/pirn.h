@@ -147,8 +147,10 @@ typedef struct pirn_config {
     unsigned flags; /* PIRN_SIGINT_CANCELS, ...; signals are left alone unless asked */
     /* 1024 at most; 0: PIRN_WORKERS of the environment, or CPUs granted (affinity, cgroups). */
     int workers;
-    int max_spares;    /* extra threads while workers are blocked in the kernel; 0: 64 */
-    int max_tasks;     /* live tasks; a spawn beyond it gives -EAGAIN; 0: no limit */
+    int max_spares; /* extra threads while workers are blocked in the kernel; 0: 64 */
+    /* Live tasks; a spawn beyond it gives -EAGAIN. 0: no limit. A stream's own, which sends what is
+     * left of a write, is counted and never refused. */
+    int max_tasks;
     int max_blocking;  /* threads of the pirn_blocking pool; 0: 64 */
     int dump_signal;   /* dumps all tasks to stderr; 0: none; as for pirn_signal_add (-EINVAL) */
     size_t stack_size; /* bytes a coroutine's stack gets by default; 0: 64 KiB; 1 GiB at most */

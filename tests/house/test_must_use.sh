@@ -23,7 +23,7 @@ pirn_queue_task_done pirn_scope_cancel pirn_scope_fail pirn_broadcast_send pirn_
 pirn_process_signal pirn_process_signal_group pirn_process_terminate pirn_process_kill
 pirn_print pirn_dump pirn_set_name pirn_mailbox_dispatch
 # is told of again: by the next drain, by the next call that waits
-pirn_stream_write pirn_stream_writev pirn_timeout_reschedule
+pirn_stream_write pirn_stream_writev pirn_stream_printf pirn_timeout_reschedule
 # pauses
 pirn_yield pirn_sleep pirn_sleep_on pirn_ticker_wait
 # asks: the answer is all there is to it

@@ -16,7 +16,7 @@ static const char *port = "8000";
 static int get_html(void *arg)
 {
     pirn_stream *stream;
-    char request[128], *page = calloc(1, 4096);
+    char *page = calloc(1, 4096);
     const char *line;
     ssize_t n;
     int fd = pirn_connect_host("127.0.0.1", port, NULL, PIRN_NEVER);
@@ -25,10 +25,9 @@ static int get_html(void *arg)
         return fd;
     }
     must(pirn_stream_new(&stream, fd, NULL));
-    int length = snprintf(request, sizeof(request),
-                          "GET /later/%d HTTP/1.1\r\nHost:127.0.0.1\r\nConnection:close\r\n\r\n",
-                          (int)(intptr_t)arg);
-    pirn_stream_write(stream, request, (size_t)length);
+    pirn_stream_printf(stream,
+                       "GET /later/%d HTTP/1.1\r\nHost:127.0.0.1\r\nConnection:close\r\n\r\n",
+                       (int)(intptr_t)arg);
     while ((n = pirn_stream_read_line(stream, &line, PIRN_NEVER)) > 0)
         if (*line == '<') /* the headers are not printed here */
             snprintf(page, 4096, "%.*s", (int)n, line);

@@ -149,7 +149,7 @@ PIRN_API PIRN_MUST_USE int pirn_file_copy(const char *from, const char *to, unsi
  * however long it is and however slowly it is taken. What stdio holds for stdout goes first. Who
  * waits does not hold its worker. Not cancellable once it has begun; who ignores -ECANCELED here
  * has taken the cancel. [anywhere; suspends] The bytes
- * written; -ECANCELED and nothing was; -ENOMEM, -EILSEQ, -EPIPE, -EIO, ...
+ * written; -ECANCELED and nothing was; -ENOMEM, -EILSEQ, -EOVERFLOW, -EPIPE, -EIO, ...
  *
  * stdio's own calls are whole too (a printf holds stdout's lock), and are buffered; where they have
  * to write, to a pipe that is full, say, they block the worker.

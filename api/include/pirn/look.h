@@ -20,6 +20,14 @@
  *     kernel, and where in there
  *   - a stack overflow, as with PIRN_REPORT_OVERFLOW
  *   - a coroutine object that is released unstarted
+ *   - a task that ends with a pirn_mutex, or a pirn_rwlock for writing, which nobody can unlock any
+ *     more: the lock's address, and where it was locked (also if it has been freed meanwhile; 16 of
+ *     a task are noted). Who waits for it for ever is told so as well
+ *   - a task that ends inside pirn_shield_enter (inside a timeout or a scope it is named without
+ *     debug mode, too)
+ *   - a pirn_scope_wait, _close or pirn_parallel_for that has waited for more than a second after
+ *     the scope was cancelled, once: a child that has not ended, what it does, and whether it is
+ *     inside a shield, or has had the cancel and goes on
  *   - each task that is left when main ends, or the runtime is closed: what it waits for, and where
  *   - each task that has ended by then and was not released (of more than twenty: how many): it
  *     keeps the memory of all the runtime's tasks. Whether that was an error nobody has looked at

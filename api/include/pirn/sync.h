@@ -41,7 +41,8 @@ typedef struct pirn_mutex {
     }
 
 PIRN_API int pirn_mutex_init(pirn_mutex *mutex);
-/* Also -EDEADLK: the caller has it. A task that ends with it leaves it locked. */
+/* Also -EDEADLK: the caller has it. A task that ends with it leaves it locked
+ * (debug mode names it). */
 PIRN_API PIRN_MUST_USE int pirn_mutex_lock(pirn_mutex *mutex, pirn_time deadline);
 PIRN_API PIRN_MUST_USE int pirn_mutex_try_lock(pirn_mutex *mutex); /* -EAGAIN, to its owner too */
 /* -EPERM: the caller does not have it. */
