@@ -146,11 +146,14 @@ static int runs(void *arg)
     return 0;
 }
 
-/* Main and a spinner hold the one worker and its only substitute. */
+/* Main and a spinner hold the one worker and its only substitute. (If main has to wait for memory,
+ * or for its core, longer than the monitor does, another substitute comes; then once more.) */
 static int bytes_unstarted(void *arg)
 {
     static pirn_task *tasks[UNSTARTED];
     (void)arg;
+    atomic_store(&row.began, 0);
+    atomic_store(&row.over, 0);
     memset(tasks, 1, sizeof(tasks)); /* it is there before */
     pirn_task *spinner = support_spawn(spins, NULL);
     while (!atomic_load(&row.began)) {}
@@ -158,15 +161,17 @@ static int bytes_unstarted(void *arg)
     for (int i = 0; i < UNSTARTED; i++)
         tasks[i] = support_spawn(runs, NULL);
     long each = (resident_bytes() - before) / UNSTARTED;
-    CHECK_EQ(atomic_load(&row.began), 1); /* none has begun */
+    bool none_has_begun = atomic_load(&row.began) == 1;
     atomic_store(&row.over, 1);
-    printf("%ld bytes for each that has not begun\n", each);
-    CHECK_LE(each, UNSTARTED_MOST);
+    if (none_has_begun) {
+        printf("%ld bytes for each that has not begun\n", each);
+        CHECK_LE(each, UNSTARTED_MOST);
+    }
     for (int i = 0; i < UNSTARTED; i++)
         CHECK_OK(support_join(tasks[i]));
     CHECK_OK(support_join(spinner));
     CHECK_EQ(atomic_load(&row.began), UNSTARTED + 1);
-    return 0;
+    return none_has_begun ? 0 : -EAGAIN;
 }
 
 /* ---- The tests --------------------------------------------------------------------------- */
@@ -200,8 +205,9 @@ START_TEST(not_started)
 {
     if (support_asan() || support_tsan())
         return;
-    atomic_store(&row.began, 0);
-    CHECK_OK(support_run(1, bytes_unstarted, NULL));
+    int rc;
+    while ((rc = support_run(1, bytes_unstarted, NULL)) == -EAGAIN) {}
+    CHECK_OK(rc);
 }
 END_TEST
 

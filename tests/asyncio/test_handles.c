@@ -351,10 +351,18 @@ END_TEST
 
 /* ---- S54: one task, one handle --------------------------------------------------------------- */
 
+static int answer_when_told(void *arg)
+{
+    while (!atomic_load((atomic_int *)arg))
+        CHECK_OK(pirn_yield());
+    return 42;
+}
+
 /* Wherever it is had from: ensure_future has nothing to do. */
 static int same_handle(void *arg)
 {
-    pirn_task *task = support_spawn(slow_answer, NULL), *all[4], *next;
+    atomic_int told = 0;
+    pirn_task *task = support_spawn(answer_when_told, &told), *all[4], *next;
     pirn_completions *completions;
     pirn_awaitable *gather;
     int status, found = 0;
@@ -368,6 +376,7 @@ static int same_handle(void *arg)
         CHECK_OK(pirn_release(all[i]));
     }
     CHECK_EQ(found, 2);
+    atomic_store(&told, 1);
     CHECK_OK(pirn_as_completed(&completions, &task, 1));
     CHECK_EQ(pirn_completions_next(completions, &next, PIRN_NEVER), 1);
     CHECK(next == task);

@@ -298,17 +298,28 @@ START_TEST(who_never_begins_gives_the_strand_on)
 }
 END_TEST
 
+static atomic_int too_many_seen;
+
+static int stays_on(void *arg)
+{
+    while (!atomic_load(&too_many_seen))
+        CHECK_OK(pirn_yield());
+    return is_on(arg);
+}
+
 static int too_many(void *arg)
 {
     pirn_task *task[4];
     (void)arg;
     int rc = 0, n = 0;
+    atomic_store(&too_many_seen, 0);
     pirn_strand *s = new_strand();
     pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
     config.strand = s;
-    while (n < 4 && (rc = pirn_spawn_with(&task[n], &config, is_on, s)) == 0)
+    while (n < 4 && (rc = pirn_spawn_with(&task[n], &config, stays_on, s)) == 0)
         n++;
     CHECK_EQ(rc, -EAGAIN);
+    atomic_store(&too_many_seen, 1);
     pirn_strand_release(s); /* before its members have ended */
     while (n > 0)
         CHECK_OK(support_join(task[--n]));
