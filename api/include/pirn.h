@@ -213,8 +213,8 @@ typedef struct pirn_spawn_config {
                                     spawn failed: not, arg is still the caller's; except with
                                     -ESHUTDOWN, and -ECANCELED of a scope, when nobody will ever
                                     run it: then it has been called. It must not suspend, as all
-                                    drops: where the task never began, calls that would have to
-                                    wait return -EPERM */
+                                    drops: where the task never began there may be no coroutine,
+                                    and calls that would have to wait return -EPERM */
     pirn_strand *strand; /* NULL: the spawning coroutine's, if it has one; see pirn/strand.h */
 } pirn_spawn_config;
 

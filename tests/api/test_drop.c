@@ -1,12 +1,14 @@
 /*
- * An arg_drop that must not wait, and tries to: where its task never began it runs between
- * coroutines. What need not wait goes well there, what would have to returns -EPERM.
+ * An arg_drop that must not wait, and tries to: where its task never began it mostly runs between
+ * coroutines. (A task may be cancelled just when it has got its stack, which it then runs on.)
+ * What need not wait goes well there, what would have to returns -EPERM.
  */
 #include "tests/support.h"
 
 #include <poll.h>
 
 enum {
+    BEGAN = 1,
     CALLS = 20000 /* more than a worker lets pass before it would have the caller give way */
 };
 
@@ -17,14 +19,14 @@ struct drop {
     pirn_future *future;
     pirn_task *child; /* not begun yet */
     int pipe[2], spare[2];
-    atomic_int began, dropped;
+    atomic_int dropped;
+    bool tried; /* before dropped */
 };
 
 static int begins(void *arg)
 {
-    struct drop *d = arg;
-    atomic_store(&d->began, 1);
-    return 0;
+    (void)arg;
+    return BEGAN;
 }
 
 static int awaits(void *arg)
@@ -78,39 +80,41 @@ static void need_not_wait(struct drop *d)
 static void tries_to_wait(void *arg)
 {
     struct drop *d = arg;
-    if (!atomic_load(&d->began)) {
-        CHECK(pirn_current() == NULL);
+    if (pirn_current() == NULL) {
         needs_to_wait(d);
         need_not_wait(d);
+        d->tried = true;
     }
     atomic_store(&d->dropped, 1);
 }
 
-/* True: the task had not begun. */
+/* True: it was dropped between coroutines. */
 static bool cancel_before_it_begins(struct drop *d)
 {
     pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
     pirn_task *task;
     support_pipe(d->spare);
-    d->began = d->dropped = 0;
+    d->dropped = 0;
+    d->tried = false;
     config.arg_drop = tries_to_wait;
     CHECK_OK(pirn_future_new(&d->future));
     CHECK_OK(pirn_coroutine_new(&d->child, NULL, awaits, d));
     CHECK_OK(pirn_spawn_with(&task, &config, begins, d));
-    int rc = pirn_cancel(task, NULL);
-    CHECK(rc == 0 || (rc == -EALREADY && atomic_load(&d->began)));
+    int rc = pirn_cancel(task, NULL), status;
+    CHECK(rc == 0 || rc == -EALREADY); /* stolen, and through */
     while (!atomic_load(&d->dropped))
         CHECK_OK(pirn_yield()); /* not by a join, in which it would run in place */
-    bool began = atomic_load(&d->began);
-    if (began) {
+    if (!d->tried) {
         close(d->spare[0]);
         close(d->spare[1]);
     }
-    support_join(task);
+    CHECK_OK(pirn_join(task, &status, PIRN_NEVER));
+    CHECK(status == -ECANCELED || (status == BEGAN && !d->tried));
+    CHECK(status == BEGAN || rc == 0);
     CHECK_OK(pirn_future_set(d->future, 0, NULL));
     CHECK_OK(support_join(d->child));
     pirn_release(d->future);
-    return !began;
+    return d->tried;
 }
 
 static int cancels(void *arg)
