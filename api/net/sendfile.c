@@ -15,6 +15,11 @@
  * non-blocking meanwhile: that is a flag of everybody's who has it.)
  *
  * A plain thread uses the buffer: there is nobody to hold up, and sendfile raises SIGPIPE.
+ *
+ * Both descriptors may be closed meanwhile, and their numbers be others' by the next piece. Each
+ * piece is sent by a call that is on out (transfer.h), whose close waits for that. Of in, what has
+ * been read is dropped if it has been closed since the beginning; sendfile(2), where reading and
+ * sending are one, has a duplicate of it, under a number that nobody else closes.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -23,6 +28,7 @@
 #include "api/net/net.h"
 #include "api/transfer.h"
 #include "io/sys.h"
+#include "runtime/fd_ops.h"
 
 enum {
     PIECE = 1 << 20, /* asked about and sent at a time */
@@ -30,7 +36,10 @@ enum {
 };
 
 struct transfer {
+    struct wait *wait;
     int out, in;
+    uint32_t in_closes; /* of in, when the call began */
+    int own_in;         /* a duplicate of in, once it is needed, or -1 */
     off_t offset;
     size_t left;
     bool to_end;  /* of the file: left is no promise */
@@ -46,12 +55,12 @@ static bool is_in_memory(const struct transfer *t, size_t n)
     return sys_cached_pages(t->in, (uint64_t)t->offset, n) >= last - first + 1;
 }
 
-/* Sends at most n bytes: how many, 0 at the file's end. */
+/* Sends at most n bytes while on out: how many, 0 at the file's end. */
 static ssize_t send_direct(struct transfer *t, size_t n)
 {
     for (;;) {
         off_t offset = t->offset;
-        ssize_t sent = sys_sendfile(t->out, t->in, &offset, n);
+        ssize_t sent = sys_sendfile(t->out, t->own_in, &offset, n);
         if (sent == -EINTR)
             continue;
         if (sent == -EINVAL || sent == -ENOSYS || sent == -EOVERFLOW) {
@@ -60,13 +69,17 @@ static ssize_t send_direct(struct transfer *t, size_t n)
         }
         if (sent != -EAGAIN)
             return sent;
-        int rc = pirn_poll(t->out, POLLOUT, t->deadline);
+        if (is_past(t->deadline))
+            return -ETIMEDOUT;
+        int rc = pirn_wait_enter(t->wait);
+        if (rc == 0)
+            rc = pirn_transfer_ready(t->wait, "sendfile", t->out, POLLOUT, t->deadline);
         if (rc < 0)
             return rc;
     }
 }
 
-static ssize_t send_copied(struct transfer *t)
+static ssize_t read_copy(struct transfer *t)
 {
     if (t->buffer == NULL)
         t->buffer = malloc(BUFFER);
@@ -74,12 +87,20 @@ static ssize_t send_copied(struct transfer *t)
         return -ENOMEM;
     size_t n = t->left < BUFFER ? t->left : BUFFER;
     ssize_t got = pirn_pread(t->in, t->buffer, n, t->offset, t->deadline);
-    return got > 0 ? pirn_write(t->out, t->buffer, (size_t)got, t->deadline) : got;
+    return got >= 0 && fd_is_another(t->in, t->in_closes) ? -EBADF : got;
 }
 
-static ssize_t send_piece(struct transfer *t)
+/* in, for sendfile(2). False: no descriptor to be had. */
+static bool has_own_in(struct transfer *t)
 {
-    size_t n = t->left < PIECE ? t->left : PIECE;
+    if (t->own_in < 0)
+        t->own_in = sys_fcntl(t->in, F_DUPFD_CLOEXEC, 0);
+    return t->own_in >= 0;
+}
+
+/* May the next n bytes be sent by sendfile(2)? */
+static int is_direct(struct transfer *t, size_t *n)
+{
     if (t->direct && t->to_end) {
         struct stat st;
         int rc = sys_fstat(t->in, &st);
@@ -87,15 +108,35 @@ static ssize_t send_piece(struct transfer *t)
             return rc;
         if (st.st_size <= t->offset)
             t->direct = false; /* the end, or a file that does not know its size */
-        else if ((uint64_t)(st.st_size - t->offset) < n)
-            n = (size_t)(st.st_size - t->offset);
+        else if ((uint64_t)(st.st_size - t->offset) < *n)
+            *n = (size_t)(st.st_size - t->offset);
     }
-    if (t->direct && is_in_memory(t, n)) {
-        ssize_t sent = send_direct(t, n);
-        if (sent != -EOPNOTSUPP)
-            return sent;
+    return t->direct && is_in_memory(t, *n) && has_own_in(t);
+}
+
+static ssize_t send_piece(struct transfer *t)
+{
+    size_t n = t->left < PIECE ? t->left : PIECE;
+    int direct = is_direct(t, &n);
+    ssize_t sent = direct < 0 ? direct : -EOPNOTSUPP;
+    if (fd_is_another(t->in, t->in_closes))
+        return -EBADF;
+    if (direct > 0) {
+        sent = pirn_transfer_stay(t->wait, t->out, true);
+        if (sent == 0)
+            sent = send_direct(t, n);
+        pirn_transfer_end(t->wait);
     }
-    return send_copied(t);
+    if (sent != -EOPNOTSUPP)
+        return sent;
+    ssize_t got = read_copy(t);
+    if (got <= 0)
+        return got;
+    sent = pirn_transfer_stay(t->wait, t->out, true);
+    if (sent == 0)
+        sent = pirn_write(t->out, t->buffer, (size_t)got, t->deadline);
+    pirn_transfer_end(t->wait);
+    return sent;
 }
 
 static bool is_regular(int fd)
@@ -108,6 +149,7 @@ ssize_t pirn_sendfile(int out_fd, int in_fd, off_t offset, size_t n, pirn_time d
 {
     struct wait w;
     size_t done = 0;
+    uint32_t in_closes = fd_closes(in_fd);
     int rc = pirn_transfer_begin(&w, out_fd, "", 0);
     if (rc != 0)
         return rc;
@@ -116,8 +158,11 @@ ssize_t pirn_sendfile(int out_fd, int in_fd, off_t offset, size_t n, pirn_time d
     if (offset < 0 || n > INT64_MAX)
         return -EINVAL;
     size_t most = (size_t)(INT64_MAX - offset); /* what a file can have there */
-    struct transfer t = {.out = out_fd,
+    struct transfer t = {.wait = &w,
+                         .out = out_fd,
                          .in = in_fd,
+                         .in_closes = in_closes,
+                         .own_in = -1,
                          .offset = offset,
                          .left = n != 0 && n < most ? n : most,
                          .to_end = n == 0,
@@ -141,6 +186,8 @@ ssize_t pirn_sendfile(int out_fd, int in_fd, off_t offset, size_t n, pirn_time d
             sent = -ETIMEDOUT;
     } while (sent > 0 && t.left != 0);
     free(t.buffer);
+    if (t.own_in >= 0)
+        sys_close(t.own_in);
     if (done != 0 && sent == -ECANCELED)
         pirn_wait_keep_cancel(&w);
     return sent < 0 && done == 0 ? sent : (ssize_t)done;
