@@ -7,7 +7,8 @@
  * long as it is armed (who disarms it takes that one over), and whoever reschedules takes one.
  *
  *   fire         under the mutex: fired; then it hits the bound
- *   reschedule   under the mutex: disarms; if that fails it is firing, -EINVAL
+ *   reschedule   under the mutex: disarms; if that fails it is firing, -EINVAL. Then it hits the
+ *                bound itself: who was told that the time has come finds it so
  *   leave        closes the bound: a hit that comes later does nothing, so whether it was hit is
  *                decided there. Then, under the mutex: left, and the alarm is disarmed
  *
@@ -228,7 +229,8 @@ int pirn_timeout_reschedule(pirn_timeout *timeout, pirn_time deadline)
         return pirn_misuse(__func__, -EINVAL, timeout == NULL ? MISUSE_NULL : "it is not entered");
     bool past = deadline.ns <= clock_now();
     pthread_mutex_lock(&in->mutex);
-    int rc = !in->left && disarm(in) ? 0 : -EINVAL; /* too late: no mistake */
+    bool late = in->left || !disarm(in);
+    int rc = late ? -EINVAL : 0; /* no mistake */
     if (rc == 0 && past) {
         in->fired = true;
         in->deadline = deadline.ns;
@@ -236,7 +238,9 @@ int pirn_timeout_reschedule(pirn_timeout *timeout, pirn_time deadline)
         rc = arm(in, deadline.ns);
     }
     pthread_mutex_unlock(&in->mutex);
-    if (rc == 0 && past) /* as by an enter: the next call that might suspend fails */
+    /* As by an enter: the next call that might suspend fails. After it has been left this does
+     * nothing. */
+    if (late || (rc == 0 && past))
         pirn_bound_hit(&in->bound, "timeout");
     unref(in);
     return rc;
