@@ -75,10 +75,14 @@ static void withdraw_one(struct pirn_task *t, void *arg)
         pirn_task_withdraw(t);
 }
 
+/* Callbacks that may come due as others end wait for that: *arg says that there are no others. */
 static void fail_one(struct pirn_task *t, void *arg)
 {
-    (void)arg;
-    pirn_wait_fail(t);
+    const bool *alone = arg;
+    if ((t->flags & TASK_CALLBACKS) == 0 || task_has_started(t))
+        pirn_wait_fail(t);
+    else if (*alone)
+        pirn_task_withdraw(t);
 }
 
 static void name_one(struct pirn_task *t, void *arg)
@@ -159,8 +163,10 @@ static bool end_tasks(struct pirn_runtime *rt)
         return true;
     /* relaxed: who has not seen it, and waits, is made to fail by the next round */
     atomic_store_explicit(&rt->failing, 1, memory_order_relaxed);
-    for (int i = 0; i < FAIL_FOR_MS / 10; i++) {
-        pirn_task_each(rt, fail_one, NULL);
+    for (int i = 1; i <= FAIL_FOR_MS / 10; i++) {
+        struct left left;
+        bool alone = (is_over(rt, &left) && !left.ending) || i == FAIL_FOR_MS / 10;
+        pirn_task_each(rt, fail_one, &alone);
         if (wait_for_tasks(rt, clock_now() + 10000000))
             return true;
     }

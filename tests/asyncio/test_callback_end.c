@@ -188,6 +188,57 @@ START_TEST(a44_due_as_what_nobody_began_is_withdrawn)
 }
 END_TEST
 
+/* ---- Those who end when the grace is over only ----------------------------------------------- */
+
+enum {
+    LATE = 60
+};
+
+struct late {
+    pirn_task *tasks[LATE];
+    pirn_future *never_set;
+    atomic_int ran, never_ran;
+};
+
+static int ends_when_nothing_waits(void *arg)
+{
+    (void)arg;
+    while (pirn_sleep(PIRN_NEVER) != -ESHUTDOWN) {}
+    return 3;
+}
+
+static int leave_late(void *arg)
+{
+    struct late *l = arg;
+    CHECK_OK(pirn_add_done_callback(l->never_set, NULL, ran, &l->never_ran));
+    for (int i = 0; i < LATE; i++) {
+        l->tasks[i] = support_spawn(ends_when_nothing_waits, NULL);
+        CHECK_OK(pirn_add_done_callback(l->tasks[i], NULL, ran, &l->ran));
+        support_until_waiting(l->tasks[i]);
+    }
+    return pirn_sleep(pirn_after_ms(1));
+}
+
+START_TEST(a44_due_when_the_grace_is_over)
+{
+    FOR_WORKERS(w)
+    for (int i = 0; i < support_rounds(20); i++) {
+        struct late l = {.never_set = new_future()};
+        pirn_config config = PIRN_CONFIG_INIT;
+        config.workers = w;
+        config.grace.ns = 2 * MS;
+        CHECK_OK(support_run_with(&config, leave_late, &l));
+        CHECK_EQ(atomic_load(&l.ran), LATE);
+        CHECK_EQ(atomic_load(&l.never_ran), 0);
+        for (int k = 0; k < LATE; k++) {
+            CHECK_EQ(pirn_status(l.tasks[k]), 3);
+            CHECK_OK(pirn_release(l.tasks[k]));
+        }
+        CHECK_OK(pirn_release(l.never_set));
+    }
+}
+END_TEST
+
 /* ---- Who has a done callback may be left to it ------------------------------------------- */
 
 static int fails_at_the_gate(void *gate)
@@ -285,4 +336,4 @@ END_TEST
 
 SUPPORT_MAIN("callback_end", a_done_callback_sees_to_a_task, a44_due_while_a_task_ends,
              a44_due_at_the_end_of_a_chain, a44_due_as_what_nobody_began_is_withdrawn,
-             a43_what_one_leaves_behind_is_not_the_nexts)
+             a44_due_when_the_grace_is_over, a43_what_one_leaves_behind_is_not_the_nexts)
