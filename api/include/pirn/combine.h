@@ -61,9 +61,11 @@ enum {
  * with the status of the first that fails or is cancelled, while the others go on. With
  * PIRN_COLLECT it ends when all have, with 0 whatever they said. What each said is read from the
  * items, by their places; to look at the gather's status counts as having looked at theirs. A
- * cancel of it cancels every item, once; if no item's failure has ended it by then, it ends with
- * -ECANCELED when all have, whatever they make of it. Of no items it has ended at once. With its
- * last handle it lets go of its items, which go on. Gathers nest, to any depth. [anywhere; does not
+ * cancel of it cancels every item, once. With PIRN_COLLECT it then ends with -ECANCELED when all
+ * have ended, whatever they make of it; without it as before, with the first that fails or is
+ * cancelled, or with -ECANCELED when all have ended (asyncio's rule: others may still run then; to
+ * be sure of each await each, or use a scope). Of no items it has ended at once. With its last
+ * handle it lets go of its items, which go on. Gathers nest, to any depth. [anywhere; does not
  * suspend] -EINVAL, -EDEADLK, -ENOMEM.
  */
 PIRN_API PIRN_MUST_USE int pirn_gather(pirn_awaitable **ret_gather, pirn_awaitable *const *items,

@@ -69,9 +69,9 @@ PIRN_API int pirn_runtime_stop(pirn_runtime *runtime);
  * Ends the runtime as the end of pirn_run does: what is left is cancelled once, runs on, and gets
  * config->grace to clean up; threads, stacks, rings and signal handlers go. 0, also if it was
  * closed before. [plain threads] -EBUSY: it is running, and nothing happened; or a task would not
- * end, was named, and its memory is left alone. -EDEADLK: in a coroutine. -ESHUTDOWN: in a fork's
- * child. Calls on a closed runtime, as long as it is not freed: run, spawn, stop, dump give
- * -ESHUTDOWN.
+ * end, was named, and its memory is left alone. -EDEADLK: in a coroutine, of one that does not
+ * run. -ESHUTDOWN: in a fork's child. Calls on a closed runtime, as long as it is not freed: run,
+ * spawn, stop, dump give -ESHUTDOWN.
  */
 PIRN_API int pirn_runtime_close(pirn_runtime *runtime);
 

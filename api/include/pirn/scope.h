@@ -37,9 +37,10 @@ PIRN_API PIRN_MUST_USE int pirn_scope_open(pirn_scope **ret_scope, int limit);
  * arrival. Called by the body, a child, or whoever knows that the scope is not closed yet. A child
  * that waits here is running: if all of them do (a walk of a tree that spawns for each branch) they
  * wait for ever. There the limit is to be a semaphore, taken by each child when it has begun.
- * [coroutine; suspends if limited] -ETIMEDOUT; -ECANCELED: the scope is cancelled; or the caller
- * is, and then that request has been taken: pass it on with pirn_scope_fail(scope, rc), or it is
- * lost; -EINVAL (also: the wait is over), and what pirn_spawn returns.
+ * [coroutine; suspends if limited; looks for a cancel in any case] -ETIMEDOUT; -ECANCELED: the
+ * scope is cancelled; or the caller is, and then that request has been taken: pass it on with
+ * pirn_scope_fail(scope, rc), or it is lost; -EINVAL (also: the wait is over), and what pirn_spawn
+ * returns.
  * config->arg_drop has been called if this returns -ECANCELED or -ESHUTDOWN, and will be, once, if
  * it returns 0; after all other errors arg is still the caller's. */
 PIRN_API PIRN_MUST_USE int pirn_scope_spawn(pirn_scope *scope, pirn_fn fn, void *arg,
