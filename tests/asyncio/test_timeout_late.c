@@ -17,9 +17,11 @@ void __wrap_pirn_bound_hit(struct bound *b, const char *reason)
 {
     bool first = atomic_exchange(&armed, 0) != 0;
     if (first) {
+        support_blocking_begin();
         atomic_store(&held, 1);
         while (!atomic_load(&may_go))
             usleep(100);
+        support_blocking_end();
     }
     __real_pirn_bound_hit(b, reason);
     if (first)
