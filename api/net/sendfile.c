@@ -98,7 +98,8 @@ static bool has_own_in(struct transfer *t)
     return t->own_in >= 0;
 }
 
-/* May the next n bytes be sent by sendfile(2)? */
+/* May the next n bytes be sent by sendfile(2)? Or -errno. What is duplicated here may be another
+ * file by now: the caller looks at in_closes afterwards. */
 static int is_direct(struct transfer *t, size_t *n)
 {
     if (t->direct && t->to_end) {

@@ -4,7 +4,7 @@
 /* wraps pirn_registry_stop_fd */
 /*
  * pirn_sendfile between two of its pieces, while one of its descriptors is closed and the number
- * given to another file or connection: nothing of that file is sent, nothing goes to that
+ * given to another file or connection: nothing of that file is sent, and nothing goes to that
  * connection.
  */
 #include "tests/support.h"
