@@ -50,7 +50,7 @@ int pirn_timer_cancel(pirn_timer *timer)
         return -EALREADY;
     struct worker *w = pirn_self()->worker;
     bool armed = w != NULL && w->rt == of(timer)->rt
-                     ? pirn_op_disarm(&of(timer)->op)
+                     ? pirn_port_call_off(&of(timer)->op, &w->port)
                      : pirn_worker_call_off(of(timer)->rt, &of(timer)->op);
     return armed ? 0 : -EALREADY;
 }

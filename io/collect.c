@@ -133,7 +133,8 @@ static void make_call(struct port *p, struct op *op, int64_t now, struct op_list
         op_list_append(done, made);
         return;
     }
-    op->deadline = now + CALL_RETRY_NS;
+    /* relaxed: see pirn_port_call_off */
+    __atomic_store_n(&op->deadline, now + CALL_RETRY_NS, __ATOMIC_RELAXED);
     pirn_deadlines_push(&p->deadlines, op); /* there is room: it has just been taken out */
 }
 
@@ -154,8 +155,9 @@ static void cancel_late(struct port *p, struct op *op)
 static void expire_deadlines(struct port *p, int64_t now, struct op_list *done)
 {
     while (pirn_deadlines_first(&p->deadlines) <= now) {
-        struct op *op = pirn_deadlines_first_op(&p->deadlines);
-        pirn_deadlines_remove(&p->deadlines, op);
+        struct op *op = pirn_deadlines_pop(&p->deadlines);
+        if (op == NULL)
+            continue;
         switch ((enum op_state)op->state) {
         case OP_TIMER:
             port_finish(p, op, 0);
@@ -189,7 +191,10 @@ static void expire_deadlines(struct port *p, int64_t now, struct op_list *done)
 static void collect_locked(struct port *p, int64_t now, struct op_list *done)
 {
     collect_completions(p, done);
-    if (pirn_deadlines_first(&p->deadlines) <= now)
+    if (__builtin_expect(pirn_deadlines_are_littered(&p->deadlines), 0))
+        pirn_deadlines_sweep(&p->deadlines);
+    /* relaxed: under the lock. It is never after the first; before it, if much has been dropped. */
+    if (atomic_load_explicit(&p->next_deadline, memory_order_relaxed) <= now)
         expire_deadlines(p, now, done);
 }
 

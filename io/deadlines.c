@@ -41,28 +41,6 @@ void pirn_deadlines_destroy(struct deadlines *d, const struct mem *mem)
     *d = (struct deadlines){0};
 }
 
-int pirn_deadlines_grow(struct deadlines *d, const struct mem *mem)
-{
-    if (d->chunk_count == UINT32_MAX / DEADLINES_CHUNK)
-        return -ENOMEM;
-    if (d->chunk_count == d->chunk_places) {
-        uint32_t places = d->chunk_places != 0 ? d->chunk_places * 2 : 8;
-        struct deadline_node **chunks = mem_alloc(mem, places * sizeof(*chunks));
-        if (chunks == NULL)
-            return -ENOMEM;
-        if (d->chunk_count != 0)
-            memcpy(chunks, d->chunks, d->chunk_count * sizeof(*chunks));
-        mem_free(mem, d->chunks);
-        d->chunks = chunks;
-        d->chunk_places = places;
-    }
-    struct deadline_node *chunk = mem_alloc(mem, DEADLINES_CHUNK * sizeof(*chunk));
-    if (chunk == NULL)
-        return -ENOMEM;
-    d->chunks[d->chunk_count++] = chunk;
-    return 0;
-}
-
 /* To the end of its bucket. */
 static void put_far(struct deadlines *d, uint32_t name)
 {
@@ -135,10 +113,35 @@ static int64_t earliest_slot(struct deadlines *d)
     }
 }
 
+static struct op *operation_of(uintptr_t word)
+{
+    return (struct op *)(word & ~(uintptr_t)(DEADLINE_DROPPED | DEADLINE_DROPPABLE)); /* NOLINT */
+}
+
+static bool is_dropped(const struct deadline_node *n)
+{
+    /* relaxed: once it is, it stays so, and its operation is not looked at */
+    return (atomic_load_explicit(&n->word, memory_order_relaxed) & DEADLINE_DROPPED) != 0;
+}
+
+static inline void release(struct deadlines *d, uint32_t name)
+{
+    struct deadline_node *n = deadline_node(d, name);
+    if (is_dropped(n)) /* relaxed: a counter under the lock, so no read-modify-write */
+        atomic_store_explicit(&d->dropped_gone,
+                              atomic_load_explicit(&d->dropped_gone, memory_order_relaxed) + 1,
+                              memory_order_relaxed);
+    /* relaxed: nobody takes it for his, as it does not name his operation */
+    atomic_store_explicit(&n->word, 0, memory_order_relaxed);
+    n->next = d->free;
+    d->free = name;
+}
+
 /* The heap is empty, and there are far ones. */
 static void pour(struct deadlines *d)
 {
-    while (d->root == 0) {
+    uint32_t left = DEADLINES_DROPPED; /* the others go along with those that are wanted */
+    while (d->root == 0 && d->far != 0) {
         int64_t slot = earliest_slot(d), least = INT64_MAX;
         struct deadline_bucket *b = &d->buckets[bucket_of(slot)];
         for (uint32_t name = b->first; name != 0;) {
@@ -146,7 +149,11 @@ static void pour(struct deadlines *d)
             uint32_t next = n->next;
             if (next != 0)
                 __builtin_prefetch(deadline_node(d, next));
-            if (slot_of(n->deadline) == slot) {
+            if (left != 0 && is_dropped(n)) {
+                take_far(d, n);
+                release(d, name);
+                left--;
+            } else if (slot_of(n->deadline) == slot) {
                 take_far(d, n);
                 pirn_deadline_heap_insert(d, name);
             } else if (n->deadline < least) {
@@ -168,7 +175,9 @@ static void draw_back(struct deadlines *d)
         for (uint32_t name = pirn_deadline_heap_take_all(d); name != 0;) {
             struct deadline_node *n = deadline_node(d, name);
             uint32_t next = n->next;
-            if (slot_of(n->deadline) < horizon)
+            if (is_dropped(n))
+                release(d, name);
+            else if (slot_of(n->deadline) < horizon)
                 pirn_deadline_heap_insert(d, name);
             else
                 put_far(d, name);
@@ -176,6 +185,89 @@ static void draw_back(struct deadlines *d)
         }
     }
     d->draw_at = d->near * 2 > DEADLINES_DRAW_AT ? d->near * 2 : DEADLINES_DRAW_AT;
+    if (d->root == 0 && d->far != 0) /* all that were near had been dropped */
+        pour(d);
+}
+
+static inline void take_out(struct deadlines *d, uint32_t name)
+{
+    struct deadline_node *n = deadline_node(d, name);
+    if (n->bucket != 0)
+        take_far(d, n);
+    else
+        pirn_deadline_heap_remove(d, name);
+    release(d, name);
+    if (d->root == 0 && d->far != 0)
+        pour(d);
+}
+
+/* Looks for dropped ones where it stopped the last time, until `most` have been found, or so many
+ * looked at. How many were found. */
+static uint32_t sweep(struct deadlines *d, uint32_t most, uint32_t looks)
+{
+    uint32_t found = 0;
+    for (; looks != 0 && found < most; looks--) {
+        if (++d->swept > d->names)
+            d->swept = 1;
+        if (is_dropped(deadline_node(d, d->swept))) {
+            take_out(d, d->swept); /* with others, perhaps: see pour */
+            found++;
+        }
+    }
+    return found;
+}
+
+void pirn_deadlines_sweep(struct deadlines *d)
+{
+    if (d->names != 0)
+        sweep(d, DEADLINES_CHUNK, 8 * DEADLINES_CHUNK);
+}
+
+static int add_chunk(struct deadlines *d, const struct mem *mem)
+{
+    if (d->chunk_count == UINT32_MAX / DEADLINES_CHUNK)
+        return -ENOMEM;
+    if (d->chunk_count == d->chunk_places) {
+        uint32_t places = d->chunk_places != 0 ? d->chunk_places * 2 : 8;
+        struct deadline_node **chunks = mem_alloc(mem, places * sizeof(*chunks));
+        if (chunks == NULL)
+            return -ENOMEM;
+        if (d->chunk_count != 0)
+            memcpy(chunks, d->chunks, d->chunk_count * sizeof(*chunks));
+        mem_free(mem, d->chunks);
+        d->chunks = chunks;
+        d->chunk_places = places;
+    }
+    struct deadline_node *chunk = mem_alloc(mem, DEADLINES_CHUNK * sizeof(*chunk));
+    if (chunk == NULL)
+        return -ENOMEM;
+    d->chunks[d->chunk_count++] = chunk;
+    uint32_t eighth = d->chunk_count * (DEADLINES_CHUNK / 8);
+    /* relaxed: a hint */
+    atomic_store_explicit(&d->sweep_at, eighth > DEADLINES_SWEEP_AT ? eighth : DEADLINES_SWEEP_AT,
+                          memory_order_relaxed);
+    return 0;
+}
+
+int pirn_deadlines_grow(struct deadlines *d, const struct mem *mem)
+{
+    if (pirn_deadlines_are_littered(d) && sweep(d, DEADLINES_CHUNK, d->names) != 0)
+        return 0;
+    return add_chunk(d, mem);
+}
+
+static void put(struct deadlines *d, uint32_t name)
+{
+    struct deadline_node *n = deadline_node(d, name);
+    if (d->near == 0)
+        d->horizon = slot_of(n->deadline) + 1; /* there are no others */
+    if (slot_of(n->deadline) >= d->horizon) {
+        put_far(d, name);
+        return;
+    }
+    pirn_deadline_heap_insert(d, name);
+    if (d->near >= d->draw_at)
+        draw_back(d);
 }
 
 void pirn_deadlines_push(struct deadlines *d, struct op *op)
@@ -186,31 +278,53 @@ void pirn_deadlines_push(struct deadlines *d, struct op *op)
     else
         name = ++d->names;
     struct deadline_node *n = deadline_node(d, name);
+    uintptr_t word = (uintptr_t)op;
     op->node = name;
-    n->op = op;
     n->deadline = op->deadline;
-    if (d->near == 0)
-        d->horizon = slot_of(op->deadline) + 1; /* there are no others */
-    if (slot_of(op->deadline) >= d->horizon) {
-        put_far(d, name);
-        return;
+    if (op->kind == OP_CALL) {
+        /* relaxed: see pirn_deadline_drop */
+        atomic_store_explicit(&op->slot, n, memory_order_relaxed);
+        word |= DEADLINE_DROPPABLE;
     }
-    pirn_deadline_heap_insert(d, name);
-    if (d->near >= d->draw_at)
-        draw_back(d);
+    /* release: op is ready to be taken; pairs with the acquire in pirn_deadline_drop */
+    atomic_store_explicit(&n->word, word, memory_order_release);
+    put(d, name);
 }
 
 void pirn_deadlines_remove(struct deadlines *d, struct op *op)
 {
     uint32_t name = op->node;
-    struct deadline_node *n = deadline_node(d, name);
-    if (n->bucket != 0)
-        take_far(d, n);
-    else
-        pirn_deadline_heap_remove(d, name);
+    /* relaxed: it is changed under the lock, or was by the caller */
+    uintptr_t word = atomic_load_explicit(&deadline_node(d, name)->word, memory_order_relaxed);
     op->node = 0;
-    n->next = d->free;
-    d->free = name;
-    if (d->root == 0 && d->far != 0)
-        pour(d);
+    if (operation_of(word) == op) /* else it had been dropped, and the node is another's now */
+        take_out(d, name);
+}
+
+struct op *pirn_deadlines_pop(struct deadlines *d)
+{
+    uint32_t name = d->root;
+    struct deadline_node *n = deadline_node(d, name);
+    /* relaxed: the lock has brought op, and who drops it says so in this word */
+    uintptr_t word = atomic_load_explicit(&n->word, memory_order_relaxed);
+    struct op *op = NULL;
+    if ((word & DEADLINE_DROPPABLE) == 0 ||
+        ((word & DEADLINE_DROPPED) == 0 &&
+         atomic_compare_exchange_strong_explicit(&n->word, &word, 0, memory_order_relaxed,
+                                                 memory_order_relaxed))) {
+        op = operation_of(word);
+        op->node = 0;
+    }
+    take_out(d, name);
+    return op;
+}
+
+bool pirn_deadlines_pop_dropped(struct deadlines *d)
+{
+    /* seq_cst: after the port's first deadline has been published; pairs with pirn_deadline_drop */
+    if ((atomic_load_explicit(&deadline_node(d, d->root)->word, memory_order_seq_cst) &
+         DEADLINE_DROPPED) == 0)
+        return false;
+    take_out(d, d->root);
+    return true;
 }

@@ -24,6 +24,16 @@
  * miss, and a request's own links are in use already. A node is named by a number that the
  * operation has.
  *
+ *   drop   An OP_CALL is cancelled without the lock: one compare-and-swap turns its node's word
+ *          from "op" to "op, dropped", and who has managed that has the operation for himself; who
+ *          makes the call has to take the word away first, in the same way. So each of the two
+ *          finds out about the other, and a dropped node has no operation any more: that may have
+ *          been freed. The node stays until it is swept up, a few hundred at a time: once there
+ *          are some, and an eighth of all nodes are such, by whoever collects, before the port's
+ *          owner goes to sleep, or instead of asking for memory. Nor is one the first while the
+ *          owner sleeps. (After Go's Timer.Stop, which leaves its timer in the heap. The
+ *          protocol's model: tests/model/drop.pml.)
+ *
  * Rejected: an implicit heap of four children to a node, which this has replaced: a cancel moves
  * several others, and their memory doubles by copying (figures in perf/bench/timers.c). A
  * hierarchical timing wheel: as fast to arm and cancel, but the slot of a second, or of a minute,
@@ -31,11 +41,13 @@
  * to a deadline: 3.6 ms to cancel at 100,000, a list scan. (After Varghese and Lauck's hashed
  * timing wheels, and ladder queues.)
  *
- * All under the port's lock.
+ * All under the port's lock but pirn_deadline_drop.
  */
 #ifndef PIRN_IO_DEADLINES_H
 #define PIRN_IO_DEADLINES_H
 
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "io/mem.h"
@@ -44,13 +56,20 @@
 enum {
     DEADLINES_SLOT_BITS = 22,
     DEADLINES_BUCKETS = 4096,
-    DEADLINES_CHUNK = 512, /* nodes allocated at once */
-    DEADLINES_DRAW_AT = 64 /* in the heap, at least */
+    DEADLINES_CHUNK = 512,    /* nodes allocated at once */
+    DEADLINES_DRAW_AT = 64,   /* in the heap, at least */
+    DEADLINES_SWEEP_AT = 512, /* dropped ones, at least */
+    DEADLINES_DROPPED = 256 /* so many are taken out in one go: some 10 us, or 0.1 ms from memory */
+};
+
+enum {
+    DEADLINE_DROPPED = 1,  /* its operation is gone */
+    DEADLINE_DROPPABLE = 2 /* by pirn_deadline_drop */
 };
 
 struct deadline_node {
     int64_t deadline;
-    struct op *op;
+    _Atomic uintptr_t word; /* the operation, and these; 0: the node is free, or is being taken */
     uint32_t next;   /* in a bucket; of the same parent; of a free one: the next free. 0: none */
     uint32_t prev;   /* in a bucket; of the same parent, of the first child: the parent */
     uint32_t child;  /* the first one */
@@ -71,6 +90,10 @@ struct deadlines {
     uint32_t names;     /* given out so far, free or not: 1 to names */
     uint32_t chunk_count, chunk_places;
     uint32_t looks; /* through 64 buckets at once, for the earliest: tests count them */
+    uint32_t swept; /* the last name */
+    /* Dropped by the port's owner (his own counter), by others (theirs), and taken out since (under
+     * the lock), modulo 2^32. Read by anybody, as a hint; so is sweep_at: at so many. */
+    _Atomic uint32_t dropped_own, dropped_others, dropped_gone, sweep_at;
     struct deadline_node **chunks;
     struct deadline_bucket *buckets;
     uint64_t used[DEADLINES_BUCKETS / 64]; /* buckets */
@@ -95,19 +118,58 @@ static inline int pirn_deadlines_reserve(struct deadlines *d, const struct mem *
                : pirn_deadlines_grow(d, mem);
 }
 
+/* Are there many dropped ones? Anybody, as a hint. Then sweep takes out some, or looks through some
+ * thousands at least. */
+static inline bool pirn_deadlines_are_littered(const struct deadlines *d)
+{
+    /* relaxed: counters */
+    uint32_t dropped = atomic_load_explicit(&d->dropped_own, memory_order_relaxed) +
+                       atomic_load_explicit(&d->dropped_others, memory_order_relaxed) -
+                       atomic_load_explicit(&d->dropped_gone, memory_order_relaxed);
+    return (int32_t)dropped >= (int32_t)atomic_load_explicit(&d->sweep_at, memory_order_relaxed);
+}
+void pirn_deadlines_sweep(struct deadlines *d);
+
 void pirn_deadlines_push(struct deadlines *d, struct op *op); /* by op->deadline; sets op->node */
+/* op->node is not 0. Also of one that has been dropped, if its node is still there. */
 void pirn_deadlines_remove(struct deadlines *d, struct op *op);
 
-/* The earliest; INT64_MAX: there is none. */
+/* The earliest, which may be a dropped one's; INT64_MAX: there is none. */
 static inline int64_t pirn_deadlines_first(const struct deadlines *d)
 {
     return d->root != 0 ? deadline_node(d, d->root)->deadline : INT64_MAX;
 }
 
-/* Of those that are not empty. */
-static inline struct op *pirn_deadlines_first_op(const struct deadlines *d)
+/* Takes out the first of those that are not empty: its operation, or NULL if that was dropped. */
+struct op *pirn_deadlines_pop(struct deadlines *d);
+
+/* Can the first be dropped by others meanwhile? */
+static inline bool pirn_deadlines_first_is_droppable(const struct deadlines *d)
 {
-    return deadline_node(d, d->root)->op;
+    /* relaxed: not changed but under the lock */
+    return d->root != 0 &&
+           (atomic_load_explicit(&deadline_node(d, d->root)->word, memory_order_relaxed) &
+            DEADLINE_DROPPABLE) != 0;
+}
+
+/* Takes out the first, which is a droppable one, if it has been dropped. */
+bool pirn_deadlines_pop_dropped(struct deadlines *d);
+
+/* Without the lock, by who has op, an OP_CALL that was pushed by him or before him: true if it is
+ * his alone from now on. False: it has been taken, or is being taken, or moved. */
+static inline bool pirn_deadline_drop(struct op *op)
+{
+    /* relaxed: whichever of its nodes that is, the compare below says whether it still is. (Who
+     * makes the call may push it again meanwhile.) */
+    struct deadline_node *n = atomic_load_explicit(&op->slot, memory_order_relaxed);
+    uintptr_t word = (uintptr_t)op | DEADLINE_DROPPABLE;
+    if (n == NULL)
+        return false;
+    /* acquire: what has been done to op before it was pushed; pairs with the release in
+     * pirn_deadlines_push. seq_cst: and then the port's first deadline is looked at; pairs with the
+     * store in pirn_port_publish_droppable and the load in pirn_deadlines_pop_dropped */
+    return atomic_compare_exchange_strong_explicit(&n->word, &word, word | DEADLINE_DROPPED,
+                                                   memory_order_seq_cst, memory_order_relaxed);
 }
 
 /* deadline_heap.c: the pairing heap of nodes; insert, take out, take apart (into a list by

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 struct port;
+struct deadline_node;
 
 enum op_state {
     OP_IDLE,
@@ -76,7 +77,11 @@ enum {
 };
 
 struct op {
-    struct op *next, *prev;      /* the port's queue, its cancel list, or a list of done ones */
+    struct op *next; /* the port's queue, its cancel list, or a list of done ones */
+    union {
+        struct op *prev;
+        _Atomic(struct deadline_node *) slot; /* an OP_CALL's, on no list: its node, last time */
+    };
     _Atomic(struct port *) port; /* where it was started last */
     int64_t deadline;            /* INT64_MAX: none */
     uint32_t node;               /* its name among the port's deadlines; 0: not there */

@@ -55,6 +55,27 @@ void pirn_port_destroy(struct port *p)
     pirn_deadlines_destroy(&p->deadlines, p->mem);
 }
 
+bool pirn_port_publish_droppable(struct port *p)
+{
+    struct deadlines *d = &p->deadlines;
+    uint32_t gone = atomic_load_explicit(&d->dropped_gone, memory_order_relaxed);
+    while (pirn_deadlines_first_is_droppable(d)) {
+        /* seq_cst: and then it is looked at again; pairs with the CAS in pirn_deadline_drop and the
+         * load in pirn_port_call_off. So either that sees this, or this sees that */
+        atomic_store_explicit(&p->next_deadline, pirn_deadlines_first(d), memory_order_seq_cst);
+        if (!pirn_deadlines_pop_dropped(d))
+            return true;
+        /* relaxed: under the lock */
+        if (atomic_load_explicit(&d->dropped_gone, memory_order_relaxed) - gone >=
+            DEADLINES_DROPPED) {
+            atomic_store_explicit(&p->next_deadline, 0, memory_order_relaxed);
+            return false;
+        }
+    }
+    atomic_store_explicit(&p->next_deadline, pirn_deadlines_first(d), memory_order_relaxed);
+    return true;
+}
+
 static int begin(struct port *p, struct op *op, enum op_state state, uint32_t gen, int64_t deadline)
 {
     int rc = deadline != INT64_MAX ? pirn_deadlines_reserve(&p->deadlines, p->mem) : 0;
@@ -70,8 +91,9 @@ static int begin(struct port *p, struct op *op, enum op_state state, uint32_t ge
     atomic_store_explicit(&op->gen, gen, memory_order_release);
     if (deadline != INT64_MAX) {
         pirn_deadlines_push(&p->deadlines, op);
+        /* relaxed: as in port_publish_deadline. It is the first, and not dropped yet */
         if (deadline < atomic_load_explicit(&p->next_deadline, memory_order_relaxed))
-            port_publish_deadline(p);
+            atomic_store_explicit(&p->next_deadline, deadline, memory_order_relaxed);
     }
     return 0;
 }
@@ -113,6 +135,18 @@ int pirn_port_call_at(struct port *p, struct op *op, int64_t deadline)
     return rc == 0 ? armed : rc;
 }
 
+/* The first deadline's operation is gone. */
+static void pass_over_dropped(struct port *p)
+{
+    for (bool all = false; !all;) {
+        futex_lock_take(&p->lock);
+        if (pirn_deadlines_are_littered(&p->deadlines))
+            pirn_deadlines_sweep(&p->deadlines);
+        all = pirn_port_publish_droppable(p);
+        futex_lock_drop(&p->lock);
+    }
+}
+
 bool pirn_op_disarm(struct op *op)
 {
     struct port *p = atomic_load_explicit(&op->port, memory_order_relaxed); /* our own store */
@@ -120,8 +154,54 @@ bool pirn_op_disarm(struct op *op)
     bool armed = op->state == OP_GUARD;
     port_remove_deadline(p, op);
     op->state = OP_IDLE;
+    /* relaxed: see pirn_port_publish_droppable */
+    bool late = atomic_load_explicit(&p->next_deadline, memory_order_relaxed) == 0;
     futex_lock_drop(&p->lock);
+    if (__builtin_expect(late, 0))
+        pass_over_dropped(p);
     return armed;
+}
+
+static void count_dropped(struct port *p, const struct port *own)
+{
+    struct deadlines *d = &p->deadlines;
+    if (p == own) /* relaxed: nobody else writes it */
+        port_add(&d->dropped_own, 1);
+    else
+        atomic_fetch_add_explicit(&d->dropped_others, 1, memory_order_relaxed);
+}
+
+/* relaxed: a guess, as the call may be made again later meanwhile */
+static bool may_be_first(const struct port *p, const struct op *op)
+{
+    return __atomic_load_n(&op->deadline, __ATOMIC_RELAXED) ==
+           atomic_load_explicit(&p->next_deadline, memory_order_relaxed);
+}
+
+bool pirn_port_call_off(struct op *op, const struct port *own)
+{
+    struct port *p = atomic_load_explicit(&op->port, memory_order_relaxed); /* our own store */
+    if ((p != own && may_be_first(p, op)) || !pirn_deadline_drop(op))
+        return pirn_op_disarm(op);
+    op->state = OP_IDLE;
+    count_dropped(p, own);
+    /* seq_cst: pairs with the store in pirn_port_publish_droppable */
+    if (op->deadline != atomic_load_explicit(&p->next_deadline, memory_order_seq_cst))
+        return true;
+    if (p == own)
+        p->first_dropped = true; /* there is time until the owner goes to sleep */
+    else
+        pass_over_dropped(p);
+    return true;
+}
+
+void pirn_port_tidy(struct port *p)
+{
+    futex_lock_take(&p->lock);
+    if (pirn_deadlines_are_littered(&p->deadlines))
+        pirn_deadlines_sweep(&p->deadlines);
+    p->first_dropped = !pirn_port_publish_droppable(p);
+    futex_lock_drop(&p->lock);
 }
 
 bool pirn_op_stop(struct op *op, uint32_t gen, int err, struct port **ret_port)

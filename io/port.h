@@ -50,6 +50,7 @@ struct submitter {
  * next_deadline            under lock              anybody, as a hint to look again
  * backlog                  under lock              anybody, as a hint
  * wakes                    under lock              under lock
+ * first_dropped            owner                   owner
  * submissions, completions under lock              anybody (relaxed counters) */
 struct port {
     struct futex_lock lock;
@@ -68,7 +69,8 @@ struct port {
     _Atomic int64_t next_deadline;
     _Atomic uint32_t backlog; /* entries in queue and cancels */
     _Atomic uint32_t inflight;
-    unsigned wakes; /* taken so far */
+    unsigned wakes;     /* taken so far */
+    bool first_dropped; /* next_deadline may be nobody's */
     _Atomic uint64_t submissions, completions;
 };
 
@@ -89,6 +91,18 @@ int pirn_port_arm(struct port *p, struct op *op, enum op_state state, uint32_t g
 /* Arms an OP_CALL, or moves it: it is armed here, or nowhere. INT64_MAX: it never comes. 0, 1 if it
  * was armed, or -ENOMEM. */
 int pirn_port_call_at(struct port *p, struct op *op, int64_t deadline);
+
+/* Takes back an OP_CALL that was armed by the caller, or before him: true if it was armed, and now
+ * it is nowhere. Mostly without the lock: see deadlines.h. own: the caller's port, or NULL. */
+bool pirn_port_call_off(struct op *op, const struct port *own);
+
+/* What such calls leave is to be tidied up before the owner sleeps. By the owner, a part at a
+ * time, until it is not littered any more. (Collecting tidies up, too, if there is much.) */
+static inline bool pirn_port_is_littered(const struct port *p)
+{
+    return p->first_dropped || pirn_deadlines_are_littered(&p->deadlines);
+}
+void pirn_port_tidy(struct port *p);
 
 /* The waiter takes back its OP_GUARD; when this returns, nobody touches it any more (but for the
  * collector that has just taken one whose expire said true). True: the deadline had not come. */

@@ -7,15 +7,23 @@
 #include "io/port.h"
 #include "io/ring.h"
 
+/* The same if the first deadline may be dropped meanwhile, without the lock. False: that had been
+ * dropped, and so many after it, that there are still some; the port is due until they are gone. */
+bool pirn_port_publish_droppable(struct port *p);
+
 static inline void port_publish_deadline(struct port *p)
 {
+    if (__builtin_expect(pirn_deadlines_first_is_droppable(&p->deadlines), 0)) {
+        pirn_port_publish_droppable(p);
+        return;
+    }
     /* relaxed: a hint; who acts on it takes the lock */
     atomic_store_explicit(&p->next_deadline, pirn_deadlines_first(&p->deadlines),
                           memory_order_relaxed);
 }
 
-static inline void port_add(_Atomic uint32_t *counter,
-                            int n) /* under the lock, so no read-modify-write */
+/* One writer at a time (under the lock, mostly), so no read-modify-write. */
+static inline void port_add(_Atomic uint32_t *counter, int n)
 {
     uint32_t v = atomic_load_explicit(counter, memory_order_relaxed);
     atomic_store_explicit(counter, v + (uint32_t)n, memory_order_relaxed);

@@ -287,6 +287,15 @@ static bool retire(struct worker *w)
     return false;
 }
 
+/* What cancelled timers leave; part of it: then there may be something better to do. */
+static bool tidy_up(struct worker *w)
+{
+    if (!pirn_port_is_littered(&w->port))
+        return false;
+    pirn_port_tidy(&w->port);
+    return true;
+}
+
 struct pirn_task *pirn_worker_find(struct worker *w)
 {
     struct pirn_task *t;
@@ -298,7 +307,7 @@ struct pirn_task *pirn_worker_find(struct worker *w)
         look_around(w);
         if (worker_role(w) == ROLE_RETIRED) {
             pirn_task_settle(w);
-            if (retire(w))
+            if (!tidy_up(w) && retire(w))
                 return NULL;
             continue;
         }
@@ -319,6 +328,8 @@ struct pirn_task *pirn_worker_find(struct worker *w)
         if (!w->handed && (search(w) || pirn_worker_serve_peers(w, true)))
             continue;
         pirn_task_settle(w);
+        if (tidy_up(w))
+            continue;
         if (worker_role(w) == ROLE_SENTINEL)
             park_sentinel(w);
         else

@@ -206,7 +206,7 @@ int pirn_worker_call_at(struct pirn_runtime *rt, struct op *op, int64_t deadline
 bool pirn_worker_call_off(struct pirn_runtime *rt, struct op *op)
 {
     if (rt_outsider_try_enter(rt)) {
-        bool armed = pirn_op_disarm(op);
+        bool armed = pirn_port_call_off(op, NULL);
         rt_outsider_leave(rt);
         return armed;
     }

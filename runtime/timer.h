@@ -5,7 +5,7 @@
  *
  * All of a timer belongs to the port's lock while it is armed. When it is due, everything that is
  * needed of it is copied under that lock: so whoever has found it not armed any more, under the
- * lock as well, has the struct for himself.
+ * lock as well, has the struct for himself; and so has he who has dropped it (io/deadlines.h).
  */
 #ifndef PIRN_RUNTIME_TIMER_H
 #define PIRN_RUNTIME_TIMER_H

@@ -53,9 +53,30 @@ static int sleeps_a_little(void *arg)
     return pirn_sleep(pirn_after_ms(1));
 }
 
-/* A wait with a deadline on a thread of its own is over, and no reason to expect anything. */
+static int never_called(void *arg)
+{
+    (void)arg;
+    CHECK(false);
+    return 0;
+}
+
+/* The first of them last. */
+static void arm_and_cancel_timers(void)
+{
+    pirn_timer timers[3];
+    for (int i = 0; i < 3; i++) {
+        CHECK_OK(pirn_timer_init(&timers[i], NULL, never_called, NULL));
+        CHECK_OK(pirn_timer_arm(&timers[i], pirn_after_s(3600 + i)));
+    }
+    for (int i = 2; i >= 0; i--)
+        CHECK_OK(pirn_timer_cancel(&timers[i]));
+}
+
+/* A wait with a deadline on a thread of its own is over, timers are cancelled: no reason to expect
+ * anything. */
 static int waits_after_a_pinned_one(void *arg)
 {
+    arm_and_cancel_timers();
     pirn_spawn_config config = PIRN_SPAWN_CONFIG_INIT;
     pirn_task *task;
     config.flags = PIRN_PINNED;

@@ -2,6 +2,9 @@
  * not. */
 #include "tests/support.h"
 
+#include "runtime/runtime.h"
+#include "runtime/worker.h"
+
 enum {
     CROWD = 1000,
     RACES = 6000
@@ -67,6 +70,31 @@ START_TEST(s102_timers_armed_moved_and_cancelled)
     CHECK_EQ(pirn_timer_init(&t.timer, NULL, count, &t),
              -EPERM); /* a plain thread has no runtime */
     FOR_WORKERS(w) CHECK_EQ(support_run(w, basic_main, NULL), 0);
+}
+END_TEST
+
+/* ---- What cancels leave is gone before the worker sleeps ------------------------------------- */
+
+static int litter_main(void *arg)
+{
+    static struct timer timers[20 * CROWD];
+    const struct port *port = &rt_worker(pirn_runtime_current(), 0)->port;
+    (void)arg;
+    for (size_t i = 0; i < sizeof(timers) / sizeof(timers[0]); i++) {
+        CHECK_OK(pirn_timer_init(&timers[i].timer, NULL, count, &timers[i]));
+        CHECK_EQ(arm(&timers[i], pirn_after_s(3600 + (int64_t)i)), 0);
+    }
+    for (size_t i = sizeof(timers) / sizeof(timers[0]); i > 1; i--)
+        CHECK_OK(pirn_timer_cancel(&timers[i - 1].timer));
+    CHECK_OK(pirn_sleep(pirn_after_ms(10)));
+    CHECK(!pirn_port_is_littered(port));
+    CHECK_OK(pirn_timer_cancel(&timers[0].timer));
+    return 0;
+}
+
+START_TEST(s102_cancelled_timers_are_swept_up_by_an_idle_worker)
+{
+    CHECK_EQ(support_run(1, litter_main, NULL), 0);
 }
 END_TEST
 
@@ -430,8 +458,9 @@ START_TEST(s102_what_has_gone_off_is_called_at_the_end)
 }
 END_TEST
 
-SUPPORT_MAIN("embedded_timer", s102_what_has_gone_off_is_called_at_the_end,
-             s102_timers_armed_moved_and_cancelled, s102_a_timer_arms_itself_again,
-             s102_a_timer_cancelled_as_its_time_comes, s102_a_timer_moved_as_its_time_comes,
-             s102_each_timer_is_called_once_or_cancelled, s102_a_timer_waits_for_room,
-             s102_a_timer_has_no_locals, s102_an_armed_timer_does_not_hold_up_the_end)
+SUPPORT_MAIN("embedded_timer", s102_cancelled_timers_are_swept_up_by_an_idle_worker,
+             s102_what_has_gone_off_is_called_at_the_end, s102_timers_armed_moved_and_cancelled,
+             s102_a_timer_arms_itself_again, s102_a_timer_cancelled_as_its_time_comes,
+             s102_a_timer_moved_as_its_time_comes, s102_each_timer_is_called_once_or_cancelled,
+             s102_a_timer_waits_for_room, s102_a_timer_has_no_locals,
+             s102_an_armed_timer_does_not_hold_up_the_end)

@@ -63,10 +63,18 @@ static int64_t some_deadline(struct model *m)
     return m->now + (int64_t)(next_random(&m->seed) % (uint64_t)span);
 }
 
+static struct op *first_op(const struct deadlines *d)
+{
+    uintptr_t word = atomic_load(&deadline_node(d, d->root)->word);
+    CHECK_EQ(word & DEADLINE_DROPPED, 0);
+    return (struct op *)(word & ~(uintptr_t)DEADLINE_DROPPABLE);
+}
+
 static void push(struct model *m, int64_t deadline)
 {
     struct op *op = calloc(1, sizeof(*op));
     CHECK(op != NULL);
+    op->kind = next_random(&m->seed) % 2 ? OP_CALL : OP_RECV;
     CHECK_OK(pirn_deadlines_reserve(&m->d, &mem));
     op->deadline = deadline;
     pirn_deadlines_push(&m->d, op);
@@ -74,21 +82,46 @@ static void push(struct model *m, int64_t deadline)
     m->ops[m->count++] = op;
 }
 
-static void take_out(struct model *m, struct op *op)
+static void forget(struct model *m, struct op *op)
 {
     int i = 0;
     while (m->ops[i] != op)
         CHECK(++i < m->count);
     m->ops[i] = m->ops[--m->count];
-    pirn_deadlines_remove(&m->d, op);
-    CHECK_EQ(op->node, 0);
+    memset(op, 0xa5, sizeof(*op));
     free(op);
 }
 
-static void check(const struct model *m)
+static void take_out(struct model *m, struct op *op)
 {
+    pirn_deadlines_remove(&m->d, op);
+    CHECK_EQ(op->node, 0);
+    forget(m, op);
+}
+
+/* As a cancel does; one in four is pushed again at once. */
+static void drop(struct model *m, struct op *op)
+{
+    CHECK(pirn_deadline_drop(op));
+    CHECK(!pirn_deadline_drop(op));
+    atomic_fetch_add(&m->d.dropped_own, 1);
+    if (next_random(&m->seed) % 4 == 0) {
+        pirn_deadlines_remove(&m->d, op);
+        CHECK_OK(pirn_deadlines_reserve(&m->d, &mem));
+        op->deadline = some_deadline(m);
+        pirn_deadlines_push(&m->d, op);
+    } else {
+        forget(m, op);
+    }
+}
+
+static void check(struct model *m)
+{
+    while (pirn_deadlines_first_is_droppable(&m->d) && pirn_deadlines_pop_dropped(&m->d))
+        continue;
     CHECK_EQ(pirn_deadlines_first(&m->d), model_first(m));
-    CHECK_EQ(m->d.near + m->d.far, (uint32_t)m->count);
+    uint32_t dropped = atomic_load(&m->d.dropped_own) - atomic_load(&m->d.dropped_gone);
+    CHECK_EQ(m->d.near + m->d.far, (uint32_t)m->count + dropped);
 }
 
 static void walk(uint64_t seed)
@@ -98,26 +131,38 @@ static void walk(uint64_t seed)
     CHECK_OK(pirn_deadlines_init(&m.d, &mem));
     for (int step = 0; step < STEPS; step++) {
         unsigned what = (unsigned)(next_random(&m.seed) % 8);
+        if (next_random(&m.seed) % 64 == 0)
+            pirn_deadlines_sweep(&m.d);
         if (m.count < MOST && (m.count == 0 || what < 3 + grows)) {
             push(&m, some_deadline(&m));
         } else if (what < 7) {
-            take_out(&m, m.ops[next_random(&m.seed) % (uint64_t)m.count]);
+            struct op *op = m.ops[next_random(&m.seed) % (uint64_t)m.count];
+            if (op->kind == OP_CALL && next_random(&m.seed) % 4 != 0)
+                drop(&m, op);
+            else
+                take_out(&m, op);
         } else { /* time passes, to the next one or by a leap */
             int64_t first = pirn_deadlines_first(&m.d);
             m.now = next_random(&m.seed) % 2 && first < INT64_MAX / 2 && first > m.now
                         ? first
                         : m.now + (1 << 23);
             while (pirn_deadlines_first(&m.d) <= m.now) {
-                CHECK_EQ(pirn_deadlines_first_op(&m.d)->deadline, model_first(&m));
-                take_out(&m, pirn_deadlines_first_op(&m.d));
+                struct op *op = pirn_deadlines_pop(&m.d);
+                if (op != NULL) {
+                    CHECK_EQ(op->node, 0);
+                    CHECK_EQ(op->deadline, model_first(&m));
+                    CHECK(!pirn_deadline_drop(op));
+                    forget(&m, op);
+                }
             }
         }
         check(&m);
     }
     while (m.count != 0) {
-        take_out(&m, pirn_deadlines_first_op(&m.d));
+        take_out(&m, first_op(&m.d));
         check(&m);
     }
+    CHECK_EQ(m.d.near, 0);
     pirn_deadlines_destroy(&m.d, &mem);
 }
 
@@ -160,14 +205,14 @@ static void many(bool far_first)
             pirn_deadlines_remove(&d, &ops[i]);
     int64_t last = 0;
     for (int n = 0; n < MANY / 10; n++) {
-        struct op *op = pirn_deadlines_first_op(&d);
+        struct op *op = first_op(&d);
         CHECK_GE(op->deadline, last);
         CHECK_LE(d.near, DEADLINES_DRAW_AT);
         last = op->deadline;
         pirn_deadlines_remove(&d, op);
     }
     CHECK_EQ(d.near + d.far, 1);
-    CHECK(pirn_deadlines_first_op(&d) == &lone);
+    CHECK(first_op(&d) == &lone);
     pirn_deadlines_remove(&d, &lone);
     CHECK_EQ(pirn_deadlines_first(&d), INT64_MAX);
     pirn_deadlines_destroy(&d, &mem);
@@ -200,7 +245,7 @@ START_TEST(equal_ones_come_as_they_were_pushed)
         if (far)
             pirn_deadlines_remove(&d, &sooner);
         for (const struct op *before = NULL; d.near != 0;) {
-            struct op *op = pirn_deadlines_first_op(&d);
+            struct op *op = first_op(&d);
             in_turn += before != NULL && op == before + 1;
             pirn_deadlines_remove(&d, op);
             before = op;
@@ -209,6 +254,62 @@ START_TEST(equal_ones_come_as_they_were_pushed)
         pirn_deadlines_destroy(&d, &mem);
         free(ops);
     }
+}
+END_TEST
+
+/* The heap has grown, and is drawn back to a slot whose deadlines have all been dropped. */
+START_TEST(drawn_back_to_what_has_been_dropped)
+{
+    struct op ops[DEADLINES_DRAW_AT], late = {.deadline = INT64_MAX / 2};
+    const int64_t base = 1ll << 44, next = base + (10 << DEADLINES_SLOT_BITS);
+    struct deadlines d;
+    CHECK_OK(pirn_deadlines_init(&d, &mem));
+    pirn_deadlines_push(&d, &late);
+    for (int i = 0; i < DEADLINES_DRAW_AT - 1; i++) {
+        bool last = i == DEADLINES_DRAW_AT - 2;
+        ops[i] = (struct op){.deadline = last ? next : base, .kind = OP_CALL};
+        pirn_deadlines_push(&d, &ops[i]);
+        if (!last)
+            CHECK(pirn_deadline_drop(&ops[i]));
+    }
+    CHECK_EQ(d.near + d.far, 2);
+    CHECK_EQ(pirn_deadlines_first(&d), next);
+    pirn_deadlines_remove(&d, &ops[DEADLINES_DRAW_AT - 2]);
+    CHECK_EQ(pirn_deadlines_first(&d), late.deadline);
+    pirn_deadlines_destroy(&d, &mem);
+}
+END_TEST
+
+/* However many there are before the next one: not all are taken out at once. */
+START_TEST(dropped_ones_are_passed_over_by_and_by)
+{
+    struct deadlines d;
+    struct op *ops = calloc(MANY, sizeof(*ops)), first = {.deadline = 1}, last;
+    CHECK(ops != NULL);
+    for (int slots = 1; slots <= MANY; slots *= MANY) {
+        CHECK_OK(pirn_deadlines_init(&d, &mem));
+        pirn_deadlines_push(&d, &first);
+        last = (struct op){.deadline = INT64_MAX / 2};
+        pirn_deadlines_push(&d, &last);
+        for (int i = 0; i < MANY; i++) {
+            CHECK_OK(pirn_deadlines_reserve(&d, &mem));
+            ops[i] = (struct op){.kind = OP_CALL};
+            ops[i].deadline = (1ll << 44) + ((int64_t)(i % slots) << DEADLINES_SLOT_BITS);
+            pirn_deadlines_push(&d, &ops[i]);
+        }
+        for (int i = 0; i < MANY; i++)
+            CHECK(pirn_deadline_drop(&ops[i]));
+        pirn_deadlines_remove(&d, &first);
+        CHECK_LE(d.dropped_gone, DEADLINES_DROPPED);
+        while (pirn_deadlines_first(&d) != last.deadline) {
+            uint32_t gone = d.dropped_gone;
+            CHECK(pirn_deadlines_pop_dropped(&d));
+            CHECK_LE(d.dropped_gone - gone, DEADLINES_DROPPED + 1);
+        }
+        CHECK_EQ(d.near + d.far, 1);
+        pirn_deadlines_destroy(&d, &mem);
+    }
+    free(ops);
 }
 END_TEST
 
@@ -243,7 +344,7 @@ START_TEST(a_cancel_does_not_look_through_all_buckets_for_each)
         printf("the dearest cancel: %u looks\n", most);
     CHECK_LE(most, BOUND);
     for (int i = 0; i < DEADLINES_BUCKETS; i++) {
-        CHECK(pirn_deadlines_first_op(&d) == &late[i]);
+        CHECK(first_op(&d) == &late[i]);
         pirn_deadlines_remove(&d, &late[i]);
     }
     CHECK_EQ(pirn_deadlines_first(&d), INT64_MAX);
@@ -289,7 +390,7 @@ START_TEST(without_memory_nothing_is_lost)
     CHECK_GE(n, DEADLINES_CHUNK);
     CHECK_EQ(pirn_deadlines_reserve(&d, &mem), -ENOMEM);
     for (int i = n - 1; i >= 0; i--) { /* to the end without any more of it */
-        CHECK(pirn_deadlines_first_op(&d) == &ops[i]);
+        CHECK(first_op(&d) == &ops[i]);
         pirn_deadlines_remove(&d, &ops[i]);
         CHECK_OK(pirn_deadlines_reserve(&d, &mem));
     }
@@ -299,7 +400,8 @@ START_TEST(without_memory_nothing_is_lost)
 }
 END_TEST
 
-SUPPORT_MAIN("deadlines", the_first_is_the_first, many_are_in_order_and_few_are_near,
-             equal_ones_come_as_they_were_pushed,
+SUPPORT_MAIN("deadlines", drawn_back_to_what_has_been_dropped,
+             dropped_ones_are_passed_over_by_and_by, the_first_is_the_first,
+             many_are_in_order_and_few_are_near, equal_ones_come_as_they_were_pushed,
              a_cancel_does_not_look_through_all_buckets_for_each, nodes_are_used_again,
              without_memory_nothing_is_lost)

@@ -38,7 +38,7 @@ verify() {
     cd "$here"
 }
 
-for model in park wait bound pass biased select strand scope; do
+for model in park wait bound pass biased select strand scope drop; do
     verify $model right rest
     # The mistakes' names stand in the model's head, one in a line.
     bugs=$(sed -n 's/^ \*   \([A-Z]*_[A-Z_]*\) .*/\1/p' $model.pml)
@@ -52,6 +52,7 @@ verify park right live -DLIVENESS
 verify wait right rest -DWAITS=4
 verify bound right rest -DSTEPS=8
 verify scope right rest -DLIMIT=2
+verify drop right rest -DCOLLECTORS=2
 if [ "${1:-}" = wide ]; then
     verify park right rest -DPUSHERS=2 -DEACH=1
     verify park right rest -DEACH=1 -DCOMPLETIONS=2
