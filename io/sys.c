@@ -24,6 +24,7 @@
 #include "io/sys.h"
 
 #include <errno.h>
+#include <liburing.h>
 #include <limits.h>
 #include <linux/futex.h>
 #include <sys/eventfd.h>
@@ -81,13 +82,43 @@ int sys_io_uring_setup(unsigned entries, struct io_uring_params *params)
     return result_int(syscall(SYS_io_uring_setup, entries, params));
 }
 
+static int enter(int fd, unsigned to_submit, unsigned min_complete, unsigned flags, const void *arg,
+                 size_t arg_size)
+{
+    return result_int(
+        syscall(SYS_io_uring_enter, fd, to_submit, min_complete, flags, arg, arg_size));
+}
+
+#ifdef SIGNALS_HELD_BACK
+/* A worker may have been given a signal, too: as sys_futex_wait. */
 int sys_io_uring_enter(int fd, unsigned to_submit, unsigned min_complete, unsigned flags,
                        const void *arg, size_t arg_size)
 {
     INJECT(io_uring_enter);
-    return result_int(
-        syscall(SYS_io_uring_enter, fd, to_submit, min_complete, flags, arg, arg_size));
+    if ((flags & IORING_ENTER_EXT_ARG) == 0)
+        return enter(fd, to_submit, min_complete, flags, arg, arg_size);
+    struct io_uring_getevents_arg slice = *(const struct io_uring_getevents_arg *)arg;
+    const struct __kernel_timespec *timeout = (const void *)(uintptr_t)slice.ts; /* NOLINT */
+    int64_t left = timeout == NULL ? INT64_MAX : timeout->tv_sec * 1000000000 + timeout->tv_nsec;
+    for (;;) {
+        struct __kernel_timespec part = {.tv_nsec = left < SLICE_NS ? left : SLICE_NS};
+        slice.ts = (uint64_t)(uintptr_t)&part;
+        int rc = enter(fd, to_submit, min_complete, flags, &slice, arg_size);
+        nanosleep(&(struct timespec){0}, NULL); /* it intercepts this */
+        if (timeout != NULL)
+            left -= part.tv_nsec;
+        if (rc != -ETIME || left <= 0)
+            return rc;
+    }
 }
+#else
+int sys_io_uring_enter(int fd, unsigned to_submit, unsigned min_complete, unsigned flags,
+                       const void *arg, size_t arg_size)
+{
+    INJECT(io_uring_enter);
+    return enter(fd, to_submit, min_complete, flags, arg, arg_size);
+}
+#endif
 
 int sys_io_uring_register(int fd, unsigned opcode, void *arg, unsigned arg_count)
 {
@@ -114,11 +145,10 @@ static int futex_wait(const void *word, uint32_t expected, const struct timespec
  * thread's, and that is mostly inside pirn_run. */
 int sys_futex_wait(const void *word, uint32_t expected, const struct timespec *timeout)
 {
-    const int64_t slice = 20 * 1000 * 1000;
     INJECT(futex_wait);
-    int64_t left = timeout == NULL ? slice : timeout->tv_sec * 1000000000 + timeout->tv_nsec;
+    int64_t left = timeout == NULL ? SLICE_NS : timeout->tv_sec * 1000000000 + timeout->tv_nsec;
     for (;;) {
-        int64_t part = left < slice ? left : slice;
+        int64_t part = left < SLICE_NS ? left : SLICE_NS;
         int rc = futex_wait(word, expected, &(struct timespec){.tv_nsec = part});
         nanosleep(&(struct timespec){0}, NULL); /* it intercepts this */
         if (timeout != NULL)

@@ -39,6 +39,10 @@
 #endif
 #endif
 
+enum {
+    SLICE_NS = 20 * 1000 * 1000 /* so long a wait of the kernel's keeps them */
+};
+
 /* Not inlined, and with a side effect in the compiler's eyes, for the reason given in sys.c:
  * also where the whole library is optimised as one. */
 static __attribute__((noinline)) int last_error(void)
