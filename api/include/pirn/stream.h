@@ -215,6 +215,20 @@ PIRN_API int pirn_stream_close(pirn_stream *stream, pirn_time deadline);
  * [coroutine; suspends for as long as these take to end] 0, or what close(2) says */
 PIRN_API int pirn_stream_abort(pirn_stream *stream);
 
+/* ---- Both ------------------------------------------------------------------------------- */
+
+/*
+ * Writes to one stream what comes from another, as it comes: up to the end of `from`, but no more
+ * than so many bytes (INT64_MAX: no such bound). Drains `to` as it goes, and neither flushes nor
+ * ends it. How many, also in *ret_copied (may be NULL) after an error: these have been written,
+ * and what else has come is still to be read. Two of them at once, in two coroutines, make a
+ * relay; `to` may be `from`. [coroutine; suspends]
+ * The errors of reading `from`, of writing to `to` and of draining it: whose one that stays is, the
+ * next call on each of the two tells. (After Go's io.Copy.)
+ */
+PIRN_API PIRN_MUST_USE int64_t pirn_stream_copy(pirn_stream *to, pirn_stream *from, int64_t most,
+                                                int64_t *ret_copied, pirn_time deadline);
+
 /* ---- Looking at it ---------------------------------------------------------------------- */
 
 /* The descriptor, borrowed, for its options and names; -EBADF: none, or closed. [anywhere] */
