@@ -154,10 +154,15 @@ static void cancel_late(struct port *p, struct op *op)
 
 static void expire_deadlines(struct port *p, int64_t now, struct op_list *done)
 {
+    const uint32_t gone = port_dropped_gone(p);
     while (pirn_deadlines_first(&p->deadlines) <= now) {
         struct op *op = pirn_deadlines_pop(&p->deadlines);
-        if (op == NULL)
-            continue;
+        if (op == NULL) {
+            if (port_dropped_gone(p) - gone < DEADLINES_DROPPED)
+                continue;
+            port_put_off(p);
+            return;
+        }
         switch ((enum op_state)op->state) {
         case OP_TIMER:
             port_finish(p, op, 0);
@@ -202,6 +207,7 @@ void pirn_port_collect(struct port *p, int64_t now, struct op_list *done)
 {
     futex_lock_take(&p->lock);
     collect_locked(p, now, done);
+    p->put_off = false; /* the port is due, and the caller looks again */
     futex_lock_drop(&p->lock);
 }
 
@@ -222,7 +228,8 @@ bool pirn_port_try_collect(struct port *p, int64_t now, struct op_list *done, bo
         return false;
     unsigned wakes = p->wakes;
     collect_locked(p, now, done);
-    *ret_wake = p->wakes != wakes;
+    *ret_wake = p->wakes != wakes || p->put_off;
+    p->put_off = false;
     futex_lock_drop(&p->lock);
     return true;
 }

@@ -29,7 +29,7 @@
  *          makes the call has to take the word away first, in the same way. So each of the two
  *          finds out about the other, and a dropped node has no operation any more: that may have
  *          been freed. The node stays until it is swept up, a few hundred at a time: once there
- *          are some, and an eighth of all nodes are such, by whoever collects, before the port's
+ *          are some, and one in 16 nodes is such, by whoever collects, before the port's
  *          owner goes to sleep, or instead of asking for memory. Nor is one the first while the
  *          owner sleeps. (After Go's Timer.Stop, which leaves its timer in the heap. The
  *          protocol's model: tests/model/drop.pml.)
@@ -59,6 +59,7 @@ enum {
     DEADLINES_CHUNK = 512,    /* nodes allocated at once */
     DEADLINES_DRAW_AT = 64,   /* in the heap, at least */
     DEADLINES_SWEEP_AT = 512, /* dropped ones, at least */
+    DEADLINES_LITTER = 16,    /* and one in so many nodes */
     DEADLINES_DROPPED = 256 /* so many are taken out in one go: some 10 us, or 0.1 ms from memory */
 };
 
@@ -118,15 +119,20 @@ static inline int pirn_deadlines_reserve(struct deadlines *d, const struct mem *
                : pirn_deadlines_grow(d, mem);
 }
 
-/* Are there many dropped ones? Anybody, as a hint. Then sweep takes out some, or looks through some
- * thousands at least. */
-static inline bool pirn_deadlines_are_littered(const struct deadlines *d)
+/* How many dropped ones there are. A hint: for a moment it may be less than none. */
+static inline uint32_t pirn_deadlines_dropped(const struct deadlines *d)
 {
     /* relaxed: counters */
-    uint32_t dropped = atomic_load_explicit(&d->dropped_own, memory_order_relaxed) +
-                       atomic_load_explicit(&d->dropped_others, memory_order_relaxed) -
-                       atomic_load_explicit(&d->dropped_gone, memory_order_relaxed);
-    return (int32_t)dropped >= (int32_t)atomic_load_explicit(&d->sweep_at, memory_order_relaxed);
+    return atomic_load_explicit(&d->dropped_own, memory_order_relaxed) +
+           atomic_load_explicit(&d->dropped_others, memory_order_relaxed) -
+           atomic_load_explicit(&d->dropped_gone, memory_order_relaxed);
+}
+
+/* Too many? Anybody, as a hint. Then sweep takes out some, or looks through some thousands. */
+static inline bool pirn_deadlines_are_littered(const struct deadlines *d)
+{
+    return (int32_t)pirn_deadlines_dropped(d) >=
+           (int32_t)atomic_load_explicit(&d->sweep_at, memory_order_relaxed); /* as above */
 }
 void pirn_deadlines_sweep(struct deadlines *d);
 

@@ -55,25 +55,22 @@ void pirn_port_destroy(struct port *p)
     pirn_deadlines_destroy(&p->deadlines, p->mem);
 }
 
-bool pirn_port_publish_droppable(struct port *p)
+void pirn_port_publish_droppable(struct port *p)
 {
     struct deadlines *d = &p->deadlines;
-    uint32_t gone = atomic_load_explicit(&d->dropped_gone, memory_order_relaxed);
+    const uint32_t gone = port_dropped_gone(p);
     while (pirn_deadlines_first_is_droppable(d)) {
         /* seq_cst: and then it is looked at again; pairs with the CAS in pirn_deadline_drop and the
          * load in pirn_port_call_off. So either that sees this, or this sees that */
         atomic_store_explicit(&p->next_deadline, pirn_deadlines_first(d), memory_order_seq_cst);
         if (!pirn_deadlines_pop_dropped(d))
-            return true;
-        /* relaxed: under the lock */
-        if (atomic_load_explicit(&d->dropped_gone, memory_order_relaxed) - gone >=
-            DEADLINES_DROPPED) {
-            atomic_store_explicit(&p->next_deadline, 0, memory_order_relaxed);
-            return false;
+            return;
+        if (port_dropped_gone(p) - gone >= DEADLINES_DROPPED) {
+            port_put_off(p);
+            return;
         }
     }
     atomic_store_explicit(&p->next_deadline, pirn_deadlines_first(d), memory_order_relaxed);
-    return true;
 }
 
 static int begin(struct port *p, struct op *op, enum op_state state, uint32_t gen, int64_t deadline)
@@ -131,20 +128,8 @@ int pirn_port_call_at(struct port *p, struct op *op, int64_t deadline)
     int rc = begin(p, op, OP_GUARD, 0, deadline); /* with the room of the one removed */
     if (rc != 0)
         op->state = OP_IDLE; /* it was armed for INT64_MAX, which takes no room */
-    futex_lock_drop(&p->lock);
+    port_unlock(p);
     return rc == 0 ? armed : rc;
-}
-
-/* The first deadline's operation is gone. */
-static void pass_over_dropped(struct port *p)
-{
-    for (bool all = false; !all;) {
-        futex_lock_take(&p->lock);
-        if (pirn_deadlines_are_littered(&p->deadlines))
-            pirn_deadlines_sweep(&p->deadlines);
-        all = pirn_port_publish_droppable(p);
-        futex_lock_drop(&p->lock);
-    }
 }
 
 bool pirn_op_disarm(struct op *op)
@@ -154,11 +139,7 @@ bool pirn_op_disarm(struct op *op)
     bool armed = op->state == OP_GUARD;
     port_remove_deadline(p, op);
     op->state = OP_IDLE;
-    /* relaxed: see pirn_port_publish_droppable */
-    bool late = atomic_load_explicit(&p->next_deadline, memory_order_relaxed) == 0;
-    futex_lock_drop(&p->lock);
-    if (__builtin_expect(late, 0))
-        pass_over_dropped(p);
+    port_unlock(p);
     return armed;
 }
 
@@ -188,10 +169,13 @@ bool pirn_port_call_off(struct op *op, const struct port *own)
     /* seq_cst: pairs with the store in pirn_port_publish_droppable */
     if (op->deadline != atomic_load_explicit(&p->next_deadline, memory_order_seq_cst))
         return true;
-    if (p == own)
+    if (p == own) {
         p->first_dropped = true; /* there is time until the owner goes to sleep */
-    else
-        pass_over_dropped(p);
+    } else {
+        futex_lock_take(&p->lock);
+        port_publish_deadline(p);
+        port_unlock(p);
+    }
     return true;
 }
 
@@ -200,7 +184,9 @@ void pirn_port_tidy(struct port *p)
     futex_lock_take(&p->lock);
     if (pirn_deadlines_are_littered(&p->deadlines))
         pirn_deadlines_sweep(&p->deadlines);
-    p->first_dropped = !pirn_port_publish_droppable(p);
+    port_publish_deadline(p);
+    p->first_dropped = p->put_off;
+    p->put_off = false;
     futex_lock_drop(&p->lock);
 }
 
@@ -240,7 +226,7 @@ bool pirn_op_stop(struct op *op, uint32_t gen, int err, struct port **ret_port)
             break;
         }
     }
-    futex_lock_drop(&p->lock);
+    port_unlock(p);
     return done;
 }
 

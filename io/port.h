@@ -50,6 +50,7 @@ struct submitter {
  * next_deadline            under lock              anybody, as a hint to look again
  * backlog                  under lock              anybody, as a hint
  * wakes                    under lock              under lock
+ * put_off                  under lock              under lock
  * first_dropped            owner                   owner
  * submissions, completions under lock              anybody (relaxed counters) */
 struct port {
@@ -70,6 +71,7 @@ struct port {
     _Atomic uint32_t backlog; /* entries in queue and cancels */
     _Atomic uint32_t inflight;
     unsigned wakes;     /* taken so far */
+    bool put_off;       /* there are dropped deadlines before the first */
     bool first_dropped; /* next_deadline may be nobody's */
     _Atomic uint64_t submissions, completions;
 };
@@ -120,8 +122,8 @@ void pirn_port_collect(struct port *p, int64_t now, struct op_list *done);
  * nothing, so any thread may. */
 void pirn_port_collect_all(struct port *p, int64_t now, struct op_list *done);
 /* For others than the owner: as pirn_port_collect, or false if somebody else is at it. *ret_wake: a
- * wake-up was taken too. If the owner waits by now, or is about to, it must be sent again, and what
- * has been queued must be flushed (see pirn_worker_serve). */
+ * wake-up was taken too, or there is more to collect. If the owner waits by now, or is about to, it
+ * must be sent again, and what has been queued must be flushed (see pirn_worker_serve). */
 bool pirn_port_try_collect(struct port *p, int64_t now, struct op_list *done, bool *ret_wake);
 
 /* Hints, without the lock. Anything another thread could do for the owner: collect, submit,

@@ -7,9 +7,33 @@
 #include "io/port.h"
 #include "io/ring.h"
 
-/* The same if the first deadline may be dropped meanwhile, without the lock. False: that had been
- * dropped, and so many after it, that there are still some; the port is due until they are gone. */
-bool pirn_port_publish_droppable(struct port *p);
+static inline uint32_t port_dropped_gone(const struct port *p)
+{
+    return atomic_load_explicit(&p->deadlines.dropped_gone,
+                                memory_order_relaxed); /* under the lock */
+}
+
+/* Dropped deadlines come first, too many to take out in one go: the port is due until they are
+ * gone, and whoever collects goes on. */
+static inline void port_put_off(struct port *p)
+{
+    p->put_off = true;
+    /* relaxed: a hint */
+    atomic_store_explicit(&p->next_deadline, 0, memory_order_relaxed);
+}
+
+/* For who may not be the owner, who may be asleep. */
+static inline void port_unlock(struct port *p)
+{
+    bool put_off = p->put_off;
+    p->put_off = false;
+    futex_lock_drop(&p->lock);
+    if (__builtin_expect(put_off, 0))
+        pirn_port_wake(p);
+}
+
+/* port_publish_deadline where the first deadline may be dropped meanwhile, without the lock. */
+void pirn_port_publish_droppable(struct port *p);
 
 static inline void port_publish_deadline(struct port *p)
 {

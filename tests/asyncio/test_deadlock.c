@@ -354,6 +354,62 @@ START_TEST(a172_two_runtimes)
 }
 END_TEST
 
+/* ---- A worker that sleeps until what is not to come ------------------------------------------ */
+
+/* More cancelled timers come after its sleep than are passed over in one go, too few to be swept
+ * up before. */
+static int sleeps_before_cancelled_timers(void *arg)
+{
+    enum {
+        N = 400
+    };
+    pirn_timer *timers = calloc(N, sizeof(*timers));
+    (void)arg;
+    CHECK(timers != NULL);
+    for (int i = 0; i < N; i++) {
+        CHECK_OK(pirn_timer_init(&timers[i], NULL, never_called, NULL));
+        CHECK_OK(pirn_timer_arm(&timers[i], pirn_after_s(7200 + i)));
+    }
+    for (int i = N - 1; i >= 0; i--)
+        CHECK_OK(pirn_timer_cancel(&timers[i]));
+    free(timers);
+    CHECK_EQ(pirn_sleep(pirn_after_s(3600)), -ECANCELED);
+    return 0;
+}
+
+static int cancels_the_sleep(void *arg)
+{
+    pirn_task *task = support_spawn(sleeps_before_cancelled_timers, NULL);
+    (void)arg;
+    while (!support_is_waiting(task))
+        CHECK_OK(pirn_yield());
+    CHECK_OK(pirn_sleep(pirn_after_ms(support_between(0, 3)))); /* its worker is asleep, or not */
+    CHECK_OK(pirn_cancel(task, NULL));
+    CHECK_OK(support_join(task));
+    int rc = pirn_sleep(PIRN_NEVER);
+    __asm__ volatile("");
+    return rc;
+}
+
+static void cancels_sleeps(int workers)
+{
+    pirn_config config = config_of(workers, PIRN_DEADLOCK_ENDS);
+    int status;
+    for (int i = 0; i < 20; i++)
+        CHECK_EQ(pirn_run_with(&config, cancels_the_sleep, NULL, &status), -EDEADLK);
+}
+
+START_TEST(a172_not_hidden_by_cancelled_timers)
+{
+    FOR_WORKERS(w)
+    {
+        struct child c;
+        child_start(&c, cancels_sleeps, w);
+        child_end(&c, false);
+    }
+}
+END_TEST
+
 DEADLOCK_MAIN("deadlock", a172_reported_once, a172_one_line_by_default, s68_the_await_site_is_named,
               a172_the_run_ends, a_report_may_help, a172_a_runtime_runs_again, a172_two_runtimes,
-              a172_idle_pools_do_nothing)
+              a172_idle_pools_do_nothing, a172_not_hidden_by_cancelled_timers)

@@ -286,7 +286,8 @@ START_TEST(dropped_ones_are_passed_over_by_and_by)
     struct deadlines d;
     struct op *ops = calloc(MANY, sizeof(*ops)), first = {.deadline = 1}, last;
     CHECK(ops != NULL);
-    for (int slots = 1; slots <= MANY; slots *= MANY) {
+    for (int wide = 0; wide < 2; wide++) {
+        int slots = wide ? MANY : 1;
         CHECK_OK(pirn_deadlines_init(&d, &mem));
         pirn_deadlines_push(&d, &first);
         last = (struct op){.deadline = INT64_MAX / 2};
@@ -309,6 +310,52 @@ START_TEST(dropped_ones_are_passed_over_by_and_by)
         CHECK_EQ(d.near + d.far, 1);
         pirn_deadlines_destroy(&d, &mem);
     }
+    free(ops);
+}
+END_TEST
+
+/* There is no memory, but what has been dropped, far fewer than are swept up otherwise. */
+START_TEST(dropped_ones_come_before_no_memory)
+{
+    struct deadlines d;
+    struct op live = {.deadline = 1}, op;
+    CHECK_OK(pirn_deadlines_init(&d, &mem));
+    pirn_deadlines_push(&d, &live);
+    allocs_left = 0;
+    for (int i = 0; i < MANY; i++) {
+        CHECK_OK(pirn_deadlines_reserve(&d, &mem));
+        op = (struct op){.kind = OP_CALL, .deadline = (1ll << 44) + i};
+        pirn_deadlines_push(&d, &op);
+        CHECK(pirn_deadline_drop(&op));
+        d.dropped_own++;
+    }
+    CHECK_EQ(d.names, DEADLINES_CHUNK);
+    allocs_left = INT32_MAX;
+    pirn_deadlines_destroy(&d, &mem);
+}
+END_TEST
+
+/* However they lie among those that stay: the memory is no more than twice what it has to be. */
+START_TEST(dropped_ones_are_found_wherever_they_are)
+{
+    struct deadlines d;
+    struct op *ops = calloc(MANY, sizeof(*ops)), op;
+    CHECK(ops != NULL);
+    CHECK_OK(pirn_deadlines_init(&d, &mem));
+    for (int i = 0; i < MANY; i++) {
+        CHECK_OK(pirn_deadlines_reserve(&d, &mem));
+        ops[i] = (struct op){.deadline = i};
+        pirn_deadlines_push(&d, &ops[i]);
+    }
+    for (int i = 0; i < 20 * MANY; i++) {
+        CHECK_OK(pirn_deadlines_reserve(&d, &mem));
+        op = (struct op){.kind = OP_CALL, .deadline = (1ll << 44) + i};
+        pirn_deadlines_push(&d, &op);
+        CHECK(pirn_deadline_drop(&op));
+        d.dropped_own++;
+    }
+    CHECK_LE(d.names, 2 * MANY + 100 * DEADLINES_CHUNK);
+    pirn_deadlines_destroy(&d, &mem);
     free(ops);
 }
 END_TEST
@@ -400,7 +447,8 @@ START_TEST(without_memory_nothing_is_lost)
 }
 END_TEST
 
-SUPPORT_MAIN("deadlines", drawn_back_to_what_has_been_dropped,
+SUPPORT_MAIN("deadlines", dropped_ones_come_before_no_memory,
+             dropped_ones_are_found_wherever_they_are, drawn_back_to_what_has_been_dropped,
              dropped_ones_are_passed_over_by_and_by, the_first_is_the_first,
              many_are_in_order_and_few_are_near, equal_ones_come_as_they_were_pushed,
              a_cancel_does_not_look_through_all_buckets_for_each, nodes_are_used_again,

@@ -7,6 +7,7 @@
 
 enum {
     MANY = 100000,
+    MOST_AT_ONCE = DEADLINES_CHUNK + 3 * DEADLINES_DROPPED,
     LIVE = 1000,
     RACES = 200000
 };
@@ -45,12 +46,23 @@ static void off(struct op *op)
     memset(op, 0, sizeof(*op));
 }
 
-/* Whose port it is tidies up before he sleeps; for another there is nothing that he would have to
- * be told. */
+/* Whose port it is tidies up before he sleeps. For another there is nothing to be done; or he has
+ * woken the owner, who goes on with it. */
 static void before_sleep(void)
 {
+    unsigned wakes = port.wakes;
     while (own != NULL && pirn_port_is_littered(&port))
         pirn_port_tidy(&port);
+    if (next_deadline() != 0)
+        return;
+    pirn_port_wait(&port, &me, FAR);
+    do {
+        uint32_t before = nodes_in_use();
+        pirn_port_collect(&port, 0, &done);
+        CHECK_LE(before - nodes_in_use(), MOST_AT_ONCE);
+    } while (next_deadline() == 0);
+    CHECK_EQ(port.wakes - wakes, 1);
+    CHECK(done.head == NULL);
 }
 
 static void sleeps_until_the_first(void)
@@ -95,14 +107,15 @@ START_TEST(many_before_it_are_passed_over)
     };
     struct op *ops = calloc(MANY, sizeof(*ops)), first = {0}, last = {0};
     CHECK(ops != NULL);
-    for (int by = 0; by < 3; by++) {
-        bool collected = by == 2;
+    const int64_t until = FAR + (int64_t)MANY * SPAN;
+    for (int by = 0; by < 4; by++) {
+        bool collected = by >= 2, due = by == 3;
         begin();
         own = by == 1 ? NULL : &port;
         refusals = 0;
         calls = 0;
         arm(&first, FAR);
-        arm(&last, FAR + (int64_t)MANY * SPAN);
+        arm(&last, until);
         for (int i = 0; i < MANY; i++)
             arm(&ops[i], FAR + 1 + (int64_t)i * 7919 % MANY * SPAN);
         for (int i = 0; i < MANY; i++)
@@ -115,12 +128,12 @@ START_TEST(many_before_it_are_passed_over)
         } else {
             do { /* it is due until it is through */
                 uint32_t before = nodes_in_use();
-                pirn_port_collect(&port, FAR, &done);
-                CHECK_LE(before - nodes_in_use(), DEADLINES_CHUNK + 3 * DEADLINES_DROPPED);
+                pirn_port_collect(&port, due ? until - 1 : FAR, &done);
+                CHECK_LE(before - nodes_in_use(), MOST_AT_ONCE);
             } while (next_deadline() < FAR);
             CHECK(first_done() == &made);
         }
-        CHECK_EQ(next_deadline(), FAR + (int64_t)MANY * SPAN);
+        CHECK_EQ(next_deadline(), until);
         CHECK_EQ(calls, collected);
         CHECK_EQ(nodes_in_use(), 1);
         CHECK_EQ(dropped(), 0);
@@ -129,6 +142,42 @@ START_TEST(many_before_it_are_passed_over)
         end();
     }
     free(ops);
+}
+END_TEST
+
+/* The first deadline goes otherwise than by a call's cancel, while the owner may be asleep. */
+START_TEST(the_owner_is_woken_where_many_come_next)
+{
+    static struct op ops[DEADLINES_DROPPED + 10];
+    bool wake;
+    for (int way = 0; way < 3; way++) {
+        struct op first = {.kind = OP_RECV}, last = {0};
+        struct port *p;
+        begin();
+        own = NULL;
+        CHECK_OK(pirn_port_arm(&port, &first, way == 0 ? OP_TIMER : OP_GUARD, 1, FAR));
+        arm(&last, FAR + MANY);
+        for (int i = 0; i < DEADLINES_DROPPED + 10; i++)
+            arm(&ops[i], FAR + 1 + i);
+        for (int i = 0; i < DEADLINES_DROPPED + 10; i++)
+            off(&ops[i]);
+        if (way == 0) {
+            CHECK(pirn_op_stop(&first, 1, -ECANCELED, &p));
+        } else if (way == 1) {
+            CHECK(pirn_op_disarm(&first));
+        } else { /* it comes, and a peer collects: who has to look after the owner */
+            CHECK(pirn_port_try_collect(&port, FAR, &done, &wake));
+            CHECK(wake && first_done() == &first);
+            CHECK_EQ(next_deadline(), 0);
+            pirn_port_wake(&port);
+        }
+        CHECK_EQ(next_deadline(), 0);
+        before_sleep();
+        CHECK_EQ(next_deadline(), FAR + MANY);
+        off(&last);
+        before_sleep();
+        end();
+    }
 }
 END_TEST
 
@@ -180,7 +229,7 @@ START_TEST(who_collects_sweeps)
         CHECK_LE(before - nodes_in_use(), DEADLINES_CHUNK);
     }
     CHECK(!pirn_port_is_littered(&port));
-    CHECK_LE(nodes_in_use(), MANY / 8 + DEADLINES_CHUNK);
+    CHECK_LE(nodes_in_use(), MANY / DEADLINES_LITTER + DEADLINES_CHUNK);
     off(&first);
     before_sleep();
     CHECK_EQ(nodes_in_use(), 0);
@@ -292,5 +341,5 @@ START_TEST(each_is_called_or_cancelled)
 END_TEST
 
 SUPPORT_MAIN("drop", the_port_sleeps_until_the_first_that_is_left, many_before_it_are_passed_over,
-             what_is_dropped_takes_no_more_than_it_did, one_that_was_dropped_is_armed_again,
-             who_collects_sweeps, each_is_called_or_cancelled)
+             the_owner_is_woken_where_many_come_next, what_is_dropped_takes_no_more_than_it_did,
+             one_that_was_dropped_is_armed_again, who_collects_sweeps, each_is_called_or_cancelled)

@@ -1,8 +1,8 @@
 /*
  * Timers that are cancelled without the port's lock (io/deadlines.h): two timers, each with a
  * program that cancels it at any time and frees it then, be it on the thread of the port's owner or
- * not, and one or two who collect. A call that is due may be refused once, and is pushed again, into
- * any free node.
+ * not, and one or two who collect. A call that is due may be refused once, and is pushed again,
+ * into any free node.
  *
  * Claims: a timer that is freed is not looked at. Each is called or cancelled, and its program
  * knows which. When both are gone the port says that there is no deadline: nobody is woken for what
@@ -16,6 +16,7 @@
  *   ANY_WORD      a program drops whatever is in the node that was its timer's
  *   NO_LOOK       a program does not look whether its timer was the first
  *   NO_NOTE       one on the port's own thread does not, which would leave it to the owner
+ *   NO_WAKE       who puts off the rest of them does not wake the owner
  *   LOOK_FIRST    who publishes the first deadline looks whether it was dropped before that
  */
 #define NODES 3
@@ -24,7 +25,9 @@
 #ifndef COLLECTORS
 #define COLLECTORS 1
 #endif
+#ifndef ROUNDS
 #define ROUNDS 3
+#endif
 
 byte word[NODES], at[NODES];
 byte slot[3], deadline[3];
@@ -32,6 +35,8 @@ bool armed[3], freed[3], called[3], cancelled[3], refused[3];
 byte next = 1;
 bool lock = false;
 bool first_dropped = false; /* the owner's note to himself, before he sleeps */
+bool put_off = false; /* the port is due, as more has to be taken out than is in one go */
+bool woken = false;   /* the owner, for that */
 byte gone = 0;
 
 /* Under the lock: f is the first node, NODES if there is none. */
@@ -62,8 +67,27 @@ inline publish(f) {
        next = at[f];
        was = (word[f] & DROPPED) != 0;
 #endif
-       if :: was -> word[f] = 0 :: else -> break fi
+       if
+       :: was ->
+          word[f] = 0;
+          if
+          :: true
+          :: true -> next = 0; put_off = true; break
+          fi
+       :: else -> break
+       fi
     od
+}
+
+/* By who may not be the owner. (A collector who is goes on himself.) */
+inline unlock() {
+    d_step {
+#ifndef BUG_NO_WAKE
+        woken = woken || put_off;
+#endif
+        put_off = false;
+        lock = false
+    }
 }
 
 /* Under the lock: timer t into any free node. */
@@ -134,7 +158,7 @@ proctype collector() {
           publish(f)
        fi;
        f = 0; t = 0; was = false;
-       lock = false;
+       unlock();
        round++
     od
 }
@@ -166,7 +190,7 @@ proctype program(byte me; bool own) {
        :: next == deadline[me] && !own ->
           atomic { !lock -> lock = true }
           publish(f);
-          lock = false
+          unlock()
        :: next == deadline[me] && own ->
 #ifndef BUG_NO_NOTE
           first_dropped = true
@@ -193,7 +217,7 @@ locked:
        :: else
        fi;
 #ifndef BUG_NO_LOCK
-       lock = false
+       unlock()
 #endif
     fi;
     atomic {
@@ -214,9 +238,13 @@ init {
         if :: run program(2, true) :: run program(2, false) fi
     }
     (_nr_pr == 1);
-    if /* the port's owner is about to sleep */
-    :: first_dropped -> publish(f)
-    :: else
-    fi;
+    do /* the port's owner is about to sleep, or has been woken, and goes on until it is through */
+    :: first_dropped || woken ->
+       first_dropped = false;
+       publish(f);
+       woken = put_off;
+       put_off = false
+    :: else -> break
+    od;
     assert(next == NEVER)
 }

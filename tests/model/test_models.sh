@@ -52,8 +52,9 @@ verify park right live -DLIVENESS
 verify wait right rest -DWAITS=4
 verify bound right rest -DSTEPS=8
 verify scope right rest -DLIMIT=2
-verify drop right rest -DCOLLECTORS=2
+verify drop right rest -DCOLLECTORS=2 -DROUNDS=1
 if [ "${1:-}" = wide ]; then
+    verify drop right rest -DCOLLECTORS=2
     verify park right rest -DPUSHERS=2 -DEACH=1
     verify park right rest -DEACH=1 -DCOMPLETIONS=2
     verify park right live -DLIVENESS -DPUSHERS=2 -DEACH=1
