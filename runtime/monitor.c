@@ -13,7 +13,8 @@
  *   - a hog that was woken and waits (it may have reformed): the sentinel may try one per look, as
  *     long as fewer than 3W threads are unblocked
  *   - work nobody may run (never started, or known hogs): a substitute, as long as fewer than W
- *     threads are unblocked, or fewer than 2W if all of those spin. So any number of blocked
+ *     threads are unblocked, or fewer than 2W if all of those spin; one that is seen blocked for
+ *     the first time is not counted on yet, as it may be in a page fault. So any number of blocked
  *     coroutines up to max_spares, and 2W spinners at once; the rest queue
  *   - where some thread has been at work and well for 50 ms on end, it may have work for ever and
  *     never come to steal: what waits behind one that was stuck all that time goes to the inject
@@ -238,8 +239,8 @@ static void rescue(struct pirn_runtime *rt, struct look *l)
         pirn_wake_one(rt);
     else if (l->well_primaries == 0)
         have_sentinel(rt, l);
-    if (l->heavy_waits && l->parked_primaries == 0 &&
-        (l->unblocked < w || (l->spinning == l->unblocked && l->unblocked + l->maybe < 2 * w)))
+    if (l->heavy_waits && l->parked_primaries == 0 && l->unblocked + l->maybe < 2 * w &&
+        (l->unblocked < w || l->spinning == l->unblocked))
         pirn_spare_start(rt, ROLE_SUBSTITUTE);
 }
 
