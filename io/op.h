@@ -4,8 +4,9 @@
  *
  * Who may touch what: `port`, `gen` and `fd` are read by any thread that wants to stop the
  * operation; everything else belongs to the waiter while the operation is IDLE, and to holders of
- * the port's lock otherwise. An operation is done exactly once, by whoever took its last
- * completion, its deadline or its stop under that lock.
+ * the port's lock otherwise, but for an OP_CALL's slot and deadline, which who cancels it reads
+ * without (pirn_port_call_off), and all of one that he has dropped is his. An operation is done
+ * exactly once, by whoever took its last completion, its deadline or its stop under that lock.
  */
 #ifndef PIRN_IO_OP_H
 #define PIRN_IO_OP_H
