@@ -13,9 +13,10 @@
  *   - a hog that was woken and waits (it may have reformed): the sentinel may try one per look, as
  *     long as fewer than 3W threads are unblocked
  *   - work nobody may run (never started, or known hogs): a substitute, as long as fewer than W
- *     threads are unblocked, or fewer than 2W if all of those spin; one that is seen blocked for
- *     the first time is not counted on yet, as it may be in a page fault. So any number of blocked
- *     coroutines up to max_spares, and 2W spinners at once; the rest queue
+ *     threads are unblocked, or fewer than 2W if all of those spin. One that has been seen blocked
+ *     for less than SURE_TICKS still counts towards the 2W: it may be in a page fault, or wait for
+ *     a lock all compute with. So any number of blocked coroutines up to max_spares, and 2W
+ *     spinners at once; the rest queue
  *   - where some thread has been at work and well for 50 ms on end, it may have work for ever and
  *     never come to steal: what waits behind one that was stuck all that time goes to the inject
  *     queues, of which everybody takes a share at each look. (Not where all compute: taken again
@@ -52,6 +53,11 @@ enum {
     RETIRE_AFTER_TICKS = 4,
     STAYS_TICKS = 40,
     LONG_TICKS = 10, /* stuck, or busy */
+#ifdef PIRN_TSAN
+    SURE_TICKS = 16, /* all wait while it resets its clocks: 25 ms, on a busy machine */
+#else
+    SURE_TICKS = 4, /* 20 that block at once at W = 1: 240 ms; 195 at 1 */
+#endif
     RELIEF_MOST = 64,
     HOGGED_NS = 1000000,
     QUIET_NAP_NS = 50000000,  /* between looks whether nothing can happen any more, in debug mode */
@@ -68,7 +74,7 @@ struct look {
     unsigned awake, well_primaries, parked_primaries;
     unsigned unblocked; /* primaries and substitutes that are not blocked */
     unsigned spinning;  /* of those, stuck in user code */
-    unsigned maybe;     /* blocked at this look, not at the one before: it may be a page fault */
+    unsigned maybe;     /* blocked, but not for SURE_TICKS yet */
     unsigned stuck;
     bool light_waits, heavy_waits, hogs_wait, spares;
     bool spins, held_back;      /* somebody, somewhere */
@@ -144,7 +150,7 @@ static void look_at(struct worker *w, int64_t now, struct look *l)
     enum role role = worker_role(w);
     bool hogged = false;
     if (role == ROLE_GONE) { /* whatever its thread was at when it was last looked at */
-        w->monitor_stuck = w->monitor_busy = 0;
+        w->monitor_stuck = w->monitor_blocked = w->monitor_busy = 0;
         atomic_store_explicit(&w->stuck, STUCK_NOT, memory_order_relaxed);
         return;
     }
@@ -155,6 +161,7 @@ static void look_at(struct worker *w, int64_t now, struct look *l)
     l->spins |= stuck == STUCK_SPINNING;
     l->held_back |= pirn_port_holds_back(&w->port); /* by who submitted: a peer, perhaps */
     w->monitor_stuck = stuck != STUCK_NOT ? w->monitor_stuck + 1 : 0;
+    w->monitor_blocked = stuck == STUCK_BLOCKED ? w->monitor_blocked + 1 : 0;
     w->monitor_busy = stuck != STUCK_NOT || worker_is_away(w) ? 0 : w->monitor_busy + 1;
     l->long_stuck |= w->monitor_stuck >= LONG_TICKS;
     l->long_busy |= w->monitor_busy >= LONG_TICKS;
@@ -182,7 +189,7 @@ static void look_at(struct worker *w, int64_t now, struct look *l)
     l->spares |= role != ROLE_PRIMARY;
     if (stuck != STUCK_BLOCKED)
         l->unblocked++;
-    else if (before != STUCK_BLOCKED)
+    else if (w->monitor_blocked < SURE_TICKS)
         l->maybe++;
     if (stuck == STUCK_SPINNING)
         l->spinning++;

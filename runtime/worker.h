@@ -153,13 +153,13 @@ struct worker {
     /* The monitor's: what it last saw (UINT64_MAX: nothing yet, or, a tick: it was away), since
      * when it has seen that tick and nothing else (a dump reads the two), which task it has seen
      * there; the tick of the last step it has told of (debug mode). The thread's CPU time at that
-     * look, and looks in a row that found it parked; stuck; at work and well. */
+     * look, and looks in a row that found it parked; stuck; blocked; at work and well. */
     _Atomic uint64_t monitor_tick;
     _Atomic int64_t monitor_since;
     uint64_t monitor_pass, monitor_told;
     struct pirn_task *monitor_task;
     int64_t monitor_cpu;
-    unsigned monitor_idle, monitor_stuck, monitor_busy;
+    unsigned monitor_idle, monitor_stuck, monitor_blocked, monitor_busy;
 
     char before[64]; /* thieves write here often: on a line of its own, whatever the alignment */
     _Atomic uint64_t eyed;        /* what they last saw of a single task here, */

@@ -2,8 +2,9 @@
 /*
  * Never stuck: a 1 ms ticker, echo clients and spawns from a plain thread keep going beside four
  * stuck coroutines (two compute, two sit in read(2)), then beside 40 that compute 150 ms each. Of
- * those at most 2W run at once; the rest queue, and so do tasks spawned meanwhile. There are never
- * more threads than W + blocked + 2W + 3.
+ * those at most 2W run at once; the rest queue, and so do tasks spawned meanwhile. So it is where
+ * all that compute wait in the kernel for moments, together, as for a lock or pages. There are
+ * never more threads than W + blocked + 2W + 3.
  */
 #include "tests/process/scenario.h"
 
@@ -12,6 +13,8 @@ enum {
     STUCK_MS = 1500,
     CROWD = 40,
     CROWD_MS = 150,
+    BEAT_MS = 40, /* what naps does so at the beginning of each: for two looks, or three */
+    NAP_MS = 14,
     SAMPLES = 1 << 16,
     LATE_P99_MS = 10,  /* the promise; measured: 4 */
     SPAWN_P99_MS = 18, /* until the spawner has heard of the end; measured: 6 */
@@ -222,6 +225,20 @@ static int spinner(void *arg)
     return 0;
 }
 
+/* Like a spinner, but off the CPU whenever all its like are. */
+static int napper(void *arg)
+{
+    int64_t end = support_now() + (int64_t)(intptr_t)arg * MS, now;
+
+    get_stuck();
+    while ((now = support_now()) < end) {
+        if (now % (BEAT_MS * MS) < NAP_MS * MS / 2)
+            support_pause_ms(NAP_MS);
+    }
+    atomic_fetch_sub(&p.stuck, 1);
+    return 0;
+}
+
 static int blocker(void *arg)
 {
     char c;
@@ -282,7 +299,7 @@ static void four_stuck(void)
         series_check("spawns", &p.spawns, 0, 3 * STUCK_MS, 3 * STUCK_MS);
 }
 
-static void crowd_stuck(void)
+static void crowd_stuck(const char *name, pirn_fn fn)
 {
     pirn_task *tasks[CROWD];
     int i, most, spawned;
@@ -290,10 +307,10 @@ static void crowd_stuck(void)
     CHECK_OK(pirn_sleep(pirn_after_ms(1000))); /* the spares of before retire */
     begin_phase();
     for (i = 0; i < CROWD; i++)
-        tasks[i] = support_spawn(spinner, (void *)(intptr_t)CROWD_MS);
+        tasks[i] = support_spawn(fn, (void *)(intptr_t)CROWD_MS);
     for (i = 0; i < CROWD; i++)
         CHECK_OK(support_join(tasks[i]));
-    end_phase("40 spin", 0);
+    end_phase(name, 0);
     most = atomic_load(&p.stuck_most);
     CHECK_LE(most, 2 * p.workers);
     series_check("ticks", &p.ticks, 20, LATE_P99_MS, LATE_MAX_MS);
@@ -325,7 +342,8 @@ static int stuck_main(void *arg)
     CHECK_OK(pirn_sleep(pirn_after_ms(100)));
 
     four_stuck();
-    crowd_stuck();
+    crowd_stuck("40 spin", spinner);
+    crowd_stuck("40 nap and spin", napper);
 
     atomic_store(&p.stop, true);
     for (i = 0; i < CLIENTS + 2; i++)
