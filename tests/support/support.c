@@ -37,21 +37,6 @@ static long from_environment(const char *name, long otherwise)
     return value && *value ? strtol(value, NULL, 10) : otherwise;
 }
 
-#if defined(__has_feature) /* clang; gcc has the macros */
-#define HAS_FEATURE(x) __has_feature(x)
-#else
-#define HAS_FEATURE(x) 0
-#endif
-
-bool support_asan(void)
-{
-#if defined(__SANITIZE_ADDRESS__) || HAS_FEATURE(address_sanitizer)
-    return true;
-#else
-    return false;
-#endif
-}
-
 bool support_slow(void)
 {
 #ifdef PIRN_HARD
