@@ -159,6 +159,17 @@ static void add_host(struct exchange *x)
     pirn_http_text_puts(t, "\r\n");
 }
 
+static int add_upgrade(struct exchange *x)
+{
+    const char *protocol = x->call->upgrade;
+    if (protocol == NULL)
+        return 0;
+    if (x->call->body_length != 0 || *protocol == '\0' || strpbrk(protocol, ", \t") != NULL)
+        return -EINVAL;
+    pirn_http_text_puts(&x->head, "Connection: Upgrade\r\n");
+    return pirn_http_text_field(&x->head, "Upgrade", protocol);
+}
+
 static void add_framing(struct exchange *x)
 {
     static const char *const with_body[] = {"POST", "PUT", "PATCH", NULL};
@@ -195,6 +206,8 @@ static int prepare(struct exchange *x, const pirn_http_client *client, const pir
     if (!has_header(call, "User-Agent"))
         pirn_http_text_field(&x->head, "User-Agent", client->agent);
     err = add_headers(x);
+    if (err == 0)
+        err = add_upgrade(x);
     add_framing(x);
     pirn_http_text_puts(&x->head, "\r\n");
     return err == 0 && x->head.failed ? -ENOMEM : err;
@@ -255,6 +268,8 @@ static int receive_head(struct exchange *x, struct wire *w, pirn_time deadline)
     do { /* what is not final (100 Continue, 103 Early Hints) is passed over */
         pirn_http_message_next(&w->in, strcmp(x->method, "HEAD") == 0);
         err = pirn_http_wire_head(w, by_deadline, &deadline);
+        if (err == 0 && w->in.status == 101 && pirn_http_switches(&w->in, x->call->upgrade))
+            return 0;
         if (err == 0 && (w->in.status == 101 || ++heads > HEADS_MAX))
             err = -EBADMSG; /* to a protocol that nobody asked for; or for ever */
     } while (err == 0 && w->in.status < 200);

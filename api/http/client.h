@@ -1,6 +1,6 @@
 /* A client's inside: its connections, in use and kept. */
-#ifndef PIRN_HTTP_CLIENT_H
-#define PIRN_HTTP_CLIENT_H
+#ifndef PIRN_API_HTTP_CLIENT_H
+#define PIRN_API_HTTP_CLIENT_H
 
 #include "api/http/url.h"
 #include "api/http/wire.h"

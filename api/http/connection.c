@@ -206,6 +206,12 @@ static bool serve_one(struct connection *c)
     }
     pirn_http_reply_start(c);
     status = pirn_http_handle(c);
+    if (c->reply.stage == REPLY_SWITCHED) {
+        pirn_http_watch_stop(c, false);
+        if (status < 0)
+            c->reply.stage = REPLY_CUT;
+        return false;
+    }
     bool over = was_cancelled(c, status) || pirn_http_reply_end(c, status) < 0;
     int rest = over ? -ECANCELED : c->close ? 0 : skip(c);
     if (rest < 0) { /* as much as goes at once, of earlier replies, too */
@@ -320,7 +326,8 @@ static void serve_all(struct connection *c, pirn_stream *stream)
     pirn_http_watch_end(c);
     /* Of replies to a client that is idle now the last bytes may still be on their way. */
     bool idle = atomic_load_explicit(&c->state, memory_order_relaxed) != CONNECTION_BUSY;
-    if (idle && (pirn_stream_pending(stream) == 0 || pirn_http_wire_flush(&c->wire) == 0)) {
+    if ((idle || c->reply.stage == REPLY_SWITCHED) &&
+        (pirn_stream_pending(stream) == 0 || pirn_http_wire_flush(&c->wire) == 0)) {
         if (c->untold)
             see_off(c);
         pirn_stream_close(stream, pirn_after(c->wire.stall));

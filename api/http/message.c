@@ -227,24 +227,31 @@ static int check_request(struct message *m)
     return 0;
 }
 
-/* Does a Connection speak of close? That goes before whatever else it says (RFC 9112, 9.3); the
- * library prefers the keep-alive of HTTP/1.0, and is lost behind an empty element, or a tab. */
-static bool says_close(const struct message *m)
+bool pirn_http_message_lists(const struct message *m, const char *name, const char *word)
 {
-    for (int i = m->known[KNOWN_CONNECTION].first; i < m->field_count; i++) {
-        size_t n, word;
-        if (strcasecmp(m->fields[i].name, "Connection") != 0)
+    const size_t length = strlen(word);
+    for (int i = 0; i < m->field_count; i++) {
+        size_t n, own;
+        if (strcasecmp(m->fields[i].name, name) != 0)
             continue;
         for (const char *at = m->fields[i].value; *at != '\0'; at += n) {
             at += strspn(at, ", \t");
             n = strcspn(at, ",");
-            word = strcspn(at, ", \t");
-            if (word == 5 && word + strspn(at + word, " \t") == n &&
-                strncasecmp(at, "close", word) == 0)
+            own = strcspn(at, ", \t");
+            if (own == length && own + strspn(at + own, " \t") == n &&
+                strncasecmp(at, word, own) == 0)
                 return true;
         }
     }
     return false;
+}
+
+/* Does a Connection speak of close? That goes before whatever else it says (RFC 9112, 9.3); the
+ * library prefers the keep-alive of HTTP/1.0, and is lost behind an empty element, or a tab. */
+static bool says_close(const struct message *m)
+{
+    return m->known[KNOWN_CONNECTION].count != 0 &&
+           pirn_http_message_lists(m, "Connection", "close");
 }
 
 ssize_t pirn_http_message_head(struct message *m, const char *data, size_t n)
@@ -263,7 +270,7 @@ ssize_t pirn_http_message_head(struct message *m, const char *data, size_t n)
         status = check_request(m);
     if (status != 0)
         return refuse(m, status);
-    if (m->keep_alive && m->known[KNOWN_CONNECTION].count != 0 && says_close(m))
+    if (m->keep_alive && says_close(m))
         m->keep_alive = false;
     m->stage = m->complete ? MESSAGE_DONE : MESSAGE_BODY;
     return length;

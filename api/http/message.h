@@ -117,6 +117,8 @@ bool pirn_http_is_host(const char *text);
 
 /* The first header of that name, whatever its case; NULL: none. */
 const char *pirn_http_message_find(const struct message *m, const char *name);
+/* Does a header of that name, a list, have that word in it, whatever its case? */
+bool pirn_http_message_lists(const struct message *m, const char *name, const char *word);
 /* The first of them; NULL: there is none. */
 static inline const char *message_known(const struct message *m, enum message_known which)
 {

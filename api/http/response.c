@@ -16,7 +16,7 @@ void pirn_http_response_settle(pirn_http_response *response)
     struct link *link = response->link;
     const char *data;
     bool reusable;
-    if (link == NULL || link->wire.in.stage != MESSAGE_DONE)
+    if (link == NULL || link->wire.in.stage != MESSAGE_DONE || link->wire.in.status == 101)
         return;
     /* Bytes behind it nobody has asked for. */
     reusable = link->wire.in.keep_alive && pirn_http_glance(link->wire.stream, &data, 0) == 0;

@@ -1,6 +1,6 @@
 /* A server's inside, and its connections'. */
-#ifndef PIRN_HTTP_SERVER_H
-#define PIRN_HTTP_SERVER_H
+#ifndef PIRN_API_HTTP_SERVER_H
+#define PIRN_API_HTTP_SERVER_H
 
 #include "api/http/router.h"
 #include "api/http/wire.h"
@@ -43,8 +43,9 @@ enum connection_state {
 enum reply_stage {
     REPLY_NONE,
     REPLY_WHOLE,
-    REPLY_PIECES, /* head written, pieces follow */
-    REPLY_CUT     /* the connection is of no more use */
+    REPLY_PIECES,   /* head written, pieces follow */
+    REPLY_SWITCHED, /* the connection speaks another protocol, and is the handler's */
+    REPLY_CUT       /* the connection is of no more use */
 };
 
 struct pirn_http_reply {
@@ -152,6 +153,9 @@ void pirn_http_watch_handler(struct connection *c);
 void pirn_http_watch_handled(struct connection *c);
 void pirn_http_watch_end(struct connection *c);
 void pirn_http_watch_free(struct connection *c); /* or that is left to the watch */
+/* The handler that runs is not watched any more; named: who names what does not end names it, until
+ * it is said again without. */
+void pirn_http_watch_stop(struct connection *c, bool named);
 
 /* server.c: a line for the report. */
 void pirn_http_report(struct pirn_http_server *server, const char *format, ...)

@@ -256,6 +256,12 @@ void pirn_http_watch_end(struct connection *c)
     moves(w, PHASE_BEGUN, PHASE_FREE);
 }
 
+void pirn_http_watch_stop(struct connection *c, bool named)
+{
+    pirn_http_watch_end(c);
+    set_label(c, named ? label_of(c) : NULL);
+}
+
 void pirn_http_watch_free(struct connection *c)
 {
     if (!moves(&c->watch, PHASE_LEFT, PHASE_LAST))

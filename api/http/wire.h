@@ -85,6 +85,9 @@ static inline int64_t wire_left(const struct wire *w)
     return w->in.stage == MESSAGE_DONE ? 0 : w->in.length < 0 ? -1 : w->in.length - w->in.received;
 }
 
+/* upgrade.c. Does that message, a request or a 101, speak of a switch to the protocol? */
+bool pirn_http_switches(const struct message *m, const char *protocol);
+
 /* json.c. -EBADMSG; -EINVAL, -ENOMEM */
 int pirn_http_parse_json(const char *text, size_t n, struct json_t **ret_json);
 int pirn_http_print_json(const struct json_t *json, char **ret_text); /* malloc */
