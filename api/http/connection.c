@@ -149,6 +149,7 @@ static void see_off(struct connection *c)
             return;
         thrown += (size_t)n;
     }
+    pirn_sleep(deadline); /* it sends more and more, and has that long to read */
 }
 
 /* The last reply is in out. */

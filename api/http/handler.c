@@ -39,6 +39,9 @@ static void report(struct connection *c, int status)
     case -ECONNRESET:
     case -EPIPE:
         return; /* the client's doing, or an end */
+    case -ETIMEDOUT:
+        if (c->reply.stage == REPLY_CUT) /* of a write: it has not taken its reply */
+            return;
     }
     pirn_http_report(c->server, "http: %s %s: the handler failed: %s", c->wire.in.method,
                      c->wire.in.target, strerror(-status));

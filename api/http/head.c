@@ -108,7 +108,7 @@ static int check_request_line(struct head_scan *scan, const char *line, size_t n
 
 static int check_status_line(const char *line, size_t n)
 {
-    if (n < 12 || line[8] != ' ' || (n > 12 && line[12] != ' '))
+    if (n < 12 || line[8] != ' ' || (n > 12 && line[12] != ' ') || line[9] == '0')
         return 400;
     for (int i = 9; i < 12; i++)
         if (line[i] < '0' || line[i] > '9')

@@ -58,6 +58,7 @@ int pirn_http_request_begin(struct connection *c)
     memcpy(r->path, path, n);
     memcpy(copy, path, n);
     r->path[n] = copy[n] = '\0';
+    r->host = host != NULL ? copy + n + 1 : NULL;
     if (host != NULL && !put_host(m, host, host_len, copy + n + 1))
         return 400;
     r->waited = r->quiet = 0;
@@ -109,7 +110,10 @@ const char *pirn_http_header(const pirn_http_request *request, const char *name)
 {
     if (request == NULL || name == NULL)
         return NULL;
-    return pirn_http_message_find(&request->connection->wire.in, name);
+    const char *value = pirn_http_message_find(&request->connection->wire.in, name);
+    /* HTTP/1.0 does not need a Host. */
+    return value == NULL && request->host != NULL && strcasecmp(name, "Host") == 0 ? request->host
+                                                                                   : value;
 }
 
 int pirn_http_header_at(const pirn_http_request *request, size_t i, const char **ret_name,

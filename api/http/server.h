@@ -68,7 +68,8 @@ struct pirn_http_request {
     struct match match;
     char *path; /* as it came, a NUL, and cut up for the router: with the head (message.h) */
     size_t path_len;
-    char *query; /* cut up; NULL: not asked for yet */
+    const char *host; /* of an absolute target; NULL: it is none */
+    char *query;      /* cut up; NULL: not asked for yet */
     struct param *pairs;
     size_t pair_count;
     struct kept kept; /* of the body; blocking handlers: all of it, read before */

@@ -6,6 +6,7 @@
  */
 #include "api/http/url.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -40,7 +41,8 @@ static int split_host(const char *begin, const char *end, struct url *url, const
         url->host[i] = (char)tolower(c);
     }
     url->host[n] = '\0';
-    return 0;
+    struct in6_addr address;
+    return !url->literal || inet_pton(AF_INET6, url->host, &address) == 1 ? 0 : -EINVAL;
 }
 
 static int split_port(const char *begin, const char *end, uint16_t *ret_port)

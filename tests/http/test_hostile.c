@@ -167,6 +167,7 @@ static int too_slow(void *arg)
     atomic_store(&flooded, 0);
     pirn_close(fd);
     site_close(&site);
+    CHECK_EQ(site.report.used, 0); /* it is the client's doing */
     return 0;
 }
 

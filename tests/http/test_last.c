@@ -391,10 +391,39 @@ START_TEST(s171_what_becomes_of_the_connection_is_said)
 }
 END_TEST
 
+/* Who sends and sends, and is told by its whole reply that this is in vain, is not reset before it
+ * had half a second to read that. */
+static int floods(void *arg)
+{
+    enum {
+        FLOOD = 64 << 20
+    };
+    static const char zeros[FLOOD];
+    struct scene scene = {0};
+    struct site site;
+    (void)arg;
+    open_scene(&site, &scene);
+    int fd = site_dial(&site);
+    int64_t begun = support_now();
+    site_say(fd, "PUT /none HTTP/1.1\r\nHost: x\r\nContent-Length: 900000\r\n\r\n");
+    CHECK_LE(pirn_send(fd, zeros, FLOOD, MSG_NOSIGNAL, PIRN_NEVER), FLOOD - 1);
+    CHECK_GE(support_now() - begun, 500 * MS);
+    pirn_close(fd);
+    site_close(&site);
+    return 0;
+}
+
+START_TEST(s171_who_goes_on_sending_can_read_its_reply)
+{
+    FOR_WORKERS(w) CHECK_OK(support_run(w, floods, NULL));
+}
+END_TEST
+
 SUPPORT_MAIN("http/last", s172_a_request_behind_a_reply_that_goes_on_is_answered,
              s172_a_request_that_comes_too_late_is_no_reset,
              s171_a_reply_that_is_cut_off_is_not_complete,
              s171_half_a_request_takes_no_reply_with_it,
              s172_a_handler_that_is_cancelled_takes_no_reply_with_it,
              s171_empty_lines_begin_no_request, s171_an_old_clients_reply_may_be_taken_late,
-             s171_what_becomes_of_the_connection_is_said)
+             s171_what_becomes_of_the_connection_is_said,
+             s171_who_goes_on_sending_can_read_its_reply)

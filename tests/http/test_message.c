@@ -226,6 +226,17 @@ START_TEST(s168_responses_end_by_length_by_chunks_or_by_the_connection)
 }
 END_TEST
 
+START_TEST(s168_a_status_has_three_digits)
+{
+    static const char *const texts[] = {"HTTP/1.1 099 X\r\n\r\n", "HTTP/1.1 000 X\r\n\r\n",
+                                        "HTTP/1.1 20 X\r\n\r\n", "HTTP/1.1 2000 X\r\n\r\n",
+                                        "HTTP/1.1 2x0 X\r\n\r\n"};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+        CHECK_EQ(feed_all(true, texts[i], false).refused, 400);
+    CHECK_EQ(feed_all(true, "HTTP/1.1 100 X\r\n\r\n", false).refused, 0);
+}
+END_TEST
+
 START_TEST(s168_a_body_that_breaks_off_is_no_body)
 {
     struct message m;
@@ -374,5 +385,6 @@ SUPPORT_MAIN("http/message", s168_a_head_becomes_a_table, s168_a_header_may_be_e
              s168_close_ends_a_connection, s168_every_byte_at_every_place,
              s168_pipelined_requests_come_one_after_the_other,
              s168_responses_end_by_length_by_chunks_or_by_the_connection,
-             s168_a_body_that_breaks_off_is_no_body, s168_what_could_smuggle_a_request_is_refused,
-             s168_chunks_are_what_they_say, s168_what_is_no_http_1_is_refused, s168_limits)
+             s168_a_status_has_three_digits, s168_a_body_that_breaks_off_is_no_body,
+             s168_what_could_smuggle_a_request_is_refused, s168_chunks_are_what_they_say,
+             s168_what_is_no_http_1_is_refused, s168_limits)

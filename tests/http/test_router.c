@@ -109,10 +109,25 @@ START_TEST(s141_urls)
     CHECK(url.literal && strcmp(url.host, "::1") == 0);
     CHECK_OK(pirn_http_url_split("https://a:/", &url));
     CHECK_EQ(url.port, 443);
-    static const char *bad[] = {"",           "a",           "ftp://a",       "http://",
-                                "http:///a",  "http://a:b",  "http://a:0",    "http://a:65536",
-                                "http://u@a", "http://[::1", "http://a/b c",  "http://a/\r\nX: y",
-                                "http://a b", "http://a\r/", "http://a/\xc3", "http://[::1]a"};
+    static const char *bad[] = {"",
+                                "a",
+                                "ftp://a",
+                                "http://",
+                                "http:///a",
+                                "http://a:b",
+                                "http://a:0",
+                                "http://a:65536",
+                                "http://u@a",
+                                "http://[::1",
+                                "http://a/b c",
+                                "http://a/\r\nX: y",
+                                "http://a b",
+                                "http://a\r/",
+                                "http://a/\xc3",
+                                "http://[::1]a",
+                                "http://[cafe.be]/",
+                                "http://[.]/",
+                                "http://[1.2.3.4]/"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         CHECK_EQ(pirn_http_url_split(bad[i], &url), -EINVAL);
 }

@@ -70,6 +70,8 @@ static int inspect(pirn_http_request *request, pirn_http_reply *reply, void *use
     CHECK_EQ(pirn_http_reply_header(reply, "transfer-encoding", "chunked"), -EINVAL);
     CHECK_EQ(pirn_http_reply_bytes(reply, 200, "a\r\nb", "x", 1), -EINVAL);
     CHECK_EQ(pirn_http_reply_text(reply, 199, "x"), -EINVAL);
+    if (strncmp(pirn_http_target(request), "http://x/", 9) == 0)
+        CHECK(strcmp(pirn_http_header(request, "host"), "x") == 0);
     CHECK_OK(pirn_http_header_at(request, 0, &name, &value));
     CHECK_EQ(pirn_http_header_at(request, 99, &name, &value), -ENOENT);
     snprintf(text, sizeof text, "%s|%s|%s|%s|%s|%s|%s:%s", pirn_http_method(request),

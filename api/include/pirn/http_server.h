@@ -81,10 +81,11 @@ PIRN_API PIRN_MUST_USE int pirn_http_server_new(pirn_http_server **ret_server,
  * Answers a request, in the coroutine of its connection. Returns 0, or a negative errno: if nothing
  * has been replied the client gets 500 (413 for -EMSGSIZE, 408 for -ETIME, 400 for -EBADMSG and
  * -EINVAL); if a reply in pieces is under way the connection is cut off. A failure is reported, but
- * for those four, -ECANCELED, -ECONNRESET and -EPIPE, which are taken for the client's doing: a
- * program's own -EINVAL is a 400 that nobody hears of. Without any reply: 200, empty. When the
- * client goes away it is cancelled; what it does then is its own affair. (One that ends its own
- * side and would still read counts as gone, as in Go.)
+ * for those four, -ECANCELED, -ECONNRESET, -EPIPE and the -ETIMEDOUT of a write, which are taken
+ * for the client's doing: a program's own -EINVAL, or one of a call that it makes elsewhere, is a
+ * 400 that nobody hears of. Without any reply: 200, empty. When the client goes away it is
+ * cancelled; what it does then is its own affair. (One that ends its own side and would still read
+ * counts as gone, as in Go.)
  */
 typedef int (*pirn_http_handler)(pirn_http_request *request, pirn_http_reply *reply, void *user);
 
@@ -105,8 +106,8 @@ typedef struct pirn_http_route_config {
 
 /*
  * pattern: a path, where {name} stands for one segment and, at the end, {name...} for all that is
- * left. A literal segment goes before a {name}, that before a {name...}, in whatever order they
- * were added. method "*": any that the parser knows (others: 501). HEAD is answered by the GET
+ * left; a path of more than 64 segments has no route. A literal segment goes before a {name}, that
+ * before a {name...}, in whatever order they were added. method "*": any that the parser knows (others: 501). HEAD is answered by the GET
  * handler; its body is left out. No route: 404; none for the method: 405, with Allow. pattern is
  * copied; config may be NULL. [anywhere, before it listens] -EINVAL, -EEXIST, -EBUSY (it listens),
  * -ENOMEM
@@ -185,7 +186,8 @@ PIRN_API int64_t pirn_http_body_length(const pirn_http_request *request);
  * Connection: close. What is not read is skipped afterwards, up to 256 KiB. If it is more, or
  * chunked and has not all come by then, the reply says Connection: close, and the connection is
  * closed behind it. (After a reply in pieces, whose head has gone, up to 256 KiB are waited for and
- * skipped of either kind; more closes it all the same.) [the handler's coroutine; suspends]
+ * skipped of either kind; more closes it all the same. Who goes on sending then has half a second to read its
+ * reply, and gets a reset.) [the handler's coroutine; suspends]
  * -EMSGSIZE: longer than max_body; -ETIME: slower than body_rate; -EBADMSG: badly coded;
  * -ECONNRESET: it breaks off. None of these goes away. -ETIMEDOUT: the deadline, try again.
  * -ECANCELED
@@ -206,7 +208,7 @@ PIRN_API PIRN_MUST_USE int pirn_http_body_json(pirn_http_request *request, struc
 
 /*
  * Adds a header. Connection, Transfer-Encoding and Content-Length are the server's; a Date or
- * Content-Type goes before the server's own. [anywhere] -EINVAL (also a CR, an LF or another
+ * Content-Type replaces the server's own. [anywhere] -EINVAL (also a CR, an LF or another
  * control character: no header can be smuggled in), -EALREADY (the head has gone), -ENOMEM
  */
 PIRN_API PIRN_MUST_USE int pirn_http_reply_header(pirn_http_reply *reply, const char *name,
@@ -229,10 +231,10 @@ PIRN_API PIRN_MUST_USE int pirn_http_reply_json(pirn_http_reply *reply, int stat
  * A reply piece by piece: the head, with a length or (-1) without one, then chunked. -EINVAL,
  * -EALREADY, -ENOMEM. Then writes, each of which is on its way when it returns (a blocking
  * handler's pieces go when that has returned). [the handler's coroutine; write suspends] n, or
- * -EINVAL (not begun), -EMSGSIZE (beyond the length), -ENOMEM, -ETIMEDOUT, -ECANCELED, -EPIPE,
- * -ECONNRESET: some of it may have gone, and the connection is of no more use. What is missing of a
- * length when the handler returns cuts the connection off; by a reset where the reply of an
- * HTTP/1.0 client would end with the connection.
+ * -EINVAL (not begun), -EMSGSIZE (beyond the length), -ENOMEM, -ETIMEDOUT (its own, or
+ * write_time), -ECANCELED, -EPIPE, -ECONNRESET: some of it may have gone, and the connection is of
+ * no more use. What is missing of a length when the handler returns cuts the connection off; by a
+ * reset where the reply of an HTTP/1.0 client would end with the connection.
  */
 PIRN_API PIRN_MUST_USE int pirn_http_reply_begin(pirn_http_reply *reply, int status,
                                                  const char *type, int64_t length);
