@@ -81,8 +81,10 @@ int pirn_replacement_begin(struct replacement *r, const char *path, mode_t mode,
     const char *slash = strrchr(path, '/');
     r->name = slash != NULL ? slash + 1 : path;
     r->flags = flags;
-    if (*r->name == '\0')
-        return pirn_file_refuse(slash != NULL ? -EISDIR : -ENOENT);
+    if (*r->name == '\0' && slash == NULL)
+        return pirn_file_refuse(-ENOENT);
+    if (*r->name == '\0' || strcmp(r->name, ".") == 0 || strcmp(r->name, "..") == 0)
+        return pirn_file_refuse(-EISDIR);
     r->dir_fd = open_directory(path, r->name, (syncs ? O_RDONLY : O_PATH) | O_DIRECTORY, deadline);
     if (r->dir_fd < 0)
         return r->dir_fd;

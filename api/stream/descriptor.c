@@ -236,8 +236,9 @@ static int fd_end(void *self, pirn_time deadline)
     if (!enter(d))
         return -EBADF;
     int rc = sys_shutdown(d->fd, SHUT_WR);
+    int broken = atomic_load_explicit(&d->broken, memory_order_relaxed);
     leave(d);
-    return rc;
+    return rc != -ENOTCONN ? rc : broken < 0 ? broken : -EPIPE; /* the peer has reset it */
 }
 
 static int fd_fd(void *self)

@@ -159,6 +159,8 @@ static void save(void)
     CHECK_EQ(pirn_file_save("/tmp/no/such/pirn", "x", 1, 0600, 0, PIRN_NEVER), -ENOENT);
     CHECK_EQ(pirn_file_save("/dev/null/x", "x", 1, 0600, 0, PIRN_NEVER), -ENOTDIR);
     CHECK_EQ(pirn_file_save("/tmp/", "x", 1, 0600, 0, PIRN_NEVER), -EISDIR);
+    CHECK_EQ(pirn_file_save("..", "x", 1, 0600, 0, PIRN_NEVER), -EISDIR);
+    CHECK_EQ(pirn_file_save("/tmp/.", "x", 1, 0600, 0, PIRN_NEVER), -EISDIR);
     char dir[FILES_PATH];
     files_path(dir, "dir");
     CHECK_OK(mkdir(dir, 0700));

@@ -96,6 +96,24 @@ START_TEST(a_reset_that_a_write_was_told_of_is_no_end)
 }
 END_TEST
 
+static int end_is_told(void *arg)
+{
+    int peer;
+    pirn_stream *s = open_half(false, &peer);
+    (void)arg;
+    reset(peer);
+    int rc = pirn_stream_end(s, PIRN_NEVER);
+    CHECK(rc == -EPIPE || rc == -ECONNRESET);
+    end_stream(s);
+    return 0;
+}
+
+START_TEST(an_end_after_a_reset_says_so)
+{
+    FOR_WORKERS(w) CHECK_OK(support_run(w, end_is_told, NULL));
+}
+END_TEST
+
 static int read_to_end(void *arg)
 {
     char buf[100];
@@ -247,7 +265,7 @@ START_TEST(an_end_that_was_said_is_one_whatever_writes_are_told)
 END_TEST
 
 SUPPORT_MAIN("net_stream_broken", a_reset_that_a_write_was_told_of_is_no_end,
-             a_reset_while_one_reads_and_one_writes,
+             an_end_after_a_reset_says_so, a_reset_while_one_reads_and_one_writes,
              a_connection_that_the_kernel_gives_up_is_no_deadline_and_no_end,
              a_drain_that_does_not_wait_is_told_as_well,
              an_end_that_was_said_is_one_whatever_writes_are_told)

@@ -175,8 +175,8 @@ PIRN_API int pirn_stream_consume(pirn_stream *stream, size_t n);
  * by a task of the caller's runtime that is there while it has something to send. n, or less
  * (memory is short: so many were taken). It sets no bound; that is what drain is for. [coroutine;
  * does not suspend]
- * -EBADF (closed), -EPIPE (ended), -ECONNRESET and such: what an earlier send met; -EINVAL,
- * -ENOMEM.
+ * -EBADF (closed), -EPIPE (ended), -ECONNRESET and such: what an earlier send met, for good (of a
+ * file, too: a disk that was full, though it has room by now); -EINVAL, -ENOMEM.
  */
 PIRN_API ssize_t pirn_stream_write(pirn_stream *stream, const void *buf, size_t n);
 /* The same of several pieces, sent together if they can be: a head and a body. */
@@ -211,7 +211,8 @@ PIRN_API int pirn_stream_end(pirn_stream *stream, pirn_time deadline);
  */
 PIRN_API int pirn_stream_close(pirn_stream *stream, pirn_time deadline);
 
-/* Closes now, and drops what has not been sent. Calls under way in others end with -EBADF.
+/* Closes now, and drops what has not been sent. Its peer may see a plain end (a socket's SO_LINGER,
+ * set to 0 before, makes it a reset). Calls under way in others end with -EBADF.
  * [coroutine; suspends for as long as these take to end] 0, or what close(2) says */
 PIRN_API int pirn_stream_abort(pirn_stream *stream);
 
