@@ -107,10 +107,10 @@ typedef struct pirn_http_route_config {
 /*
  * pattern: a path, where {name} stands for one segment and, at the end, {name...} for all that is
  * left; a path of more than 64 segments has no route. A literal segment goes before a {name}, that
- * before a {name...}, in whatever order they were added. method "*": any that the parser knows (others: 501). HEAD is answered by the GET
- * handler; its body is left out. No route: 404; none for the method: 405, with Allow. pattern is
- * copied; config may be NULL. [anywhere, before it listens] -EINVAL, -EEXIST, -EBUSY (it listens),
- * -ENOMEM
+ * before a {name...}, in whatever order they were added. method "*": any that the parser knows
+ * (others: 501). HEAD is answered by the GET handler; its body is left out. No route: 404; none for
+ * the method: 405, with Allow. pattern is copied; config may be NULL. [anywhere, before it listens]
+ * -EINVAL, -EEXIST, -EBUSY (it listens), -ENOMEM
  */
 PIRN_API PIRN_MUST_USE int pirn_http_server_route(pirn_http_server *server, const char *method,
                                                   const char *pattern, pirn_http_handler handler,
@@ -186,11 +186,10 @@ PIRN_API int64_t pirn_http_body_length(const pirn_http_request *request);
  * Connection: close. What is not read is skipped afterwards, up to 256 KiB. If it is more, or
  * chunked and has not all come by then, the reply says Connection: close, and the connection is
  * closed behind it. (After a reply in pieces, whose head has gone, up to 256 KiB are waited for and
- * skipped of either kind; more closes it all the same. Who goes on sending then has half a second to read its
- * reply, and gets a reset.) [the handler's coroutine; suspends]
- * -EMSGSIZE: longer than max_body; -ETIME: slower than body_rate; -EBADMSG: badly coded;
- * -ECONNRESET: it breaks off. None of these goes away. -ETIMEDOUT: the deadline, try again.
- * -ECANCELED
+ * skipped of either kind; more closes it all the same. Who goes on sending then has half a second
+ * to read its reply, and gets a reset.) [the handler's coroutine; suspends] -EMSGSIZE: longer than
+ * max_body; -ETIME: slower than body_rate; -EBADMSG: badly coded; -ECONNRESET: it breaks off. None
+ * of these goes away. -ETIMEDOUT: the deadline, try again. -ECANCELED
  */
 PIRN_API PIRN_MUST_USE ssize_t pirn_http_body_read(pirn_http_request *request, void *buf, size_t n,
                                                    pirn_time deadline);
