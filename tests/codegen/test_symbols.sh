@@ -25,8 +25,8 @@ check() { # library, without its ending; headers
 
 cd "$SOURCE_DIR/api/include"
 # shellcheck disable=SC2046 # names without spaces
-check "$BUILD_DIR/libpirn" pirn.h $(ls pirn/*.h | grep -vE '^pirn/(http|tls)\.h$')
+check "$BUILD_DIR/libpirn" pirn.h $(ls pirn/*.h | grep -vE '^pirn/(http|tls)(_[a-z]*)?\.h$')
 for other in http tls; do
     [ ! -e "$BUILD_DIR/api/$other/libpirn-$other.so" ] ||
-        check "$BUILD_DIR/api/$other/libpirn-$other" "pirn/$other.h"
+        check "$BUILD_DIR/api/$other/libpirn-$other" "pirn/$other"*.h
 done
