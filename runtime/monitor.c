@@ -56,7 +56,7 @@ enum {
 #ifdef PIRN_TSAN
     SURE_TICKS = 16, /* all wait while it resets its clocks: 25 ms, on a busy machine */
 #else
-    SURE_TICKS = 4, /* 20 that block at once at W = 1: 240 ms; 195 at 1 */
+    SURE_TICKS = 4, /* 20 that block at once at W = 1: 240 ms; 195 at 2 */
 #endif
     RELIEF_MOST = 64,
     HOGGED_NS = 1000000,
