@@ -291,8 +291,9 @@ static int readiness(void *arg)
     for (int i = 0; i < 4; i++)
         CHECK_EQ(support_join(tasks[i]), POLLIN);
     CHECK_EQ(pirn_poll(pair[1], POLLIN | POLLOUT, PIRN_NEVER), POLLOUT);
-    CHECK_OK(pirn_close(pair[1])); /* hung up */
-    CHECK((pirn_poll(pair[0], POLLIN | POLLRDHUP, PIRN_NEVER) & POLLRDHUP) != 0);
+    CHECK_OK(pirn_close(pair[1]));
+    CHECK_EQ(pirn_poll(pair[0], POLLRDHUP, PIRN_NEVER), POLLRDHUP); /* the end, whenever it comes */
+    CHECK_EQ(pirn_poll(pair[0], POLLIN | POLLRDHUP, PIRN_NEVER), POLLIN | POLLRDHUP);
     int all[] = {pipe_fds[0], pipe_fds[1], event, timer, pair[0]};
     for (int i = 0; i < 5; i++)
         CHECK_OK(pirn_close(all[i]));
