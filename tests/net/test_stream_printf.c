@@ -63,7 +63,7 @@ static int refuse(void *arg)
     CHECK_EQ(pirn_stream_printf(NULL, "%d", 1), -EINVAL);
     CHECK_EQ(pirn_stream_printf(e.stream, none, 1), -EINVAL);
     CHECK_EQ(pirn_stream_printf(e.stream, "%lc", (wint_t)0x7fffffff), -EILSEQ);
-    support_memory_fail(1, 0);
+    support_memory_fail_here();
     ssize_t rc = pirn_stream_printf(e.stream, "%s", fill);
     CHECK_EQ(support_memory_works(), 1);
     CHECK_EQ(rc, -ENOMEM);

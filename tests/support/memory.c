@@ -2,6 +2,7 @@
 #include "tests/support/memory.h"
 
 #include <limits.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -21,6 +22,8 @@ char *__wrap_strndup(const char *string, size_t n);
 static atomic_int left = INT_MAX; /* allocations until some fail; INT_MAX: none does */
 static atomic_int last;           /* the lowest `left` that fails still */
 static atomic_int failed;
+static atomic_bool here; /* only thread's count */
+static _Atomic(pthread_t) thread;
 
 void support_memory_fail(int nth, int more)
 {
@@ -29,9 +32,17 @@ void support_memory_fail(int nth, int more)
     atomic_store(&left, nth - 1);
 }
 
+void support_memory_fail_here(void)
+{
+    atomic_store(&thread, pthread_self());
+    atomic_store(&here, true);
+    support_memory_fail(1, 0);
+}
+
 int support_memory_works(void)
 {
     atomic_store(&left, INT_MAX);
+    atomic_store(&here, false);
     return atomic_load(&failed);
 }
 
@@ -40,6 +51,8 @@ static bool fails(void)
     int n = atomic_load(&left);
     do {
         if (n == INT_MAX || n < atomic_load(&last))
+            return false;
+        if (atomic_load(&here) && !pthread_equal(atomic_load(&thread), pthread_self()))
             return false;
     } while (!atomic_compare_exchange_weak(&left, &n, n - 1));
     if (n > 0)
