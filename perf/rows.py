@@ -123,6 +123,8 @@ def file(ready):
         case = Case(f"file: random reads of 4 KiB, {title}",
                     ["ns_per_op", "cpu_ns_per_op", "reads_per_s"], ready)
         case.own("pirn", "file", *more.split()).peers(["go", "tokio", "fio"], "file", more)
+        if not more:
+            case.own("bare", "file", "variant=bare")
         case.factor(1, 1.3, than="go").factor(3, 10, than="tokio")
         yield case.factor(0.9, 1, than="fio").factor(1, None, metric="cpu_ns_per_op",
                                                             than="fio")

@@ -4,6 +4,8 @@
  *
  *   tasks=128 reads=400000 (together) mib=256 dir=/var/tmp workers=2
  *   variant=direct: the file is opened with O_DIRECT, reads=60000
+ *   variant=bare: as many plain threads as workers make the system call that pirn makes, and
+ *   nothing else: what reads take that must not block
  *
  * Hot, medians of nine turns on a quiet machine: 524 ns a read (1,024 of CPU, nine tenths of it the
  * kernel's), Go 522 (983). Beside other load 1,012 and Go 823 (medians of five).
@@ -18,9 +20,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pirn.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 enum {
@@ -52,6 +56,57 @@ static int reader(void *arg)
     return rc;
 }
 
+/* One of `workers` threads, with the buffers of its share of the tasks. */
+static void *bare_reader(void *arg)
+{
+    struct plan *plan = arg;
+    int64_t threads = bench_int("workers", 2), reads = plan->reads / threads;
+    size_t buffers = (size_t)(plan->tasks / threads), next = 0;
+    uint64_t random = ++plan->seeds * 0x9e3779b97f4a7c15u;
+    char *memory = NULL;
+    if (posix_memalign((void **)&memory, BLOCK, buffers * BLOCK) != 0)
+        bench_fail("memory", ENOMEM);
+    for (int64_t i = 0; i < reads; i++) {
+        random = random * 6364136223846793005u + 1442695040888963407u;
+        uint64_t at = (random >> 33) % (uint64_t)plan->blocks;
+        uint64_t *block = (uint64_t *)(void *)(memory + next * BLOCK);
+        struct iovec iov = {block, BLOCK};
+        next = next + 1 == buffers ? 0 : next + 1;
+        ssize_t n = preadv2(plan->fd, &iov, 1, (off_t)at * BLOCK, RWF_NOWAIT);
+        if (n != BLOCK || *block != at)
+            bench_fail("preadv2", n < 0 ? errno : EILSEQ);
+    }
+    free(memory);
+    return NULL;
+}
+
+static void report(int64_t begin, int64_t cpu, double ops)
+{
+    double took = (double)(bench_now() - begin), used = (double)(bench_cpu() - cpu);
+    bench_out("ns_per_op", took / ops);
+    bench_out("cpu_ns_per_op", used / ops);
+    bench_out("reads_per_s", ops / took * 1e9);
+}
+
+static void run_bare(struct plan *plan)
+{
+    enum {
+        MOST = 64
+    };
+    pthread_t threads[MOST];
+    int64_t n = bench_int("workers", 2), begin = bench_now(), cpu = bench_cpu();
+    if (n < 1 || n > MOST || n > plan->tasks)
+        bench_fail("workers", EINVAL);
+    for (int64_t i = 0; i < n; i++) {
+        int error = pthread_create(&threads[i], NULL, bare_reader, plan);
+        if (error != 0)
+            bench_fail("pthread_create", error);
+    }
+    for (int64_t i = 0; i < n; i++)
+        pthread_join(threads[i], NULL);
+    report(begin, cpu, (double)(plan->reads / n * n));
+}
+
 static int run(void *arg)
 {
     struct plan *plan = arg;
@@ -65,12 +120,8 @@ static int run(void *arg)
         bench_ok(pirn_join(all[i], &status, PIRN_NEVER), "join");
         bench_ok(status, "a reader");
     }
-    double took = (double)(bench_now() - begin), used = (double)(bench_cpu() - cpu);
-    double ops = (double)(plan->reads / plan->tasks * plan->tasks);
+    report(begin, cpu, (double)(plan->reads / plan->tasks * plan->tasks));
     free(all);
-    bench_out("ns_per_op", took / ops);
-    bench_out("cpu_ns_per_op", used / ops);
-    bench_out("reads_per_s", ops / took * 1e9);
     return 0;
 }
 
@@ -100,13 +151,17 @@ static int make_file(const char *dir, int64_t blocks, bool direct)
 
 void bench_row_file(void)
 {
-    bool direct = strcmp(bench_arg("variant", "hot"), "direct") == 0;
+    const char *variant = bench_arg("variant", "hot");
+    bool direct = strcmp(variant, "direct") == 0;
     struct plan plan = {
         .tasks = bench_int("tasks", 128),
         .reads = bench_int("reads", direct ? 60000 : 400000),
         .blocks = bench_int("mib", 256) * (1024 * 1024 / BLOCK),
     };
     plan.fd = make_file(bench_arg("dir", "/var/tmp"), plan.blocks, direct);
-    bench_run((int)bench_int("workers", 2), run, &plan);
+    if (strcmp(variant, "bare") == 0)
+        run_bare(&plan);
+    else
+        bench_run((int)bench_int("workers", 2), run, &plan);
     close(plan.fd);
 }
